@@ -1,0 +1,150 @@
+// Package connector is what Upkeep asks of a third-party system.
+//
+// A connector is the code that speaks to one kind of system; a [Connection]
+// is an open connector, bound to one account. It knows the network and the
+// remote's model and nothing else: it never sleeps, retries, logs or
+// remembers. The engine alone does retry, rate limits, create-then-find,
+// digests and history.
+//
+// The package depends on the standard library only.
+package connector
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Fields are the top-level fields of a record, each already encoded as JSON.
+// What was compared is, byte for byte, what is sent. A JSON null clears the
+// remote's field; a field that is absent is left as it is.
+type Fields map[string]json.RawMessage
+
+// Record is one record as it is to be at the remote.
+type Record struct {
+	// Type is the remote's own name for the kind of record: "salesOrder".
+	Type string
+	// ExternalID is the key that the record carries at the remote. It is a
+	// pure function of the source's identity, so that it survives crashes
+	// and restores. Never empty.
+	ExternalID string
+	// Fields holds all fields at creation, and only the changed ones in an
+	// update. A JSON array is a list that replaces the remote's list whole.
+	Fields Fields
+}
+
+// Origin is the remote record from which another is initialized, such as the
+// sales order that a fulfillment is made from.
+type Origin struct {
+	Type     string
+	RemoteID string
+}
+
+// Ref is a reference to another record at the same remote.
+type Ref struct {
+	Type       string
+	RemoteID   string
+	ExternalID string
+}
+
+// Connection is an open connector. Every method is safe for concurrent use,
+// returns when ctx ends, and reports failure as an [*Error] whose Kind is the
+// decision the engine takes. A connection makes at most one attempt per call
+// (but may renew an access token first).
+type Connection interface {
+	// Traits says what the engine must know of this kind of remote. It does
+	// no input or output and always answers the same.
+	Traits() Traits
+
+	// Create makes the record and returns the remote's id for it, never
+	// empty. With Traits.Class [Upsert] it is repeatable: a second call with
+	// one (Type, ExternalID) updates the record that the first one made and
+	// returns its id. With the other classes a second call may fail with
+	// [Exists], or make a duplicate: the engine calls Find before it repeats
+	// a Create whose outcome is unknown.
+	Create(ctx context.Context, r Record) (remoteID string, err error)
+
+	// Update changes the given fields of an existing record and leaves all
+	// others alone. A record that is gone is [NotFound].
+	Update(ctx context.Context, remoteID string, r Record) error
+
+	// Delete removes a record. One that is already gone is success.
+	Delete(ctx context.Context, recordType, remoteID string) error
+
+	// Find looks a record up by its external id; none is [NotFound].
+	Find(ctx context.Context, recordType, externalID string) (remoteID string, err error)
+
+	// Close frees what the connection holds. Calls under way end.
+	Close() error
+}
+
+// Initializer is a [Connection] that can let the remote make a record from
+// another one, with the remote's own defaults (NetSuite's transform).
+type Initializer interface {
+	// Initialize makes r from origin, with r's fields over the remote's
+	// defaults. The remote holds ExternalID unique: a second Initialize
+	// with the same one fails with [Exists] and makes nothing.
+	Initialize(ctx context.Context, origin Origin, r Record) (remoteID string, err error)
+}
+
+// Reader is a [Connection] that can read a record back.
+type Reader interface {
+	// Read returns the remote's values of the fields that want names, in
+	// the form that want has them: references, lists and numbers are
+	// brought to want's shape, and what want does not name (links, display
+	// names, fields of a line that nobody sends) is left out, so that equal
+	// JSON means equal values. A record that is gone is [NotFound].
+	Read(ctx context.Context, recordType, remoteID string, want Fields) (Fields, error)
+}
+
+// Referencer is a [Connection] whose references are not plain JSON strings.
+type Referencer interface {
+	// Reference encodes a reference for use inside a field. It does no
+	// input or output.
+	Reference(Ref) (json.RawMessage, error)
+}
+
+// Use says what a sync uses of the remote: for [Checker].
+type Use struct {
+	Sync        string
+	Type        string
+	Fields      []string // top-level fields, sorted
+	Initialized bool     // made by [Initializer]
+}
+
+// Checker is a [Connection] that can examine its own configuration against
+// the remote, without changing anything there.
+type Checker interface {
+	// Check returns every problem it finds, each an error that tells a
+	// person what to do: wrong credentials, an unknown record type or
+	// field, a missing permission.
+	Check(ctx context.Context, uses []Use) []error
+}
+
+// Class says how a create can be repeated after an unknown outcome.
+type Class int
+
+const (
+	// Upsert: the remote keeps a unique external key and creates by it.
+	// Repeating is safe at any time.
+	Upsert Class = iota
+	// Lookup: the remote finds records by key but does not hold the key
+	// unique. After an unknown create the engine waits Traits.Quiet, then
+	// calls Find, then creates again if there is none.
+	Lookup
+	// Blind: neither. An unknown create is parked for a person.
+	Blind
+)
+
+// Traits is what the engine must know of a kind of remote.
+type Traits struct {
+	Class Class
+	// Quiet is how long after its connection closed the remote may still
+	// apply a request. Zero means a minute.
+	Quiet time.Duration
+	// Concurrency is how many requests the remote takes at once when the
+	// configuration does not say. Zero means 10.
+	Concurrency int
+	// Timeout is how long one call may take. Zero means a minute.
+	Timeout time.Duration
+}

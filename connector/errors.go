@@ -1,0 +1,123 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind is the decision that an error asks of the engine.
+type Kind int
+
+const (
+	// Unknown: nobody can say whether the remote applied the request: a
+	// timeout, a connection that broke after the request was written, a 5xx,
+	// an answer that makes no sense. The group is in doubt until the remote
+	// can no longer apply it. The zero value, because it is the careful one.
+	Unknown Kind = iota
+	// Unavailable: the request was surely not applied and the remote as a
+	// whole cannot be reached: name lookup, connection refused, TLS. Counts
+	// against the remote, not the record.
+	Unavailable
+	// RateLimited: surely not applied; the remote asks for less. Pauses the
+	// remote for RetryAfter and costs the record no attempt.
+	RateLimited
+	// Unauthorized: surely not applied; credentials or rights are wrong.
+	// Counts against the remote, not the record.
+	Unauthorized
+	// Busy: surely not applied; this record is locked or was changed at the
+	// same moment. Retried with backoff; costs the record an attempt.
+	Busy
+	// Rejected: surely not applied, and will not be until the data, the
+	// mapping or the account changes. Parks the record with the message.
+	Rejected
+	// NotFound: the record that the call names does not exist.
+	NotFound
+	// Exists: a record with this external id (or another unique value) is
+	// already there; the engine finds and adopts it.
+	Exists
+)
+
+// String is the word used in logs, history and the command line.
+func (k Kind) String() string {
+	switch k {
+	case Unknown:
+		return "outcome unknown"
+	case Unavailable:
+		return "unavailable"
+	case RateLimited:
+		return "rate limited"
+	case Unauthorized:
+		return "unauthorized"
+	case Busy:
+		return "busy"
+	case Rejected:
+		return "rejected"
+	case NotFound:
+		return "not found"
+	case Exists:
+		return "exists"
+	}
+	return fmt.Sprintf("Kind(%d)", int(k))
+}
+
+// Error is a failed call. Its text is for a person: it holds the remote's own
+// words and never a secret, a query string or a header.
+type Error struct {
+	Kind Kind
+	// RetryAfter is how long the remote asked to wait. Zero: it did not say.
+	RetryAfter time.Duration
+	// Status is the HTTP status, zero when there was no answer.
+	Status int
+	// Code is the remote's own code for the error, such as
+	// "CONCURRENCY_LIMIT_EXCEEDED"; may be empty.
+	Code string
+	// Message is the remote's own words, cut to a sensible length.
+	Message string
+	// Err is the cause on this side, if any.
+	Err error
+}
+
+// Error joins what is known: status, code, message and cause.
+func (e *Error) Error() string {
+	s := e.Kind.String()
+	if e.Status != 0 {
+		s += fmt.Sprintf(" (HTTP %d", e.Status)
+		if e.Code != "" {
+			s += " " + e.Code
+		}
+		s += ")"
+	} else if e.Code != "" {
+		s += " (" + e.Code + ")"
+	}
+	if e.Message != "" {
+		s += ": " + e.Message
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// AsError returns the *Error in err's chain. Any other error is taken as one
+// of kind [Unknown], the careful reading. Nil for nil.
+func AsError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return &Error{Kind: Unknown, Message: "no answer in time", Err: err}
+	}
+	return &Error{Kind: Unknown, Err: err}
+}
+
+// KindOf is AsError(err).Kind; err must not be nil.
+func KindOf(err error) Kind { return AsError(err).Kind }

@@ -1,0 +1,157 @@
+package store
+
+import "time"
+
+// ID names a group.
+type ID struct{ Sync, Key string }
+
+// String is "sync/key".
+func (id ID) String() string { return id.Sync + "/" + id.Key }
+
+// State of a group, derived from its columns.
+type State string
+
+const (
+	Clean   State = "clean"
+	Dirty   State = "dirty"
+	Claimed State = "claimed"
+	InDoubt State = "in doubt"
+	Waiting State = "waiting"
+	Parked  State = "parked"
+	Gone    State = "gone" // clean, and not at the remote: deleted, or never passed `when`
+)
+
+// Group is a row of the registry, for people (status, explain).
+type Group struct {
+	ID
+	State                                          State
+	Generation, SyncedGeneration, ForcedGeneration int64
+	Epoch                                          int64
+	Holder                                         string
+	LeaseUntil, InDoubtUntil, DueAt                time.Time // zero: none
+	TouchedAt, SyncedAt                            time.Time // zero: never
+	RemoteID, ExternalID                           string
+	Digests                                        []byte
+	Attempts                                       int
+	Reason                                         string // why parked, waiting, or retried last
+	WaitsFor                                       []ID
+	Refs                                           []ID
+	Cause                                          Cause // of the last touch
+	Backfill                                       bool  // in the backfill lane
+	DeleteSeen                                     bool
+}
+
+// Cause is which change touched a group last.
+type Cause struct {
+	Table   string    `json:"table,omitempty"`
+	Key     string    `json:"key,omitempty"`     // of the row, as Key has it
+	Op      string    `json:"op"`                // insert update delete truncate touch register sweep backfill resync settle reference
+	Columns []string  `json:"columns,omitempty"` // that changed
+	Tx      string    `json:"tx,omitempty"`      // the database's transaction id
+	At      time.Time `json:"at"`                // of the change
+}
+
+// Claim is a lease on a dirty group, with all that is needed to bring it up
+// to date.
+type Claim struct {
+	ID
+	Generation int64 // at the claim; recorded as synced on success
+	Epoch      int64
+	Forced     bool // send even when the digests are equal
+	InDoubt    bool // an older request may still land: no skip, send all fields
+	DeleteSeen bool // the root row's deletion was observed since the last sync
+	Backfill   bool
+	RemoteID   string
+	ExternalID string
+	Digests    []byte // of what the remote acknowledged last; nil: nothing yet
+	Attempts   int
+	Refs       []ID
+	TouchedAt  time.Time
+}
+
+// ClaimRequest asks for work of one remote.
+type ClaimRequest struct {
+	Holder string        // this process
+	Lease  time.Duration // how long the claims are held
+	Limit  int           // of all syncs together
+	Syncs  []ClaimSync
+}
+
+// ClaimSync is a sync to claim from. Quiet is D+Z: how long a request may
+// still be applied after its holder lost it; a lease that is found expired
+// puts its group in doubt for so long from now. With HoldInDoubt a group in
+// doubt without a remote id is not handed out before that time is over (its
+// remote does not hold external keys unique).
+type ClaimSync struct {
+	Sync        string
+	Quiet       time.Duration
+	HoldInDoubt bool
+}
+
+// Outcome of one claim.
+type Outcome int
+
+const (
+	// Released: nothing was tried (drain, remote paused); due again After.
+	Released Outcome = iota
+	// Synced: remote id, external id, digests and refs are as given, and
+	// synced_generation is the claimed one. Calls may be zero (equal).
+	Synced
+	// Removed: the record is not at the remote (deleted, or never made):
+	// synced, with remote id and digests cleared.
+	Removed
+	// Retry: failed and surely not applied; due again After; an attempt.
+	Retry
+	// Waits: a record it refers to is not there; woken by its success.
+	Waits
+	// Refused: parked with Reason until touched, retried or remapped.
+	Refused
+	// Doubtful: the outcome is unknown; in doubt for Doubt, due again After;
+	// an attempt.
+	Doubtful
+)
+
+// Result is what became of a claim. Applied only while Epoch is the group's.
+type Result struct {
+	ID
+	Epoch, Generation    int64
+	Outcome              Outcome
+	RemoteID, ExternalID string
+	Digests              []byte
+	Refs                 []ID
+	WaitsFor             []ID          // Waits
+	After                time.Duration // Released, Retry, Waits (the net under the wake-up), Doubtful
+	Doubt                time.Duration // Doubtful
+	Reason               string        // Retry, Waits, Refused, Doubtful
+	Calls                int           // made at the remote, for the counters
+	Attempt              *Attempt      // for the history; nil when no call was made
+}
+
+// Attempt is one entry of a group's history. It never holds a value of the
+// record, only the names of fields.
+type Attempt struct {
+	At      time.Time // zero when recording: the database's clock
+	Epoch   int64
+	Action  string // create update delete find initialize
+	Outcome string // ok, or the error kind's word
+	Status  int
+	Message string
+	Fields  []string
+	Took    time.Duration
+}
+
+// Counts is one sync's line in status.
+type Counts struct {
+	Sync                                                          string
+	Groups, Clean, Dirty, Claimed, InDoubt, Waiting, Parked, Gone int64
+	Touches, Calls, Saved                                         int64         // since install
+	Oldest                                                        time.Duration // age of the oldest unsynced touch; zero: none
+	Backfill                                                      Progress
+}
+
+// Progress of a backfill or a sweep.
+type Progress struct {
+	Running bool
+	Done    int64 // root rows passed so far
+	Total   int64 // estimate
+}

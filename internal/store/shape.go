@@ -1,0 +1,126 @@
+package store
+
+// Table names a table. An empty Schema means the one the database finds the
+// name in (search path on PostgreSQL, main on SQLite); a [Catalog] answers
+// with the schema filled in.
+type Table struct{ Schema, Name string }
+
+// String is "schema.name", or the name alone.
+func (t Table) String() string {
+	if t.Schema == "" {
+		return t.Name
+	}
+	return t.Schema + "." + t.Name
+}
+
+// Column is one column of a table, as the catalogue has it.
+type Column struct {
+	Name     string
+	Type     string // the database's own name, for casts: "numeric(10,2)"
+	Kind     Kind
+	Nullable bool
+}
+
+// ForeignKey is a declared foreign key.
+type ForeignKey struct {
+	Columns []string
+	Table   Table
+	To      []string
+}
+
+// TableInfo is what the catalogue knows of a table.
+type TableInfo struct {
+	Table
+	Columns     []Column
+	Key         []string // primary key, in order; empty: there is none
+	ForeignKeys []ForeignKey
+	Indexes     [][]string // column lists of usable (valid, not partial) indexes, the key's too
+	Rows        int64      // the database's own estimate
+}
+
+// Column finds a column by its exact name.
+func (t *TableInfo) Column(name string) (Column, bool) {
+	for _, c := range t.Columns {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return Column{}, false
+}
+
+// Shape is what a database must know of a sync: the tree of tables that make
+// one composite, with names and types already resolved against the catalogue.
+// What is in it is loaded, and what is loaded is watched.
+type Shape struct {
+	Sync string
+	// ByHand: groups are made by [Log.Append] of a Register only. Otherwise
+	// every row of the root table is a group.
+	ByHand bool
+	Root   *Member
+	// MemberLimit is the most rows that one composite may have in one
+	// relation; over it the composite is refused ([Composite.Err]).
+	MemberLimit int
+}
+
+// Relation is how a member hangs on its parent.
+type Relation int
+
+const (
+	Root      Relation = iota
+	BelongsTo          // parent.Via = member.To: at most one
+	HasOne             // member.Via = parent.To: at most one
+	HasMany            // member.Via = parent.To: any number
+)
+
+// String is the word of the configuration.
+func (r Relation) String() string {
+	return [...]string{"root", "belongs_to", "has_one", "has_many"}[r]
+}
+
+// Member is one table in a shape's tree.
+type Member struct {
+	Name     string // of the relation; empty for the root
+	Relation Relation
+	Table    Table
+	// Key is the table's primary key.
+	Key []Column
+	// Via is the foreign key: columns of the parent for BelongsTo, of this
+	// table for HasOne and HasMany. To is what it points at, on the other
+	// side. Both have the same length; Column lists are resolved.
+	Via, To []Column
+	// Columns are the columns that translation, when and external id read.
+	// Keys and foreign keys of the path are watched without being here.
+	Columns []Column
+	// Where is an SQL condition over this table's own columns, Order an SQL
+	// ORDER BY list; both as the user wrote them, empty for none. Fragment
+	// lists the columns that the database says both read.
+	Where, Order string
+	Fragment     []Column
+	// Aggregates are computed by the database; with OnlyAggregates the rows
+	// themselves are not loaded (HasMany only).
+	Aggregates     []Aggregate
+	OnlyAggregates bool
+	Members        []*Member
+}
+
+// Aggregate is a count or a sum over a has_many relation.
+type Aggregate struct {
+	Name   string // key in the parent's Row
+	Func   string // "count" or "sum"; sum of no rows is 0
+	Column Column // of this table; zero for count
+}
+
+// Walk calls f for m and every member below it, parents first, with the path
+// of relation names from the root ("" for the root, "lines.product").
+func (m *Member) Walk(f func(path string, m, parent *Member)) { m.walk("", nil, f) }
+
+func (m *Member) walk(path string, parent *Member, f func(string, *Member, *Member)) {
+	f(path, m, parent)
+	for _, c := range m.Members {
+		p := c.Name
+		if path != "" {
+			p = path + "." + c.Name
+		}
+		c.walk(p, m, f)
+	}
+}

@@ -1,0 +1,238 @@
+// Package store says what Upkeep asks of a database: capture, the touch log,
+// the registry of groups and the loader. The packages postgres and sqlite
+// implement it, and both pass storetest.
+//
+// Two rules hold for every method. Set-wise: the number of SQL statements does
+// not grow with the number of groups in a call. One clock: every time that is
+// written or compared is the database's.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Store is one source database with its registry.
+type Store interface {
+	Catalog
+	Capture
+	Log
+	Registry
+	Loader
+	Limits
+
+	// Name is the database for people, without a secret in it:
+	// "postgres://db.example:5432/shop", "sqlite:shop.db".
+	Name() string
+	// Migrate brings Upkeep's own schema up to date. Idempotent; safe when
+	// several processes start at once.
+	Migrate(ctx context.Context) error
+	// Secret is the random key of this registry's digests, made by Migrate.
+	Secret(ctx context.Context) ([]byte, error)
+	// Uninstall removes every trace of Upkeep from the database.
+	Uninstall(ctx context.Context) error
+	Close() error
+}
+
+// Catalog answers from the database's own catalogue.
+type Catalog interface {
+	// Table describes a table (or a partitioned table). A missing one is
+	// ErrNoTable; the error names near spellings.
+	Table(ctx context.Context, t Table) (*TableInfo, error)
+	// Tables lists the user's tables, Upkeep's own left out.
+	Tables(ctx context.Context) ([]Table, error)
+	// Fragment reports which columns of t a member's where and order read,
+	// as the database itself resolves them. It is an error if they are not
+	// valid SQL, read another table, or read in a way that hides its
+	// columns. Nothing is left behind.
+	Fragment(ctx context.Context, t Table, where, order string) ([]string, error)
+	// Rights examines what the connected role may do for these shapes, and
+	// the database's own fitness (version, a foreign key without an index).
+	// It never changes anything.
+	Rights(ctx context.Context, shapes []*Shape) ([]Finding, error)
+}
+
+// Finding is something that a person should know, with the way to mend it.
+type Finding struct {
+	Severity Severity
+	Subject  string // "orders.user_id"
+	Message  string // what is wrong
+	Fix      string // what to do: often a statement to run
+}
+
+// Severity of a finding.
+type Severity string
+
+const (
+	Warning Severity = "warning"
+	Problem Severity = "problem"
+)
+
+// Capture installs and examines the triggers.
+type Capture interface {
+	// Install makes the triggers be exactly what the shapes need, over all
+	// tables; triggers of tables that no shape has are dropped. Idempotent;
+	// takes its locks with a short lock_timeout and retries until ctx ends,
+	// and does not touch a table whose trigger is already right. It records
+	// plan (an opaque digest of the shapes) as the registry's plan.
+	Install(ctx context.Context, shapes []*Shape, plan string) error
+	// Inspect compares what is installed with what the shapes need: a
+	// trigger that is missing, disabled or altered, a new partition. Each
+	// finding is a Problem. Empty: capture is intact.
+	Inspect(ctx context.Context, shapes []*Shape) ([]Finding, error)
+}
+
+// Log is the touch log.
+type Log interface {
+	// Fold takes up to limit rows from the log, resolves them to groups,
+	// raises their generations (making the groups that are not there yet,
+	// unless the sync is ByHand) and deletes exactly the rows it took, all in
+	// one transaction. A row that fans out to very many groups is folded in
+	// pieces over several calls. Concurrent folds are safe; one may find
+	// nothing because another is at work. Registry under another plan:
+	// ErrPlan.
+	Fold(ctx context.Context, shapes []*Shape, plan string, limit int) (Folded, error)
+	// Append writes touches by hand into the log, inside tx: a pgx.Tx, a
+	// *sql.Tx, or nil for a transaction of its own.
+	Append(ctx context.Context, tx any, touches []Touch) error
+}
+
+// Folded is what a fold did.
+type Folded struct {
+	Rows   int  // taken from the log
+	Groups int  // raised
+	More   bool // there may be more: call again at once
+}
+
+// Touch is a touch by hand.
+type Touch struct {
+	ID
+	// Register makes the group if it is not there.
+	Register bool
+	// Force makes it be sent even when nothing differs.
+	Force bool
+}
+
+// Registry is the table of groups.
+type Registry interface {
+	// Claim leases due groups: live before backfill, then by due time. In
+	// one statement it also ends leases that have run out (in doubt for
+	// Quiet) and settles doubt whose time is over (generation+1, forced at
+	// that generation).
+	Claim(ctx context.Context, r ClaimRequest) ([]Claim, error)
+	// Renew extends the leases that holder still has, for claims whose
+	// calls take long. It returns those that are lost.
+	Renew(ctx context.Context, holder string, ids []ID, lease time.Duration) (lost []ID, err error)
+	// Record applies results, each only if its epoch is still the group's;
+	// the others are returned as stale. A result whose remote id is new
+	// wakes the groups that wait for it; one whose remote id differs from
+	// the one before touches the groups that refer to it. A Waits result is
+	// made dirty at once if what it waits for came in the meantime; a group
+	// it waits for that is not in the registry is added (unless its sync is
+	// in byHand). History and counters are written in the same transaction.
+	Record(ctx context.Context, results []Result, byHand []string) (stale []ID, err error)
+	// RemoteIDs returns the remote ids of those groups that have one.
+	RemoteIDs(ctx context.Context, ids []ID) (map[ID]string, error)
+
+	// Group returns one group, ErrNoGroup if it is not there.
+	Group(ctx context.Context, id ID) (*Group, error)
+	// Groups lists groups of a sync ("" for all) in a state ("" for any),
+	// by key, after the given key.
+	Groups(ctx context.Context, sync string, state State, after string, limit int) ([]Group, error)
+	// Blocked lists who waits for the group.
+	Blocked(ctx context.Context, id ID, limit int) ([]ID, error)
+	// Attempts is the history of a group, newest first.
+	Attempts(ctx context.Context, id ID, limit int) ([]Attempt, error)
+	// Counts is a line per sync that has groups or is known.
+	Counts(ctx context.Context) ([]Counts, error)
+	// Pending is how many rows the touch log has, at most limit.
+	Pending(ctx context.Context, limit int) (int, error)
+	// Prune deletes history older than keep, in bounded pieces.
+	Prune(ctx context.Context, keep time.Duration) error
+
+	// Retry makes parked and waiting groups of a sync ("" for all; key "" for
+	// all) dirty and due at once with a fresh attempt count, and returns how
+	// many.
+	Retry(ctx context.Context, sync, key string) (int64, error)
+	// Sync reads what is stored of a sync; the zero SyncState if nothing is.
+	Sync(ctx context.Context, sync string) (SyncState, error)
+	// StartBackfill (re)starts passing over the root table; with sweep every
+	// group is raised, not only made if missing, and with force sent even
+	// if equal. version is stored as the sync's mapping version.
+	StartBackfill(ctx context.Context, sync, version string, sweep, force bool) error
+	// Backfill passes over the next limit root rows (and, in a sweep, over
+	// groups whose root row is gone), in key order, in the backfill lane,
+	// remembering how far it came in the same transaction. more is false
+	// once it is over.
+	Backfill(ctx context.Context, shape *Shape, limit int) (more bool, err error)
+}
+
+// SyncState is what is stored of a sync.
+type SyncState struct {
+	Version  string
+	Backfill Progress
+}
+
+// Loader reads composites.
+type Loader interface {
+	// Load reads the composites of the keys in one read-only snapshot
+	// (repeatable read) that begins after the call, with one query for each
+	// member of the shape. A key without a root row has no composite in the
+	// answer. Row-level security that would hide rows is an error.
+	Load(ctx context.Context, shape *Shape, keys []string) (map[string]Composite, error)
+}
+
+// Composite is a root row with its members.
+type Composite struct {
+	Row Row
+	// Err is set, and Row is not complete, when this composite can't be
+	// used: over the member limit, a value that is not of its column's kind.
+	Err error
+}
+
+// Limits holds a remote's limits over all processes.
+type Limits interface {
+	// Hold makes the process hold up to want of a remote's slots for ttl,
+	// giving back what it holds above that, and returns how many it has. All
+	// processes together never hold more than limit. Slots of a dead process
+	// come free with its ttl. Call again before ttl is over to keep them.
+	Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (int, error)
+	// Take takes up to want requests out of the remote's token bucket of rate
+	// per second and burst; with none it says how long to wait for one.
+	Take(ctx context.Context, remote string, want int, rate float64, burst int) (got int, wait time.Duration, err error)
+	// Health reads a remote's state; the zero one if nothing is stored.
+	Health(ctx context.Context, remote string) (Health, error)
+	// Pause stops all requests to a remote for a time (the later end wins).
+	Pause(ctx context.Context, remote string, d time.Duration, reason string) error
+	// Break opens the remote's breaker for d: after it, one process at a
+	// time may Probe. Mend closes it.
+	Break(ctx context.Context, remote string, d time.Duration, reason string) error
+	Mend(ctx context.Context, remote string) error
+	// Probe asks to be the one that probes an open breaker; true at most
+	// once in each d over all processes.
+	Probe(ctx context.Context, remote, holder string, d time.Duration) (bool, error)
+}
+
+// Health of a remote.
+type Health struct {
+	PausedFor time.Duration // zero: not paused
+	Broken    bool          // the breaker is open
+	ProbeIn   time.Duration // while Broken: until the next probe may be tried
+	Failures  int           // breaks in a row
+	Reason    string
+	Held      int // slots held by all processes
+}
+
+// Errors that callers tell apart.
+var (
+	// ErrNoTable: the table does not exist or the role can't see it.
+	ErrNoTable = errors.New("no such table")
+	// ErrNoGroup: the registry has no such group.
+	ErrNoGroup = errors.New("no such group")
+	// ErrPlan: another process has installed another configuration; stop and
+	// start again with that one.
+	ErrPlan = errors.New("another configuration was installed")
+	// ErrNotInstalled: the database has no Upkeep schema, or an older one.
+	ErrNotInstalled = errors.New("upkeep is not installed in this database")
+)

@@ -1,0 +1,145 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// Kind is the kind of a column's values, and with it their Go type in a [Row].
+type Kind int
+
+const (
+	// Other is a type without a kind of its own; its values are text as the
+	// database prints them (string).
+	Other   Kind = iota
+	Int          // int64
+	Decimal      // decimal.Decimal, exact
+	Float        // float64
+	Text         // string; also uuid, enums, char(n)
+	Bool         // bool
+	Date         // Civil
+	Time         // time.Time in UTC
+	Bytes        // []byte
+	JSON         // any, as encoding/json decodes with UseNumber
+)
+
+// String is the word for people: "decimal".
+func (k Kind) String() string {
+	return [...]string{"text", "integer", "decimal", "float", "text", "boolean", "date", "time", "bytes", "json"}[k]
+}
+
+// Row is one loaded row: column name to value (nil for NULL), and relation
+// name to Row (belongs_to, has_one; nil when there is none) or []Row
+// (has_many), and aggregate name to its value (int64 or decimal.Decimal).
+type Row map[string]any
+
+// Civil is a date without a time or a zone. The zero value is not a date.
+type Civil struct {
+	Year  int
+	Month time.Month
+	Day   int
+}
+
+// ParseCivil reads "2006-01-02".
+func ParseCivil(s string) (Civil, error) {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return Civil{}, fmt.Errorf("%q is not a date (want YYYY-MM-DD)", s)
+	}
+	return CivilOf(t), nil
+}
+
+// CivilOf returns the date of t in t's location.
+func CivilOf(t time.Time) Civil {
+	y, m, d := t.Date()
+	return Civil{y, m, d}
+}
+
+// Time returns midnight UTC of the date.
+func (c Civil) Time() time.Time { return time.Date(c.Year, c.Month, c.Day, 0, 0, 0, 0, time.UTC) }
+
+// String is "2006-01-02".
+func (c Civil) String() string { return c.Time().Format(time.DateOnly) }
+
+// MarshalText is String, so that JSON has "2006-01-02".
+func (c Civil) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText is ParseCivil.
+func (c *Civil) UnmarshalText(b []byte) error {
+	p, err := ParseCivil(string(b))
+	if err == nil {
+		*c = p
+	}
+	return err
+}
+
+// Key is the text form of a primary key: the value's own text for a key of
+// one column, and for more the values joined by commas, with "\" before each
+// comma or backslash inside a value. The same in SQL, Go and on the command
+// line: "42", "42,eu".
+func Key(values ...any) (string, error) {
+	if len(values) == 1 {
+		return keyText(values[0])
+	}
+	parts := make([]string, len(values))
+	for i, v := range values {
+		s, err := keyText(v)
+		if err != nil {
+			return "", err
+		}
+		parts[i] = keyEscaper.Replace(s)
+	}
+	return strings.Join(parts, ","), nil
+}
+
+var keyEscaper = strings.NewReplacer(`\`, `\\`, `,`, `\,`)
+
+// SplitKey undoes Key for a key of n columns.
+func SplitKey(key string, n int) ([]string, error) {
+	if n == 1 {
+		return []string{key}, nil
+	}
+	var parts []string
+	var b strings.Builder
+	for i := 0; i < len(key); i++ {
+		switch c := key[i]; {
+		case c == '\\' && i+1 < len(key):
+			i++
+			b.WriteByte(key[i])
+		case c == ',':
+			parts = append(parts, b.String())
+			b.Reset()
+		default:
+			b.WriteByte(c)
+		}
+	}
+	parts = append(parts, b.String())
+	if len(parts) != n {
+		return nil, fmt.Errorf("key %q has %d parts, the table's primary key has %d columns", key, len(parts), n)
+	}
+	return parts, nil
+}
+
+func keyText(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case int64, int, int32, uint32, uint64:
+		return fmt.Sprint(v), nil
+	case bool:
+		if v {
+			return "true", nil
+		}
+		return "false", nil
+	case decimal.Decimal:
+		return v.String(), nil
+	case Civil:
+		return v.String(), nil
+	case fmt.Stringer: // uuid types
+		return v.String(), nil
+	}
+	return "", fmt.Errorf("a %T can't be part of a key", v)
+}
