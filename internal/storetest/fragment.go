@@ -1,0 +1,3 @@
+package storetest
+
+func fragmentTests() []test { return nil }

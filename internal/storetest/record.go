@@ -1,0 +1,3 @@
+package storetest
+
+func recordTests() []test { return nil }
