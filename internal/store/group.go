@@ -124,6 +124,7 @@ type Result struct {
 	Doubt                time.Duration // Doubtful
 	Reason               string        // Retry, Waits, Refused, Doubtful
 	Calls                int           // made at the remote, for the counters
+	Free                 bool          // Retry, Doubtful: costs no attempt (the remote as a whole is to blame)
 	Attempt              *Attempt      // for the history; nil when no call was made
 }
 

@@ -1,0 +1,178 @@
+package upkeep
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+)
+
+// definition is a mapping that has been examined: names are unique, remotes
+// have what it asks for, references lead somewhere and not in circles.
+type definition struct {
+	Mapping
+	traits  connector.Traits
+	version string // of the declaration: a change leads to a sweep
+}
+
+// define examines the mappings and returns every problem at once.
+func define(syncs []AnySync) ([]*definition, error) {
+	var defs []*definition
+	var errs []error
+	byName := map[string]*definition{}
+	for i, s := range syncs {
+		if s == nil {
+			errs = append(errs, fmt.Errorf("sync %d is nil", i))
+			continue
+		}
+		m, err := s.mapping()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sync %d: %w", i, err))
+			continue
+		}
+		d := &definition{Mapping: *m}
+		if err := d.examine(); err != nil {
+			errs = append(errs, fmt.Errorf("sync %q: %w", m.Name, err))
+			continue
+		}
+		if byName[d.Name] != nil {
+			errs = append(errs, fmt.Errorf("two syncs are called %q; names must differ", d.Name))
+			continue
+		}
+		byName[d.Name] = d
+		defs = append(defs, d)
+	}
+	for _, d := range defs {
+		for _, to := range d.RefersTo {
+			target := byName[to]
+			if target == nil {
+				errs = append(errs, fmt.Errorf("sync %q refers to sync %q, which does not exist", d.Name, to))
+			} else if target.To != d.To {
+				errs = append(errs, fmt.Errorf("sync %q refers to sync %q, which goes to another remote (%s, not %s)", d.Name, to, target.To.Name, d.To.Name))
+			}
+		}
+	}
+	if cycle := findCycle(defs, byName); cycle != nil {
+		errs = append(errs, fmt.Errorf("references in a circle: %s; each would wait for the other for ever", strings.Join(cycle, " -> ")))
+	}
+	if len(syncs) == 0 {
+		errs = append(errs, errors.New("no syncs are declared"))
+	}
+	return defs, errors.Join(errs...)
+}
+
+func (d *definition) examine() error {
+	var errs []error
+	need := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	need(d.Name != "", "Name is empty")
+	need(!strings.ContainsAny(d.Name, "/ \t\n"), "the name must not contain spaces or slashes")
+	need(d.From != nil && d.From.Table != "", "the root table is missing")
+	need(d.To != nil && d.To.Connection != nil, "To is missing, or is not connected")
+	need(d.Record != "", "Record is empty: the remote's name for the kind of record")
+	need(d.Translate != nil, "Translate is missing")
+	for _, end := range []Ending{d.OnDelete, d.WhenFalse} {
+		need(slices.Contains([]Action{"", Keep, Delete, Set}, end.Action), "%q is not an action; use keep, delete or set", end.Action)
+		need(end.Action != Set || len(end.Fields) > 0, "an ending with set needs fields to set")
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	if d.OnDelete.Action == "" {
+		d.OnDelete.Action = Delete
+	}
+	if d.WhenFalse.Action == "" {
+		d.WhenFalse.Action = Keep
+	}
+	if d.MemberLimit == 0 {
+		d.MemberLimit = 10_000
+	}
+	d.traits = d.To.traits()
+	if _, can := d.To.Connection.(connector.Initializer); d.Initialize != nil && !can {
+		return fmt.Errorf("remote %q can't initialize a record from another", d.To.Name)
+	}
+	d.version = d.digest()
+	return nil
+}
+
+// digest is of everything declared, so that an edited mapping is noticed.
+func (d *definition) digest() string {
+	b, err := json.Marshal(struct {
+		From                *Relation
+		Remote, Record      string
+		OnDelete, WhenFalse Ending
+		Sends               []string
+		Version             string
+	}{d.From, d.To.Name, d.Record, d.OnDelete, d.WhenFalse, d.Sends, d.Version})
+	if err != nil { // only an Ending's fields could fail to encode; then they can't be sent either
+		return d.Version
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// findCycle returns the names along a circle of references, or nil.
+func findCycle(defs []*definition, byName map[string]*definition) []string {
+	const (
+		unseen = iota
+		open
+		done
+	)
+	state := map[string]int{}
+	var path, cycle []string
+	var visit func(name string) bool
+	visit = func(name string) bool {
+		switch state[name] {
+		case open:
+			i := slices.Index(path, name)
+			cycle = append(slices.Clone(path[i:]), name)
+			return true
+		case done:
+			return false
+		}
+		state[name] = open
+		path = append(path, name)
+		if d := byName[name]; d != nil && slices.ContainsFunc(d.RefersTo, visit) {
+			return true
+		}
+		path = path[:len(path)-1]
+		state[name] = done
+		return false
+	}
+	for _, d := range defs {
+		if visit(d.Name) {
+			return cycle
+		}
+	}
+	return nil
+}
+
+// traits are the connector's, with its zeros and the remote's own settings
+// filled in.
+func (r *Remote) traits() connector.Traits {
+	t := r.Connection.Traits()
+	pick := func(into *time.Duration, own, fallback time.Duration) {
+		if own != 0 {
+			*into = own
+		} else if *into == 0 {
+			*into = fallback
+		}
+	}
+	pick(&t.Quiet, r.Quiet, time.Minute)
+	pick(&t.Timeout, r.Timeout, time.Minute)
+	if r.Concurrency != 0 {
+		t.Concurrency = r.Concurrency
+	} else if t.Concurrency == 0 {
+		t.Concurrency = 10
+	}
+	return t
+}

@@ -1,0 +1,170 @@
+package upkeep
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// description is what the tags of a struct type say: the relations to load,
+// and for each field where its value stands in a row.
+type description struct {
+	from   *Relation
+	fields []described
+}
+
+type described struct {
+	index  int          // of the struct field
+	name   string       // in the Row
+	column string       // for errors; empty for a relation
+	member *description // of a relation
+	many   bool
+}
+
+// describe reads the tags of T.
+func describe[T any](table string) (*description, error) {
+	t := reflect.TypeFor[T]()
+	if t.Kind() != reflect.Struct {
+		return nil, fmt.Errorf("upkeep.Sync needs a struct type, not %s; use upkeep.Mapping for rows without one", t)
+	}
+	return describeType(t, &Relation{Table: table}, nil)
+}
+
+var relationTags = []string{"belongs_to", "has_one", "has_many", "count", "sum"}
+
+func describeType(t reflect.Type, from *Relation, above []reflect.Type) (*description, error) {
+	if slices.Contains(above, t) {
+		return nil, fmt.Errorf("%s contains itself: a composite must end somewhere, use a type of its own for the inner rows", t)
+	}
+	above = append(above, t)
+	d := &description{from: from}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		var err error
+		if tag, ok := f.Tag.Lookup("db"); ok {
+			err = d.column(i, f, tag)
+		}
+		for _, kind := range relationTags {
+			if tag, ok := f.Tag.Lookup(kind); ok && err == nil {
+				err = d.relation(i, f, kind, tag, above)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s.%s: %w", t, f.Name, err)
+		}
+	}
+	if len(d.fields) == 0 {
+		return nil, fmt.Errorf("%s has no field with a db tag", t)
+	}
+	return d, nil
+}
+
+func (d *description) column(i int, f reflect.StructField, tag string) error {
+	name, _, _ := strings.Cut(tag, ",")
+	if name == "" || name == "-" {
+		return nil
+	}
+	if !f.IsExported() {
+		return fmt.Errorf("a field with a db tag must be exported")
+	}
+	if err := decodable(f.Type); err != nil {
+		return err
+	}
+	d.from.Columns = append(d.from.Columns, name)
+	d.fields = append(d.fields, described{index: i, name: name, column: name})
+	return nil
+}
+
+func (d *description) relation(i int, f reflect.StructField, kind, tag string, above []reflect.Type) error {
+	dot := strings.LastIndexByte(tag, '.')
+	if dot < 1 || dot == len(tag)-1 {
+		return fmt.Errorf(`%s:"%s" must be "table.foreign_key"`, kind, tag)
+	}
+	if !f.IsExported() {
+		return fmt.Errorf("a field with a %s tag must be exported", kind)
+	}
+	rel := &Relation{Table: tag[:dot], Via: strings.Split(tag[dot+1:], "+"), Where: f.Tag.Get("where"), Order: f.Tag.Get("order")}
+	if to := f.Tag.Get("to"); to != "" {
+		rel.To = strings.Split(to, "+")
+	}
+	if kind == "count" || kind == "sum" {
+		rel.OnlyAggregates = true
+		rel.Aggregates = []Aggregate{{Name: f.Name, Func: kind, Column: f.Tag.Get("column")}}
+		if kind == "sum" && f.Tag.Get("column") == "" {
+			return fmt.Errorf(`a sum needs the column to sum: column:"amount"`)
+		}
+		putRelation(&d.from.HasMany, f.Name, rel)
+		d.fields = append(d.fields, described{index: i, name: f.Name, column: f.Name})
+		return decodable(f.Type)
+	}
+	elem := f.Type
+	many := kind == "has_many"
+	if many {
+		if elem.Kind() != reflect.Slice {
+			return fmt.Errorf("a has_many field must be a slice, not %s", f.Type)
+		}
+		elem = elem.Elem()
+	} else if elem.Kind() != reflect.Pointer {
+		return fmt.Errorf("a %s field must be a pointer (nil: there is none), not %s", kind, f.Type)
+	} else {
+		elem = elem.Elem()
+	}
+	if elem.Kind() != reflect.Struct {
+		return fmt.Errorf("a %s field must lead to a struct, not %s", kind, elem)
+	}
+	member, err := describeType(elem, rel, above)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case "belongs_to":
+		putRelation(&d.from.BelongsTo, f.Name, rel)
+	case "has_one":
+		putRelation(&d.from.HasOne, f.Name, rel)
+	default:
+		putRelation(&d.from.HasMany, f.Name, rel)
+	}
+	d.fields = append(d.fields, described{index: i, name: f.Name, member: member, many: many})
+	return nil
+}
+
+func putRelation(m *map[string]*Relation, name string, r *Relation) {
+	if *m == nil {
+		*m = map[string]*Relation{}
+	}
+	(*m)[name] = r
+}
+
+// decode fills the struct that v points at.
+func (d *description) decode(r Row, v any) error { return d.fill(r, reflect.ValueOf(v).Elem()) }
+
+func (d *description) fill(r Row, v reflect.Value) error {
+	for _, f := range d.fields {
+		field := v.Field(f.index)
+		var err error
+		switch {
+		case f.member == nil:
+			err = assign(field, r[f.name])
+		case f.many:
+			rows, _ := r[f.name].([]Row)
+			list := reflect.MakeSlice(field.Type(), len(rows), len(rows))
+			for i, row := range rows {
+				if err = f.member.fill(row, list.Index(i)); err != nil {
+					break
+				}
+			}
+			field.Set(list)
+		default:
+			if row, ok := r[f.name].(Row); ok && row != nil {
+				one := reflect.New(field.Type().Elem())
+				err = f.member.fill(row, one.Elem())
+				field.Set(one)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package upkeep
+
+import (
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Row is a loaded row: column name to value, relation name to Row (nil when
+// there is none) or []Row, aggregate name to its value. Values are nil,
+// int64, [decimal.Decimal], float64, string, bool, [Date], [time.Time] (UTC),
+// []byte, or what encoding/json decodes for a JSON column.
+//
+// [decimal.Decimal]: https://pkg.go.dev/github.com/shopspring/decimal#Decimal
+type Row = store.Row
+
+// Date is a date without a time or a zone; as JSON it is "2006-01-02".
+type Date = store.Civil
+
+// Fields is what a translation makes: the remote's field names with their
+// values. A value may be anything that encoding/json can encode, a [Ref], or
+// a Fields, map[string]any, []any or []Fields of such values. Decimals are
+// encoded as JSON numbers, exactly. nil clears the remote's field; a name
+// that is absent leaves it alone.
+type Fields map[string]any
+
+// Reference is the remote record of another group; make one with [Ref].
+type Reference struct{ Sync, Key string }
+
+// Ref refers to the record of another sync's group, by the root key of that
+// group: Ref("customer", order.UserID). The group that uses it waits until
+// that record is there, and is woken by it. A nil key refers to nothing and
+// is sent as null.
+func Ref(sync string, key ...any) Reference {
+	for _, k := range key {
+		if k == nil {
+			return Reference{}
+		}
+	}
+	s, err := store.Key(key...)
+	if err != nil {
+		return Reference{Sync: sync, Key: badKey + err.Error()}
+	}
+	return Reference{sync, s}
+}
+
+const badKey = "\x00" // marks a Reference whose key could not be made
+
+// Relation declares the rows that hang on a row, any number of hops deep. What
+// is declared is what is loaded, and what is loaded is watched.
+type Relation struct {
+	// Table is the table's name, "orders" or "sales.orders".
+	Table string
+	// Via is the foreign key: columns of the parent for belongs_to, of this
+	// table for has_one and has_many. Defaults to the declared foreign key
+	// between the two tables, if there is just one.
+	Via []string
+	// To is what Via points at, on the other side. Defaults to the primary
+	// key there.
+	To []string
+	// Columns are the columns that are read.
+	Columns []string
+	// Where is an SQL condition over this table's own columns, and Order an
+	// SQL ORDER BY list. The columns that they read are watched too.
+	// Neither can be used for the root (use When) or a belongs_to.
+	Where, Order string
+	// Aggregates are computed by the database, for has_many.
+	Aggregates []Aggregate
+	// OnlyAggregates leaves the rows themselves unloaded.
+	OnlyAggregates bool
+
+	BelongsTo, HasOne, HasMany map[string]*Relation
+}
+
+// Aggregate is a count of rows or the sum of a column. It stands in the parent's
+// [Row] under Name, as an int64 (count) or a decimal (sum; 0 for no rows).
+type Aggregate struct {
+	Name string
+	// Func is "count" or "sum".
+	Func string
+	// Column is what is summed.
+	Column string
+}
+
+// Mapping declares a sync: these local rows become that kind of remote
+// record. [Sync] is the same for struct types, and a configuration file ends
+// as Mappings too. Its functions are pure: they may read their argument only,
+// and are called again at any time, at once from several goroutines.
+type Mapping struct {
+	// Name of the sync, unique in a configuration: "sales_order".
+	Name string
+	// From is the root table and its relations.
+	From *Relation
+	// To is the remote, and Record its name for the kind of record.
+	To     *Remote
+	Record string
+	// ExternalID is the key that the record carries at the remote. Defaults
+	// to the sync's name, a dash and the root key: "sales_order-42".
+	ExternalID func(Row) (string, error)
+	// When says whether the row is to be at the remote. Nil means always.
+	When func(Row) (bool, error)
+	// Translate makes the representation. Required.
+	Translate func(Row) (Fields, error)
+	// CreateFields are sent when the record is created, and never again.
+	CreateFields func(Row) (Fields, error)
+	// Initialize lets the remote make the record from another one, with the
+	// remote's own defaults (NetSuite's transform). Nil means an ordinary
+	// create.
+	Initialize func(Row) (Reference, error)
+	// RefersTo names the syncs that Translate, CreateFields and Initialize
+	// refer to. A reference to a sync that is not here is an error.
+	RefersTo []string
+	// Sends names the top-level fields that are sent, for Check; nil: not
+	// known before they are made.
+	Sends []string
+	// OnDelete is done when the root row was deleted; the zero value deletes
+	// the record.
+	OnDelete Ending
+	// WhenFalse is done when When turns false for a record that is at the
+	// remote; the zero value keeps it as it is.
+	WhenFalse Ending
+	// ByHand makes groups only by [Engine.Register]. Otherwise every row of
+	// the root table that passes When is kept at the remote.
+	ByHand bool
+	// Version is raised by hand when the functions change in a way that
+	// changes what they make: the sync is then swept, and records whose
+	// representation differs are sent. The declaration itself is compared
+	// without it.
+	Version string
+	// MemberLimit is the most rows of one relation in one record. Zero means
+	// 10,000.
+	MemberLimit int
+}
+
+// Action is what becomes of a record whose row ended.
+type Action string
+
+const (
+	Keep   Action = "keep"   // leave the record as it is
+	Delete Action = "delete" // delete it at the remote
+	Set    Action = "set"    // keep it and set some fields: an archive mark
+)
+
+// Ending says what becomes of a record whose row was deleted, or no longer
+// passes When.
+type Ending struct {
+	// Action; empty means the default of the place where it stands.
+	Action Action
+	// Fields to set, for Set. The values must not be references.
+	Fields Fields
+}
+
+// Remote is one account of a third-party system, with its limits, which hold
+// for all processes together.
+type Remote struct {
+	// Name, unique in a configuration: "netsuite".
+	Name string
+	// Connection is open and is closed by whoever opened it.
+	Connection connector.Connection
+	// Concurrency is how many requests may be under way at once. Zero means
+	// what the connector says.
+	Concurrency int
+	// Rate is how many requests a second may start, and Burst how many of
+	// them at once. Zero means no limit, and a burst of one second's worth.
+	Rate  float64
+	Burst int
+	// Timeout of one call. Zero means what the connector says.
+	Timeout time.Duration
+	// Quiet is how long after a timeout the remote may still apply the
+	// request. Zero means what the connector says.
+	Quiet time.Duration
+}
