@@ -1,0 +1,18 @@
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list what there is to make
+	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-8s %s\n", $$1, $$2}'
+
+.PHONY: test
+test: ## vet, and run every test with the race detector against real databases
+	scripts/test
+
+.PHONY: lint
+lint: ## go vet, and formatting
+	go vet ./...
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt these files:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: bench
+bench: ## run the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./...

@@ -1,0 +1,76 @@
+// Package pgtest gives tests a real PostgreSQL: a throw-away server with its
+// data in a temporary directory, which dies with the test process whatever way
+// that ends.
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// shared is the server of this test process, started by the first [New].
+var shared struct {
+	once   sync.Once
+	server *Server
+	err    error
+	names  atomic.Int64
+}
+
+// New returns the URL of a fresh, empty database. All databases of a test
+// process are on one server. The database is dropped when t ends. A missing
+// PostgreSQL fails the test.
+func New(t testing.TB) string {
+	t.Helper()
+	shared.once.Do(func() { shared.server, shared.err = open() })
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	s := shared.server
+	name := fmt.Sprintf("test_%d", shared.names.Add(1))
+	if err := s.exec("CREATE DATABASE " + name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			t.Error(err)
+		}
+	})
+	return s.url(name)
+}
+
+// Start returns a server of its own, for tests that stop it. It ends with t.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	s, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.discard)
+	return s
+}
+
+// URL is the URL of the server's database "postgres". It stays the same over
+// Stop and Start.
+func (s *Server) URL() string { return s.url("postgres") }
+
+func (s *Server) url(database string) string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", s.port, database)
+}
+
+func (s *Server) exec(sql string) error {
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, s.URL())
+	if err != nil {
+		return fmt.Errorf("connect to the test server: %w", err)
+	}
+	defer c.Close(ctx)
+	if _, err := c.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	return nil
+}
