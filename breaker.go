@@ -1,0 +1,95 @@
+package upkeep
+
+import (
+	"context"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+)
+
+// leave ends a call and learns from its answer.
+func (g *gate) leave(ctx context.Context, err error) {
+	g.mu.Lock()
+	g.busy--
+	g.lastUse = g.cfg.Clock.Now()
+	g.signal()
+	g.mu.Unlock()
+	if err == nil {
+		g.wellAgain(ctx)
+		return
+	}
+	e := connector.AsError(err)
+	switch e.Kind {
+	case connector.RateLimited:
+		g.pause(ctx, e)
+	case connector.Unknown, connector.Unavailable, connector.Unauthorized:
+		if ctx.Err() == nil { // a call that we cut off says nothing of the remote
+			g.failed(ctx, e)
+		}
+	default: // it answered, and means this record only
+		g.wellAgain(ctx)
+	}
+}
+
+// wellAgain notes an answer: the breaker closes.
+func (g *gate) wellAgain(ctx context.Context) {
+	g.mu.Lock()
+	was := g.broken
+	g.failures, g.throttled = 0, 0
+	g.broken, g.probing, g.breaks = false, false, 0
+	g.mu.Unlock()
+	if !was {
+		return
+	}
+	if err := g.db.Mend(ctx, g.remote.Name); err != nil {
+		g.log.Error("mend breaker", "remote", g.remote.Name, "error", err)
+		return
+	}
+	g.log.Info("the remote answers again", "remote", g.remote.Name)
+}
+
+// pause leaves the remote alone for as long as it asked, or, when it did not
+// say, for a growing time.
+func (g *gate) pause(ctx context.Context, e *connector.Error) {
+	g.mu.Lock()
+	d := e.RetryAfter
+	now := g.cfg.Clock.Now()
+	if !g.pausedUntil.After(now) { // one step for all calls that were refused together
+		g.throttled++
+	}
+	if d <= 0 {
+		d = min(200*time.Millisecond<<min(g.throttled, 10), longestOff)
+		d = time.Duration(float64(d) * (0.5 + g.cfg.Random()))
+	}
+	if end := now.Add(d); end.After(g.pausedUntil) {
+		g.pausedUntil = end
+	}
+	g.signal()
+	g.mu.Unlock()
+	if err := g.db.Pause(ctx, g.remote.Name, d, cut(e.Error(), maxMessage)); err != nil {
+		g.log.Error("pause remote", "remote", g.remote.Name, "error", err)
+	}
+}
+
+// failed counts a failure of the remote and opens the breaker after some in a
+// row, or when a probe failed.
+func (g *gate) failed(ctx context.Context, e *connector.Error) {
+	g.mu.Lock()
+	g.failures++
+	open := g.failures >= breakAfter || g.probing
+	if !open || (g.broken && !g.probing) { // already open: an answer that was under way
+		g.mu.Unlock()
+		return
+	}
+	d := min(time.Second<<min(g.breaks, 10), longestOff)
+	d = time.Duration(float64(d) * (0.5 + g.cfg.Random()))
+	g.breaks++
+	g.broken, g.probing = true, false
+	g.nextProbe = g.cfg.Clock.Now().Add(d)
+	g.signal()
+	g.mu.Unlock()
+	g.log.Warn("the remote fails; its breaker is open", "remote", g.remote.Name, "probe_in", d, "error", cut(e.Error(), maxMessage))
+	if err := g.db.Break(ctx, g.remote.Name, d, cut(e.Error(), maxMessage)); err != nil {
+		g.log.Error("open breaker", "remote", g.remote.Name, "error", err)
+	}
+}

@@ -1,0 +1,237 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// caller makes the calls that bring one record to its goal.
+type caller struct {
+	*runner
+	job           *job
+	life, running context.Context
+}
+
+// bring makes the calls and completes the result when all went well.
+func (c *caller) bring() error {
+	id := c.job.claim.RemoteID
+	if id == "" && c.mustFind() {
+		found, err := c.find()
+		if err != nil && connector.KindOf(err) != connector.NotFound || errors.Is(err, errNotSent) {
+			return err
+		}
+		id = found
+	}
+	switch c.job.goal {
+	case absent:
+		if id != "" {
+			if err := c.call("delete", nil, func(ctx context.Context) error {
+				return c.remote.Connection.Delete(ctx, c.job.record.Type, id)
+			}); err != nil {
+				return err
+			}
+		}
+		c.job.finish(store.Result{Outcome: store.Removed})
+		return nil
+	case ended:
+		if id == "" {
+			c.job.finish(store.Result{Outcome: store.Removed})
+			return nil
+		}
+		err := c.update(id, c.job.record.Fields)
+		if err != nil && !errors.Is(err, errNotSent) && connector.KindOf(err) == connector.NotFound {
+			c.job.finish(store.Result{Outcome: store.Removed})
+			return nil
+		}
+		if err == nil {
+			c.job.synced(id)
+		}
+		return err
+	}
+	return c.bringPresent(id)
+}
+
+func (c *caller) bringPresent(id string) error {
+	if id != "" {
+		fields := only(c.job.record.Fields, c.job.changed)
+		if c.job.claim.RemoteID == "" {
+			fields = c.job.record.Fields // it was found: what it holds is not known
+		}
+		err := c.update(id, fields)
+		if err == nil {
+			c.job.synced(id)
+		}
+		if err == nil || errors.Is(err, errNotSent) || connector.KindOf(err) != connector.NotFound {
+			return err
+		}
+		// It was deleted at the remote: make it again.
+		if c.job.def.Initialize != nil && !c.findOrigin() {
+			return nil
+		}
+	}
+	id, err := c.make()
+	if err != nil && !errors.Is(err, errNotSent) && connector.KindOf(err) == connector.Exists {
+		exists := err
+		if id, err = c.find(); err != nil {
+			if !errors.Is(err, errNotSent) && connector.KindOf(err) == connector.NotFound {
+				return exists // another unique value clashes: the remote's own words say which
+			}
+			return err
+		}
+		err = c.update(id, c.job.record.Fields)
+	}
+	if err == nil {
+		c.job.synced(id)
+	}
+	return err
+}
+
+// mustFind: a create may be repeated blindly only where the remote holds the
+// external key unique; an initialized record, and one with fields that are
+// only for its creation, is looked up first unless this is its first try.
+func (c *caller) mustFind() bool {
+	first := c.job.claim.Epoch == 1 && !c.job.claim.InDoubt
+	if c.job.goal != present {
+		return true
+	}
+	return !first && (c.traits.Class != connector.Upsert || c.job.origin != nil || len(c.job.only) > 0)
+}
+
+// findOrigin looks up what a lost record was initialized from; without it the
+// job waits.
+func (c *caller) findOrigin() bool {
+	id := c.job.originID
+	found, err := c.db.RemoteIDs(c.life, []store.ID{id})
+	if err != nil {
+		c.job.finish(store.Result{Outcome: store.Retry, Free: true, After: c.backoff(1), Reason: "look up references: " + err.Error()})
+		return false
+	}
+	if found[id] == "" {
+		c.job.finish(store.Result{Outcome: store.Waits, WaitsFor: []store.ID{id}, After: waitNet, Reason: "waits for " + id.String()})
+		return false
+	}
+	c.job.origin = &connector.Origin{Type: c.byName[id.Sync].Record, RemoteID: found[id]}
+	return true
+}
+
+func (c *caller) find() (id string, err error) {
+	err = c.call("find", nil, func(ctx context.Context) error {
+		id, err = c.remote.Connection.Find(ctx, c.job.record.Type, c.job.record.ExternalID)
+		return err
+	})
+	return id, err
+}
+
+func (c *caller) update(id string, fields connector.Fields) error {
+	return c.call("update", fields, func(ctx context.Context) error {
+		return c.remote.Connection.Update(ctx, id, connector.Record{Type: c.job.record.Type, ExternalID: c.job.record.ExternalID, Fields: fields})
+	})
+}
+
+// make creates or initializes the record.
+func (c *caller) make() (id string, err error) {
+	rec := c.job.record
+	if len(c.job.only) > 0 {
+		rec.Fields = maps.Clone(rec.Fields)
+		maps.Copy(rec.Fields, c.job.only)
+	}
+	if c.job.origin != nil {
+		err = c.call("initialize", rec.Fields, func(ctx context.Context) error {
+			id, err = c.remote.Connection.(connector.Initializer).Initialize(ctx, *c.job.origin, rec)
+			return err
+		})
+		return id, err
+	}
+	err = c.call("create", rec.Fields, func(ctx context.Context) error {
+		id, err = c.remote.Connection.Create(ctx, rec)
+		return err
+	})
+	return id, err
+}
+
+// call makes one call, if the remote's limits and the lease allow it, and
+// notes it in the job's history.
+func (c *caller) call(action string, fields connector.Fields, f func(context.Context) error) error {
+	if err := c.gate.enter(c.running, c.job.deadline.Add(-c.traits.Timeout)); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.life, c.traits.Timeout)
+	defer cancel()
+	began := c.cfg.Clock.Now()
+	err := f(ctx)
+	took := c.cfg.Clock.Now().Sub(began)
+	c.gate.leave(c.life, err)
+	c.job.result.Calls++
+	c.observe(took)
+	c.job.attempt = &store.Attempt{Epoch: c.job.claim.Epoch, Action: action, Outcome: "ok", Took: took, Fields: slices.Sorted(maps.Keys(fields))}
+	if err != nil {
+		e := connector.AsError(err)
+		c.job.attempt.Outcome, c.job.attempt.Status, c.job.attempt.Message = e.Kind.String(), e.Status, cut(e.Error(), maxMessage)
+	}
+	return err
+}
+
+const maxMessage = 2_000 // bytes of the remote's words that are kept
+
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 { // not in the middle of a rune
+		n--
+	}
+	return s[:n] + "…"
+}
+
+func (r *runner) observe(took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.latency == 0 {
+		r.latency = took
+	}
+	r.latency = max((9*r.latency+took)/10, time.Microsecond)
+}
+
+// judge turns a failed call into the group's next state.
+func (c *caller) judge(err error) {
+	// An external id that went out must be known even if the row goes away.
+	c.job.result.ExternalID = c.job.record.ExternalID
+	if errors.Is(err, errNotSent) {
+		c.job.finish(store.Result{Outcome: store.Released, After: c.gate.peace()})
+		return
+	}
+	e := connector.AsError(err)
+	reason := cut(e.Error(), maxMessage)
+	last := c.job.claim.Attempts+1 >= c.cfg.MaxAttempts
+	free := c.gate.troubled()
+	wait := c.backoff(c.job.claim.Attempts + 1)
+	res := store.Result{Reason: reason, After: wait}
+	switch e.Kind {
+	case connector.Unknown:
+		res.Outcome, res.Doubt, res.Free = store.Doubtful, c.doubtFor(), free
+		if c.traits.Class == connector.Blind && c.job.attempt != nil && c.job.attempt.Action == "create" {
+			res.Outcome = store.Refused
+			res.Reason = "the remote may have made this record and offers no way to find out: look for it there, then retry; " + reason
+		} else if last && !free {
+			res.Outcome = store.Refused
+		}
+	case connector.RateLimited:
+		res = store.Result{Outcome: store.Released, After: c.gate.peace(), Reason: reason}
+	case connector.Unavailable, connector.Unauthorized:
+		res.Outcome, res.Free = store.Retry, true
+	case connector.Busy:
+		res.Outcome = store.Retry
+		if last {
+			res.Outcome = store.Refused
+		}
+	default: // Rejected, and NotFound or Exists where nothing more can be done
+		res.Outcome = store.Refused
+	}
+	c.job.finish(res)
+}

@@ -1,0 +1,214 @@
+package upkeep
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Engine keeps the remotes up to date with the database. It has two halves
+// that know nothing of each other and meet in the group's row:
+//
+//	capture, fold                                   know when a sync is needed
+//	claim, load, translate, compare, send, record   perform it
+//
+// Any number of engines, in any number of processes, may share one database.
+type Engine struct {
+	cfg     Config
+	db      Database
+	log     *slog.Logger
+	defs    []*definition
+	byName  map[string]*definition
+	remotes []*Remote
+
+	// What Install learns from the database.
+	shapes []*store.Shape // in the order of defs
+	plan   string
+	secret []byte
+}
+
+// New examines the whole configuration and returns every problem at once. It
+// does not speak to the database or the remotes: see [Engine.Check].
+func New(cfg Config) (*Engine, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	defs, err := define(cfg.Syncs)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: cfg, db: cfg.Database, log: cfg.Logger, defs: defs, byName: map[string]*definition{}}
+	var longest time.Duration
+	for _, d := range defs {
+		e.byName[d.Name] = d
+		if !slices.Contains(e.remotes, d.To) {
+			if slices.ContainsFunc(e.remotes, func(r *Remote) bool { return r.Name == d.To.Name }) {
+				return nil, fmt.Errorf("two remotes are called %q; names must differ", d.To.Name)
+			}
+			e.remotes = append(e.remotes, d.To)
+		}
+		longest = max(longest, d.traits.Timeout)
+	}
+	if e.cfg.Lease == 0 {
+		e.cfg.Lease = 2*longest + time.Minute
+	}
+	if e.cfg.Lease <= longest {
+		return nil, fmt.Errorf("a lease of %s is shorter than one call may take (%s)", e.cfg.Lease, longest)
+	}
+	return e, nil
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Database == nil {
+		return c, errors.New("upkeep.Config.Database is missing: make one with the package postgres or sqlite")
+	}
+	if c.Name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "unknown"
+		}
+		c.Name = fmt.Sprintf("%s:%d:%06x", host, os.Getpid(), rand.Uint32()&0xffffff)
+	}
+	setDefault(&c.MaxAttempts, 12)
+	setDefault(&c.Drain, 30*time.Second)
+	setDefault(&c.History, 30*24*time.Hour)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = realClock{}
+	}
+	if c.Random == nil {
+		c.Random = rand.Float64
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+type realClock struct{}
+
+func (realClock) Now() time.Time { return time.Now() }
+
+func (realClock) Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// Install makes the database ready: Upkeep's own schema, and the triggers that
+// the declarations ask for. A sync that is new is backfilled from then on, one
+// whose declaration changed is swept. Idempotent; [Engine.Run] calls it.
+func (e *Engine) Install(ctx context.Context) error {
+	if err := e.db.Migrate(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if err := e.learn(ctx); err != nil {
+		return err
+	}
+	if err := e.db.Install(ctx, e.shapes, e.plan); err != nil {
+		return fmt.Errorf("install capture: %w", err)
+	}
+	for _, d := range e.defs {
+		state, err := e.db.Sync(ctx, d.Name)
+		if err != nil {
+			return err
+		}
+		if state.Version == d.version {
+			continue
+		}
+		// The triggers stand already, so nothing falls between the two.
+		if err := e.db.StartBackfill(ctx, d.Name, d.version, state.Version != "", false); err != nil {
+			return fmt.Errorf("start backfill of %s: %w", d.Name, err)
+		}
+		e.log.Info("mapping is new or changed", "sync", d.Name, "sweep", state.Version != "")
+	}
+	return nil
+}
+
+// learn asks the database what the declarations mean there.
+func (e *Engine) learn(ctx context.Context) error {
+	var errs []error
+	shapes := make([]*store.Shape, len(e.defs))
+	for i, d := range e.defs {
+		s, err := resolve(ctx, e.db, d)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		shapes[i] = s
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	b, err := json.Marshal(shapes)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(b)
+	e.shapes, e.plan = shapes, hex.EncodeToString(sum[:])
+	if e.secret, err = e.db.Secret(ctx); err != nil {
+		return fmt.Errorf("read the registry's secret: %w", err)
+	}
+	return nil
+}
+
+// ready learns from the database once, for calls that come before Run.
+func (e *Engine) ready(ctx context.Context) error {
+	if e.shapes != nil {
+		return nil
+	}
+	return e.learn(ctx)
+}
+
+func (e *Engine) shape(sync string) *store.Shape {
+	for _, s := range e.shapes {
+		if s.Sync == sync {
+			return s
+		}
+	}
+	return nil
+}
+
+// byHand lists the syncs whose groups are made by Register only.
+func (e *Engine) byHand() []string {
+	var names []string
+	for _, d := range e.defs {
+		if d.ByHand {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}
+
+// definition finds a sync by name; the error names those that are there.
+func (e *Engine) definition(name string) (*definition, error) {
+	if d := e.byName[name]; d != nil {
+		return d, nil
+	}
+	var names []string
+	for _, d := range e.defs {
+		names = append(names, d.Name)
+	}
+	return nil, fmt.Errorf("there is no sync %q; there are %v", name, names)
+}

@@ -1,0 +1,274 @@
+package upkeep
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+)
+
+// gate keeps the limits of one remote: how many requests at once and how many
+// a second, over all processes; pauses that the remote asked for; and the
+// breaker, which stops the requests to a remote that is broken and probes it
+// with one at a time.
+type gate struct {
+	*Engine
+	remote *Remote
+	traits connector.Traits
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced when anything below changes
+	slots    int           // held by this process
+	slotsEnd time.Time
+	busy     int
+	lastUse  time.Time
+	tokens   int
+	tokenEnd time.Time
+
+	pausedUntil time.Time
+	throttled   int // rate limited answers without a success between
+	failures    int // of the remote, in a row
+	broken      bool
+	breaks      int
+	probing     bool
+	probeEnd    time.Time
+	nextProbe   time.Time
+	healthAt    time.Time
+}
+
+const (
+	slotTTL     = 15 * time.Second
+	healthEvery = time.Second
+	// breakAfter failures of the remote in a row the breaker opens.
+	breakAfter = 5
+	longestOff = time.Minute // between probes, and for a pause nobody timed
+)
+
+func newGate(e *Engine, r *Remote, t connector.Traits) *gate {
+	return &gate{Engine: e, remote: r, traits: t, changed: make(chan struct{})}
+}
+
+// start keeps the slots alive while they are used and gives them back when
+// they are not; the channel is closed once the last are given back.
+func (g *gate) start(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = g.forever(ctx, "hold slots of "+g.remote.Name, func() (time.Duration, error) {
+			return slotTTL / 5, g.keep(ctx)
+		})
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if g.heldSlots() > 0 {
+			if _, err := g.db.Hold(end, g.remote.Name, g.cfg.Name, 0, g.traits.Concurrency, slotTTL); err != nil {
+				g.log.Warn("slots not given back; they end by themselves", "remote", g.remote.Name, "error", err)
+			}
+		}
+	}()
+	return done
+}
+
+func (g *gate) heldSlots() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.slots
+}
+
+func (g *gate) keep(ctx context.Context) error {
+	g.mu.Lock()
+	held, idle := g.slots, g.busy == 0 && g.cfg.Clock.Now().Sub(g.lastUse) > slotTTL/5
+	g.mu.Unlock()
+	if held == 0 {
+		return nil
+	}
+	if idle {
+		return g.hold(ctx, 0)
+	}
+	return g.hold(ctx, g.traits.Concurrency)
+}
+
+func (g *gate) hold(ctx context.Context, want int) error {
+	asked := g.cfg.Clock.Now()
+	got, err := g.db.Hold(ctx, g.remote.Name, g.cfg.Name, want, g.traits.Concurrency, slotTTL)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.slots, g.slotsEnd = got, asked.Add(slotTTL)
+	g.signal()
+	return nil
+}
+
+// signal wakes those who wait in enter. The caller holds mu.
+func (g *gate) signal() {
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// used notes that there is work.
+func (g *gate) used() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lastUse = g.cfg.Clock.Now()
+}
+
+// room says how many of want groups may be claimed now; with none, how long to
+// wait before asking again.
+func (g *gate) room(ctx context.Context, want int) (int, time.Duration, error) {
+	now := g.cfg.Clock.Now()
+	g.mu.Lock()
+	stale := now.Sub(g.healthAt) > healthEvery
+	g.mu.Unlock()
+	if stale {
+		if err := g.look(ctx); err != nil {
+			return 0, 0, err
+		}
+	}
+	g.mu.Lock()
+	g.probing = g.probing && now.Before(g.probeEnd)
+	paused, broken, probing, next, busy := g.pausedUntil.Sub(now), g.broken, g.probing, g.nextProbe.Sub(now), g.busy
+	g.mu.Unlock()
+	switch {
+	case paused > 0:
+		return 0, min(paused, healthEvery), nil
+	case want <= 0:
+		return 0, pollFast, nil
+	case !broken:
+		return want, 0, nil
+	case probing && busy == 0:
+		return 1, 0, nil
+	case probing:
+		return 0, pollFast, nil
+	case next > 0:
+		return 0, min(next, healthEvery), nil
+	}
+	mine, err := g.db.Probe(ctx, g.remote.Name, g.cfg.Name, g.traits.Timeout+stall)
+	if err != nil {
+		return 0, 0, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.probing, g.probeEnd = mine, now.Add(g.traits.Timeout+stall)
+	if !mine {
+		return 0, healthEvery, nil
+	}
+	return 1, 0, nil
+}
+
+// look reads what the processes know of the remote together.
+func (g *gate) look(ctx context.Context) error {
+	now := g.cfg.Clock.Now()
+	h, err := g.db.Health(ctx, g.remote.Name)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.healthAt = now
+	if end := now.Add(h.PausedFor); h.PausedFor > 0 && end.After(g.pausedUntil) {
+		g.pausedUntil = end
+	}
+	g.broken, g.breaks, g.nextProbe = h.Broken, h.Failures, now.Add(h.ProbeIn)
+	if !h.Broken {
+		g.probing = false
+	}
+	return nil
+}
+
+// enter waits for leave to make one call, or says errNotSent: when ctx ends,
+// after latest, or when the remote is paused or broken.
+func (g *gate) enter(ctx context.Context, latest time.Time) error {
+	for {
+		g.mu.Lock()
+		now := g.cfg.Clock.Now()
+		blocked := g.pausedUntil.After(now) || (g.broken && !g.probing)
+		if ctx.Err() != nil || now.After(latest) || blocked {
+			g.mu.Unlock()
+			return errNotSent
+		}
+		free := g.busy < g.slots && now.Before(g.slotsEnd)
+		if free && (g.remote.Rate <= 0 || (g.tokens > 0 && now.Before(g.tokenEnd))) {
+			g.busy++
+			g.tokens--
+			g.lastUse = now
+			g.mu.Unlock()
+			return nil
+		}
+		needSlots := g.slots == 0 || !now.Before(g.slotsEnd)
+		changed := g.changed
+		g.mu.Unlock()
+		if err := g.obtain(ctx, free, needSlots, changed); err != nil {
+			return errNotSent
+		}
+	}
+}
+
+// obtain asks the database for what enter lacks, or waits for a slot.
+func (g *gate) obtain(ctx context.Context, free, needSlots bool, changed <-chan struct{}) error {
+	if free {
+		return g.refill(ctx)
+	}
+	if needSlots {
+		if err := g.hold(ctx, g.traits.Concurrency); err != nil {
+			return err
+		}
+		if g.heldSlots() > 0 {
+			return nil
+		}
+	}
+	wait, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-changed:
+			cancel()
+		case <-wait.Done():
+		}
+	}()
+	// The other processes may give slots back at any time: ask again soon.
+	_ = g.cfg.Clock.Sleep(wait, 200*time.Millisecond)
+	return ctx.Err()
+}
+
+// refill takes tokens for the next tenth of a second. Those that are not used
+// within a second are forgotten, so that they can't make a burst later.
+func (g *gate) refill(ctx context.Context) error {
+	burst := g.remote.Burst
+	if burst <= 0 {
+		burst = max(1, int(g.remote.Rate))
+	}
+	got, wait, err := g.db.Take(ctx, g.remote.Name, max(1, int(g.remote.Rate/10)), g.remote.Rate, burst)
+	if err != nil {
+		return err
+	}
+	if got == 0 {
+		return g.cfg.Clock.Sleep(ctx, max(wait, time.Millisecond))
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.cfg.Clock.Now()
+	if !now.Before(g.tokenEnd) {
+		g.tokens = 0
+	}
+	g.tokens += got
+	g.tokenEnd = now.Add(time.Second)
+	g.signal()
+	return nil
+}
+
+// peace is how long the remote wants to be left alone; at least a moment.
+func (g *gate) peace() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(g.pausedUntil.Sub(g.cfg.Clock.Now()), 100*time.Millisecond)
+}
+
+// troubled says whether the remote as a whole seems to be failing, so that a
+// failure is not held against the group.
+func (g *gate) troubled() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.failures > 1 || g.broken
+}

@@ -1,0 +1,254 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// How often the database is asked for work: fast while there is some, slowly
+// when idle. An empty poll is an index probe.
+const (
+	pollFast  = 10 * time.Millisecond
+	pollSlow  = 250 * time.Millisecond
+	foldLimit = 5_000 // log rows in one fold
+
+	backfillPiece   = 1_000 // root rows in one step
+	backfillBacklog = 5_000 // dirty backfill groups above which the next step waits
+	careEvery       = time.Minute
+)
+
+// Run installs what is missing and keeps the remotes up to date until ctx
+// ends. Then it stops claiming, lets the calls under way end (for
+// Config.Drain at most), records them and returns nil: a clean stop leaves
+// nothing in doubt. A database that goes away is waited for. It returns an
+// error when the configuration does not fit the database, or when another
+// process installed another one.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.Install(ctx); err != nil {
+		return err
+	}
+	runners := make([]*runner, len(e.remotes))
+	for i, r := range e.remotes {
+		runners[i] = newRunner(e, r)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.foldLoop(ctx, runners) })
+	g.Go(func() error { return e.backfillLoop(ctx) })
+	g.Go(func() error { return e.careLoop(ctx) })
+	for _, r := range runners {
+		g.Go(func() error { return r.run(ctx) })
+	}
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// foldLoop turns touches into dirty groups and wakes the runners.
+func (e *Engine) foldLoop(ctx context.Context, runners []*runner) error {
+	idle := pacer{fast: pollFast, slow: pollSlow}
+	return e.forever(ctx, "fold", func() (time.Duration, error) {
+		f, err := e.db.Fold(ctx, e.shapes, e.plan, foldLimit)
+		if err != nil {
+			return 0, err
+		}
+		if f.Groups > 0 {
+			for _, r := range runners {
+				r.nudge()
+			}
+		}
+		if f.More {
+			return 0, nil
+		}
+		return idle.next(f.Rows > 0), nil
+	})
+}
+
+// backfillLoop walks the root tables of new and changed syncs, a piece at a
+// time, and lets the backlog drain in between so that it stays bounded.
+func (e *Engine) backfillLoop(ctx context.Context) error {
+	return e.forever(ctx, "backfill", func() (time.Duration, error) {
+		counts, err := e.db.Counts(ctx)
+		if err != nil {
+			return 0, err
+		}
+		wait := 2 * time.Second
+		for _, shape := range e.shapes {
+			i := slices.IndexFunc(counts, func(c Counts) bool { return c.Sync == shape.Sync })
+			if i < 0 || !counts[i].Backfill.Running {
+				continue
+			}
+			wait = min(wait, 100*time.Millisecond)
+			if counts[i].Dirty > backfillBacklog {
+				continue
+			}
+			more, err := e.db.Backfill(ctx, shape, backfillPiece)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", shape.Sync, err)
+			}
+			if more {
+				wait = 0
+			}
+		}
+		return wait, nil
+	})
+}
+
+// careLoop mends the capture when somebody altered it, and forgets old history.
+func (e *Engine) careLoop(ctx context.Context) error {
+	return e.forever(ctx, "care", func() (time.Duration, error) {
+		findings, err := e.db.Inspect(ctx, e.shapes)
+		if err != nil {
+			return 0, err
+		}
+		if len(findings) > 0 {
+			e.log.Error("capture was altered; installing it again and sweeping", "finding", findings[0].Subject+": "+findings[0].Message, "findings", len(findings))
+			if err := e.mend(ctx); err != nil {
+				return 0, err
+			}
+		}
+		return careEvery, e.db.Prune(ctx, e.cfg.History)
+	})
+}
+
+// mend installs the capture again. What changed without it is not known, so
+// every group is raised; equal digests skip the calls.
+func (e *Engine) mend(ctx context.Context) error {
+	if err := e.db.Install(ctx, e.shapes, e.plan); err != nil {
+		return fmt.Errorf("install capture: %w", err)
+	}
+	for _, d := range e.defs {
+		if err := e.db.StartBackfill(ctx, d.Name, d.version, true, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forever calls step, waits as long as it says, and calls it again. A step
+// that fails is logged when its error is a new one and tried again with
+// growing pauses, but for ErrPlan, which ends the engine.
+func (e *Engine) forever(ctx context.Context, what string, step func() (time.Duration, error)) error {
+	failures, last := 0, ""
+	for {
+		wait, err := step()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, store.ErrPlan):
+			return err
+		case err != nil:
+			failures++
+			wait = e.backoffUpTo(failures, 10*time.Second)
+			if err.Error() != last {
+				last = err.Error()
+				e.log.Error(what+" failed; trying again", "error", err)
+			}
+		case last != "":
+			failures, last = 0, ""
+			e.log.Info(what + " works again")
+		default:
+			failures = 0
+		}
+		if wait > 0 && e.cfg.Clock.Sleep(ctx, wait) != nil {
+			return nil
+		}
+	}
+}
+
+// backoff is the pause after so many failures in a row: doubling from a second
+// to a quarter of an hour, spread by half either way.
+func (e *Engine) backoff(failures int) time.Duration {
+	return e.backoffUpTo(failures, 15*time.Minute)
+}
+
+func (e *Engine) backoffUpTo(failures int, most time.Duration) time.Duration {
+	d := min(time.Second<<min(max(failures-1, 0), 20), most)
+	return time.Duration(float64(d) * (0.5 + e.cfg.Random()))
+}
+
+// pacer spaces polls: fast while there is work, then slower and slower.
+type pacer struct{ fast, slow, now time.Duration }
+
+func (p *pacer) next(work bool) time.Duration {
+	if work || p.now == 0 {
+		p.now = p.fast
+	} else {
+		p.now = min(p.now*3/2, p.slow)
+	}
+	return p.now
+}
+
+// runner performs the syncs of one remote.
+type runner struct {
+	*Engine
+	remote *Remote
+	defs   []*definition
+	traits connector.Traits
+	gate   *gate
+
+	wake      chan struct{}
+	calls     chan *job
+	answered  chan *job
+	claimedAt time.Time
+
+	mu      sync.Mutex
+	pending int // handed to the senders and not yet recorded
+	latency time.Duration
+	held    map[string]time.Time // syncs that can't be loaded, until when
+}
+
+func newRunner(e *Engine, remote *Remote) *runner {
+	r := &runner{Engine: e, remote: remote, wake: make(chan struct{}, 1), held: map[string]time.Time{}}
+	for _, d := range e.defs {
+		if d.To == remote {
+			r.defs = append(r.defs, d)
+			r.traits = d.traits
+		}
+	}
+	r.gate = newGate(e, remote, r.traits)
+	r.calls = make(chan *job, maxBatch)
+	r.answered = make(chan *job, maxBatch)
+	return r
+}
+
+// doubtFor is how long after an unknown outcome the request may still be
+// applied, or its sender may still be alive: D+Z in docs/promises.md.
+func (r *runner) doubtFor() time.Duration { return r.traits.Quiet + stall }
+
+// stall (Z) is how long a live process may pause between looking at its lease
+// and writing to the network.
+const stall = 10 * time.Second
+
+// nudge says that there may be work.
+func (r *runner) nudge() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// isHeld says whether a sync's loading failed a moment ago.
+func (r *runner) isHeld(sync string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cfg.Clock.Now().Before(r.held[sync])
+}
+
+// holdSync stops claiming for a sync whose composites can't be loaded: a
+// renamed column, a revoked right. It blocks no other sync.
+func (r *runner) holdSync(sync string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held[sync] = r.cfg.Clock.Now().Add(5 * time.Second)
+	r.log.Error("load failed; the sync is held for a moment", "sync", sync, "error", err)
+}

@@ -1,0 +1,200 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+const maxBatch = 256 // groups claimed at once, and results recorded at once
+
+// run claims and sends until ctx ends, then drains.
+func (r *runner) run(ctx context.Context) error {
+	// Calls under way outlive ctx by the drain; so do the records of them.
+	drain, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	gateDone := r.gate.start(drain)
+	senders := make(chan struct{})
+	for range r.traits.Concurrency {
+		go func() {
+			for j := range r.calls {
+				r.perform(drain, ctx, j)
+				r.answered <- j
+			}
+			senders <- struct{}{}
+		}()
+	}
+	recorded := make(chan struct{})
+	go func() {
+		r.recordAnswers(drain)
+		close(recorded)
+	}()
+
+	err := r.dispatch(ctx)
+
+	close(r.calls) // what is queued is released by the senders, as ctx is over
+	killed := time.AfterFunc(r.cfg.Drain, stop)
+	for range r.traits.Concurrency {
+		<-senders
+	}
+	close(r.answered)
+	<-recorded
+	killed.Stop()
+	stop()
+	<-gateDone
+	return err
+}
+
+// dispatch is the loop of one remote: work while there is room, wait when
+// there is nothing to do or the remote asks for peace.
+func (r *runner) dispatch(ctx context.Context) error {
+	idle := pacer{fast: pollFast, slow: pollSlow}
+	return r.forever(ctx, "work for "+r.remote.Name, func() (time.Duration, error) {
+		room, wait, err := r.gate.room(ctx, r.appetite())
+		if err != nil {
+			return 0, err
+		}
+		if room == 0 {
+			r.rest(ctx, wait)
+			return 0, nil
+		}
+		n, err := r.work(ctx, room)
+		if err != nil {
+			return 0, err
+		}
+		if n > 0 {
+			r.gate.used()
+		}
+		if n == room {
+			return 0, nil
+		}
+		r.rest(ctx, idle.next(n > 0))
+		return 0, nil
+	})
+}
+
+// rest waits for d or a nudge.
+func (r *runner) rest(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-r.wake:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	_ = r.cfg.Clock.Sleep(ctx, d) // its only error is that ctx ended
+}
+
+// appetite is how many more groups to claim: what the senders can take on
+// within some 50 ms. Groups that queue for long would be sent as they were
+// loaded, and a change meanwhile would cost a second call.
+func (r *runner) appetite() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	slots := r.traits.Concurrency
+	most := slots
+	if r.latency > 0 && r.latency < 50*time.Millisecond {
+		most = int(50*time.Millisecond/r.latency+1) * slots
+	}
+	return max(0, min(most, maxBatch)-r.pending)
+}
+
+// send hands a job to the senders.
+func (r *runner) send(j *job) {
+	r.mu.Lock()
+	r.pending++
+	r.mu.Unlock()
+	r.calls <- j
+}
+
+// record hands a job that needed no call to the recorder.
+func (r *runner) record(j *job) {
+	r.mu.Lock()
+	r.pending++
+	r.mu.Unlock()
+	r.answered <- j
+}
+
+// recordAnswers writes results down as they come, many at once.
+func (r *runner) recordAnswers(ctx context.Context) {
+	for j := range r.answered {
+		batch := []*job{j}
+	more:
+		for len(batch) < maxBatch {
+			select {
+			case j, ok := <-r.answered:
+				if !ok {
+					break more
+				}
+				batch = append(batch, j)
+			default:
+				break more
+			}
+		}
+		r.recordBatch(ctx, batch)
+	}
+}
+
+// recordBatch writes results, each guarded by its epoch. If the database can't
+// be reached until the leases are over, they end by themselves, in doubt.
+func (r *runner) recordBatch(ctx context.Context, batch []*job) {
+	results := make([]store.Result, len(batch))
+	deadline := batch[0].deadline
+	for i, j := range batch {
+		results[i] = j.result
+		deadline = minTime(deadline, j.deadline)
+	}
+	for failures := 1; ; failures++ {
+		stale, err := r.db.Record(ctx, results, r.byHand())
+		if err == nil {
+			for _, id := range stale {
+				r.log.Warn("answer came after the lease had ended; it was discarded", "sync", id.Sync, "key", id.Key)
+			}
+			break
+		}
+		if ctx.Err() != nil || r.cfg.Clock.Now().After(deadline) {
+			r.log.Error("results could not be recorded; their groups will be in doubt", "results", len(results), "error", err)
+			break
+		}
+		r.log.Error("record failed; trying again", "error", err)
+		if r.cfg.Clock.Sleep(ctx, r.backoffUpTo(failures, 5*time.Second)) != nil {
+			break
+		}
+	}
+	r.mu.Lock()
+	r.pending -= len(batch)
+	r.mu.Unlock()
+	r.nudge()
+}
+
+func minTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// perform makes the calls of one job and completes its result. life ends when
+// the drain is over, running when the engine is asked to stop.
+func (r *runner) perform(life, running context.Context, j *job) {
+	c := &caller{runner: r, job: j, life: life, running: running}
+	defer func() {
+		if p := recover(); p != nil { // of the connector: was it sent? nobody knows
+			r.log.Error("the connector panicked", "remote", r.remote.Name, "panic", p)
+			c.judge(&connector.Error{Kind: connector.Unknown, Message: "the connector panicked"})
+		}
+	}()
+	if err := c.bring(); err != nil {
+		c.judge(err)
+	}
+	r.log.Debug("sent", "sync", j.claim.Sync, "key", j.claim.Key, "outcome", int(j.result.Outcome), "remote_id", j.result.RemoteID)
+}
+
+// errNotSent: the call was not made, because the remote is paused, the lease
+// is nearly over or the engine stops.
+var errNotSent = errors.New("not sent")

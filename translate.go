@@ -1,0 +1,181 @@
+package upkeep
+
+import (
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// translate decides what the record is to be and makes its fields, and adds
+// what they refer to. A function of the user's that panics refuses its own
+// group and nothing else.
+func (j *job) translate(wanted map[store.ID]bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.refuse(fmt.Sprintf("translate: panic: %v, at %s", p, panicSite()))
+		}
+	}()
+	if j.composite == nil {
+		j.rowMissing()
+		return
+	}
+	if j.composite.Err != nil {
+		j.refuse("load: " + j.composite.Err.Error())
+		return
+	}
+	row := j.composite.Row
+	if err := j.identify(row); err != nil {
+		j.refuse(err.Error())
+		return
+	}
+	if j.def.When != nil {
+		pass, err := j.def.When(row)
+		if err != nil {
+			j.refuse("when: " + err.Error())
+			return
+		}
+		if !pass {
+			j.end(j.def.WhenFalse)
+			return
+		}
+	}
+	if err := j.represent(row, wanted); err != nil {
+		j.refuse("translate: " + err.Error())
+	}
+}
+
+// rowMissing: a delete goes out only when the row's deletion was observed.
+// "Not visible" is not "deleted".
+func (j *job) rowMissing() {
+	known, _ := parseDigests(j.claim.Digests)
+	switch {
+	case j.claim.DeleteSeen:
+		row, err := keyRow(j.shape, j.claim.Key)
+		if err == nil {
+			err = j.identify(row)
+		}
+		if err != nil {
+			j.refuse(err.Error())
+			return
+		}
+		j.end(j.def.OnDelete)
+	case j.claim.RemoteID == "" && !j.claim.InDoubt:
+		j.finish(store.Result{Outcome: store.Removed})
+	case known.Ended:
+		j.finish(store.Result{Outcome: store.Synced})
+	default:
+		j.refuse("the row is not there, but its deletion was not observed, so the record was left alone; if the row was really deleted, run: upkeep resync --deleted " + j.claim.Sync + " " + j.claim.Key)
+	}
+}
+
+func (j *job) end(e Ending) {
+	switch e.Action {
+	case Delete:
+		j.goal = absent
+	case Set:
+		j.goal, j.fields = ended, e.Fields
+	default:
+		j.goal = kept
+	}
+}
+
+// identify fills in the record's type and external id.
+func (j *job) identify(row Row) error {
+	j.record = connector.Record{Type: j.def.Record, ExternalID: j.def.Name + "-" + j.claim.Key}
+	if j.claim.ExternalID != "" { // the record keeps the one it was made with
+		j.record.ExternalID = j.claim.ExternalID
+		return nil
+	}
+	if j.def.ExternalID != nil {
+		id, err := j.def.ExternalID(row)
+		if err != nil {
+			return fmt.Errorf("external id: %w", err)
+		}
+		if id == "" {
+			return fmt.Errorf("external id: it is empty; it must be made from the row's key")
+		}
+		j.record.ExternalID = id
+	}
+	return nil
+}
+
+// keyRow makes a row of nothing but the primary key: enough for an external
+// id, which is a function of the source's identity, when the row is gone.
+func keyRow(shape *store.Shape, key string) (Row, error) {
+	parts, err := store.SplitKey(key, len(shape.Root.Key))
+	if err != nil {
+		return nil, err
+	}
+	row := Row{}
+	for i, c := range shape.Root.Key {
+		row[c.Name] = parts[i]
+		if c.Kind == store.Int {
+			n, err := strconv.ParseInt(parts[i], 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("key %q: %w", key, err)
+			}
+			row[c.Name] = n
+		}
+	}
+	return row, nil
+}
+
+func (j *job) represent(row Row, wanted map[store.ID]bool) error {
+	var err error
+	if j.fields, err = j.def.Translate(row); err != nil {
+		return err
+	}
+	mine := map[store.ID]bool{}
+	if err := references(j.fields, mine); err != nil {
+		return err
+	}
+	if j.def.CreateFields != nil {
+		if j.create, err = j.def.CreateFields(row); err != nil {
+			return fmt.Errorf("create fields: %w", err)
+		}
+		if err := references(j.create, mine); err != nil {
+			return err
+		}
+	}
+	if j.def.Initialize != nil {
+		from, err := j.def.Initialize(row)
+		if err != nil {
+			return fmt.Errorf("initialize: %w", err)
+		}
+		if from.Sync == "" {
+			return fmt.Errorf("initialize: there is no record to make it from: the key is null")
+		}
+		j.originID = store.ID{Sync: from.Sync, Key: from.Key}
+		if j.claim.RemoteID == "" {
+			j.origin = &connector.Origin{}
+			mine[j.originID] = true
+		}
+	}
+	j.refs = slices.SortedFunc(maps.Keys(mine), compareIDs)
+	for id := range mine {
+		if !slices.Contains(j.def.RefersTo, id.Sync) {
+			return fmt.Errorf("it refers to sync %q, which RefersTo does not name", id.Sync)
+		}
+		wanted[id] = true
+	}
+	return nil
+}
+
+func compareIDs(a, b store.ID) int { return strings.Compare(a.String(), b.String()) }
+
+// panicSite is the first line of the stack that is the user's.
+func panicSite() string {
+	lines := strings.Split(string(debug.Stack()), "\n")
+	for i := range lines {
+		if strings.HasPrefix(lines[i], "panic(") && i+3 < len(lines) {
+			return strings.TrimSpace(lines[i+3])
+		}
+	}
+	return "unknown"
+}

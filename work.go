@@ -1,0 +1,247 @@
+package upkeep
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// work is the way of one batch of groups: claim, load, translate, compare,
+// send, record. It returns how many groups it claimed. What needs no call is
+// recorded at once; what needs one is handed to the senders, and recorded as
+// the answers come in.
+func (r *runner) work(ctx context.Context, limit int) (int, error) {
+	claims, err := r.claim(ctx, limit)
+	if err != nil || len(claims) == 0 {
+		return 0, err
+	}
+	jobs := r.load(ctx, claims)
+	r.translate(ctx, jobs)
+	for _, j := range jobs {
+		r.compare(j)
+		if j.done {
+			r.record(j)
+		} else {
+			r.send(j)
+		}
+	}
+	return len(claims), nil
+}
+
+// job is one claimed group on its way.
+type job struct {
+	def      *definition
+	shape    *store.Shape
+	claim    store.Claim
+	deadline time.Time // of the lease, on this process's clock
+
+	composite *store.Composite // nil: there is no root row
+	goal      goal
+	fields    Fields            // as translated
+	create    Fields            // only for a create
+	originID  store.ID          // the group that an initialized record is made from
+	origin    *connector.Origin // its record; nil unless this record is to be made
+	record    connector.Record  // all fields, encoded
+	only      connector.Fields  // create's fields, encoded
+	changed   []string          // names of the fields to update
+	digests   digests
+	refs      []store.ID
+
+	done    bool // nothing (more) to send: result is complete
+	result  store.Result
+	attempt *store.Attempt
+}
+
+// goal is what the record is to be at the remote.
+type goal int
+
+const (
+	present goal = iota // as translated
+	absent              // deleted
+	ended               // with an ending's fields set
+	kept                // as it is
+)
+
+// claim leases due groups of this remote's syncs.
+func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
+	req := store.ClaimRequest{Holder: r.cfg.Name, Lease: r.cfg.Lease, Limit: limit}
+	for _, d := range r.defs {
+		if r.isHeld(d.Name) {
+			continue
+		}
+		req.Syncs = append(req.Syncs, store.ClaimSync{
+			Sync: d.Name, Quiet: r.doubtFor(), HoldInDoubt: d.traits.Class != connector.Upsert,
+		})
+	}
+	if len(req.Syncs) == 0 {
+		return nil, nil
+	}
+	r.claimedAt = r.cfg.Clock.Now() // before the call: our deadline ends before the database's
+	claims, err := r.db.Claim(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	return claims, nil
+}
+
+// load reads the composites, a snapshot for each sync, begun after the claim.
+func (r *runner) load(ctx context.Context, claims []store.Claim) []*job {
+	keys := map[string][]string{}
+	for _, c := range claims {
+		keys[c.Sync] = append(keys[c.Sync], c.Key)
+	}
+	composites := map[string]map[string]store.Composite{}
+	failed := map[string]error{}
+	for sync, ks := range keys {
+		cs, err := r.db.Load(ctx, r.shape(sync), ks)
+		if err != nil {
+			failed[sync] = err
+			r.holdSync(sync, err)
+		}
+		composites[sync] = cs
+	}
+	jobs := make([]*job, len(claims))
+	for i, c := range claims {
+		j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: r.claimedAt.Add(r.cfg.Lease)}
+		j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests}
+		if composite, there := composites[c.Sync][c.Key]; there {
+			j.composite = &composite
+		}
+		if err := failed[c.Sync]; err != nil {
+			// The database is to blame, or the declaration: not the group.
+			j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(3), Reason: "load: " + err.Error()})
+		}
+		jobs[i] = j
+	}
+	return jobs
+}
+
+// translate makes the representations, and looks the records up that they
+// refer to, all in one query.
+func (r *runner) translate(ctx context.Context, jobs []*job) {
+	wanted := map[store.ID]bool{}
+	for _, j := range jobs {
+		if !j.done {
+			j.translate(wanted)
+		}
+	}
+	ids := make([]store.ID, 0, len(wanted))
+	for id := range wanted {
+		ids = append(ids, id)
+	}
+	found := map[store.ID]string{}
+	if len(ids) > 0 {
+		var err error
+		if found, err = r.db.RemoteIDs(ctx, ids); err != nil {
+			for _, j := range jobs {
+				if !j.done && len(j.refs) > 0 {
+					j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(1), Reason: "look up references: " + err.Error()})
+				}
+			}
+			return
+		}
+	}
+	for _, j := range jobs {
+		if !j.done {
+			r.encode(j, found)
+		}
+	}
+}
+
+// encode turns a translated job into the record that would be sent, or lets
+// it wait for those it refers to.
+func (r *runner) encode(j *job, found map[store.ID]string) {
+	var missing []store.ID
+	for _, id := range j.refs {
+		if found[id] == "" {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) > 0 {
+		j.finish(store.Result{Outcome: store.Waits, WaitsFor: missing, After: waitNet, Reason: "waits for " + missing[0].String()})
+		return
+	}
+	ref := func(x Reference) (json.RawMessage, error) { return r.reference(x, found) }
+	fields, err := encode(j.fields, ref)
+	if err == nil {
+		j.only, err = encode(j.create, ref)
+	}
+	if err != nil {
+		j.refuse("translate: " + err.Error())
+		return
+	}
+	if j.origin != nil {
+		j.origin.Type, j.origin.RemoteID = r.byName[j.originID.Sync].Record, found[j.originID]
+	}
+	j.record.Fields = fields
+	j.digests = digestOf(r.secret, fields, j.goal == ended)
+}
+
+// waitNet is how long a waiting group sleeps at most: a net, should the
+// wake-up by the record it waits for be lost.
+const waitNet = 10 * time.Minute
+
+func (r *runner) reference(x Reference, found map[store.ID]string) (json.RawMessage, error) {
+	id := store.ID{Sync: x.Sync, Key: x.Key}
+	if c, ok := r.remote.Connection.(connector.Referencer); ok {
+		return c.Reference(connector.Ref{Type: r.byName[x.Sync].Record, RemoteID: found[id]})
+	}
+	return json.Marshal(found[id])
+}
+
+// compare decides what to send. Equal digests need no call, unless a resend
+// is forced or an older request may still land.
+func (r *runner) compare(j *job) {
+	if j.done {
+		return
+	}
+	sure := !j.claim.Forced && !j.claim.InDoubt
+	known, any := parseDigests(j.claim.Digests)
+	switch j.goal {
+	case kept:
+		j.finish(store.Result{Outcome: store.Synced})
+	case absent:
+		if j.claim.RemoteID == "" && !j.claim.InDoubt {
+			j.finish(store.Result{Outcome: store.Removed})
+		}
+	case present, ended:
+		if j.goal == ended && j.claim.RemoteID == "" && !j.claim.InDoubt {
+			j.finish(store.Result{Outcome: store.Removed})
+			return
+		}
+		j.changed = j.digests.changed(known)
+		if sure && any && j.claim.RemoteID != "" && len(j.changed) == 0 && known.Ended == j.digests.Ended {
+			j.synced(j.claim.RemoteID)
+			return
+		}
+		if !sure || !any || known.Ended != j.digests.Ended {
+			j.changed = j.digests.changed(digests{}) // all of them
+		}
+	}
+}
+
+// finish completes a result without a call, keeping the job's identity.
+func (j *job) finish(res store.Result) {
+	keep := j.result
+	res.ID, res.Epoch, res.Generation = keep.ID, keep.Epoch, keep.Generation
+	res.RemoteID, res.ExternalID, res.Digests, res.Refs = keep.RemoteID, keep.ExternalID, keep.Digests, keep.Refs
+	res.Calls, res.Attempt = keep.Calls, j.attempt
+	j.result, j.done = res, true
+}
+
+// synced completes a job whose record is at the remote as translated.
+func (j *job) synced(remoteID string) {
+	j.result.RemoteID = remoteID
+	j.result.ExternalID = j.record.ExternalID
+	j.result.Digests = j.digests.bytes()
+	j.result.Refs = j.refs
+	j.finish(store.Result{Outcome: store.Synced})
+}
+
+func (j *job) refuse(reason string) {
+	j.finish(store.Result{Outcome: store.Refused, Reason: reason})
+}
