@@ -1,0 +1,214 @@
+package model
+
+func (p protocol) claim(s state, i int, out emit) {
+	g := s.group
+	if g.held || g.parked || g.generation == g.synced {
+		return
+	}
+	if p.class == lookup && g.inDoubt && g.remoteID == 0 && !p.claimInDoubt {
+		return // HoldInDoubt
+	}
+	if s.workers[1-i].phase == idle && i == 1 {
+		return // the workers are alike
+	}
+	s.group.epoch++
+	s.group.held = true
+	s.workers[i] = worker{
+		phase: claimed, epoch: s.group.epoch, generation: g.generation,
+		forced: g.forced > g.synced, inDoubt: g.inDoubt, deleted: g.deleted != 0,
+		digest: g.digest, remoteID: g.remoteID,
+	}
+	if p.evidenceSpent {
+		s.workers[i].deleted = g.deleted > g.synced
+	}
+	out("claim", own, s)
+}
+
+// load reads the row, compares, and decides on the next call.
+func (p protocol) load(s state, i int, out emit) {
+	if s.row != none && s.faults > 0 {
+		n := s
+		n.faults--
+		p.plan(&n, i, none)
+		out("load-does-not-see-the-row", environment, n)
+	}
+	p.plan(&s, i, s.row)
+	out("load", own, s)
+}
+
+func (p protocol) plan(s *state, i int, value uint8) {
+	w := &s.workers[i]
+	w.value = value
+	digest := w.digest
+	w.digest = none
+	switch {
+	case value == none && !w.deleted && !(p.hiddenIsDeleted && w.remoteID != 0):
+		w.finish(refused) // not visible is not deleted
+	case value == none && w.remoteID != 0:
+		w.then(callDelete)
+	case value == none && (w.forced || w.inDoubt) && !p.removeUnfound:
+		w.then(callFind)
+	case value == none:
+		w.finish(removed)
+	case w.remoteID == 0:
+		p.planCreate(w)
+	case digest == value && !w.forced && (!w.inDoubt || p.skipInDoubt):
+		s.wrongSkip = s.alive(i) && s.records[w.remoteID-1] != value
+		w.finish(synced)
+	default:
+		w.then(callUpdate)
+	}
+}
+
+func (p protocol) planCreate(w *worker) {
+	switch {
+	case p.class == lookup && w.inDoubt && !p.claimInDoubt:
+		w.finish(released) // until the doubt is over
+	case p.class == lookup && w.forced && !p.createUnfound:
+		w.then(callFind)
+	default:
+		w.then(callCreate)
+	}
+}
+
+func (w *worker) then(call uint8) { w.phase, w.call = ready, call }
+
+// finish forgets all that the recording does not need.
+func (w *worker) finish(outcome uint8) {
+	f := worker{phase: done, outcome: outcome, epoch: w.epoch, generation: w.generation}
+	if outcome == synced {
+		f.value, f.remoteID = w.value, w.remoteID
+	}
+	*w = f
+}
+
+func (p protocol) send(s state, i int, out emit) {
+	w := &s.workers[i]
+	if w.call == callFind {
+		p.find(&s, w)
+		out("find", own, s)
+		return
+	}
+	for j := range s.net {
+		if s.net[j] == (request{}) {
+			s.unfounded = w.call == callDelete && !s.wasDeleted
+			s.net[j] = request{call: w.call, value: w.value, remoteID: w.remoteID, owner: uint8(i + 1)}
+			w.phase = sent
+			out([...]string{callCreate: "send-create", callUpdate: "send-update", callDelete: "send-delete"}[w.call], own, s)
+			return
+		}
+	}
+}
+
+// find asks and is answered in one step: it changes nothing, so that a lost
+// answer is the same as a later question.
+func (p protocol) find(s *state, w *worker) {
+	for slot, value := range s.records {
+		if value != none && !p.noKey {
+			w.remoteID = uint8(slot + 1)
+		}
+	}
+	switch {
+	case w.value == none && w.remoteID == 0:
+		w.finish(removed)
+	case w.value == none:
+		w.then(callDelete)
+	case w.remoteID == 0:
+		w.then(callCreate)
+	default:
+		w.then(callUpdate)
+	}
+}
+
+func (p protocol) timeout(s state, i int, out emit) {
+	if s.faults == 0 {
+		return
+	}
+	s.faults--
+	s.workers[i].finish(doubtful)
+	s.abandon(i)
+	out("timeout", environment, s)
+}
+
+// abandon leaves worker i's request without anyone who waits for it.
+func (s *state) abandon(i int) {
+	for j := range s.net {
+		if r := &s.net[j]; r.owner == uint8(i+1) {
+			r.owner = 0
+			if r.answered {
+				*r = request{}
+			}
+		}
+	}
+}
+
+func (p protocol) record(s state, i int, out emit) {
+	w := s.workers[i]
+	alive := s.alive(i)
+	s.workers[i] = worker{}
+	if w.epoch != s.group.epoch && !p.noEpochGuard {
+		out("record-stale", own, s)
+		return
+	}
+	g := &s.group
+	if alive || p.noEpochGuard {
+		g.held = false
+	}
+	switch w.outcome {
+	case synced:
+		g.digest, g.remoteID = w.value, w.remoteID
+		g.inDoubt = g.inDoubt && !p.syncedEndsDoubt
+	case removed:
+		g.digest, g.remoteID = none, 0
+	case refused:
+		g.parked = g.generation == w.generation || p.parkOverTouch
+	case doubtful:
+		g.inDoubt = !p.noDoubt
+	}
+	if w.outcome == synced || w.outcome == removed {
+		g.synced = w.generation
+		if p.syncedIsNow {
+			g.synced = g.generation
+		}
+		if p.forcedIsFlag {
+			g.forced = 0
+		}
+	}
+	out([...]string{
+		released: "record-released", synced: "record-synced", removed: "record-removed",
+		refused: "record-refused", doubtful: "record-doubtful",
+	}[w.outcome], own, s)
+}
+
+// lose is what may happen to a worker in any phase.
+func (p protocol) lose(s state, i int, out emit) {
+	if s.workers[i].phase == idle || s.faults == 0 {
+		return
+	}
+	s.faults--
+	if s.alive(i) {
+		n := s
+		n.group.held = false
+		n.group.inDoubt = !p.noDoubt
+		out("lease-ends-under-live-worker", environment, n)
+	}
+	s.workers[i] = worker{}
+	s.abandon(i)
+	out("crash", environment, s)
+}
+
+// leaseEnds is the end of a dead worker's lease.
+func (p protocol) leaseEnds(s state, out emit) {
+	if !s.group.held || s.alive(0) || s.alive(1) {
+		return
+	}
+	s.group.held = false
+	s.group.inDoubt = !p.noDoubt
+	out("lease-ends", own, s)
+}
+
+// alive: worker i still has the lease that it works under.
+func (s *state) alive(i int) bool {
+	return s.workers[i].phase != idle && s.group.held && s.workers[i].epoch == s.group.epoch
+}
+
