@@ -114,18 +114,19 @@ const (
 // Result is what became of a claim. Applied only while Epoch is the group's.
 type Result struct {
 	ID
-	Epoch, Generation    int64
-	Outcome              Outcome
-	RemoteID, ExternalID string
-	Digests              []byte
-	Refs                 []ID
-	WaitsFor             []ID          // Waits
-	After                time.Duration // Released, Retry, Waits (the net under the wake-up), Doubtful
-	Doubt                time.Duration // Doubtful
-	Reason               string        // Retry, Waits, Refused, Doubtful
-	Calls                int           // made at the remote, for the counters
-	Free                 bool          // Retry, Doubtful: costs no attempt (the remote as a whole is to blame)
-	Attempt              *Attempt      // for the history; nil when no call was made
+	Epoch, Generation int64
+	Outcome           Outcome
+	RemoteID          string // written by Synced and Removed
+	ExternalID        string // written by every outcome, unless empty
+	Digests           []byte // written by Synced and Removed
+	Refs              []ID
+	WaitsFor          []ID          // Waits
+	After             time.Duration // Released, Retry, Waits (the net under the wake-up), Doubtful
+	Doubt             time.Duration // Doubtful, and Refused after an unknown outcome: in doubt for so long from now
+	Reason            string        // Retry, Waits, Refused, Doubtful
+	Calls             int           // made at the remote, for the counters
+	Free              bool          // Retry, Doubtful: costs no attempt (the remote as a whole is to blame)
+	Attempt           *Attempt      // for the history; nil when no call was made
 }
 
 // Attempt is one entry of a group's history. It never holds a value of the

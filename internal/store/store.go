@@ -112,6 +112,8 @@ type Touch struct {
 	Register bool
 	// Force makes it be sent even when nothing differs.
 	Force bool
+	// Deleted takes the root row's deletion as observed.
+	Deleted bool
 }
 
 // Registry is the table of groups.

@@ -1,0 +1,212 @@
+package upkeep
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Explanation is all that is known of one group.
+type Explanation struct {
+	// Why is one sentence: what state it is in and why.
+	Why string
+	// Group is the registry's row; nil when there is none.
+	Group *Group
+	// Composite is the row with its members as they are now; nil when there
+	// is no such row.
+	Composite Row
+	// Record is what is to be at the remote; nil when nothing is.
+	Record *connector.Record
+	// Send is what would be done now: "create", "update", "delete",
+	// "nothing", "wait" or "refuse"; Changed names the fields of an update.
+	Send    string
+	Changed []string
+	// Attempts is the history, newest first; Blocks are the groups that wait
+	// for this one.
+	Attempts []Attempt
+	Blocks   []string
+}
+
+// Explain says of one group what the database holds, what the record is to
+// be, what would be sent and why, and what the remote said last. It changes
+// nothing and calls no remote.
+func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, error) {
+	d, err := e.definition(sync)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
+	id := store.ID{Sync: sync, Key: key}
+	x := &Explanation{}
+	claim := store.Claim{ID: id}
+	x.Group, err = e.db.Group(ctx, id)
+	switch {
+	case err == nil:
+		g := x.Group
+		claim = store.Claim{ID: id, Forced: g.ForcedGeneration > g.SyncedGeneration, InDoubt: !g.InDoubtUntil.IsZero(), DeleteSeen: g.DeleteSeen,
+			RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, Refs: g.Refs, Epoch: g.Epoch}
+	case !errors.Is(err, store.ErrNoGroup):
+		return nil, err
+	}
+	if x.Attempts, err = e.db.Attempts(ctx, id, 20); err != nil {
+		return nil, err
+	}
+	blocked, err := e.db.Blocked(ctx, id, 100)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range blocked {
+		x.Blocks = append(x.Blocks, b.String())
+	}
+	j, err := e.rehearse(ctx, d, claim)
+	if err != nil {
+		return nil, err
+	}
+	if j.composite != nil {
+		x.Composite = j.composite.Row
+	}
+	if j.record.Fields != nil {
+		x.Record = &j.record
+	}
+	x.Send, x.Changed = j.rehearsed()
+	x.Why = x.why(d, j)
+	return x, nil
+}
+
+// rehearse does with one group all that comes before send.
+func (e *Engine) rehearse(ctx context.Context, d *definition, claim store.Claim) (*job, error) {
+	shape := e.shape(d.Name)
+	composites, err := e.db.Load(ctx, shape, []string{claim.Key})
+	if err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	r := newRunner(e, d.To)
+	j := &job{def: d, shape: shape, claim: claim}
+	j.result = store.Result{ID: claim.ID, RemoteID: claim.RemoteID, Digests: claim.Digests}
+	if c, there := composites[claim.Key]; there {
+		j.composite = &c
+	}
+	r.translate(ctx, []*job{j})
+	r.compare(j)
+	return j, nil
+}
+
+// rehearsed names what would be done with a job that went as far as compare.
+func (j *job) rehearsed() (string, []string) {
+	if j.done {
+		switch j.result.Outcome {
+		case store.Waits:
+			return "wait", nil
+		case store.Synced, store.Removed:
+			return "nothing", nil
+		}
+		return "refuse", nil
+	}
+	switch {
+	case j.goal == absent:
+		return "delete", nil
+	case j.claim.RemoteID == "":
+		return "create", nil
+	}
+	return "update", j.changed
+}
+
+func (x *Explanation) why(d *definition, j *job) string {
+	g := x.Group
+	if g == nil {
+		if x.Composite == nil {
+			return fmt.Sprintf("%s has no row with this key, and nothing is known of it", d.From.Table)
+		}
+		if d.ByHand {
+			return "not registered: this sync's groups are registered by hand"
+		}
+		return "not in the registry yet: the backfill has not come to it, or no engine has folded its touch"
+	}
+	switch g.State {
+	case store.Parked:
+		return "parked: " + g.Reason + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Sync + " " + g.Key
+	case store.Waiting:
+		return "waiting for the record of " + joinIDs(g.WaitsFor) + ", which is not at the remote"
+	case store.InDoubt:
+		return "in doubt until " + g.InDoubtUntil.Format("15:04:05") + ": " + orElse(g.Reason, "a call's outcome is unknown") + "; then it is sent once more"
+	case store.Claimed:
+		return "claimed by " + g.Holder + " until " + g.LeaseUntil.Format("15:04:05")
+	case store.Dirty:
+		s := "dirty: " + describeCause(g.Cause)
+		if g.Reason != "" {
+			s += "; last try: " + g.Reason
+		}
+		if g.Attempts > 0 {
+			s += fmt.Sprintf("; tried %d times, next %s", g.Attempts, g.DueAt.Format("15:04:05"))
+		}
+		return s
+	case store.Gone:
+		if x.Composite == nil {
+			return "gone: the row was deleted, and so was its record"
+		}
+		if j.goal != present {
+			return "not at the remote: when is false"
+		}
+		return "gone: its record is not at the remote"
+	}
+	if j.goal == kept && x.Composite != nil {
+		return "clean: when is false, and its record is kept as it was"
+	}
+	return "clean: the remote has acknowledged what the database says; last touched by " + describeCause(g.Cause)
+}
+
+func describeCause(c store.Cause) string {
+	if c.Table == "" {
+		return orElse(c.Op, "an unknown touch")
+	}
+	s := c.Op + " of " + c.Table
+	if c.Key != "" {
+		s += " " + c.Key
+	}
+	if len(c.Columns) > 0 {
+		s += " (" + strings.Join(c.Columns, ", ") + ")"
+	}
+	if !c.At.IsZero() {
+		s += " at " + c.At.Format("2006-01-02 15:04:05")
+	}
+	if c.Tx != "" {
+		s += ", transaction " + c.Tx
+	}
+	return s
+}
+
+func joinIDs(ids []store.ID) string {
+	s := make([]string, len(ids))
+	for i, id := range ids {
+		s[i] = id.String()
+	}
+	return strings.Join(s, ", ")
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// MarshalJSON is for the command line's --json: the record's fields stand as
+// they would be sent.
+func (x *Explanation) MarshalJSON() ([]byte, error) {
+	type plain Explanation // without this method
+	composite, err := encode(Fields{"composite": x.Composite}, func(r Reference) (json.RawMessage, error) { return json.Marshal(r) })
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(struct {
+		*plain
+		Composite json.RawMessage
+	}{(*plain)(x), composite["composite"]})
+}

@@ -1,0 +1,146 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Status is how things stand.
+type Status struct {
+	Syncs   []Counts
+	Remotes []RemoteStatus
+	// Pending is how many touches are not folded yet, at most PendingMost.
+	Pending int
+}
+
+// PendingMost is the highest Status.Pending that is counted.
+const PendingMost = 100_000
+
+// RemoteStatus is how a remote stands.
+type RemoteStatus struct {
+	Name        string
+	Concurrency int
+	InUse       int           // slots held by all processes
+	PausedFor   time.Duration // zero: not paused
+	Broken      bool          // its breaker is open
+	Reason      string        // of the pause or the breaker
+}
+
+// Status counts groups by state for each declared sync.
+func (e *Engine) Status(ctx context.Context) (*Status, error) {
+	counts, err := e.db.Counts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &Status{}
+	for _, d := range e.defs {
+		line := Counts{Sync: d.Name}
+		for _, c := range counts {
+			if c.Sync == d.Name {
+				line = c
+			}
+		}
+		s.Syncs = append(s.Syncs, line)
+	}
+	if s.Pending, err = e.db.Pending(ctx, PendingMost); err != nil {
+		return nil, err
+	}
+	for _, r := range e.remotes {
+		h, err := e.db.Health(ctx, r.Name)
+		if err != nil {
+			return nil, err
+		}
+		s.Remotes = append(s.Remotes, RemoteStatus{Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, PausedFor: h.PausedFor, Broken: h.Broken, Reason: h.Reason})
+	}
+	return s, nil
+}
+
+// Groups lists groups of a sync (empty for all) in a state (empty for any), by
+// key, after the given key, at most limit.
+func (e *Engine) Groups(ctx context.Context, sync string, state State, after string, limit int) ([]Group, error) {
+	return e.db.Groups(ctx, sync, state, after, limit)
+}
+
+// Quiet waits until there is nothing left to do: no touch unfolded, no group
+// dirty, claimed or in doubt, no backfill running. Groups that are parked, or
+// wait for a record that does not come, do not count. Some engine must be at
+// work (see [Engine.Run]); progress, if not nil, is called at every look.
+func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
+	for {
+		s, err := e.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if progress != nil {
+			progress(s)
+		}
+		busy := s.Pending > 0
+		for _, c := range s.Syncs {
+			busy = busy || c.Dirty > 0 || c.Claimed > 0 || c.InDoubt > 0 || c.Backfill.Running
+		}
+		if !busy {
+			return nil
+		}
+		if err := e.cfg.Clock.Sleep(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// Check examines the configuration against the database and the remotes
+// without changing anything, and returns every problem and warning it finds.
+// The error is for what kept it from looking.
+func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
+	var findings []Finding
+	problem := func(subject string, err error) {
+		findings = append(findings, Finding{Severity: store.Problem, Subject: subject, Message: err.Error()})
+	}
+	var shapes []*store.Shape
+	for _, d := range e.defs {
+		shape, err := resolve(ctx, e.db, d)
+		if err != nil {
+			for _, one := range split(err) {
+				problem(d.Name, one)
+			}
+			continue
+		}
+		shapes = append(shapes, shape)
+	}
+	rights, err := e.db.Rights(ctx, shapes)
+	if err != nil {
+		return findings, fmt.Errorf("examine the database: %w", err)
+	}
+	findings = append(findings, rights...)
+	for _, r := range e.remotes {
+		checker, ok := r.Connection.(connector.Checker)
+		if !ok {
+			continue
+		}
+		var uses []connector.Use
+		for _, d := range e.defs {
+			if d.To == r {
+				uses = append(uses, connector.Use{Sync: d.Name, Type: d.Record, Fields: d.Sends, Initialized: d.Initialize != nil})
+			}
+		}
+		within, cancel := context.WithTimeout(ctx, r.traits().Timeout)
+		for _, err := range checker.Check(within, uses) {
+			problem(r.Name, err)
+		}
+		cancel()
+	}
+	return findings, nil
+}
+
+// split undoes errors.Join.
+func split(err error) []error {
+	var many interface{ Unwrap() []error }
+	if errors.As(err, &many) {
+		return many.Unwrap()
+	}
+	return []error{err}
+}

@@ -1,0 +1,94 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Touch says by hand that a group may have changed, for what no trigger can
+// see: a file, another database. tx is the application's own transaction (a
+// pgx.Tx or a *sql.Tx of the same database), so that the touch is committed or
+// rolled back with it, or nil for a transaction of its own. key is the root
+// row's primary key, one value for each column.
+func (e *Engine) Touch(ctx context.Context, tx any, sync string, key ...any) error {
+	return e.append(ctx, tx, sync, key, store.Touch{})
+}
+
+// Register starts keeping a row at the remote, for a sync that is ByHand; for
+// others it is a touch. tx and key are as in [Engine.Touch].
+func (e *Engine) Register(ctx context.Context, tx any, sync string, key ...any) error {
+	return e.append(ctx, tx, sync, key, store.Touch{Register: true})
+}
+
+func (e *Engine) append(ctx context.Context, tx any, sync string, key []any, t store.Touch) error {
+	if _, err := e.definition(sync); err != nil {
+		return err
+	}
+	k, err := store.Key(key...)
+	if err != nil {
+		return fmt.Errorf("touch %s: %w", sync, err)
+	}
+	t.ID = store.ID{Sync: sync, Key: k}
+	return e.db.Append(ctx, tx, []store.Touch{t})
+}
+
+// Resync is what to send again.
+type Resync struct {
+	// Sync is the sync's name; empty for all of them.
+	Sync string
+	// Key of one group, as [Engine.Explain] has it; empty for all groups.
+	Key string
+	// Force sends records even when nothing differs from what the remote
+	// acknowledged.
+	Force bool
+	// Deleted takes the deletion of the row as observed: for one group whose
+	// row was deleted while the triggers were away. Needs Key.
+	Deleted bool
+}
+
+// Resync looks at groups again, and sends the records that differ.
+func (e *Engine) Resync(ctx context.Context, r Resync) error {
+	if r.Key != "" || r.Deleted {
+		if r.Sync == "" || r.Key == "" {
+			return errors.New("resync of one group needs both the sync and the key")
+		}
+		if _, err := e.definition(r.Sync); err != nil {
+			return err
+		}
+		id := store.ID{Sync: r.Sync, Key: r.Key}
+		return e.db.Append(ctx, nil, []store.Touch{{ID: id, Force: r.Force, Deleted: r.Deleted}})
+	}
+	defs := e.defs
+	if r.Sync != "" {
+		d, err := e.definition(r.Sync)
+		if err != nil {
+			return err
+		}
+		defs = []*definition{d}
+	}
+	for _, d := range defs {
+		if err := e.db.StartBackfill(ctx, d.Name, d.version, true, r.Force); err != nil {
+			return fmt.Errorf("resync %s: %w", d.Name, err)
+		}
+	}
+	return nil
+}
+
+// Retry lets parked and waiting groups go again at once, with a fresh count of
+// attempts, and returns how many. An empty sync means all syncs, an empty key
+// all groups.
+func (e *Engine) Retry(ctx context.Context, sync, key string) (int64, error) {
+	if sync != "" {
+		if _, err := e.definition(sync); err != nil {
+			return 0, err
+		}
+	}
+	return e.db.Retry(ctx, sync, key)
+}
+
+// Uninstall removes every trace of Upkeep from the database: triggers, touch
+// log, registry and history. The records at the remotes stay.
+func (e *Engine) Uninstall(ctx context.Context) error { return e.db.Uninstall(ctx) }

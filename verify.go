@@ -1,0 +1,171 @@
+package upkeep
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Difference is a field of a remote record that is not what the database says.
+type Difference struct {
+	Sync, Key string
+	Field     string // empty: the whole record
+	Want, Got string // JSON; Want is empty for a record that should not be
+}
+
+// Verification is what [Engine.Verify] found.
+type Verification struct {
+	Groups, Records int
+	Differences     []Difference
+}
+
+// Verify reads the record of every group back from the remote and compares it
+// with what the database says now. It is for a quiet moment: a group that
+// changes meanwhile may show as a difference. Progress, if not nil, is told how
+// many groups were compared. A sync whose remote can't be read is an error.
+func (e *Engine) Verify(ctx context.Context, syncName string, progress func(done int)) (*Verification, error) {
+	d, err := e.definition(syncName)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
+	reader, ok := d.To.Connection.(connector.Reader)
+	if !ok {
+		return nil, fmt.Errorf("remote %q can't be read back", d.To.Name)
+	}
+	v := &verifier{runner: newRunner(e, d.To), def: d, reader: reader, found: &Verification{}}
+	for after := ""; ; {
+		groups, err := e.db.Groups(ctx, syncName, "", after, maxBatch)
+		if err != nil {
+			return nil, err
+		}
+		if len(groups) == 0 {
+			return v.found, nil
+		}
+		if err := v.batch(ctx, groups); err != nil {
+			return nil, err
+		}
+		after = groups[len(groups)-1].Key
+		v.found.Groups += len(groups)
+		if progress != nil {
+			progress(v.found.Groups)
+		}
+	}
+}
+
+type verifier struct {
+	*runner
+	def    *definition
+	reader connector.Reader
+
+	mu    sync.Mutex
+	found *Verification
+}
+
+func (v *verifier) batch(ctx context.Context, groups []Group) error {
+	keys := make([]string, len(groups))
+	for i, g := range groups {
+		keys[i] = g.Key
+	}
+	shape := v.shape(v.def.Name)
+	composites, err := v.db.Load(ctx, shape, keys)
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	jobs := make([]*job, len(groups))
+	for i, g := range groups {
+		j := &job{def: v.def, shape: shape, claim: store.Claim{ID: g.ID, RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, DeleteSeen: true}}
+		if c, there := composites[g.Key]; there {
+			j.composite = &c
+		}
+		jobs[i] = j
+	}
+	v.translate(ctx, jobs)
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(v.traits.Concurrency)
+	for _, j := range jobs {
+		eg.Go(func() error { return v.one(ctx, j) })
+	}
+	return eg.Wait()
+}
+
+// one compares one group's record.
+func (v *verifier) one(ctx context.Context, j *job) error {
+	if j.done {
+		if j.result.Outcome != store.Synced && j.result.Outcome != store.Removed {
+			v.differs(j, "", j.result.Reason, "")
+		}
+		return nil
+	}
+	id := j.claim.RemoteID
+	if j.goal == kept || (j.goal != present && id == "") {
+		return nil
+	}
+	if id == "" {
+		v.differs(j, "", "a record", "nothing")
+		return nil
+	}
+	var got connector.Fields
+	err := v.patiently(ctx, func(ctx context.Context) (err error) {
+		got, err = v.reader.Read(ctx, j.record.Type, id, j.record.Fields)
+		return err
+	})
+	gone := err != nil && connector.KindOf(err) == connector.NotFound
+	switch {
+	case err != nil && !gone:
+		return fmt.Errorf("read %s %s: %w", j.claim.Sync, j.claim.Key, err)
+	case j.goal == absent && !gone:
+		v.differs(j, "", "", "a record")
+		return nil
+	case j.goal == absent:
+		return nil
+	case gone:
+		v.differs(j, "", "a record", "nothing")
+		return nil
+	}
+	v.mu.Lock()
+	v.found.Records++
+	v.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(j.record.Fields)) {
+		if want := j.record.Fields[name]; !bytes.Equal(want, got[name]) {
+			v.differs(j, name, string(want), string(got[name]))
+		}
+	}
+	return nil
+}
+
+func (v *verifier) differs(j *job, field, want, got string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.found.Differences = append(v.found.Differences, Difference{Sync: j.claim.Sync, Key: j.claim.Key, Field: field, Want: want, Got: got})
+}
+
+// patiently repeats a read that the remote had no time for.
+func (v *verifier) patiently(ctx context.Context, read func(context.Context) error) error {
+	for failures := 1; ; failures++ {
+		within, cancel := context.WithTimeout(ctx, v.traits.Timeout)
+		err := read(within)
+		cancel()
+		if err == nil || failures > 8 || ctx.Err() != nil {
+			return err
+		}
+		e := connector.AsError(err)
+		if e.Kind != connector.RateLimited && e.Kind != connector.Unavailable && e.Kind != connector.Unknown {
+			return err
+		}
+		if err := v.cfg.Clock.Sleep(ctx, max(e.RetryAfter, v.backoffUpTo(failures, 5*time.Second)/10)); err != nil {
+			return err
+		}
+	}
+}
