@@ -20,6 +20,8 @@ type caller struct {
 
 // bring makes the calls and completes the result when all went well.
 func (c *caller) bring() error {
+	// An external id that goes out must be known even if the row goes away.
+	c.job.result.ExternalID = c.job.record.ExternalID
 	id := c.job.claim.RemoteID
 	if id == "" && c.mustFind() {
 		found, err := c.find()
@@ -200,8 +202,6 @@ func (r *runner) observe(took time.Duration) {
 
 // judge turns a failed call into the group's next state.
 func (c *caller) judge(err error) {
-	// An external id that went out must be known even if the row goes away.
-	c.job.result.ExternalID = c.job.record.ExternalID
 	if errors.Is(err, errNotSent) {
 		c.job.finish(store.Result{Outcome: store.Released, After: c.gate.peace()})
 		return

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -31,10 +32,14 @@ type Engine struct {
 	byName  map[string]*definition
 	remotes []*Remote
 
-	// What Install learns from the database.
-	shapes []*store.Shape // in the order of defs
-	plan   string
-	secret []byte
+	learned atomic.Pointer[learned]
+}
+
+// learned is what the database says that the declarations mean there.
+type learned struct {
+	shapes []*store.Shape // in the order of Engine.defs
+	plan   string         // a digest of the shapes
+	secret []byte         // key of the digests
 }
 
 // New examines the whole configuration and returns every problem at once. It
@@ -127,7 +132,8 @@ func (e *Engine) Install(ctx context.Context) error {
 	if err := e.learn(ctx); err != nil {
 		return err
 	}
-	if err := e.db.Install(ctx, e.shapes, e.plan); err != nil {
+	l := e.learned.Load()
+	if err := e.db.Install(ctx, l.shapes, l.plan); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
 	for _, d := range e.defs {
@@ -166,23 +172,24 @@ func (e *Engine) learn(ctx context.Context) error {
 		return err
 	}
 	sum := sha256.Sum256(b)
-	e.shapes, e.plan = shapes, hex.EncodeToString(sum[:])
-	if e.secret, err = e.db.Secret(ctx); err != nil {
+	secret, err := e.db.Secret(ctx)
+	if err != nil {
 		return fmt.Errorf("read the registry's secret: %w", err)
 	}
+	e.learned.Store(&learned{shapes: shapes, plan: hex.EncodeToString(sum[:]), secret: secret})
 	return nil
 }
 
 // ready learns from the database once, for calls that come before Run.
 func (e *Engine) ready(ctx context.Context) error {
-	if e.shapes != nil {
+	if e.learned.Load() != nil {
 		return nil
 	}
 	return e.learn(ctx)
 }
 
 func (e *Engine) shape(sync string) *store.Shape {
-	for _, s := range e.shapes {
+	for _, s := range e.learned.Load().shapes {
 		if s.Sync == sync {
 			return s
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -55,9 +54,10 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // foldLoop turns touches into dirty groups and wakes the runners.
 func (e *Engine) foldLoop(ctx context.Context, runners []*runner) error {
+	l := e.learned.Load()
 	idle := pacer{fast: pollFast, slow: pollSlow}
 	return e.forever(ctx, "fold", func() (time.Duration, error) {
-		f, err := e.db.Fold(ctx, e.shapes, e.plan, foldLimit)
+		f, err := e.db.Fold(ctx, l.shapes, l.plan, foldLimit)
 		if err != nil {
 			return 0, err
 		}
@@ -77,18 +77,17 @@ func (e *Engine) foldLoop(ctx context.Context, runners []*runner) error {
 // time, and lets the backlog drain in between so that it stays bounded.
 func (e *Engine) backfillLoop(ctx context.Context) error {
 	return e.forever(ctx, "backfill", func() (time.Duration, error) {
-		counts, err := e.db.Counts(ctx)
-		if err != nil {
-			return 0, err
-		}
 		wait := 2 * time.Second
-		for _, shape := range e.shapes {
-			i := slices.IndexFunc(counts, func(c Counts) bool { return c.Sync == shape.Sync })
-			if i < 0 || !counts[i].Backfill.Running {
+		for _, shape := range e.learned.Load().shapes {
+			state, err := e.db.Sync(ctx, shape.Sync)
+			if err != nil {
+				return 0, err
+			}
+			if !state.Backfill.Running {
 				continue
 			}
 			wait = min(wait, 100*time.Millisecond)
-			if counts[i].Dirty > backfillBacklog {
+			if state.Backlog > backfillBacklog {
 				continue
 			}
 			more, err := e.db.Backfill(ctx, shape, backfillPiece)
@@ -106,7 +105,7 @@ func (e *Engine) backfillLoop(ctx context.Context) error {
 // careLoop mends the capture when somebody altered it, and forgets old history.
 func (e *Engine) careLoop(ctx context.Context) error {
 	return e.forever(ctx, "care", func() (time.Duration, error) {
-		findings, err := e.db.Inspect(ctx, e.shapes)
+		findings, err := e.db.Inspect(ctx, e.learned.Load().shapes)
 		if err != nil {
 			return 0, err
 		}
@@ -123,7 +122,8 @@ func (e *Engine) careLoop(ctx context.Context) error {
 // mend installs the capture again. What changed without it is not known, so
 // every group is raised; equal digests skip the calls.
 func (e *Engine) mend(ctx context.Context) error {
-	if err := e.db.Install(ctx, e.shapes, e.plan); err != nil {
+	l := e.learned.Load()
+	if err := e.db.Install(ctx, l.shapes, l.plan); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
 	for _, d := range e.defs {

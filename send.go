@@ -9,7 +9,10 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
-const maxBatch = 256 // groups claimed at once, and results recorded at once
+const (
+	maxBatch      = 256 // groups claimed at once, and results recorded at once
+	recordTimeout = 10 * time.Second
+)
 
 // run claims and sends until ctx ends, then drains.
 func (r *runner) run(ctx context.Context) error {
@@ -150,7 +153,10 @@ func (r *runner) recordBatch(ctx context.Context, batch []*job) {
 		deadline = minTime(deadline, j.deadline)
 	}
 	for failures := 1; ; failures++ {
-		stale, err := r.db.Record(ctx, results, r.byHand())
+		// Also what was cut off by the end of the drain is written down.
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		stale, err := r.db.Record(within, results, r.byHand())
+		cancel()
 		if err == nil {
 			for _, id := range stale {
 				r.log.Warn("answer came after the lease had ended; it was discarded", "sync", id.Sync, "key", id.Key)

@@ -54,8 +54,11 @@ func (j *job) translate(wanted map[store.ID]bool) {
 // "Not visible" is not "deleted".
 func (j *job) rowMissing() {
 	known, _ := parseDigests(j.claim.Digests)
+	// A group that was removed while a request was in doubt is forced once
+	// the doubt is over: a create that landed late is found and removed.
+	late := j.claim.Forced && j.claim.RemoteID == "" && j.claim.ExternalID != ""
 	switch {
-	case j.claim.DeleteSeen:
+	case j.claim.DeleteSeen || late:
 		row, err := keyRow(j.shape, j.claim.Key)
 		if err == nil {
 			err = j.identify(row)

@@ -178,7 +178,7 @@ func (r *runner) encode(j *job, found map[store.ID]string) {
 		j.origin.Type, j.origin.RemoteID = r.byName[j.originID.Sync].Record, found[j.originID]
 	}
 	j.record.Fields = fields
-	j.digests = digestOf(r.secret, fields, j.goal == ended)
+	j.digests = digestOf(r.learned.Load().secret, fields, j.goal == ended)
 }
 
 // waitNet is how long a waiting group sleeps at most: a net, should the
@@ -205,11 +205,11 @@ func (r *runner) compare(j *job) {
 	case kept:
 		j.finish(store.Result{Outcome: store.Synced})
 	case absent:
-		if j.claim.RemoteID == "" && !j.claim.InDoubt {
+		if j.claim.RemoteID == "" && sure {
 			j.finish(store.Result{Outcome: store.Removed})
 		}
 	case present, ended:
-		if j.goal == ended && j.claim.RemoteID == "" && !j.claim.InDoubt {
+		if j.goal == ended && j.claim.RemoteID == "" && sure {
 			j.finish(store.Result{Outcome: store.Removed})
 			return
 		}

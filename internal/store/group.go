@@ -59,7 +59,11 @@ type Claim struct {
 	Epoch      int64
 	Forced     bool // send even when the digests are equal
 	InDoubt    bool // an older request may still land: no skip, send all fields
-	DeleteSeen bool // the root row's deletion was observed since the last sync
+	// DeleteSeen: of the root row's inserts and deletes, a delete was folded
+	// last (deleted_generation is not zero: a delete sets it, an insert clears
+	// it). A sync does not end it: what settling a doubt makes dirty again has
+	// to know it still.
+	DeleteSeen bool
 	Backfill   bool
 	RemoteID   string
 	ExternalID string
@@ -104,7 +108,8 @@ const (
 	Retry
 	// Waits: a record it refers to is not there; woken by its success.
 	Waits
-	// Refused: parked with Reason until touched, retried or remapped.
+	// Refused: parked with Reason until touched, retried or remapped; not
+	// parked if its generation was raised since the claim.
 	Refused
 	// Doubtful: the outcome is unknown; in doubt for Doubt, due again After;
 	// an attempt.

@@ -174,6 +174,9 @@ type Registry interface {
 type SyncState struct {
 	Version  string
 	Backfill Progress
+	// Backlog is how many groups in the backfill lane are due, counted up to
+	// 10,000, while a backfill is running.
+	Backlog int
 }
 
 // Loader reads composites.
