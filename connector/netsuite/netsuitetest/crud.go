@@ -1,0 +1,322 @@
+package netsuitetest
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// newEdit reads the headers and parameters that govern a write.
+func (s *Server) newEdit(c *call, r *record) (*edit, *apiError) {
+	e := &edit{server: s, record: r, replace: map[string]bool{}}
+	var err *apiError
+	if e.names, err = strictnessOf(c, "X-NetSuite-PropertyNameValidation", warn); err != nil {
+		return nil, err
+	}
+	if e.values, err = strictnessOf(c, "X-NetSuite-PropertyValueValidation", refuse); err != nil {
+		return nil, err
+	}
+	for _, name := range strings.Split(c.param("replace"), ",") {
+		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
+			e.replace[name] = true
+		}
+	}
+	if e.selected, err = boolParam(c, "replaceSelectedFields"); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func strictnessOf(c *call, header string, otherwise strictness) (strictness, *apiError) {
+	switch v := c.request.Header.Get(header); strings.ToLower(v) {
+	case "":
+		return otherwise, nil
+	case "error":
+		return refuse, nil
+	case "warning":
+		return warn, nil
+	case "ignore":
+		return ignore, nil
+	default:
+		return 0, errHeader(header, "Invalid value '"+cut(v)+"' of the header. Valid values are error, warning and ignore.")
+	}
+}
+
+func boolParam(c *call, name string) (bool, *apiError) {
+	v := c.param(name)
+	if v == "" {
+		return false, nil
+	}
+	b, err := strconv.ParseBool(strings.ToLower(v))
+	if err != nil {
+		return false, errParam(name, "Invalid value '"+cut(v)+"' of the query parameter "+name+". Provide true or false.")
+	}
+	return b, nil
+}
+
+// form is the Accept type of a request that only wants the prefilled record.
+func form(c *call, name string) bool {
+	return strings.Contains(strings.ReplaceAll(c.request.Header.Get("Accept"), " ", ""), "type="+name)
+}
+
+func (s *Server) create(c *call, t *recordType) (*reply, *apiError) {
+	body, err := object(c)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.createFrom(c, newRecord(t), body, "")
+}
+
+// createFrom finishes and stores a record that was started.
+func (s *Server) createFrom(c *call, r *record, body map[string]any, external string) (*reply, *apiError) {
+	e, err := s.newEdit(c, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.merge(body, external); err != nil {
+		return nil, err
+	}
+	c.warnings = e.warnings
+	if form(c, "create-form") {
+		e.defaults()
+		return s.shown(c, r, "create-form")
+	}
+	if err := e.finish(); err != nil {
+		return nil, err
+	}
+	return s.store(c, r)
+}
+
+// merge applies a body; lines of a record that comes from an order are
+// matched by orderLine.
+func (e *edit) merge(body map[string]any, external string) *apiError {
+	if external != "" {
+		for name, v := range body {
+			if strings.EqualFold(name, "externalId") && v != external {
+				return errContent("externalId", "Error while accessing resource: The externalId in the body differs from the one in the URL.")
+			}
+		}
+		e.record.fields["externalId"] = external
+	}
+	if e.record.id != "" || e.record.fields["createdFrom"] == nil {
+		return e.apply(body)
+	}
+	rest := map[string]any{}
+	for name, v := range body {
+		if strings.EqualFold(name, "item") {
+			if err := e.applyTransformLines(v); err != nil {
+				return err
+			}
+			continue
+		}
+		rest[name] = v
+	}
+	return e.apply(rest)
+}
+
+// store saves a finished record and answers 204 with its address.
+func (s *Server) store(c *call, r *record) (*reply, *apiError) {
+	changed, err := s.save(r)
+	if err != nil {
+		return nil, err
+	}
+	c.applied, c.changed, c.recordID = true, changed, r.id
+	out := newReply(http.StatusNoContent)
+	out.header.Set("Location", c.root+recordRoot+"/"+r.kind.name+"/"+r.id)
+	return out, nil
+}
+
+func (s *Server) update(c *call, t *recordType, id string) (*reply, *apiError) {
+	body, err := object(c)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, err := s.lookup(c, t, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.change(c, old, body, "")
+}
+
+func (s *Server) change(c *call, old *record, body map[string]any, external string) (*reply, *apiError) {
+	r := old.clone()
+	e, err := s.newEdit(c, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.merge(body, external); err != nil {
+		return nil, err
+	}
+	c.warnings = e.warnings
+	if form(c, "edit-form") {
+		e.defaults()
+		return s.shown(c, r, "edit-form")
+	}
+	if err := e.finish(); err != nil {
+		return nil, err
+	}
+	return s.store(c, r)
+}
+
+// upsert is PUT, which takes an external id only. On a record that exists,
+// omitted fields stay as with PATCH (not confirmed).
+func (s *Server) upsert(c *call, t *recordType, id string) (*reply, *apiError) {
+	ext, external, err := externalID(c, id)
+	if err != nil {
+		return nil, err
+	}
+	if !external {
+		return nil, errRequest(c, "The PUT method is supported with an external ID only. Provide it in the form eid:externalId.")
+	}
+	body, err := object(c)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.findExternal(t.name, ext); old != nil {
+		return s.change(c, old, body, ext)
+	}
+	return s.createFrom(c, newRecord(t), body, ext)
+}
+
+func (s *Server) delete(c *call, t *recordType, id string) (*reply, *apiError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.lookup(c, t, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.remove(r); err != nil {
+		return nil, err
+	}
+	c.applied, c.changed = true, true
+	return newReply(http.StatusNoContent), nil
+}
+
+func (s *Server) serveTransform(c *call, t *recordType, id, target string) (*reply, *apiError) {
+	body, err := object(c)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from, err := s.lookup(c, t, id)
+	if err != nil {
+		return nil, err
+	}
+	// The record that this call makes is not the one that the path names.
+	c.recordID = ""
+	r, err := s.transform(c, from, target)
+	if err != nil {
+		// An external id that is taken is told before the state of the
+		// order, so that a repeated request finds out that it was done.
+		for name, v := range body {
+			if ext, ok := v.(string); ok && strings.EqualFold(name, "externalId") && s.schema[strings.ToLower(target)] != nil &&
+				s.findExternal(target, ext) != nil {
+				return nil, errDuplicate()
+			}
+		}
+		return nil, err
+	}
+	return s.createFrom(c, r, body, "")
+}
+
+func (s *Server) viewOf(c *call) (view, *apiError) {
+	v := view{root: c.root + recordRoot}
+	var err *apiError
+	if v.expand, err = boolParam(c, "expandSubResources"); err != nil {
+		return v, err
+	}
+	if v.simple, err = boolParam(c, "simpleEnumFormat"); err != nil {
+		return v, err
+	}
+	if f := c.param("fields"); f != "" {
+		v.fields = map[string]bool{}
+		for _, name := range strings.Split(f, ",") {
+			v.fields[strings.ToLower(strings.TrimSpace(name))] = true
+		}
+	}
+	return v, nil
+}
+
+func (s *Server) get(c *call, t *recordType, id string) (*reply, *apiError) {
+	v, err := s.viewOf(c)
+	if err != nil {
+		return nil, err
+	}
+	for name := range v.fields {
+		if t.field(name) == nil {
+			return nil, errParam("fields", "Invalid field name '"+cut(name)+"' in the query parameter fields.")
+		}
+	}
+	s.mu.RLock()
+	r, err := s.lookup(c, t, id)
+	if err != nil {
+		s.mu.RUnlock()
+		return nil, err
+	}
+	shown := s.render(r, v)
+	s.mu.RUnlock()
+	return jsonReply(http.StatusOK, mediaSingular, shown), nil
+}
+
+// shown answers with a record that is not stored.
+func (s *Server) shown(c *call, r *record, form string) (*reply, *apiError) {
+	out := s.render(r, view{root: c.root + recordRoot, expand: true})
+	if r.id == "" {
+		delete(out, "links")
+		delete(out, "id")
+	}
+	return jsonReply(http.StatusOK, "application/vnd.oracle.resource+json; type="+form, out), nil
+}
+
+// subresource is a sublist, one of its lines, or a subrecord, by its URL.
+func (s *Server) subresource(c *call, t *recordType, id string, path []string) (*reply, *apiError) {
+	v, err := s.viewOf(c)
+	if err != nil {
+		return nil, err
+	}
+	v.fields = nil
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, err := s.lookup(c, t, id)
+	if err != nil {
+		return nil, err
+	}
+	href := v.root + "/" + t.name + "/" + r.id
+	if f := t.field(path[0]); f != nil && f.kind == group && len(path) == 1 {
+		if x, ok := r.fields[f.name]; ok {
+			v.expand = true
+			return jsonReply(http.StatusOK, mediaSingular, s.show(f, x, v, href+"/"+f.name)), nil
+		}
+		return nil, errNonexistent(c)
+	}
+	l := t.list(path[0])
+	if l == nil || len(path) > 2 {
+		return nil, errRequest(c, "The sub-resource '"+cut(path[0])+"' does not exist.")
+	}
+	href += "/" + l.name
+	if len(path) == 2 {
+		for _, line := range r.lists[l.name] {
+			if strconv.Itoa(line.key) == path[1] {
+				return jsonReply(http.StatusOK, mediaSingular, s.renderRow(l, line, v, href)), nil
+			}
+		}
+		return nil, errNonexistent(c)
+	}
+	items := []any{}
+	for _, line := range r.lists[l.name] {
+		if v.expand {
+			items = append(items, s.renderRow(l, line, v, href))
+			continue
+		}
+		items = append(items, map[string]any{"links": self(href + "/" + strconv.Itoa(line.key))})
+	}
+	return jsonReply(http.StatusOK, mediaCollection, map[string]any{"links": self(href), "items": items,
+		"count": len(items), "hasMore": false, "offset": 0, "totalResults": len(items)}), nil
+}

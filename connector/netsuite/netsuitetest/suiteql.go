@@ -1,0 +1,3 @@
+package netsuitetest
+
+func (s *Server) serveSuiteQL(c *call) (*reply, *apiError) { return nil, errMethod(c) }
