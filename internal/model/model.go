@@ -64,7 +64,8 @@ type rules struct {
 	noKey           bool // created without an external key
 	claimInDoubt    bool // class Lookup: created again before the doubt is over
 	createUnfound   bool // class Lookup: created again without a find
-	removeUnfound   bool // a group without a remote id is taken for never created
+	remakeInDoubt   bool // class Lookup: an update finds no record, so create at once
+	removeUnfound   bool // once settled, no remote id is taken for no record
 	hiddenIsDeleted bool // a row that the load does not see counts as deleted
 	evidenceSpent   bool // a delete counts as seen only until the next sync
 	evidenceStays   bool // a delete counts as seen after the row came back

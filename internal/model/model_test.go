@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-var deep = flag.Bool("deep", false, "search with three faults too: minutes, and some GB of memory")
+var deep = flag.Bool("deep", false, "search with three faults too: some two minutes, and up to 4 GB of memory")
 
 // mostStates stops a search that would not end in sensible time.
-const mostStates = 8_000_000
+const mostStates = 12_000_000
 
 func TestProtocol(t *testing.T) {
 	type bounds struct{ commits, faults uint8 }
@@ -60,6 +60,7 @@ func TestBrokenVariants(t *testing.T) {
 		{"no external key", rules{noKey: true}, upsert, duplicate},
 		{"lookup claimed before its doubt is over", rules{claimInDoubt: true}, lookup, duplicate},
 		{"lookup created again without a find", rules{createUnfound: true}, lookup, duplicate},
+		{"lookup record gone, made again in doubt", rules{remakeInDoubt: true}, lookup, duplicate},
 		{"deleted row's record not looked for", rules{removeUnfound: true}, upsert, falseClean},
 		{"invisible row deleted", rules{hiddenIsDeleted: true}, upsert, unfounded},
 		{"evidence of a delete is spent by a sync", rules{evidenceSpent: true}, upsert, stuck},

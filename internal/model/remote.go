@@ -9,7 +9,7 @@ func (p protocol) deliver(s state, j int, out emit) {
 	case r.answered:
 		s.net[j] = request{}
 		w := &s.workers[r.owner-1]
-		w.call, w.remoteID = 0, r.remoteID
+		w.remoteID = r.remoteID
 		switch {
 		case r.call == callDelete:
 			w.finish(removed)
@@ -61,4 +61,3 @@ func (p protocol) apply(s *state, r request) uint8 {
 	s.records[id-1] = r.value
 	return id
 }
-

@@ -46,7 +46,7 @@ func (p protocol) plan(s *state, i int, value uint8) {
 		w.finish(refused) // not visible is not deleted
 	case value == none && w.remoteID != 0:
 		w.then(callDelete)
-	case value == none && (w.forced || w.inDoubt) && !p.removeUnfound:
+	case value == none && (w.inDoubt || w.forced && !p.removeUnfound):
 		w.then(callFind)
 	case value == none:
 		w.finish(removed)
@@ -62,7 +62,7 @@ func (p protocol) plan(s *state, i int, value uint8) {
 
 func (p protocol) planCreate(w *worker) {
 	switch {
-	case p.class == lookup && w.inDoubt && !p.claimInDoubt:
+	case p.class == lookup && w.inDoubt && !p.claimInDoubt && !(w.call == callUpdate && p.remakeInDoubt):
 		w.finish(released) // until the doubt is over
 	case p.class == lookup && w.forced && !p.createUnfound:
 		w.then(callFind)
@@ -211,4 +211,3 @@ func (p protocol) leaseEnds(s state, out emit) {
 func (s *state) alive(i int) bool {
 	return s.workers[i].phase != idle && s.group.held && s.workers[i].epoch == s.group.epoch
 }
-
