@@ -1,0 +1,211 @@
+package netsuite
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+)
+
+// Config opens an account. The zero value of each optional field is the real
+// thing.
+type Config struct {
+	// Account is the account id, "123456" or "123456_SB1" for a sandbox.
+	Account string `yaml:"account"`
+	// BaseURL is the scheme and host of the services. Empty: derived from
+	// the account, https://123456-sb1.suitetalk.api.netsuite.com.
+	BaseURL string `yaml:"base_url"`
+	Auth    Auth   `yaml:"auth"`
+
+	// Clock is the time, for signatures and token lifetimes. Nil: time.Now.
+	Clock func() time.Time `yaml:"-"`
+	// Rand makes nonces; it must be safe for concurrent use. Nil:
+	// crypto/rand, which also signs assertions always.
+	Rand io.Reader `yaml:"-"`
+	// Transport sends requests. Nil: one of the connection's own, with the
+	// system's certificate authorities and proxy settings.
+	Transport http.RoundTripper `yaml:"-"`
+}
+
+// Auth is how to log in: one of the two ways. OAuth 2.0 is the one to choose
+// for a new integration: NetSuite takes no new token-based (OAuth 1.0)
+// integrations from its release 2027.1.
+type Auth struct {
+	OAuth1 *OAuth1 `yaml:"oauth1"`
+	OAuth2 *OAuth2 `yaml:"oauth2"`
+}
+
+// OAuth1 is token-based authentication: the integration's consumer key with a
+// token of one user and role.
+type OAuth1 struct {
+	ConsumerKey    string           `yaml:"consumer_key"`
+	ConsumerSecret connector.Secret `yaml:"consumer_secret"`
+	TokenID        string           `yaml:"token_id"`
+	TokenSecret    connector.Secret `yaml:"token_secret"`
+}
+
+// OAuth2 is the client credentials flow (machine to machine): the integration
+// proves itself with a certificate that is mapped to a user and role.
+type OAuth2 struct {
+	ClientID string `yaml:"client_id"`
+	// CertificateID is the id that the mapping of the certificate has.
+	CertificateID string `yaml:"certificate_id"`
+	// PrivateKey is the certificate's private key as PEM text;
+	// PrivateKeyFile is the path of a file with it. One of the two.
+	PrivateKey     connector.Secret `yaml:"private_key"`
+	PrivateKeyFile string           `yaml:"private_key_file"`
+	// Algorithm signs the assertions: PS256, PS384, PS512 for RSA keys,
+	// ES256, ES384, ES512 for elliptic ones. Empty: PS256, or the one that
+	// goes with the curve.
+	Algorithm string `yaml:"algorithm"`
+}
+
+var accountID = regexp.MustCompile(`^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$`)
+
+// Validate returns every problem that can be seen without the network or the
+// file system, joined; nil when there is none.
+func (c Config) Validate() error {
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if c.Account == "" {
+		problem("account is missing: the account id, such as 123456 or 123456_SB1 (Setup > Company > Company Information)")
+	} else if !accountID.MatchString(c.Account) {
+		problem("account %q is not an account id, want one such as 123456 or 123456_SB1", c.Account)
+	}
+	if c.BaseURL != "" {
+		if err := checkBaseURL(c.BaseURL); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	switch {
+	case c.Auth.OAuth1 == nil && c.Auth.OAuth2 == nil:
+		problem("auth is missing: give auth.oauth2 or auth.oauth1")
+	case c.Auth.OAuth1 != nil && c.Auth.OAuth2 != nil:
+		problem("auth has both oauth1 and oauth2: give one")
+	}
+	missing := func(name, value string) {
+		if strings.TrimSpace(value) == "" {
+			problem("auth.%s is missing", name)
+		}
+	}
+	if a := c.Auth.OAuth1; a != nil {
+		missing("oauth1.consumer_key", a.ConsumerKey)
+		missing("oauth1.consumer_secret", a.ConsumerSecret.Reveal())
+		missing("oauth1.token_id", a.TokenID)
+		missing("oauth1.token_secret", a.TokenSecret.Reveal())
+	}
+	if a := c.Auth.OAuth2; a != nil {
+		missing("oauth2.client_id", a.ClientID)
+		missing("oauth2.certificate_id", a.CertificateID)
+		problems = append(problems, a.checkKey()...)
+	}
+	return errors.Join(problems...)
+}
+
+func (a *OAuth2) checkKey() []error {
+	switch {
+	case a.PrivateKey == "" && a.PrivateKeyFile == "":
+		return []error{errors.New("auth.oauth2.private_key is missing: give it, or private_key_file")}
+	case a.PrivateKey != "" && a.PrivateKeyFile != "":
+		return []error{errors.New("auth.oauth2 has both private_key and private_key_file: give one")}
+	case a.PrivateKey == "":
+		return nil // the file is read when the connection is opened
+	}
+	if _, err := parseKey(a.PrivateKey.Reveal(), a.Algorithm); err != nil {
+		return []error{fmt.Errorf("auth.oauth2.private_key: %w", err)}
+	}
+	return nil
+}
+
+// key reads the private key from where it is.
+func (a *OAuth2) key() (*key, error) {
+	if a.PrivateKeyFile == "" {
+		return parseKey(a.PrivateKey.Reveal(), a.Algorithm)
+	}
+	const most = 64 << 10
+	f, err := os.Open(a.PrivateKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("auth.oauth2.private_key_file: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, most))
+	if err != nil {
+		return nil, fmt.Errorf("auth.oauth2.private_key_file: %w", err)
+	}
+	k, err := parseKey(string(text), a.Algorithm)
+	if err != nil {
+		return nil, fmt.Errorf("auth.oauth2.private_key_file %s: %w", a.PrivateKeyFile, err)
+	}
+	return k, nil
+}
+
+// checkBaseURL refuses what would send credentials in the clear over a
+// network that is not the machine's own or a private one.
+func checkBaseURL(base string) error {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf("base_url is not a URL such as https://123456.suitetalk.api.netsuite.com")
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("base_url must be scheme and host only, such as %s://%s", u.Scheme, u.Host)
+	}
+	if u.Scheme == "http" && !private(u.Hostname()) {
+		return fmt.Errorf("base_url must begin with https:// (http:// is for a stand-in on this machine or a private network)")
+	}
+	return nil
+}
+
+func private(host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback() || ip.IsPrivate()
+	}
+	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost")
+}
+
+// base is the scheme and host of the services, without a slash at the end. A
+// host has the account in lower case with "-": 123456-sb1.
+func (c Config) base() string {
+	if c.BaseURL != "" {
+		return strings.TrimRight(c.BaseURL, "/")
+	}
+	return "https://" + strings.ReplaceAll(strings.ToLower(c.Account), "_", "-") + ".suitetalk.api.netsuite.com"
+}
+
+// realm is the account in the form of signatures: upper case with "_".
+func (c Config) realm() string {
+	return strings.ReplaceAll(strings.ToUpper(c.Account), "-", "_")
+}
+
+func (c Config) withDefaults() Config {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	return c
+}
+
+// ownTransport is the connection's own way to the network. Connections that
+// idle are closed early, before NetSuite closes them: a request that meets a
+// closing connection has an unknown outcome.
+func ownTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    10 * time.Second,
+		IdleConnTimeout:        30 * time.Second,
+		MaxIdleConnsPerHost:    32,
+		MaxResponseHeaderBytes: 256 << 10,
+	}
+}

@@ -1,0 +1,334 @@
+// Package netsuite is the connector for NetSuite accounts, by the REST web
+// services of SuiteTalk.
+//
+// A create is an upsert by external id (PUT /{type}/eid:{id}), so it can be
+// repeated at any time. Fields have NetSuite's REST names and forms, with two
+// reliefs: a JSON array stands for a sublist's {"items":[...]}, and replaces
+// the sublist whole; and Read answers in the same form. NetSuite treats names
+// of types and fields case-insensitively, this package passes them on as they
+// are.
+//
+// A line that carries its key ("line" of a sales order's item) updates that
+// line; without, the old lines are removed and new ones made. NetSuite
+// refuses to remove lines that were fulfilled or billed.
+package netsuite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+)
+
+// Connection is an open account. It implements [connector.Connection],
+// [connector.Initializer], [connector.Reader], [connector.Referencer] and
+// [connector.Checker].
+type Connection struct {
+	config Config
+	base   string
+	client *http.Client
+	own    *http.Transport // nil: the transport is the caller's
+	oauth1 *oauth1         // one of the two
+	oauth2 *oauth2
+
+	closed context.Context
+	close  context.CancelCauseFunc
+}
+
+var (
+	_ connector.Connection  = (*Connection)(nil)
+	_ connector.Initializer = (*Connection)(nil)
+	_ connector.Reader      = (*Connection)(nil)
+	_ connector.Referencer  = (*Connection)(nil)
+	_ connector.Checker     = (*Connection)(nil)
+)
+
+// Open makes a connection without asking the remote anything. It fails when
+// the configuration is not valid or the private key's file can't be read.
+func Open(config Config) (*Connection, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("netsuite configuration: %w", err)
+	}
+	c := &Connection{config: config.withDefaults(), base: config.base()}
+	transport := config.Transport
+	if transport == nil {
+		c.own = ownTransport()
+		transport = c.own
+	}
+	c.client = &http.Client{
+		Transport: transport,
+		// A redirect would carry credentials to another host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	c.closed, c.close = context.WithCancelCause(context.Background())
+	if a := config.Auth.OAuth1; a != nil {
+		c.oauth1 = &oauth1{OAuth1: *a, realm: config.realm(), clock: c.config.Clock, rand: c.config.Rand}
+		return c, nil
+	}
+	k, err := config.Auth.OAuth2.key()
+	if err != nil {
+		return nil, fmt.Errorf("netsuite configuration: %w", err)
+	}
+	c.oauth2 = &oauth2{OAuth2: *config.Auth.OAuth2, key: k, url: c.base + tokenPath, client: c.client, clock: c.config.Clock, closed: c.closed}
+	return c, nil
+}
+
+// Close ends calls under way and frees the network connections.
+func (c *Connection) Close() error {
+	c.close(errClosed)
+	if c.oauth2 != nil {
+		c.oauth2.wait.Wait()
+	}
+	if c.own != nil {
+		c.own.CloseIdleConnections()
+	}
+	return nil
+}
+
+// Traits: PUT by external id is an upsert. NetSuite ends a request after 15
+// minutes at the latest, and every account takes at least 5 at once, shared
+// by all its integrations.
+func (c *Connection) Traits() connector.Traits {
+	return connector.Traits{Class: connector.Upsert, Quiet: 15 * time.Minute, Concurrency: 5, Timeout: time.Minute}
+}
+
+// plainID is what NetSuite documents for an external id in a URL (eid:). It
+// matters only for the URL: fields and filters take other characters too.
+var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// filterable tells that an external id can be quoted in a filter. How a
+// filter would escape a quotation mark is not documented.
+func filterable(externalID string) bool {
+	for _, r := range externalID {
+		if r < ' ' || r == 0x7f || r == '"' || r == '\\' || r == 0xfffd {
+			return false
+		}
+	}
+	return true
+}
+
+// Create makes or updates the record with the external id.
+func (c *Connection) Create(ctx context.Context, r connector.Record) (string, error) {
+	if err := nameable(r); err != nil {
+		return "", err
+	}
+	body, lists, err := encode(r.Fields, "")
+	if err != nil {
+		return "", err
+	}
+	if !plainID.MatchString(r.ExternalID) {
+		return c.createByPost(ctx, r)
+	}
+	// On a record that is there already, lines would be added without replace.
+	a, err := c.do(ctx, request{verb: create, method: http.MethodPut, path: recordPath(r.Type, "eid:"+r.ExternalID), query: replace(lists), body: body})
+	if err != nil {
+		return "", err
+	}
+	return c.created(ctx, a, r)
+}
+
+// createByPost is for external ids that no URL can name: POST, which refuses
+// a second record with one external id, then look up and update.
+func (c *Connection) createByPost(ctx context.Context, r connector.Record) (string, error) {
+	body, _, err := encode(r.Fields, r.ExternalID)
+	if err != nil {
+		return "", err
+	}
+	a, err := c.do(ctx, request{verb: create, method: http.MethodPost, path: recordPath(r.Type, ""), body: body})
+	if err == nil {
+		return c.created(ctx, a, r)
+	}
+	if err.Kind != connector.Exists {
+		return "", err
+	}
+	id, missing := c.lookup(ctx, r.Type, r.ExternalID)
+	if missing != nil {
+		if missing.Kind == connector.NotFound {
+			return "", err // what exists has another external id
+		}
+		return "", missing
+	}
+	if err := c.Update(ctx, id, r); err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+// created takes the new record's id from the Location header, the only place
+// of a 204 that has it.
+func (c *Connection) created(ctx context.Context, a *answer, r connector.Record) (string, error) {
+	if id := lastSegment(a.location); a.location != "" && internalID(id) {
+		return id, nil
+	}
+	if a.status != http.StatusNoContent {
+		return "", unexpected(a)
+	}
+	// NetSuite does not promise the header for PUT.
+	id, err := c.lookup(ctx, r.Type, r.ExternalID)
+	if err != nil {
+		return "", &connector.Error{Kind: connector.Unknown, Status: a.status, Message: "the answer names no record, and looking it up failed", Err: err}
+	}
+	return id, nil
+}
+
+// Update changes the given fields; lists are replaced whole.
+func (c *Connection) Update(ctx context.Context, remoteID string, r connector.Record) error {
+	if err := internal(remoteID); err != nil {
+		return err
+	}
+	body, lists, fail := encode(r.Fields, "")
+	if fail != nil {
+		return fail
+	}
+	return c.noContent(ctx, request{verb: update, method: http.MethodPatch, path: recordPath(r.Type, remoteID), query: replace(lists), body: body})
+}
+
+// Delete removes a record.
+func (c *Connection) Delete(ctx context.Context, recordType, remoteID string) error {
+	if err := internal(remoteID); err != nil {
+		return err
+	}
+	err := c.noContent(ctx, request{verb: remove, method: http.MethodDelete, path: recordPath(recordType, remoteID)})
+	if err != nil && connector.KindOf(err) == connector.NotFound {
+		return nil
+	}
+	return err
+}
+
+// noContent makes a call that has nothing to answer but 204.
+func (c *Connection) noContent(ctx context.Context, q request) error {
+	a, err := c.do(ctx, q)
+	if err != nil {
+		return err
+	}
+	if a.status != http.StatusNoContent {
+		return unexpected(a)
+	}
+	return nil
+}
+
+// Find looks a record up by external id.
+func (c *Connection) Find(ctx context.Context, recordType, externalID string) (string, error) {
+	if err := nameable(connector.Record{Type: recordType, ExternalID: externalID}); err != nil {
+		return "", err
+	}
+	id, err := c.lookup(ctx, recordType, externalID)
+	if err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+func (c *Connection) lookup(ctx context.Context, recordType, externalID string) (string, *connector.Error) {
+	if !plainID.MatchString(externalID) {
+		return c.filter(ctx, recordType, externalID)
+	}
+	// One short field instead of the whole record; the id is there anyhow.
+	a, err := c.do(ctx, request{verb: find, method: http.MethodGet, path: recordPath(recordType, "eid:"+externalID), query: "fields=externalId"})
+	if err != nil {
+		return "", err
+	}
+	var got struct {
+		ID    json.RawMessage `json:"id"`
+		Links []link          `json:"links"`
+	}
+	if json.Unmarshal(a.body, &got) != nil {
+		return "", unexpected(a)
+	}
+	id := strings.Trim(string(got.ID), `"`)
+	if !internalID(id) {
+		id = self(got.Links)
+	}
+	if !internalID(id) {
+		return "", unexpected(a)
+	}
+	return id, nil
+}
+
+// filter finds a record by a query, which takes external ids that a URL
+// can't name.
+func (c *Connection) filter(ctx context.Context, recordType, externalID string) (string, *connector.Error) {
+	a, err := c.do(ctx, request{verb: find, method: http.MethodGet, path: recordPath(recordType, ""), query: "q=" + escape(`externalId IS "`+externalID+`"`) + "&limit=2"})
+	if err != nil {
+		if err.Kind == connector.NotFound {
+			// A query names no record: this says something else.
+			err.Kind = connector.Rejected
+		}
+		return "", err
+	}
+	var got struct {
+		Items *[]struct {
+			ID json.RawMessage `json:"id"`
+		} `json:"items"`
+	}
+	if json.Unmarshal(a.body, &got) != nil || got.Items == nil {
+		return "", unexpected(a)
+	}
+	switch items := *got.Items; len(items) {
+	case 0:
+		return "", &connector.Error{Kind: connector.NotFound, Message: fmt.Sprintf("no %s has the external id %q", recordType, externalID)}
+	case 1:
+		if id := strings.Trim(string(items[0].ID), `"`); internalID(id) {
+			return id, nil
+		}
+		return "", unexpected(a)
+	}
+	return "", &connector.Error{Kind: connector.Rejected, Message: fmt.Sprintf("more than one %s has the external id %q: NetSuite does not tell them apart", recordType, externalID)}
+}
+
+// Initialize makes a record from another one by !transform. NetSuite's
+// defaults stand where r has no field; r's lines go over its lines by
+// "orderLine". The external id makes a repetition fail.
+func (c *Connection) Initialize(ctx context.Context, origin connector.Origin, r connector.Record) (string, error) {
+	if err := nameable(r); err != nil {
+		return "", err
+	}
+	if err := internal(origin.RemoteID); err != nil {
+		return "", err
+	}
+	body, _, err := encode(r.Fields, r.ExternalID)
+	if err != nil {
+		return "", err
+	}
+	path := recordPath(origin.Type, origin.RemoteID) + "/!transform/" + url.PathEscape(r.Type)
+	a, err := c.do(ctx, request{verb: initialize, method: http.MethodPost, path: path, body: body})
+	if err != nil {
+		return "", err
+	}
+	return c.created(ctx, a, r)
+}
+
+// Read returns the fields that want names.
+func (c *Connection) Read(ctx context.Context, recordType, remoteID string, want connector.Fields) (connector.Fields, error) {
+	if err := internal(remoteID); err != nil {
+		return nil, err
+	}
+	a, err := c.do(ctx, request{verb: read, method: http.MethodGet, path: recordPath(recordType, remoteID), query: "expandSubResources=true"})
+	if err != nil {
+		return nil, err
+	}
+	var got map[string]json.RawMessage
+	if json.Unmarshal(a.body, &got) != nil || got == nil || len(got) == 0 {
+		return nil, unexpected(a)
+	}
+	fields, fail := decode(got, want)
+	if fail != nil {
+		return nil, &connector.Error{Kind: connector.Unknown, Status: a.status, Message: "the record can't be read", Err: fail}
+	}
+	return fields, nil
+}
+
+// Reference is {"id": "..."} with the internal id: the form that NetSuite
+// documents for every kind of reference.
+func (c *Connection) Reference(ref connector.Ref) (json.RawMessage, error) {
+	if err := internal(ref.RemoteID); err != nil {
+		return nil, fmt.Errorf("reference to %s %q: %w", ref.Type, ref.ExternalID, err)
+	}
+	return json.RawMessage(`{"id":"` + ref.RemoteID + `"}`), nil
+}
