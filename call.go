@@ -20,72 +20,92 @@ type caller struct {
 
 // bring makes the calls and completes the result when all went well.
 func (c *caller) bring() error {
+	j := c.job
 	// An external id that goes out must be known even if the row goes away.
-	c.job.result.ExternalID = c.job.record.ExternalID
-	id := c.job.claim.RemoteID
+	j.result.ExternalID = j.record.ExternalID
+	id := j.claim.RemoteID
 	if id == "" && c.mustFind() {
-		found, err := c.find()
-		if err != nil && connector.KindOf(err) != connector.NotFound || errors.Is(err, errNotSent) {
+		var err error
+		if id, err = c.find(); err != nil && !isKind(err, connector.NotFound) {
 			return err
 		}
-		id = found
 	}
-	switch c.job.goal {
-	case absent:
-		if id != "" {
-			if err := c.call("delete", nil, func(ctx context.Context) error {
-				return c.remote.Connection.Delete(ctx, c.job.record.Type, id)
-			}); err != nil {
-				return err
-			}
+	switch {
+	case j.goal == present && id == "":
+		return c.make()
+	case j.goal == present:
+		return c.change(id)
+	case id == "":
+	case j.goal == absent:
+		if err := c.delete(id); err != nil {
+			return err
 		}
-		c.job.finish(store.Result{Outcome: store.Removed})
-		return nil
-	case ended:
-		if id == "" {
-			c.job.finish(store.Result{Outcome: store.Removed})
-			return nil
-		}
-		err := c.update(id, c.job.record.Fields)
-		if err != nil && !errors.Is(err, errNotSent) && connector.KindOf(err) == connector.NotFound {
-			c.job.finish(store.Result{Outcome: store.Removed})
-			return nil
-		}
+	default: // ended
+		err := c.update(id, j.record.Fields)
 		if err == nil {
-			c.job.synced(id)
+			j.synced(id)
 		}
-		return err
+		if !isKind(err, connector.NotFound) {
+			return err
+		}
 	}
-	return c.bringPresent(id)
+	j.finish(store.Result{Outcome: store.Removed})
+	return nil
 }
 
-func (c *caller) bringPresent(id string) error {
-	if id != "" {
-		fields := only(c.job.record.Fields, c.job.changed)
-		if c.job.claim.RemoteID == "" {
-			fields = c.job.record.Fields // it was found: what it holds is not known
-		}
-		err := c.update(id, fields)
-		if err == nil {
-			c.job.synced(id)
-		}
-		if err == nil || errors.Is(err, errNotSent) || connector.KindOf(err) != connector.NotFound {
-			return err
-		}
-		// It was deleted at the remote: make it again.
-		if c.job.def.Initialize != nil && !c.findOrigin() {
+// isKind says whether err is a connector's error of that kind.
+func isKind(err error, k connector.Kind) bool { return err != nil && connector.KindOf(err) == k }
+
+// change updates a record, and makes it again if it is gone.
+func (c *caller) change(id string) error {
+	j := c.job
+	fields := only(j.record.Fields, j.changed)
+	if j.claim.RemoteID == "" {
+		fields = j.record.Fields // it was found: what it holds is not known
+	}
+	err := c.update(id, fields)
+	if err == nil {
+		j.synced(id)
+	}
+	if !isKind(err, connector.NotFound) {
+		return err
+	}
+	if c.traits.Class != connector.Upsert {
+		// An older create may still land, or have landed under another id.
+		if j.claim.InDoubt {
+			j.finish(store.Result{Outcome: store.Retry, Free: true, After: c.doubtFor(), Reason: "the record is gone, but an older request may still make it"})
 			return nil
 		}
-	}
-	id, err := c.make()
-	if err != nil && !errors.Is(err, errNotSent) && connector.KindOf(err) == connector.Exists {
-		exists := err
-		if id, err = c.find(); err != nil {
-			if !errors.Is(err, errNotSent) && connector.KindOf(err) == connector.NotFound {
-				return exists // another unique value clashes: the remote's own words say which
-			}
-			return err
+		if found, err := c.find(); !isKind(err, connector.NotFound) {
+			return c.adopt(found, err)
 		}
+	}
+	if j.def.Initialize != nil && !c.findOrigin() {
+		return nil
+	}
+	return c.make()
+}
+
+// make creates or initializes the record; one that exists is adopted.
+func (c *caller) make() error {
+	id, err := c.create()
+	if isKind(err, connector.Exists) {
+		found, missing := c.find()
+		if isKind(missing, connector.NotFound) {
+			return err // another unique value clashes: the remote's own words say which
+		}
+		return c.adopt(found, missing)
+	}
+	if err == nil {
+		c.job.synced(id)
+	}
+	return err
+}
+
+// adopt takes a record that was found: what it holds is not known, so all
+// fields are sent.
+func (c *caller) adopt(id string, err error) error {
+	if err == nil {
 		err = c.update(id, c.job.record.Fields)
 	}
 	if err == nil {
@@ -136,8 +156,13 @@ func (c *caller) update(id string, fields connector.Fields) error {
 	})
 }
 
-// make creates or initializes the record.
-func (c *caller) make() (id string, err error) {
+func (c *caller) delete(id string) error {
+	return c.call("delete", nil, func(ctx context.Context) error {
+		return c.remote.Connection.Delete(ctx, c.job.record.Type, id)
+	})
+}
+
+func (c *caller) create() (id string, err error) {
 	rec := c.job.record
 	if len(c.job.only) > 0 {
 		rec.Fields = maps.Clone(rec.Fields)

@@ -53,12 +53,8 @@ func (j *job) translate(wanted map[store.ID]bool) {
 // rowMissing: a delete goes out only when the row's deletion was observed.
 // "Not visible" is not "deleted".
 func (j *job) rowMissing() {
-	known, _ := parseDigests(j.claim.Digests)
-	// A group that was removed while a request was in doubt is forced once
-	// the doubt is over: a create that landed late is found and removed.
-	late := j.claim.Forced && j.claim.RemoteID == "" && j.claim.ExternalID != ""
 	switch {
-	case j.claim.DeleteSeen || late:
+	case j.claim.DeleteSeen:
 		row, err := keyRow(j.shape, j.claim.Key)
 		if err == nil {
 			err = j.identify(row)
@@ -68,10 +64,8 @@ func (j *job) rowMissing() {
 			return
 		}
 		j.end(j.def.OnDelete)
-	case j.claim.RemoteID == "" && !j.claim.InDoubt:
+	case j.claim.RemoteID == "" && !j.claim.InDoubt && !j.claim.Forced:
 		j.finish(store.Result{Outcome: store.Removed})
-	case known.Ended:
-		j.finish(store.Result{Outcome: store.Synced})
 	default:
 		j.refuse("the row is not there, but its deletion was not observed, so the record was left alone; if the row was really deleted, run: upkeep resync --deleted " + j.claim.Sync + " " + j.claim.Key)
 	}
