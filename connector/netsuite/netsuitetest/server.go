@@ -74,6 +74,7 @@ type Server struct {
 	jobs     jobs
 	closing  context.Context
 	close    context.CancelFunc
+	lateMu   sync.Mutex // orders Close and background
 	late     sync.WaitGroup
 }
 
@@ -119,8 +120,19 @@ func New(config Config) (*Server, error) {
 // Close answers no more: requests that wait for a fault are dropped and late
 // ones that were not applied yet never are.
 func (s *Server) Close() {
+	s.lateMu.Lock()
 	s.close()
+	s.lateMu.Unlock()
 	s.late.Wait()
+}
+
+// background runs what outlives its request, until Close.
+func (s *Server) background(f func()) {
+	s.lateMu.Lock()
+	defer s.lateMu.Unlock()
+	if s.closing.Err() == nil {
+		s.late.Go(f)
+	}
 }
 
 func (s *Server) now() time.Time { return s.config.Now() }

@@ -103,6 +103,9 @@ func (s *Server) serveRecordService(c *call, path []string) (*reply, *apiError) 
 	if isAsync(c) {
 		return s.startJob(c, path)
 	}
+	if isBatch(c, path) {
+		return nil, errHeader("Prefer", "Collection requests are asynchronous. Set the request header 'Prefer' to 'respond-async'.")
+	}
 	return s.serveRecords(c, path)
 }
 
