@@ -80,10 +80,13 @@ func parseKey(text, algorithm string) (*key, error) {
 		return &key{k, jwt.GetSigningMethod(algorithm)}, nil
 	case *ecdsa.PrivateKey:
 		own := map[int]string{256: "ES256", 384: "ES384", 521: "ES512"}[k.Curve.Params().BitSize]
+		if own == "" {
+			return nil, fmt.Errorf("NetSuite takes no key on the curve %s: want P-256, P-384 or P-521", k.Curve.Params().Name)
+		}
 		if algorithm == "" {
 			algorithm = own
 		}
-		if own == "" || algorithm != own {
+		if algorithm != own {
 			return nil, fmt.Errorf("algorithm %q does not go with a key on the curve %s", algorithm, k.Curve.Params().Name)
 		}
 		return &key{k, jwt.GetSigningMethod(algorithm)}, nil
