@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 const (
@@ -40,24 +41,21 @@ func collection(c *call, href string, items []any, total, limit, offset int) map
 	link := func(rel string, offset int) map[string]string {
 		q := url.Values{}
 		for k, v := range c.query {
-			if k != "limit" && k != "offset" {
-				q[k] = v
-			}
+			q[k] = v
 		}
 		q.Set("limit", strconv.Itoa(limit))
 		q.Set("offset", strconv.Itoa(offset))
-		return map[string]string{"rel": rel, "href": href + "?" + q.Encode()}
+		// A space as %20: signatures over a plus sign go wrong in too many clients.
+		return map[string]string{"rel": rel, "href": href + "?" + strings.ReplaceAll(q.Encode(), "+", "%20")}
 	}
-	links := []map[string]string{{"rel": "self", "href": href}}
-	if c.request.URL.RawQuery != "" {
-		links[0]["href"] += "?" + c.request.URL.RawQuery
-	}
+	var links []map[string]string
 	if offset > 0 {
-		links = append(links, link("first", 0), link("previous", offset-limit))
+		links = append(links, link("first", 0), link("prev", offset-limit))
 	}
 	if hasMore {
 		links = append(links, link("next", offset+limit), link("last", (total-1)/limit*limit))
 	}
+	links = append(links, link("self", offset))
 	return map[string]any{"links": links, "items": items, "count": len(items), "hasMore": hasMore,
 		"offset": offset, "totalResults": total}
 }

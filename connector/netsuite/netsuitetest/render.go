@@ -28,7 +28,8 @@ func (s *Server) render(r *record, v view) map[string]any {
 		}
 	}
 	if len(v.fields) > 0 {
-		// fields selects body fields; sublists are not among them.
+		// fields selects body fields; sublists are not among them, and
+		// whether the id comes along unasked is not documented.
 		return out
 	}
 	out["id"] = r.id
