@@ -1,0 +1,242 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Sync reads what is stored of a sync.
+func (d *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
+	var s store.SyncState
+	err := d.view(ctx, "read sync "+sync, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `SELECT version, phase <> '', done, total FROM upkeep_syncs WHERE sync = ?1`, sync).
+			Scan(&s.Version, &s.Backfill.Running, &s.Backfill.Done, &s.Backfill.Total)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return s, err
+}
+
+// StartBackfill begins to pass over the root table from its first row.
+func (d *DB) StartBackfill(ctx context.Context, sync, version string, sweep, force bool) error {
+	return d.exec(ctx, "start the backfill of "+sync, `INSERT INTO upkeep_syncs (sync, version, phase, run, sweep, force)
+		VALUES (?1, ?2, 'rows', 1, ?3, ?4) ON CONFLICT (sync) DO UPDATE SET version = excluded.version, phase = 'rows', cursor = '',
+			run = run + 1, sweep = excluded.sweep, force = excluded.force, done = 0, total = 0`, sync, version, flag(sweep), flag(force))
+}
+
+// passing is where a backfill is.
+type passing struct {
+	phase, cursor string
+	run, total    int64
+	sweep, force  bool
+	keys          []string // found in this step
+	next          string   // the cursor after it
+	end           bool     // of the phase
+}
+
+// Backfill passes over the next rows. It reads without the write lock and
+// raises what it read if nobody else made the same step.
+func (d *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (bool, error) {
+	what := "backfill " + shape.Sync
+	var p passing
+	err := d.view(ctx, what, func(tx *sql.Tx) error {
+		p = passing{}
+		err := tx.QueryRowContext(ctx, `SELECT phase, cursor, run, total, sweep, force FROM upkeep_syncs WHERE sync = ?1`, shape.Sync).
+			Scan(&p.phase, &p.cursor, &p.run, &p.total, &p.sweep, &p.force)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && p.phase == "" {
+			p.phase = ""
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if p.phase == "rows" && !shape.ByHand {
+			return p.readRows(ctx, tx, shape, limit)
+		}
+		return p.readGroups(ctx, tx, shape, limit)
+	})
+	if err != nil || p.phase == "" {
+		return false, err
+	}
+	more := true
+	err = d.update(ctx, what, func(tx *sql.Tx) error {
+		done, err := d.pass(ctx, tx, shape, &p)
+		more = !done
+		return err
+	})
+	return more, err
+}
+
+// readRows reads the next keys of the root table, in the order of its
+// primary key. The cursor holds the values as SQL literals.
+func (p *passing) readRows(ctx context.Context, tx *sql.Tx, shape *store.Shape, limit int) error {
+	var cols, order, quoted []string
+	for _, c := range shape.Root.Key {
+		col := "r." + ident(c.Name)
+		cols, order = append(cols, col), append(order, col)
+		quoted = append(quoted, "quote("+col+")")
+	}
+	where, args := "true", []any{limit}
+	if p.cursor != "" {
+		values, err := literals(p.cursor)
+		if err != nil {
+			return fmt.Errorf("stored position: %w", err)
+		}
+		marks := make([]string, len(values))
+		for i, v := range values {
+			args = append(args, v)
+			marks[i] = fmt.Sprintf("?%d", i+2)
+		}
+		where = "(" + strings.Join(cols, ", ") + ") > (" + strings.Join(marks, ", ") + ")"
+	} else if p.total == 0 {
+		info := &store.TableInfo{Table: shape.Root.Table}
+		if err := readRows(ctx, tx, info); err != nil {
+			return err
+		}
+		p.total = info.Rows
+	}
+	for _, col := range cols {
+		where += " AND " + col + " IS NOT NULL"
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT `+keyExpr("r", shape.Root.Key)+`, `+strings.Join(quoted, ` || ',' || `)+
+		` FROM main.`+ident(shape.Root.Table.Name)+` AS r WHERE `+where+` ORDER BY `+strings.Join(order, ", ")+` LIMIT ?1`, args...)
+	if err != nil {
+		return err
+	}
+	return p.scan(rows, limit)
+}
+
+// readGroups reads the next groups of the registry: a sweep also raises those
+// whose root row is gone. Of a sync that is fed by hand there are no others.
+func (p *passing) readGroups(ctx context.Context, tx *sql.Tx, shape *store.Shape, limit int) error {
+	p.phase = "groups"
+	rows, err := tx.QueryContext(ctx, `SELECT key, key FROM upkeep_groups WHERE sync = ?1 AND key > ?2 ORDER BY key LIMIT ?3`,
+		shape.Sync, p.cursor, limit)
+	if err != nil {
+		return err
+	}
+	if err := p.scan(rows, limit); err != nil || shape.ByHand {
+		return err
+	}
+	list, err := keyTuples(shape.Root.Key, p.keys)
+	if err != nil {
+		return err
+	}
+	there, err := strs(ctx, tx, `SELECT `+keyExpr("r", shape.Root.Key)+` FROM json_each(?1) AS j CROSS JOIN main.`+
+		ident(shape.Root.Table.Name)+` AS r ON `+match("r", shape.Root.Key, "j.value"), list)
+	if err != nil {
+		return err
+	}
+	found := map[string]bool{}
+	for _, k := range there {
+		found[k] = true
+	}
+	var gone []string
+	for _, k := range p.keys {
+		if !found[k] {
+			gone = append(gone, k)
+		}
+	}
+	p.keys = gone
+	return nil
+}
+
+// scan reads key and cursor of each row.
+func (p *passing) scan(rows *sql.Rows, limit int) error {
+	defer rows.Close()
+	n := 0
+	for rows.Next() {
+		var key string
+		if err := rows.Scan(&key, &p.next); err != nil {
+			return err
+		}
+		p.keys = append(p.keys, key)
+		n++
+	}
+	p.end = n < limit
+	return rows.Err()
+}
+
+// pass raises what was read and moves the cursor. done says that all is over.
+func (d *DB) pass(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passing) (done bool, err error) {
+	phase, cursor := p.phase, p.next
+	if p.end {
+		switch {
+		case p.phase == "rows" && p.sweep && !shape.ByHand:
+			phase, cursor = "groups", ""
+		default:
+			phase, cursor, done = "", "", true
+		}
+	}
+	passed := 0
+	if p.phase == "rows" || shape.ByHand {
+		passed = len(p.keys)
+	}
+	r, err := tx.ExecContext(ctx, `UPDATE upkeep_syncs SET phase = ?3, cursor = ?4, run = run + 1, done = done + ?5, total = max(?6, done + ?5)
+		WHERE sync = ?1 AND run = ?2`, shape.Sync, p.run, phase, cursor, passed, p.total)
+	if err != nil {
+		return false, err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 { // somebody else made this step
+		return false, err
+	}
+	if p.sweep {
+		return done, d.sweep(ctx, tx, shape, p)
+	}
+	return done, d.makeGroups(ctx, tx, shape, p.keys)
+}
+
+// sweep raises groups in the backfill lane.
+func (d *DB) sweep(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passing) error {
+	op := "sweep"
+	if p.force {
+		op = "resync"
+	}
+	cause := causeJSON(store.Cause{Op: op, At: time.UnixMicro(d.now()).UTC()})
+	list := make([][]any, len(p.keys))
+	for i, key := range p.keys {
+		list[i] = []any{shape.Sync, key, flag(p.force), 0, 1, cause}
+	}
+	arg, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, raiseSQL, string(arg), d.now(), 1); err != nil {
+		return err
+	}
+	return unwait(ctx, tx, string(arg))
+}
+
+// makeGroups makes the groups that are not there yet, in the backfill lane.
+func (d *DB) makeGroups(ctx context.Context, tx *sql.Tx, shape *store.Shape, keys []string) error {
+	if shape.ByHand || len(keys) == 0 {
+		return nil
+	}
+	cause := causeJSON(store.Cause{Op: "backfill", At: time.UnixMicro(d.now()).UTC()})
+	_, err := tx.ExecContext(ctx, `INSERT INTO upkeep_groups (sync, key, generation, due_at, backfill, cause, touched_at, dirty_since)
+		SELECT ?1, value, 1, ?3, 1, ?4, ?3, ?3 FROM json_each(?2) WHERE true ON CONFLICT DO NOTHING`, shape.Sync, texts(keys), d.now(), cause)
+	return err
+}
+
+// keyTuples is the JSON of the values of keys, for match.
+func keyTuples(key []store.Column, keys []string) (string, error) {
+	list := make([][]string, 0, len(keys))
+	for _, k := range keys {
+		parts, err := store.SplitKey(k, len(key))
+		if err != nil {
+			return "", err
+		}
+		list = append(list, parts)
+	}
+	b, err := json.Marshal(list)
+	return string(b), err
+}

@@ -1,0 +1,318 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// notOurs is the condition on sqlite_schema for the user's own tables.
+const notOurs = `type = 'table' AND name NOT GLOB 'sqlite_*' AND name NOT GLOB 'upkeep_*' AND sql NOT LIKE 'CREATE VIRTUAL%'`
+
+// Tables lists the user's tables by name.
+func (d *DB) Tables(ctx context.Context) ([]store.Table, error) {
+	var tables []store.Table
+	err := d.view(ctx, "list tables", func(tx *sql.Tx) error {
+		names, err := strs(ctx, tx, `SELECT name FROM main.sqlite_schema WHERE `+notOurs+` ORDER BY name`)
+		tables = nil
+		for _, n := range names {
+			tables = append(tables, store.Table{Schema: "main", Name: n})
+		}
+		return err
+	})
+	return tables, err
+}
+
+// Table describes a table. Names are matched as SQLite does, without regard
+// to the case of ASCII letters, and answered as they were created.
+func (d *DB) Table(ctx context.Context, t store.Table) (*store.TableInfo, error) {
+	var info *store.TableInfo
+	err := d.view(ctx, "describe table "+t.String(), func(tx *sql.Tx) (err error) {
+		info, err = describe(ctx, tx, t)
+		return err
+	})
+	return info, err
+}
+
+func describe(ctx context.Context, tx *sql.Tx, t store.Table) (*store.TableInfo, error) {
+	if t.Schema != "" && t.Schema != "main" {
+		return nil, fmt.Errorf("%w: SQLite has the schema main only, not %q", store.ErrNoTable, t.Schema)
+	}
+	info := &store.TableInfo{Table: store.Table{Schema: "main"}}
+	err := tx.QueryRowContext(ctx, `SELECT name FROM main.sqlite_schema WHERE `+notOurs+` AND name = ?1 COLLATE NOCASE`, t.Name).Scan(&info.Name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, missing(ctx, tx, t.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context, *sql.Tx, *store.TableInfo) error{readColumns, readForeignKeys, readIndexes, readRows} {
+		if err := step(ctx, tx, info); err != nil {
+			return nil, err
+		}
+	}
+	return info, nil
+}
+
+// missing is ErrNoTable with the names that look alike.
+func missing(ctx context.Context, tx *sql.Tx, name string) error {
+	names, err := strs(ctx, tx, `SELECT name FROM main.sqlite_schema WHERE `+notOurs+` ORDER BY name`)
+	if err != nil {
+		return err
+	}
+	var near []string
+	for _, n := range names {
+		if distance(strings.ToLower(n), strings.ToLower(name)) <= 1+len(name)/4 {
+			near = append(near, n)
+		}
+	}
+	if len(near) == 0 {
+		return fmt.Errorf("%w: %q", store.ErrNoTable, name)
+	}
+	return fmt.Errorf("%w: %q; did you mean %s?", store.ErrNoTable, name, strings.Join(near, " or "))
+}
+
+// distance is the number of letters to change, add or remove between a and b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := corner
+			if a[i] != b[j] {
+				cost++
+			}
+			corner = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func readColumns(ctx context.Context, tx *sql.Tx, info *store.TableInfo) error {
+	rows, err := tx.QueryContext(ctx, `SELECT name, type, "notnull", pk FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1 ORDER BY cid`, info.Name)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	key := map[int]string{}
+	for rows.Next() {
+		var c store.Column
+		var notNull bool
+		var pk int
+		if err := rows.Scan(&c.Name, &c.Type, &notNull, &pk); err != nil {
+			return err
+		}
+		c.Kind = kindOf(c.Type)
+		c.Nullable = !notNull && pk == 0
+		if pk > 0 {
+			key[pk] = c.Name
+		}
+		info.Columns = append(info.Columns, c)
+	}
+	for i := 1; i <= len(key); i++ {
+		info.Key = append(info.Key, key[i])
+	}
+	return rows.Err()
+}
+
+// kindOf reads a declared type: SQLite takes any words there.
+func kindOf(declared string) store.Kind {
+	t := strings.ToUpper(declared)
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(t, w) })
+	}
+	switch {
+	case t == "":
+		return store.Other
+	case strings.HasPrefix(t, "BOOL"):
+		return store.Bool
+	case strings.HasPrefix(t, "DATETIME"), strings.HasPrefix(t, "TIMESTAMP"):
+		return store.Time
+	case t == "DATE":
+		return store.Date
+	case strings.HasPrefix(t, "JSON"):
+		return store.JSON
+	case has("CHAR", "CLOB", "TEXT", "UUID"):
+		return store.Text
+	case has("INT") && !has("POINT", "INTERVAL"):
+		return store.Int
+	case has("BLOB", "BINARY", "BYTEA"):
+		return store.Bytes
+	case has("DECIMAL", "NUMERIC", "MONEY"):
+		return store.Decimal
+	case has("REAL", "FLOA", "DOUB"):
+		return store.Float
+	}
+	return store.Other
+}
+
+func readForeignKeys(ctx context.Context, tx *sql.Tx, info *store.TableInfo) error {
+	rows, err := tx.QueryContext(ctx, `SELECT id, "table", "from", coalesce("to", '') FROM pragma_foreign_key_list(?1, 'main') ORDER BY id DESC, seq`, info.Name)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	last := -1
+	for rows.Next() {
+		var id int
+		var table, from, to string
+		if err := rows.Scan(&id, &table, &from, &to); err != nil {
+			return err
+		}
+		if id != last {
+			info.ForeignKeys = append(info.ForeignKeys, store.ForeignKey{Table: store.Table{Schema: "main", Name: table}})
+			last = id
+		}
+		fk := &info.ForeignKeys[len(info.ForeignKeys)-1]
+		fk.Columns = append(fk.Columns, from)
+		if to != "" { // else: the other table's primary key
+			fk.To = append(fk.To, to)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for i := range info.ForeignKeys {
+		if fk := &info.ForeignKeys[i]; fk.To == nil {
+			if fk.To, err = strs(ctx, tx, `SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE pk > 0 ORDER BY pk`, fk.Table.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func readIndexes(ctx context.Context, tx *sql.Tx, info *store.TableInfo) error {
+	if len(info.Key) > 0 {
+		info.Indexes = append(info.Indexes, slices.Clone(info.Key))
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT l.name, coalesce(i.name, '') FROM pragma_index_list(?1, 'main') AS l,
+		pragma_index_info(l.name, 'main') AS i WHERE NOT l.partial AND l.origin <> 'pk' ORDER BY l.seq, i.seqno`, info.Name)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	last := ""
+	for rows.Next() {
+		var index, column string
+		if err := rows.Scan(&index, &column); err != nil {
+			return err
+		}
+		if index != last {
+			info.Indexes = append(info.Indexes, nil)
+			last = index
+		}
+		at := &info.Indexes[len(info.Indexes)-1]
+		*at = append(*at, column) // an expression has no name and matches no column
+	}
+	return rows.Err()
+}
+
+// readRows estimates: the highest rowid, or a count that stops early.
+func readRows(ctx context.Context, tx *sql.Tx, info *store.TableInfo) error {
+	table := `main.` + ident(info.Name)
+	if _, shadowed := info.Column("rowid"); !shadowed {
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(rowid), 0) FROM `+table).Scan(&info.Rows); err == nil {
+			info.Rows = max(info.Rows, 0)
+			return nil
+		}
+	}
+	return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM `+table+` LIMIT 100000)`).Scan(&info.Rows)
+}
+
+// Rights examines the file for these shapes: here, whether the foreign keys
+// that are followed have an index.
+func (d *DB) Rights(ctx context.Context, shapes []*store.Shape) ([]store.Finding, error) {
+	var found []store.Finding
+	err := d.view(ctx, "examine "+d.name, func(tx *sql.Tx) error {
+		found = nil
+		seen := map[string]bool{}
+		for _, s := range shapes {
+			var err error
+			s.Root.Walk(func(_ string, m, parent *store.Member) {
+				if parent == nil || err != nil {
+					return
+				}
+				// Loading goes down by one side, folding goes up by the other.
+				own, up := m.Via, m.To
+				if m.Relation == store.BelongsTo {
+					own, up = m.To, m.Via
+				}
+				for _, side := range []struct {
+					table store.Table
+					cols  []store.Column
+				}{{m.Table, own}, {parent.Table, up}} {
+					var f *store.Finding
+					if f, err = noIndex(ctx, tx, side.table, side.cols); err != nil {
+						return
+					}
+					if f != nil && !seen[f.Subject] {
+						seen[f.Subject] = true
+						found = append(found, *f)
+					}
+				}
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// noIndex is a finding if no index of the table begins with the columns.
+func noIndex(ctx context.Context, tx *sql.Tx, t store.Table, cols []store.Column) (*store.Finding, error) {
+	info, err := describe(ctx, tx, t)
+	if err != nil {
+		return nil, err
+	}
+	var names, quoted []string
+	for _, c := range cols {
+		names, quoted = append(names, c.Name), append(quoted, ident(c.Name))
+	}
+	for _, index := range info.Indexes {
+		if len(index) < len(names) {
+			continue
+		}
+		head := slices.Clone(index[:len(names)])
+		if slices.Sort(head); slices.Equal(head, slices.Sorted(slices.Values(names))) {
+			return nil, nil
+		}
+	}
+	return &store.Finding{
+		Severity: store.Warning,
+		Subject:  info.Name + "." + strings.Join(names, ","),
+		Message:  "no index: every change that follows this reference reads the whole table",
+		Fix: fmt.Sprintf("CREATE INDEX %s ON %s (%s)", ident(info.Name+"_"+strings.Join(names, "_")), ident(info.Name),
+			strings.Join(quoted, ", ")),
+	}, nil
+}
+
+// strs runs a query that answers with one column of text.
+func strs(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
+}

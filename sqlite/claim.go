@@ -1,0 +1,262 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// postponements is how often one Claim looks again because what it found may
+// not be handed out yet.
+const postponements = 20
+
+// Claim leases due groups. It looks without the write lock first, so that an
+// idle worker is in nobody's way.
+func (d *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, error) {
+	const what = "claim groups"
+	if r.Limit <= 0 || len(r.Syncs) == 0 {
+		return nil, nil
+	}
+	due := false
+	err := d.view(ctx, what, func(tx *sql.Tx) error {
+		found, err := dueGroups(ctx, tx, r, d.now(), 1)
+		due = len(found) > 0
+		return err
+	})
+	if err != nil || !due {
+		return nil, err
+	}
+	var claims []store.Claim
+	err = d.update(ctx, what, func(tx *sql.Tx) error {
+		claims = nil
+		now := d.now()
+		for range postponements {
+			found, err := dueGroups(ctx, tx, r, now, r.Limit-len(claims))
+			if err != nil || len(found) == 0 {
+				return err
+			}
+			postponed, err := postpone(ctx, tx, r, found, now)
+			if err != nil {
+				return err
+			}
+			got, err := lease(ctx, tx, r, found, now)
+			if err != nil {
+				return err
+			}
+			claims = append(claims, got...)
+			if len(claims) >= r.Limit || !postponed {
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(claims, func(a, b store.Claim) int { return flag(a.Backfill) - flag(b.Backfill) })
+	return claims, nil
+}
+
+// dueGroup is a group with something to do: to be claimed, its lease to be
+// ended, its doubt to be settled.
+type dueGroup struct {
+	store.ID
+	quiet   int64 // of its sync, in microseconds
+	place   int
+	expired bool // somebody's lease ran out
+	held    bool // back, because it must not be handed out while in doubt
+}
+
+// dueGroups finds due groups, live ones first, then by due time. Each sync and
+// lane is one range of the index.
+func dueGroups(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, now int64, limit int) ([]dueGroup, error) {
+	var ranges []string
+	args := []any{now, limit}
+	for i, s := range r.Syncs {
+		args = append(args, s.Sync)
+		for lane := range 2 {
+			ranges = append(ranges, fmt.Sprintf(`SELECT * FROM (SELECT %d AS i, sync, key, backfill, due_at, holder, in_doubt_until, remote_id
+				FROM upkeep_groups WHERE sync = ?%d AND backfill = %d AND due_at <= ?1 ORDER BY due_at LIMIT ?2)`, i, len(args), lane))
+		}
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT i, sync, key, holder IS NOT NULL, coalesce(in_doubt_until, 0), remote_id IS NULL FROM (`+
+		strings.Join(ranges, " UNION ALL ")+`) ORDER BY backfill, due_at, key LIMIT ?2`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []dueGroup
+	for rows.Next() {
+		var g dueGroup
+		var sync int
+		var doubt int64
+		var absent bool
+		if err := rows.Scan(&sync, &g.Sync, &g.Key, &g.expired, &doubt, &absent); err != nil {
+			return nil, err
+		}
+		g.place = len(found)
+		g.quiet = r.Syncs[sync].Quiet.Microseconds()
+		if g.expired {
+			doubt = max(doubt, now+g.quiet)
+		}
+		g.held = r.Syncs[sync].HoldInDoubt && absent && doubt > now
+		found = append(found, g)
+	}
+	return found, rows.Err()
+}
+
+// listDue is the JSON of the groups that are, or are not, held back.
+func listDue(found []dueGroup, held bool) (string, int, error) {
+	list := [][]any{}
+	for _, g := range found {
+		if g.held == held {
+			list = append(list, []any{g.Sync, g.Key, g.quiet})
+		}
+	}
+	b, err := json.Marshal(list)
+	return string(b), len(list), err
+}
+
+// postpone ends leases of groups that are held back, and makes them due when
+// their doubt is over.
+func postpone(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, found []dueGroup, now int64) (bool, error) {
+	list, n, err := listDue(found, true)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE upkeep_groups SET
+			epoch = epoch + (holder IS NOT NULL),
+			in_doubt_until = CASE WHEN holder IS NOT NULL THEN max(coalesce(in_doubt_until, 0), ?2 + j.quiet) ELSE in_doubt_until END,
+			due_at = CASE WHEN holder IS NOT NULL THEN max(coalesce(in_doubt_until, 0), ?2 + j.quiet) ELSE in_doubt_until END,
+			holder = NULL, lease_until = NULL
+		FROM (SELECT value->>0 AS s, value->>1 AS k, value->>2 AS quiet FROM json_each(?1)) AS j
+		WHERE sync = j.s AND upkeep_groups.key = j.k`, list, now)
+	return true, err
+}
+
+// settled is the condition that a group's doubt is over. An expired lease
+// begins a new doubt.
+const settled = `(holder IS NULL AND in_doubt_until <= ?2)`
+
+// leaseSQL hands groups out. A doubt that is over is settled: the group is
+// raised, and that generation is forced.
+const leaseSQL = `UPDATE upkeep_groups SET
+		epoch = epoch + 1,
+		in_doubt_until = CASE WHEN holder IS NOT NULL THEN max(coalesce(in_doubt_until, 0), ?2 + j.quiet)
+			WHEN in_doubt_until <= ?2 THEN NULL ELSE in_doubt_until END,
+		generation = CASE WHEN ` + settled + ` THEN generation + 1 ELSE generation END,
+		forced_generation = CASE WHEN ` + settled + ` THEN generation + 1 ELSE forced_generation END,
+		cause = CASE WHEN ` + settled + ` AND generation = synced_generation THEN ?5 ELSE cause END,
+		touched_at = CASE WHEN ` + settled + ` AND generation = synced_generation THEN ?2 ELSE touched_at END,
+		dirty_since = CASE WHEN ` + settled + ` AND generation = synced_generation THEN ?2 ELSE dirty_since END,
+		holder = ?3, lease_until = ?4, due_at = ?4
+	FROM (SELECT value->>0 AS s, value->>1 AS k, value->>2 AS quiet FROM json_each(?1)) AS j
+	WHERE sync = j.s AND upkeep_groups.key = j.k
+	RETURNING sync, key, generation, epoch, forced_generation > synced_generation, in_doubt_until IS NOT NULL,
+		deleted_generation > synced_generation, backfill, coalesce(remote_id, ''), coalesce(external_id, ''), digests, attempts,
+		coalesce(refs, ''), touched_at`
+
+// lease leases the groups that are not held back.
+func lease(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, found []dueGroup, now int64) ([]store.Claim, error) {
+	list, n, err := listDue(found, false)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	cause := causeJSON(store.Cause{Op: "settle", At: time.UnixMicro(now).UTC()})
+	rows, err := tx.QueryContext(ctx, leaseSQL, list, now, r.Holder, now+r.Lease.Microseconds(), cause)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	place := map[store.ID]int{}
+	for _, g := range found {
+		place[g.ID] = g.place
+	}
+	var claims []store.Claim
+	for rows.Next() {
+		var c store.Claim
+		var refs string
+		var touched sql.NullInt64
+		if err := rows.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Forced, &c.InDoubt, &c.DeleteSeen, &c.Backfill,
+			&c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &touched); err != nil {
+			return nil, err
+		}
+		if c.Refs, err = readIDs(refs); err != nil {
+			return nil, err
+		}
+		c.TouchedAt = timeAt(touched)
+		claims = append(claims, c)
+	}
+	slices.SortFunc(claims, func(a, b store.Claim) int { return place[a.ID] - place[b.ID] })
+	return claims, rows.Err()
+}
+
+// idsJSON is a list of groups as the registry stores it.
+func idsJSON(ids []store.ID) string {
+	list := make([][2]string, len(ids))
+	for i, id := range ids {
+		list[i] = [2]string{id.Sync, id.Key}
+	}
+	b, _ := json.Marshal(list) // strings can always be encoded
+	return string(b)
+}
+
+// readIDs undoes idsJSON.
+func readIDs(s string) ([]store.ID, error) {
+	if s == "" {
+		return nil, nil
+	}
+	var list [][2]string
+	if err := json.Unmarshal([]byte(s), &list); err != nil {
+		return nil, fmt.Errorf("stored references: %w", err)
+	}
+	var ids []store.ID
+	for _, p := range list {
+		ids = append(ids, store.ID{Sync: p[0], Key: p[1]})
+	}
+	return ids, nil
+}
+
+// Renew extends the leases that holder still has, also those that have run
+// out and that nobody has ended yet.
+func (d *DB) Renew(ctx context.Context, holder string, ids []store.ID, lease time.Duration) ([]store.ID, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	kept := map[store.ID]bool{}
+	err := d.update(ctx, "renew leases", func(tx *sql.Tx) error {
+		clear(kept)
+		rows, err := tx.QueryContext(ctx, `UPDATE upkeep_groups SET lease_until = ?3, due_at = ?3
+			FROM (SELECT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j
+			WHERE sync = j.s AND upkeep_groups.key = j.k AND holder = ?2 RETURNING sync, key`,
+			idsJSON(ids), holder, d.now()+lease.Microseconds())
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id store.ID
+			if err := rows.Scan(&id.Sync, &id.Key); err != nil {
+				return err
+			}
+			kept[id] = true
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	var lost []store.ID
+	for _, id := range ids {
+		if !kept[id] {
+			lost = append(lost, id)
+		}
+	}
+	return lost, nil
+}

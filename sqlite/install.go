@@ -1,0 +1,173 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Install makes the triggers be exactly what the shapes need and records the
+// plan, in one transaction.
+func (d *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
+	return d.update(ctx, "install triggers", func(tx *sql.Tx) error {
+		want, err := wanted(ctx, tx, shapes)
+		if err != nil {
+			return err
+		}
+		have, err := triggers(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(have)) {
+			if want[name].sql != have[name].sql {
+				if _, err := tx.ExecContext(ctx, `DROP TRIGGER main.`+ident(name)); err != nil {
+					return err
+				}
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(want)) {
+			if want[name].sql == have[name].sql {
+				continue
+			}
+			if _, err := tx.ExecContext(ctx, want[name].sql); err != nil {
+				return fmt.Errorf("table %s: %w", want[name].table, err)
+			}
+		}
+		for _, s := range shapes {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO upkeep_syncs (sync) VALUES (?1) ON CONFLICT DO NOTHING`, s.Sync); err != nil {
+				return err
+			}
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO upkeep_settings (name, value) VALUES ('plan', ?1)
+			ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value`, plan)
+		return err
+	})
+}
+
+// trigger is one trigger in the database.
+type trigger struct{ table, sql string }
+
+// triggers are the triggers of Upkeep that are installed, by name.
+func triggers(ctx context.Context, tx *sql.Tx) (map[string]trigger, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT name, tbl_name, sql FROM main.sqlite_schema WHERE type = 'trigger' AND name GLOB 'upkeep_*'`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := map[string]trigger{}
+	for rows.Next() {
+		var name string
+		var t trigger
+		if err := rows.Scan(&name, &t.table, &t.sql); err != nil {
+			return nil, err
+		}
+		all[name] = t
+	}
+	return all, rows.Err()
+}
+
+// wanted are the triggers that the shapes need, by name.
+func wanted(ctx context.Context, tx *sql.Tx, shapes []*store.Shape) (map[string]trigger, error) {
+	all := map[string]trigger{}
+	for _, w := range watchedTables(shapes) {
+		info, err := describe(ctx, tx, store.Table{Name: w.table})
+		if err != nil {
+			return nil, err
+		}
+		if len(info.Key) == 1 {
+			if c, _ := info.Column(info.Key[0]); c.Type == "INTEGER" {
+				w.ints[c.Name] = true
+			}
+		}
+		if w.unique, err = uniques(ctx, tx, info); err != nil {
+			return nil, err
+		}
+		for name, text := range w.triggers() {
+			all[name] = trigger{info.Name, text}
+		}
+	}
+	return all, nil
+}
+
+// uniques are the primary key and the unique indexes of a table.
+func uniques(ctx context.Context, tx *sql.Tx, info *store.TableInfo) ([]unique, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT l.name, l.partial, coalesce(i.name, ''), i.coll
+		FROM pragma_index_list(?1, 'main') AS l, pragma_index_xinfo(l.name, 'main') AS i
+		WHERE l."unique" AND i.key ORDER BY l.name, i.seqno`, info.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []unique
+	last := ""
+	for rows.Next() {
+		var index, column, collate string
+		var partial bool
+		if err := rows.Scan(&index, &partial, &column, &collate); err != nil {
+			return nil, err
+		}
+		if index != last {
+			all = append(all, unique{whole: !partial})
+			last = index
+		}
+		u := &all[len(all)-1]
+		if column == "" { // an expression
+			u.whole = false
+			continue
+		}
+		u.cols, u.collate = append(u.cols, column), append(u.collate, collate)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(u unique) bool { return len(u.cols) == 0 })
+	hasKey := slices.ContainsFunc(all, func(u unique) bool { return slices.Equal(u.cols, info.Key) })
+	if len(info.Key) == 1 && !hasKey { // INTEGER PRIMARY KEY has no index of its own
+		all = append(all, unique{cols: info.Key, collate: []string{"BINARY"}, whole: true})
+	}
+	sort.SliceStable(all, func(i, j int) bool { return slices.Compare(all[i].cols, all[j].cols) < 0 })
+	return all, nil
+}
+
+// Inspect compares the triggers in the database with what the shapes need.
+func (d *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Finding, error) {
+	var found []store.Finding
+	err := d.view(ctx, "inspect triggers", func(tx *sql.Tx) error {
+		found = nil
+		want, err := wanted(ctx, tx, shapes)
+		if errors.Is(err, store.ErrNoTable) {
+			found = append(found, store.Finding{Severity: store.Problem, Subject: "tables", Message: err.Error(),
+				Fix: "correct the configuration, or bring the table back"})
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		have, err := triggers(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(want)) {
+			w, h := want[name], have[name]
+			switch {
+			case h.sql == "":
+				found = append(found, problem(w.table, "trigger "+name+" is missing: changes of this table are not seen"))
+			case h.sql != w.sql:
+				found = append(found, problem(w.table, "trigger "+name+" is not as it was installed"))
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+func problem(table, message string) store.Finding {
+	return store.Finding{Severity: store.Problem, Subject: table, Message: message,
+		Fix: "start upkeep again: it installs the trigger; then sweep the syncs of this table"}
+}

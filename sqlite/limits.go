@@ -1,0 +1,142 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Hold gives a process slots of a remote.
+func (d *DB) Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (int, error) {
+	var got int
+	err := d.update(ctx, "hold slots of "+remote, func(tx *sql.Tx) error {
+		now := d.now()
+		if _, err := tx.ExecContext(ctx, `DELETE FROM upkeep_slots WHERE remote = ?1 AND until <= ?2`, remote, now); err != nil {
+			return err
+		}
+		var others int
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(held), 0) FROM upkeep_slots WHERE remote = ?1 AND holder <> ?2`,
+			remote, holder).Scan(&others); err != nil {
+			return err
+		}
+		got = max(0, min(want, limit-others))
+		if got == 0 {
+			_, err := tx.ExecContext(ctx, `DELETE FROM upkeep_slots WHERE remote = ?1 AND holder = ?2`, remote, holder)
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO upkeep_slots (remote, holder, held, until) VALUES (?1, ?2, ?3, ?4)
+			ON CONFLICT (remote, holder) DO UPDATE SET held = excluded.held, until = excluded.until`, remote, holder, got, now+ttl.Microseconds())
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return got, nil
+}
+
+// token is one request in the bucket, in the unit that is stored.
+const token = 1_000_000
+
+// Take takes requests out of the bucket, which begins full. A rate of zero or
+// less is no limit.
+func (d *DB) Take(ctx context.Context, remote string, want int, rate float64, burst int) (got int, wait time.Duration, err error) {
+	if rate <= 0 || want <= 0 {
+		return max(want, 0), 0, nil
+	}
+	full := int64(max(burst, 1)) * token
+	err = d.update(ctx, "take requests of "+remote, func(tx *sql.Tx) error {
+		now := d.now()
+		var have, at sql.NullInt64
+		err := tx.QueryRowContext(ctx, `SELECT tokens, refilled_at FROM upkeep_remotes WHERE remote = ?1`, remote).Scan(&have, &at)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		tokens := full
+		if have.Valid {
+			// Microseconds times requests a second are millionths of a request.
+			grown := float64(max(now-at.Int64, 0)) * rate
+			tokens = min(full, have.Int64+int64(min(grown, float64(full))))
+		}
+		got = int(min(int64(want), tokens/token))
+		tokens -= int64(got) * token
+		wait = 0
+		if got == 0 {
+			wait = time.Duration(float64(token-tokens)/rate*1000) + time.Microsecond
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO upkeep_remotes (remote, tokens, refilled_at) VALUES (?1, ?2, ?3)
+			ON CONFLICT (remote) DO UPDATE SET tokens = excluded.tokens, refilled_at = max(coalesce(refilled_at, 0), excluded.refilled_at)`,
+			remote, tokens, now)
+		return err
+	})
+	return got, wait, err
+}
+
+// Health reads a remote's state.
+func (d *DB) Health(ctx context.Context, remote string) (store.Health, error) {
+	var h store.Health
+	err := d.view(ctx, "read the health of "+remote, func(tx *sql.Tx) error {
+		h = store.Health{}
+		now := d.now()
+		var paused, probe int64
+		err := tx.QueryRowContext(ctx, `SELECT paused_until, broken, probe_at, failures, reason FROM upkeep_remotes WHERE remote = ?1`, remote).
+			Scan(&paused, &h.Broken, &probe, &h.Failures, &h.Reason)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		h.PausedFor = time.Duration(max(paused-now, 0)) * time.Microsecond
+		if h.Broken {
+			h.ProbeIn = time.Duration(max(probe-now, 0)) * time.Microsecond
+		} else if h.PausedFor == 0 {
+			h.Reason = ""
+		}
+		return tx.QueryRowContext(ctx, `SELECT coalesce(sum(held), 0) FROM upkeep_slots WHERE remote = ?1 AND until > ?2`, remote, now).Scan(&h.Held)
+	})
+	return h, err
+}
+
+// Pause stops all requests to a remote; the later end wins.
+func (d *DB) Pause(ctx context.Context, remote string, pause time.Duration, reason string) error {
+	return d.exec(ctx, "pause "+remote, `INSERT INTO upkeep_remotes (remote, paused_until, reason) VALUES (?1, ?2, ?3)
+		ON CONFLICT (remote) DO UPDATE SET paused_until = excluded.paused_until, reason = excluded.reason
+		WHERE excluded.paused_until > paused_until`, remote, d.now()+pause.Microseconds(), reason)
+}
+
+// Break opens the breaker.
+func (d *DB) Break(ctx context.Context, remote string, pause time.Duration, reason string) error {
+	return d.exec(ctx, "break "+remote, `INSERT INTO upkeep_remotes (remote, broken, probe_at, failures, reason) VALUES (?1, 1, ?2, 1, ?3)
+		ON CONFLICT (remote) DO UPDATE SET broken = 1, probe_at = excluded.probe_at, failures = failures + 1, reason = excluded.reason`,
+		remote, d.now()+pause.Microseconds(), reason)
+}
+
+// Mend closes the breaker.
+func (d *DB) Mend(ctx context.Context, remote string) error {
+	return d.exec(ctx, "mend "+remote, `UPDATE upkeep_remotes SET broken = 0, probe_at = 0, failures = 0 WHERE remote = ?1`, remote)
+}
+
+// Probe is true for the one that may probe an open breaker.
+func (d *DB) Probe(ctx context.Context, remote, _ string, pause time.Duration) (bool, error) {
+	var mine bool
+	err := d.update(ctx, "probe "+remote, func(tx *sql.Tx) error {
+		now := d.now()
+		r, err := tx.ExecContext(ctx, `UPDATE upkeep_remotes SET probe_at = ?3 WHERE remote = ?1 AND broken AND probe_at <= ?2`,
+			remote, now, now+pause.Microseconds())
+		if err != nil {
+			return err
+		}
+		n, err := r.RowsAffected()
+		mine = n == 1
+		return err
+	})
+	return mine, err
+}
+
+// exec runs one statement in a transaction of its own.
+func (d *DB) exec(ctx context.Context, what, query string, args ...any) error {
+	return d.update(ctx, what, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, query, args...)
+		return err
+	})
+}

@@ -1,0 +1,352 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// loading is one row on its way into a composite.
+type loading struct {
+	top *composite
+	row store.Row
+	raw map[string]any // what SQLite gave, to find its members by
+}
+
+// composite is a root row and what is wrong with it.
+type composite struct {
+	row store.Row
+	err error
+}
+
+// fail keeps the first thing that is wrong.
+func (c *composite) fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+// Load reads composites in one snapshot, with one query for each member.
+func (d *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
+	found := map[string]store.Composite{}
+	if len(keys) == 0 {
+		return found, nil
+	}
+	err := d.view(ctx, "load "+shape.Sync, func(tx *sql.Tx) error {
+		clear(found)
+		l := &loader{ctx: ctx, tx: tx, limit: shape.MemberLimit}
+		tops, all, err := l.roots(shape.Root, keys)
+		if err != nil {
+			return err
+		}
+		if err := l.members(shape.Root, all); err != nil {
+			return err
+		}
+		for key, c := range tops {
+			found[key] = store.Composite{Row: c.row, Err: c.err}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// loader reads the members of one shape.
+type loader struct {
+	ctx   context.Context
+	tx    *sql.Tx
+	limit int
+}
+
+// roots reads the root rows of the keys.
+func (l *loader) roots(m *store.Member, keys []string) (map[string]*composite, []*loading, error) {
+	list, err := keyTuples(m.Key, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	tops := map[string]*composite{}
+	var all []*loading
+	r := readerOf(m, false)
+	err = l.query(m, r, list, "", func(place int, values []any) {
+		if tops[keys[place]] != nil {
+			return // the key was asked for twice
+		}
+		top := &composite{}
+		row := r.row(m, values, top)
+		top.row = row.row
+		tops[keys[place]] = top
+		all = append(all, row)
+	})
+	return tops, all, err
+}
+
+// members loads everything below parents.
+func (l *loader) members(m *store.Member, parents []*loading) error {
+	for _, child := range m.Members {
+		rows, err := l.member(child, parents)
+		if err != nil {
+			return fmt.Errorf("%s: %w", child.Name, err)
+		}
+		if err := l.members(child, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// member loads one relation of all parents.
+func (l *loader) member(m *store.Member, parents []*loading) ([]*loading, error) {
+	// Parents with the same reference share one place in the list.
+	var tuples [][]any
+	places := map[string]int{}
+	of := [][]*loading{}
+	for _, p := range parents {
+		prepare(m, p)
+		t, _, ok := tuple(p.raw, parentSide(m))
+		if !ok {
+			continue
+		}
+		t = jsonTuple(t)
+		b, err := json.Marshal(t)
+		if err != nil {
+			return nil, err
+		}
+		at, there := places[string(b)]
+		if !there {
+			at = len(tuples)
+			places[string(b)] = at
+			tuples, of = append(tuples, t), append(of, nil)
+		}
+		of[at] = append(of[at], p)
+	}
+	if len(tuples) == 0 {
+		return nil, nil
+	}
+	list, err := json.Marshal(tuples)
+	if err != nil {
+		return nil, err
+	}
+	if m.OnlyAggregates && !summing(m) {
+		return nil, l.counts(m, string(list), of)
+	}
+	var all []*loading
+	r := readerOf(m, true)
+	n := make([]int, len(tuples))
+	err = l.query(m, r, string(list), m.Order, func(place int, values []any) {
+		n[place]++
+		for _, p := range of[place] {
+			if row := l.hang(m, r, p, values, n[place]); row != nil {
+				all = append(all, row)
+			}
+		}
+	})
+	return all, err
+}
+
+// prepare gives a parent the value of a relation without rows.
+func prepare(m *store.Member, p *loading) {
+	switch {
+	case m.OnlyAggregates:
+	case m.Relation == store.HasMany:
+		p.row[m.Name] = []store.Row{}
+	default:
+		p.row[m.Name] = nil
+	}
+	for _, a := range m.Aggregates {
+		if a.Func == "count" {
+			p.row[a.Name] = int64(0)
+		} else {
+			p.row[a.Name] = decimal.Zero
+		}
+	}
+}
+
+// hang puts the n-th row of a relation on its parent; nil if it has no place.
+func (l *loader) hang(m *store.Member, r *reader, p *loading, values []any, n int) *loading {
+	r.aggregate(m, p, values)
+	if m.OnlyAggregates {
+		return nil
+	}
+	limit := 1
+	if m.Relation == store.HasMany {
+		limit = l.limit
+	}
+	if n > limit && limit > 0 {
+		if m.Relation == store.HasMany {
+			p.top.fail(fmt.Errorf("%s: more than %d rows of table %s in one composite", m.Name, limit, m.Table.Name))
+		} else {
+			p.top.fail(fmt.Errorf("%s: more than one row of table %s, but %s is at most one", m.Name, m.Table.Name, m.Relation))
+		}
+		return nil
+	}
+	row := r.row(m, values, p.top)
+	if m.Relation == store.HasMany {
+		p.row[m.Name] = append(p.row[m.Name].([]store.Row), row.row)
+	} else {
+		p.row[m.Name] = row.row
+	}
+	return row
+}
+
+// summing reports whether a member has an aggregate that needs its rows: sums
+// are added here, because SQLite's own are floating-point.
+func summing(m *store.Member) bool {
+	for _, a := range m.Aggregates {
+		if a.Func != "count" {
+			return true
+		}
+	}
+	return false
+}
+
+// counts counts the rows of a relation in the database.
+func (l *loader) counts(m *store.Member, list string, of [][]*loading) error {
+	rows, err := l.tx.QueryContext(l.ctx, `SELECT upkeep_list.upkeep_place, count(*) `+from(m)+` GROUP BY 1`, list)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var place int
+		var n int64
+		if err := rows.Scan(&place, &n); err != nil {
+			return err
+		}
+		for _, p := range of[place] {
+			for _, a := range m.Aggregates {
+				p.row[a.Name] = n
+			}
+		}
+	}
+	return rows.Err()
+}
+
+// reader knows which columns of a member are read, and in which order.
+type reader struct {
+	columns []store.Column // of the query
+	shown   map[string]bool
+}
+
+// readerOf is the reader of a member. Of a relation with aggregates only,
+// those columns are read that are summed.
+func readerOf(m *store.Member, related bool) *reader {
+	r := &reader{shown: map[string]bool{}}
+	have := map[string]bool{}
+	add := func(cs []store.Column, shown bool) {
+		for _, c := range cs {
+			if !have[c.Name] {
+				have[c.Name] = true
+				r.columns = append(r.columns, c)
+			}
+			r.shown[c.Name] = r.shown[c.Name] || shown
+		}
+	}
+	if !related || !m.OnlyAggregates {
+		add(m.Columns, true)
+		for _, child := range m.Members {
+			add(parentSide(child), false)
+		}
+	}
+	for _, a := range m.Aggregates {
+		if a.Column.Name != "" {
+			add([]store.Column{a.Column}, false)
+		}
+	}
+	return r
+}
+
+// from is the member's table beside the list of what it is found by. Nothing
+// of the list can be taken for a column of the table.
+func from(m *store.Member) string {
+	cols := m.Key
+	if m.Relation != store.Root {
+		cols = ownSide(m)
+	}
+	s := `FROM (SELECT key AS upkeep_place, value AS upkeep_values FROM json_each(?1)) AS upkeep_list CROSS JOIN main.` +
+		ident(m.Table.Name) + ` ON ` + match(ident(m.Table.Name), cols, "upkeep_list.upkeep_values")
+	if m.Where != "" {
+		s += " WHERE (" + m.Where + "\n)"
+	}
+	return s
+}
+
+// query runs a member's query and gives each row to f with its place in the
+// list. The unary plus keeps the driver from converting by declared type.
+func (l *loader) query(m *store.Member, r *reader, list, order string, f func(place int, values []any)) error {
+	var b strings.Builder
+	b.WriteString(`SELECT upkeep_list.upkeep_place`)
+	for _, c := range r.columns {
+		fmt.Fprintf(&b, `, +%s.%s`, ident(m.Table.Name), ident(c.Name))
+	}
+	b.WriteString(" " + from(m) + ` ORDER BY upkeep_list.upkeep_place`)
+	if order != "" {
+		b.WriteString(", " + order + "\n")
+	}
+	for _, c := range m.Key { // the same order every time
+		fmt.Fprintf(&b, `, %s.%s`, ident(m.Table.Name), ident(c.Name))
+	}
+	rows, err := l.tx.QueryContext(l.ctx, b.String(), list)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var place int
+	values := make([]any, len(r.columns))
+	into := []any{&place}
+	for i := range values {
+		into = append(into, &values[i])
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		f(place, values)
+	}
+	return rows.Err()
+}
+
+// row makes a row of what was read.
+func (r *reader) row(m *store.Member, values []any, top *composite) *loading {
+	l := &loading{top: top, row: store.Row{}, raw: map[string]any{}}
+	for i, c := range r.columns {
+		l.raw[c.Name] = values[i]
+		if !r.shown[c.Name] {
+			continue
+		}
+		v, err := valueOf(c.Kind, values[i])
+		if err != nil {
+			top.fail(fmt.Errorf("table %s, column %s: %w", m.Table.Name, c.Name, err))
+		}
+		l.row[c.Name] = v
+	}
+	return l
+}
+
+// aggregate adds a row to the aggregates of its parent.
+func (r *reader) aggregate(m *store.Member, p *loading, values []any) {
+	for _, a := range m.Aggregates {
+		if a.Func == "count" {
+			p.row[a.Name] = p.row[a.Name].(int64) + 1
+			continue
+		}
+		for i, c := range r.columns {
+			if c.Name != a.Column.Name || values[i] == nil {
+				continue
+			}
+			v, err := valueOf(store.Decimal, values[i])
+			if err != nil {
+				p.top.fail(fmt.Errorf("%s: table %s, column %s: %w", a.Name, m.Table.Name, c.Name, err))
+				continue
+			}
+			p.row[a.Name] = p.row[a.Name].(decimal.Decimal).Add(v.(decimal.Decimal))
+		}
+	}
+}

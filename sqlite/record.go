@@ -1,0 +1,418 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// wakeNow is how many waiting groups one Record wakes itself; a fold wakes
+// the others, in pieces.
+const wakeNow = 1000
+
+// held is what the registry has of a group whose claim is recorded.
+type held struct {
+	Epoch, Generation, Synced int64
+	Remote                    string
+	External                  string
+	Digests                   []byte
+	Refs                      string
+	Doubt                     sql.NullInt64
+	Touched                   sql.NullInt64
+	Since                     sql.NullInt64
+	SyncedAt                  sql.NullInt64
+	Attempts                  int
+	Backfill, Waiting, Parked bool
+	Reason                    string
+}
+
+// after is a group's row once its result is applied.
+type after struct {
+	Sync, Key                 string
+	Synced                    int64
+	Remote, External          *string
+	Digests                   *string // hex
+	Refs                      string
+	Doubt, Due, Since, Was    *int64
+	Attempts                  int
+	Backfill, Waiting, Parked bool
+	Reason                    *string
+}
+
+// Record applies results in one transaction.
+func (d *DB) Record(ctx context.Context, results []store.Result, byHand []string) ([]store.ID, error) {
+	if len(results) == 0 {
+		return nil, nil
+	}
+	var stale []store.ID
+	err := d.update(ctx, "record results", func(tx *sql.Tx) error {
+		stale = nil
+		now := d.now()
+		have, err := readHeld(ctx, tx, results)
+		if err != nil {
+			return err
+		}
+		w := &writing{now: now}
+		for _, r := range results {
+			g, ok := have[r.ID]
+			if !ok || g.Epoch != r.Epoch {
+				stale = append(stale, r.ID)
+				continue
+			}
+			delete(have, r.ID) // the second result of one claim is stale
+			w.apply(r, g)
+		}
+		return w.write(ctx, tx, byHand)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return stale, nil
+}
+
+// readHeld reads the groups of the results that somebody holds.
+func readHeld(ctx context.Context, tx *sql.Tx, results []store.Result) (map[store.ID]*held, error) {
+	ids := make([]store.ID, len(results))
+	for i, r := range results {
+		ids[i] = r.ID
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT sync, g.key, epoch, generation, synced_generation, coalesce(remote_id, ''),
+			coalesce(external_id, ''), digests, coalesce(refs, ''), in_doubt_until, touched_at, dirty_since, synced_at, attempts,
+			backfill, waiting, parked, coalesce(reason, '')
+		FROM json_each(?1) AS j CROSS JOIN upkeep_groups AS g ON g.sync = j.value->>0 AND g.key = j.value->>1
+		WHERE holder IS NOT NULL`, idsJSON(ids))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	have := map[store.ID]*held{}
+	for rows.Next() {
+		var id store.ID
+		var g held
+		if err := rows.Scan(&id.Sync, &id.Key, &g.Epoch, &g.Generation, &g.Synced, &g.Remote, &g.External, &g.Digests, &g.Refs,
+			&g.Doubt, &g.Touched, &g.Since, &g.SyncedAt, &g.Attempts, &g.Backfill, &g.Waiting, &g.Parked, &g.Reason); err != nil {
+			return nil, err
+		}
+		have[id] = &g
+	}
+	return have, rows.Err()
+}
+
+// writing gathers what a Record writes.
+type writing struct {
+	now      int64
+	groups   []after
+	unwait   []store.ID // whose waits are replaced
+	waits    [][]string // on sync, on key, sync, key
+	unref    []store.ID // whose references are replaced
+	refs     [][]string
+	changed  []store.ID // have another remote id than before
+	attempts []attemptRow
+	calls    map[string]int64
+	saved    map[string]int64
+}
+
+// attemptRow is one row of the history.
+type attemptRow struct {
+	Sync, Key                string
+	At, Epoch                int64
+	Action, Outcome, Message string
+	Status                   int
+	Fields                   []string
+	Took                     int64
+}
+
+// apply works out the group's row after r.
+func (w *writing) apply(r store.Result, g *held) {
+	a := after{Sync: r.Sync, Key: r.Key, Synced: g.Synced, Remote: text(g.Remote), External: text(g.External),
+		Digests: hexText(g.Digests), Refs: g.Refs, Doubt: number(g.Doubt), Since: number(g.Since), Was: number(g.SyncedAt),
+		Attempts: g.Attempts, Backfill: g.Backfill, Reason: text(r.Reason)}
+	due := w.now + r.After.Microseconds()
+	touched := g.Generation > r.Generation
+	waits := false
+	switch r.Outcome {
+	case store.Released:
+		waits = g.Waiting && !touched
+		a.Reason = text(g.Reason)
+		a.Waiting = waits
+	case store.Synced, store.Removed:
+		w.done(&a, r, g)
+		if a.Synced == g.Generation {
+			a.Due, a.Since, a.Backfill = a.Doubt, nil, false
+			w.add(r, g, a, false)
+			return
+		}
+		a.Since = number(g.Touched)
+		due = w.now
+	case store.Retry:
+		a.Attempts++
+	case store.Waits:
+		// Woken by the last record that it waits for; what was touched
+		// meanwhile may not refer to them any more.
+		if waits = !touched && len(r.WaitsFor) > 0; waits {
+			a.Waiting = true
+			w.wait(r)
+		} else if touched {
+			due = w.now
+		}
+	case store.Refused:
+		if a.Parked = !touched; touched {
+			due, a.Reason, a.Attempts = w.now, nil, 0
+		}
+	case store.Doubtful:
+		a.Attempts++
+		until := w.now + r.Doubt.Microseconds()
+		if a.Doubt == nil || *a.Doubt < until {
+			a.Doubt = &until
+		}
+	}
+	if !a.Parked {
+		a.Due = &due
+	}
+	w.add(r, g, a, waits)
+}
+
+// done fills in what a success leaves: the claimed generation, never now's.
+func (w *writing) done(a *after, r store.Result, g *held) {
+	a.Synced = max(g.Synced, r.Generation)
+	a.Attempts, a.Reason, a.Was = 0, nil, &w.now
+	a.External = text(r.ExternalID)
+	a.Remote, a.Digests = nil, nil
+	if r.Outcome == store.Synced {
+		a.Remote, a.Digests = text(r.RemoteID), hexText(r.Digests)
+		if r.RemoteID != "" && g.Remote != r.RemoteID {
+			w.changed = append(w.changed, r.ID)
+		}
+	}
+	a.Refs = ""
+	if len(r.Refs) > 0 {
+		a.Refs = idsJSON(r.Refs)
+	}
+	if a.Refs != g.Refs {
+		w.unref = append(w.unref, r.ID)
+		for _, ref := range r.Refs {
+			w.refs = append(w.refs, []string{ref.Sync, ref.Key, r.Sync, r.Key})
+		}
+	}
+}
+
+// wait notes what a group waits for.
+func (w *writing) wait(r store.Result) {
+	for _, on := range r.WaitsFor {
+		w.waits = append(w.waits, []string{on.Sync, on.Key, r.Sync, r.Key})
+	}
+}
+
+// add takes a row, its history and its counters.
+func (w *writing) add(r store.Result, g *held, a after, waits bool) {
+	w.groups = append(w.groups, a)
+	if g.Waiting && !(r.Outcome == store.Released && waits) {
+		w.unwait = append(w.unwait, r.ID)
+	}
+	if w.calls == nil {
+		w.calls, w.saved = map[string]int64{}, map[string]int64{}
+	}
+	w.calls[r.Sync] += int64(r.Calls)
+	if r.Outcome == store.Synced && r.Calls == 0 {
+		w.saved[r.Sync]++
+	}
+	if t := r.Attempt; t != nil {
+		at := w.now
+		if !t.At.IsZero() {
+			at = t.At.UnixMicro()
+		}
+		w.attempts = append(w.attempts, attemptRow{r.Sync, r.Key, at, t.Epoch, t.Action, t.Outcome, t.Message, t.Status,
+			append([]string{}, t.Fields...), t.Took.Microseconds()})
+	}
+}
+
+// recordSQL writes the rows of the groups.
+const recordSQL = `UPDATE upkeep_groups SET synced_generation = j.v->>'Synced', remote_id = j.v->>'Remote',
+		external_id = j.v->>'External', digests = unhex(j.v->>'Digests'), refs = nullif(j.v->>'Refs', ''),
+		in_doubt_until = j.v->>'Doubt', due_at = j.v->>'Due', dirty_since = j.v->>'Since', synced_at = j.v->>'Was',
+		attempts = j.v->>'Attempts', backfill = j.v->>'Backfill', waiting = j.v->>'Waiting', parked = j.v->>'Parked',
+		reason = j.v->>'Reason', holder = NULL, lease_until = NULL
+	FROM (SELECT value AS v FROM json_each(?1)) AS j WHERE sync = j.v->>'Sync' AND key = j.v->>'Key'`
+
+// write writes all that was gathered.
+func (w *writing) write(ctx context.Context, tx *sql.Tx, byHand []string) error {
+	if len(w.groups) == 0 {
+		return nil
+	}
+	cause := causeJSON(store.Cause{Op: "reference", At: time.UnixMicro(w.now).UTC()})
+	for _, step := range []struct {
+		n    int
+		sql  string
+		list any
+		args []any
+	}{
+		{len(w.groups), recordSQL, w.groups, nil},
+		{len(w.unwait), `DELETE FROM upkeep_edges WHERE kind = 'wait' AND (sync, key) IN (SELECT value->>0, value->>1 FROM json_each(?1))`, pairs(w.unwait), nil},
+		{len(w.unref), `DELETE FROM upkeep_edges WHERE kind = 'ref' AND (sync, key) IN (SELECT value->>0, value->>1 FROM json_each(?1))`, pairs(w.unref), nil},
+		{len(w.refs), `INSERT INTO upkeep_edges (on_sync, on_key, kind, sync, key)
+			SELECT value->>0, value->>1, 'ref', value->>2, value->>3 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING`, w.refs, nil},
+		{len(w.waits), `INSERT INTO upkeep_edges (on_sync, on_key, kind, sync, key)
+			SELECT value->>0, value->>1, 'wait', value->>2, value->>3 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING`, w.waits, nil},
+		{len(w.waits), `INSERT INTO upkeep_groups (sync, key, generation, due_at, cause, touched_at, dirty_since)
+			SELECT DISTINCT value->>0, value->>1, 1, ?2, ?3, ?2, ?2 FROM json_each(?1)
+			WHERE value->>0 NOT IN (SELECT value FROM json_each(?4)) ON CONFLICT DO NOTHING`, w.waits,
+			[]any{w.now, cause, texts(byHand)}},
+		{len(w.attempts), `INSERT INTO upkeep_attempts (sync, key, at, epoch, action, outcome, status, message, fields, took)
+			SELECT value->>'Sync', value->>'Key', value->>'At', value->>'Epoch', value->>'Action', value->>'Outcome', value->>'Status',
+				value->>'Message', value->>'Fields', value->>'Took' FROM json_each(?1) ORDER BY key`, w.attempts, nil},
+	} {
+		if step.n == 0 {
+			continue
+		}
+		arg, err := json.Marshal(step.list)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, step.sql, append([]any{string(arg)}, step.args...)...); err != nil {
+			return err
+		}
+	}
+	if err := w.wake(ctx, tx); err != nil {
+		return err
+	}
+	return count(ctx, tx, nil, w.calls, w.saved)
+}
+
+// wake wakes the groups that wait for nothing any more: those that just began
+// to wait for what is there already, and those that waited for what has come.
+func (w *writing) wake(ctx context.Context, tx *sql.Tx) error {
+	if len(w.waits) > 0 {
+		list := make([]store.ID, 0, len(w.waits))
+		for _, e := range w.waits {
+			list = append(list, store.ID{Sync: e[2], Key: e[3]})
+		}
+		if err := wakeList(ctx, tx, list, w.now); err != nil {
+			return err
+		}
+	}
+	if len(w.changed) == 0 {
+		return nil
+	}
+	arrived := idsJSON(w.changed)
+	rows, err := tx.QueryContext(ctx, `SELECT e.sync, e.key FROM json_each(?1) AS j CROSS JOIN upkeep_edges AS e
+		ON e.on_sync = j.value->>0 AND e.on_key = j.value->>1 AND e.kind = 'wait' LIMIT ?2`, arrived, wakeNow)
+	if err != nil {
+		return err
+	}
+	waiting, err := scanIDs(rows)
+	if err != nil {
+		return err
+	}
+	if err := wakeList(ctx, tx, waiting, w.now); err != nil {
+		return err
+	}
+	// Whoever refers to a record under another id, and the rest of a long
+	// queue, are touched by the fold.
+	_, err = tx.ExecContext(ctx, `INSERT INTO upkeep_touch (op, sync, key, at)
+		SELECT 'reference', j.value->>0, j.value->>1, ?2 FROM json_each(?1) AS j
+		WHERE EXISTS (SELECT 1 FROM upkeep_edges AS e WHERE e.on_sync = j.value->>0 AND e.on_key = j.value->>1
+			AND (e.kind = 'ref' OR ?3))`, arrived, w.now, len(waiting) == wakeNow)
+	return err
+}
+
+// wakeList makes those of the groups due that wait for nothing that is not
+// there.
+func wakeList(ctx context.Context, tx *sql.Tx, ids []store.ID, now int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	list := idsJSON(ids)
+	_, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET waiting = 0, due_at = ?2, attempts = 0, reason = NULL
+		FROM (SELECT DISTINCT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j
+		WHERE sync = j.s AND upkeep_groups.key = j.k AND waiting AND holder IS NULL AND NOT EXISTS (
+			SELECT 1 FROM upkeep_edges AS e LEFT JOIN upkeep_groups AS p ON p.sync = e.on_sync AND p.key = e.on_key
+			WHERE e.sync = j.s AND e.key = j.k AND e.kind = 'wait' AND p.remote_id IS NULL)`, list, now)
+	if err != nil {
+		return err
+	}
+	return unwait(ctx, tx, list)
+}
+
+// pairs are the names of groups as JSON arrays.
+func pairs(ids []store.ID) [][2]string {
+	list := make([][2]string, len(ids))
+	for i, id := range ids {
+		list[i] = [2]string{id.Sync, id.Key}
+	}
+	return list
+}
+
+// texts is a JSON array of texts.
+func texts(list []string) string {
+	b, _ := json.Marshal(append([]string{}, list...)) // strings can always be encoded
+	return string(b)
+}
+
+// scanIDs reads rows of sync and key, and closes them.
+func scanIDs(rows *sql.Rows) ([]store.ID, error) {
+	defer rows.Close()
+	var ids []store.ID
+	for rows.Next() {
+		var id store.ID
+		if err := rows.Scan(&id.Sync, &id.Key); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// text is nil for the empty string.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// hexText is the hex of bytes, nil for none.
+func hexText(b []byte) *string {
+	if b == nil {
+		return nil
+	}
+	s := hex.EncodeToString(b)
+	return &s
+}
+
+func number(n sql.NullInt64) *int64 {
+	if !n.Valid {
+		return nil
+	}
+	return &n.Int64
+}
+
+// RemoteIDs returns the remote ids of those groups that have one.
+func (d *DB) RemoteIDs(ctx context.Context, ids []store.ID) (map[store.ID]string, error) {
+	found := map[store.ID]string{}
+	if len(ids) == 0 {
+		return found, nil
+	}
+	err := d.view(ctx, "read remote ids", func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT g.sync, g.key, g.remote_id FROM json_each(?1) AS j CROSS JOIN upkeep_groups AS g
+			ON g.sync = j.value->>0 AND g.key = j.value->>1 WHERE g.remote_id IS NOT NULL`, idsJSON(slices.Clone(ids)))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id store.ID
+			var remote string
+			if err := rows.Scan(&id.Sync, &id.Key, &remote); err != nil {
+				return err
+			}
+			found[id] = remote
+		}
+		return rows.Err()
+	})
+	return found, err
+}

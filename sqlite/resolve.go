@@ -1,0 +1,309 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// hit is a group that log rows lead to.
+type hit struct {
+	id                     store.ID
+	create, force, deleted bool
+	touches                int64 // log rows that lead here
+	row                    int   // the last of them, as an index; -1: none
+}
+
+// hits are the groups of one piece, each once, in the order found.
+type hits struct {
+	rows   []logRow
+	list   []*hit
+	at     map[store.ID]*hit
+	causes map[int]string
+	keys   map[string][]store.Column // of tables, for causes
+}
+
+func newHits(rows []logRow) *hits {
+	return &hits{rows: rows, at: map[store.ID]*hit{}, causes: map[int]string{}, keys: map[string][]store.Column{}}
+}
+
+func (h *hits) add(x hit) {
+	old := h.at[x.id]
+	if old == nil {
+		old = &hit{id: x.id, row: -1}
+		h.at[x.id] = old
+		h.list = append(h.list, old)
+	}
+	old.create = old.create || x.create
+	old.force = old.force || x.force
+	old.deleted = old.deleted || x.deleted
+	old.touches += x.touches
+	old.row = max(old.row, x.row)
+}
+
+func (h *hits) merge(o *hits) {
+	for _, x := range o.list {
+		h.add(*x)
+	}
+	for t, k := range o.keys {
+		h.keys[t] = k
+	}
+}
+
+// cause is the JSON of why a group was hit.
+func (h *hits) cause(x *hit) string {
+	if s, ok := h.causes[x.row]; ok {
+		return s
+	}
+	r := &h.rows[x.row]
+	c := store.Cause{Table: r.table, Op: r.op, Columns: slices.Clone(r.changed), At: r.time()}
+	slices.Sort(c.Columns)
+	if r.table == "" {
+		c.Key = r.id2.Key
+	}
+	values := r.new
+	if values == nil {
+		values = r.old
+	}
+	if t, _, ok := tuple(values, h.keys[r.table]); ok && len(t) > 0 {
+		c.Key, _ = keyOf(t) // a key that has no text form is left out
+	}
+	h.causes[x.row] = causeJSON(c)
+	return h.causes[x.row]
+}
+
+// job resolves many log rows with one statement, in key order, so that it
+// can be continued after a key.
+type job struct {
+	sync   string // empty: the statement answers with it
+	query  string // ?1 list, ?2 after, ?3 limit; answers sync, key, last row, touches
+	create bool
+	tuples [][]any
+	seen   map[string]int // tuple to its place
+	rows   []int          // by tuple: the last log row
+	counts []int64        // by tuple: how many log rows
+}
+
+// add adds a tuple that log row i holds.
+func (j *job) add(t []any, i int) {
+	b, _ := json.Marshal(jsonTuple(t)) // strings and numbers can always be encoded
+	at, ok := j.seen[string(b)]
+	if !ok {
+		at = len(j.tuples)
+		j.seen[string(b)] = at
+		j.tuples, j.rows, j.counts = append(j.tuples, t), append(j.rows, i), append(j.counts, 0)
+	}
+	if j.counts[at] == 0 || j.rows[at] != i { // old and new of one row count once
+		j.counts[at]++
+	}
+	j.rows[at] = i
+}
+
+// list is the JSON of the tuples: [[values...], row, count].
+func (j *job) list() (string, error) {
+	out := make([][]any, len(j.tuples))
+	for i, t := range j.tuples {
+		out[i] = []any{jsonTuple(t), j.rows[i], j.counts[i]}
+	}
+	b, err := json.Marshal(out)
+	return string(b), err
+}
+
+// run adds up to room groups, with keys after the given one. full says that
+// there may be more, after last.
+func (j *job) run(ctx context.Context, tx *sql.Tx, h *hits, after string, room int) (last string, full bool, err error) {
+	if room <= 0 {
+		return after, true, nil
+	}
+	list, err := j.list()
+	if err != nil {
+		return "", false, err
+	}
+	rows, err := tx.QueryContext(ctx, j.query, list, after, room)
+	if err != nil {
+		return "", false, fmt.Errorf("sync %s: %w", j.sync, err)
+	}
+	defer rows.Close()
+	n := 0
+	for rows.Next() {
+		x := hit{create: j.create}
+		if err := rows.Scan(&x.id.Sync, &x.id.Key, &last, &x.row, &x.touches); err != nil {
+			return "", false, err
+		}
+		h.add(x)
+		n++
+	}
+	return last, n == room, rows.Err()
+}
+
+// planner makes the jobs of a batch.
+type planner struct {
+	jobs    []*job
+	byName  map[string]*job
+	direct  *hits
+	watched map[string]*watched
+}
+
+// planJobs says what is to be resolved for the log rows: groups that a row
+// names itself, and jobs for the others. The same rows and shapes always
+// give the same jobs in the same order.
+func planJobs(shapes []*store.Shape, rows []logRow) ([]*job, *hits) {
+	p := &planner{byName: map[string]*job{}, direct: newHits(rows), watched: watchedTables(shapes)}
+	shapes = slices.SortedFunc(slices.Values(shapes), func(a, b *store.Shape) int { return strings.Compare(a.Sync, b.Sync) })
+	byHand := map[string]bool{}
+	for _, s := range shapes {
+		byHand[s.Sync] = s.ByHand
+	}
+	for i := range rows {
+		r := &rows[i]
+		switch {
+		case r.op == "replacing": // nothing was replaced after all
+		case r.op == "reference":
+			p.reference(r, i)
+		case r.table == "":
+			if _, known := byHand[r.id2.Sync]; known {
+				p.direct.add(hit{id: r.id2, create: r.op == "register", force: r.force, touches: 1, row: i})
+			}
+		default:
+			for _, s := range shapes {
+				p.row(s, r, i)
+			}
+		}
+	}
+	return p.jobs, p.direct
+}
+
+// row finds what one logged row means for a sync.
+func (p *planner) row(s *store.Shape, r *logRow, i int) {
+	var way []*store.Member // from the root to the member
+	depth := map[*store.Member]int{}
+	s.Root.Walk(func(path string, m, parent *store.Member) {
+		if parent != nil {
+			depth[m] = depth[parent] + 1
+		}
+		way = append(way[:depth[m]], m)
+		if m.Table.Name != r.table || !p.matters(m, r) {
+			return
+		}
+		p.direct.keys[r.table] = m.Key
+		if parent == nil {
+			p.rootRow(s, r, i)
+			return
+		}
+		for _, values := range []map[string]any{r.old, r.new} {
+			if values == nil {
+				continue
+			}
+			t, known, ok := tuple(values, ownSide(m))
+			if !known {
+				p.everything(s, i)
+				return
+			}
+			if ok {
+				p.job(s, path, func() string { return upward(s, way) }).add(t, i)
+			}
+		}
+	})
+}
+
+// matters reports whether a change can change m's part of a group. A column
+// that no sync watches (any more) may have been renamed: it matters to all.
+func (p *planner) matters(m *store.Member, r *logRow) bool {
+	if r.op != "update" || r.changed == nil {
+		return true
+	}
+	used := usedBy(m)
+	return slices.ContainsFunc(r.changed, func(c string) bool {
+		return slices.Contains(used, c) || !slices.Contains(p.watched[r.table].cols, c)
+	})
+}
+
+// rootRow adds the groups of a changed row of the root table.
+func (p *planner) rootRow(s *store.Shape, r *logRow, i int) {
+	var keys [2]*string
+	for k, values := range []map[string]any{r.old, r.new} {
+		if values == nil {
+			continue
+		}
+		t, known, ok := tuple(values, s.Root.Key)
+		if !known {
+			p.everything(s, i)
+			return
+		}
+		if !ok {
+			continue
+		}
+		key, err := keyOf(t)
+		if err != nil {
+			p.everything(s, i)
+			return
+		}
+		keys[k] = &key
+	}
+	old, new := keys[0], keys[1]
+	if new != nil {
+		p.direct.add(hit{id: store.ID{Sync: s.Sync, Key: *new}, create: !s.ByHand, touches: 1, row: i})
+	}
+	if old != nil && (new == nil || *old != *new) {
+		gone := r.op == "delete" || r.new != nil
+		p.direct.add(hit{id: store.ID{Sync: s.Sync, Key: *old}, deleted: gone, touches: 1, row: i})
+	}
+}
+
+// job is the job of a name, made when it is first asked for.
+func (p *planner) job(s *store.Shape, path string, query func() string) *job {
+	name := s.Sync + "\x00" + path
+	j := p.byName[name]
+	if j == nil {
+		j = &job{sync: s.Sync, query: query(), create: !s.ByHand, seen: map[string]int{}}
+		p.byName[name] = j
+		p.jobs = append(p.jobs, j)
+	}
+	return j
+}
+
+// everything raises all groups of a sync: the row does not say which.
+func (p *planner) everything(s *store.Shape, i int) {
+	p.job(s, "\x00all", func() string {
+		all := `SELECT key AS k FROM upkeep_groups WHERE sync = ` + literal(s.Sync)
+		if !s.ByHand {
+			all += ` UNION SELECT ` + keyExpr("r", s.Root.Key) + ` FROM main.` + ident(s.Root.Table.Name) + ` AS r`
+		}
+		return fmt.Sprintf(`SELECT %s, a.k, a.k, max(j.value->>1), sum(j.value->>2) FROM json_each(?1) AS j, (%s) AS a
+			WHERE a.k IS NOT NULL AND (a.k > ?2 OR ?2 = '') GROUP BY a.k ORDER BY a.k LIMIT ?3`, literal(s.Sync), all)
+	}).add(nil, i)
+}
+
+// reference raises the groups that wait for or refer to a group.
+func (p *planner) reference(r *logRow, i int) {
+	p.job(&store.Shape{ByHand: true}, "\x00references", func() string {
+		return `SELECT e.sync, e.key, e.sync || char(0) || e.key AS k, max(j.value->>1), sum(j.value->>2)
+			FROM json_each(?1) AS j CROSS JOIN upkeep_edges AS e ON e.on_sync = j.value->0->>0 AND e.on_key = j.value->0->>1
+			WHERE k IS NOT NULL AND (k > ?2 OR ?2 = '') GROUP BY k ORDER BY k LIMIT ?3`
+	}).add([]any{r.id2.Sync, r.id2.Key}, i)
+}
+
+// upward is the statement that goes from logged values up to the root: the
+// first step compares with what was logged, the others with rows as they are.
+// CROSS JOIN keeps SQLite from going the other way.
+func upward(s *store.Shape, way []*store.Member) string {
+	var b strings.Builder
+	last := len(way) - 1
+	fmt.Fprintf(&b, `FROM json_each(?1) AS j CROSS JOIN main.%s AS t%d ON %s`,
+		ident(way[last-1].Table.Name), last-1, match(fmt.Sprintf("t%d", last-1), parentSide(way[last]), "j.value->0"))
+	for i := last - 1; i > 0; i-- {
+		own, up := ownSide(way[i]), parentSide(way[i])
+		var on []string
+		for k := range own {
+			on = append(on, fmt.Sprintf(`t%d.%s = t%d.%s`, i-1, ident(up[k].Name), i, ident(own[k].Name)))
+		}
+		fmt.Fprintf(&b, ` CROSS JOIN main.%s AS t%d ON %s`, ident(way[i-1].Table.Name), i-1, strings.Join(on, " AND "))
+	}
+	return fmt.Sprintf(`SELECT %s, %s AS k, %s, max(j.value->>1), sum(j.value->>2) %s WHERE k IS NOT NULL AND (k > ?2 OR ?2 = '') GROUP BY k ORDER BY k LIMIT ?3`,
+		literal(s.Sync), keyExpr("t0", s.Root.Key), keyExpr("t0", s.Root.Key), b.String())
+}
