@@ -16,7 +16,17 @@ func TestConformance(t *testing.T) {
 			connectortest.Run(t, func(t *testing.T) connectortest.Target { return target(t, class) })
 		})
 	}
+	t.Run("no optional ability", func(t *testing.T) {
+		connectortest.Run(t, func(t *testing.T) connectortest.Target {
+			target := target(t, connector.Upsert)
+			target.Connection = plain{target.Connection}
+			return target
+		})
+	})
 }
+
+// plain hides the optional abilities of a connection.
+type plain struct{ connector.Connection }
 
 func target(t *testing.T, class connector.Class) connectortest.Target {
 	r := memory.New(memory.Config{Class: class, Types: map[string][]string{
@@ -53,6 +63,14 @@ func target(t *testing.T, class connector.Class) connectortest.Target {
 				}
 			}
 			return n
+		},
+		Stored: func(recordType, remoteID, field string) json.RawMessage {
+			for _, rec := range r.Records(recordType) {
+				if v, ok := rec.Fields[field]; ok && rec.ID == remoteID {
+					return v
+				}
+			}
+			return json.RawMessage("null")
 		},
 		Fail: func(f connectortest.Fault) { r.FailWhen(func(memory.Request) *memory.Fault { return fault(f) }) },
 		Heal: r.Heal,

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/big"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -101,6 +102,20 @@ func lastSegment(address string) string {
 	return u.Path[strings.LastIndexByte(u.Path, '/')+1:]
 }
 
+// located is the id in the address of a record of this type, ".../type/id";
+// empty when the address is none.
+func located(address, recordType string) string {
+	id := lastSegment(address)
+	u, err := url.Parse(address)
+	if err != nil || !internalID(id) {
+		return ""
+	}
+	if !strings.EqualFold(path.Base(path.Dir(u.Path)), recordType) {
+		return ""
+	}
+	return id
+}
+
 // encode makes a request's body and names the fields that are lists, sorted.
 // Values go out byte for byte, except that arrays become {"items":[...]}.
 func encode(f connector.Fields, externalID string) (body []byte, lists []string, fail *connector.Error) {
@@ -183,6 +198,9 @@ func decode(got map[string]json.RawMessage, want connector.Fields) (connector.Fi
 			if g, err = parseJSON(answered); err != nil {
 				return nil, fmt.Errorf("field %s: %w", name, err)
 			}
+			if cut := short(g); cut != "" {
+				return nil, fmt.Errorf("field %s: %s", name, cut)
+			}
 		}
 		shaped, err := encodeJSON(shape(w, g))
 		if err != nil {
@@ -193,6 +211,21 @@ func decode(got map[string]json.RawMessage, want connector.Fields) (connector.Fi
 		}
 	}
 	return out, nil
+}
+
+// short tells of a sublist that is not all there. It is not documented that
+// an expanded one may be, but its form is that of a page.
+func short(v any) string {
+	m, _ := v.(map[string]any)
+	items, ok := m["items"].([]any)
+	if !ok {
+		return ""
+	}
+	total, isNumber := m["totalResults"].(json.Number)
+	if n, err := total.Int64(); m["hasMore"] == true || isNumber && err == nil && int64(len(items)) < n {
+		return fmt.Sprintf("NetSuite answered with only %d of its lines", len(items))
+	}
+	return ""
 }
 
 // member looks a name up as NetSuite does, whatever its case.

@@ -105,6 +105,16 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+func TestDecodeRefusesHalfAList(t *testing.T) {
+	t.Parallel()
+	for _, got := range []string{`{"items":[{"q":1}],"hasMore":true}`, `{"items":[{"q":1}],"totalResults":2}`} {
+		_, err := decode(map[string]json.RawMessage{"item": json.RawMessage(got)}, connector.Fields{"item": json.RawMessage(`[]`)})
+		if err == nil || !strings.Contains(err.Error(), "only 1 of its lines") {
+			t.Errorf("%s: %v", got, err)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(`{"id":"1"}`, `{"id":"1","links":[]}`)
 	f.Add(`[{"a":1}]`, `{"items":[{"a":1.0}]}`)

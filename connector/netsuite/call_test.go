@@ -60,7 +60,8 @@ func TestRequestsOnTheWire(t *testing.T) {
 		"GET /customer/eid:": `{"links":[{"rel":"self","href":"https://x/record/v1/customer/12"}],"externalId":"c-2"}`,
 		"GET /customer?":     `{"items":[{"id":"9","links":[]}],"hasMore":false}`,
 		"GET /customer/7":    `{"id":"7","email":"a@b"}`,
-		"POST":               "/services/rest/record/v1/itemfulfillment/31",
+		"POST /customer":     "/services/rest/record/v1/customer/32",
+		"POST /salesOrder":   "/services/rest/record/v1/itemfulfillment/31",
 	}
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
@@ -104,7 +105,7 @@ func TestRequestsOnTheWire(t *testing.T) {
 	id("7")(c.Create(ctx, record("c-1", "email", `"a@b"`)))
 	id("7")(c.Create(ctx, record("c-1", "addressBook", `[]`, "x", `[1]`)))
 	id("12")(c.Create(ctx, record("c-2")))
-	id("31")(c.Create(ctx, record("a|b")))
+	id("32")(c.Create(ctx, record("a|b")))
 	id("9")(c.Find(ctx, "customer", "ü &|+%"))
 	id("31")(c.Initialize(ctx, connector.Origin{Type: "salesOrder", RemoteID: "5"}, connector.Record{Type: "itemFulfillment", ExternalID: "f-1"}))
 	err := c.Update(ctx, "7", record("c-1", "item", `[{"q":1}]`, "memo", "null"))
@@ -167,10 +168,14 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 			w.Header().Set("Location", "https://x/a b/?x=1")
 			w.WriteHeader(204)
 		},
+		"Location of a job": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", "https://x/services/rest/async/v1/job/5")
+			w.WriteHeader(202)
+		},
 		"too long": func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Encoding", "gzip") // 100 MB in 100 KB
+			w.Header().Set("Content-Encoding", "gzip") // 9 MB in 9 KB
 			z := gzip.NewWriter(w)
-			for range 100 {
+			for range 9 {
 				_, _ = z.Write(make([]byte, 1<<20))
 			}
 			_ = z.Close()

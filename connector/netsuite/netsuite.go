@@ -163,7 +163,7 @@ func (c *Connection) createByPost(ctx context.Context, r connector.Record) (stri
 // created takes the new record's id from the Location header, the only place
 // of a 204 that has it.
 func (c *Connection) created(ctx context.Context, a *answer, r connector.Record) (string, error) {
-	if id := lastSegment(a.location); a.location != "" && internalID(id) {
+	if id := located(a.location, r.Type); id != "" && a.status != http.StatusAccepted {
 		return id, nil
 	}
 	if a.status != http.StatusNoContent {

@@ -64,7 +64,7 @@ func newTokens(t *testing.T) *tokens {
 				w.WriteHeader(401)
 				return
 			}
-			w.Header().Set("Location", "/x/1")
+			w.Header().Set("Location", "/customer/1")
 			w.WriteHeader(204)
 			return
 		}
