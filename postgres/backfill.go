@@ -1,0 +1,211 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Sync implements [store.Registry].
+func (db *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
+	var s store.SyncState
+	err := db.pool.QueryRow(ctx, "SELECT version, pass <> '', done, total FROM upkeep.syncs WHERE sync = $1", clean(sync)).
+		Scan(&s.Version, &s.Backfill.Running, &s.Backfill.Done, &s.Backfill.Total)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = nil
+	}
+	return s, installed(err)
+}
+
+// StartBackfill implements [store.Registry].
+func (db *DB) StartBackfill(ctx context.Context, sync, version string, sweep, force bool) error {
+	_, err := db.pool.Exec(ctx, `
+		INSERT INTO upkeep.syncs AS s (sync, version, pass, sweep, force, started_at)
+		VALUES ($1, $2, 'root', $3, $4, upkeep.clock())
+		ON CONFLICT (sync) DO UPDATE SET version = excluded.version, pass = 'root',
+			-- A sweep that is under way is not weakened by a mere backfill.
+			sweep = excluded.sweep OR s.sweep AND s.pass <> '', force = excluded.force OR s.force AND s.pass <> '',
+			again = false, cursor = NULL, done = 0, total = 0, started_at = excluded.started_at`,
+		clean(sync), clean(version), sweep, force)
+	return installed(err)
+}
+
+// sweepAgain begins a sweep that the log asks for. One that is under way goes
+// to its end first, so that a stream of such rows can't keep it at its start.
+func sweepAgain(ctx context.Context, tx pgx.Tx, sync string) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO upkeep.syncs AS s (sync, pass, sweep, started_at) VALUES ($1, 'root', true, upkeep.clock())
+		ON CONFLICT (sync) DO UPDATE SET pass = CASE WHEN s.pass = '' THEN 'root' ELSE s.pass END,
+			again = s.pass <> '', sweep = s.sweep OR s.pass = '', force = s.force AND s.pass <> '',
+			cursor = CASE WHEN s.pass <> '' THEN s.cursor END, done = CASE WHEN s.pass = '' THEN 0 ELSE s.done END,
+			started_at = CASE WHEN s.pass = '' THEN excluded.started_at ELSE s.started_at END`, sync)
+	return err
+}
+
+// passing is the state of a sync's pass.
+type passing struct {
+	pass, cursor        string
+	sweep, force, again bool
+	done                int64
+}
+
+// Backfill implements [store.Registry].
+func (db *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (more bool, err error) {
+	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL row_security = off"); err != nil {
+			return err
+		}
+		var p passing
+		err := tx.QueryRow(ctx, `SELECT pass, coalesce(cursor, ''), sweep, force, again, done
+			FROM upkeep.syncs WHERE sync = $1 FOR UPDATE`, shape.Sync).Scan(&p.pass, &p.cursor, &p.sweep, &p.force, &p.again, &p.done)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && p.pass == "" {
+			more = false
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if p.pass == "root" {
+			err = p.root(ctx, tx, shape, limit)
+		} else {
+			err = p.groups(ctx, tx, shape, limit)
+		}
+		if err != nil {
+			return err
+		}
+		more = p.pass != ""
+		_, err = tx.Exec(ctx, `UPDATE upkeep.syncs SET pass = $2, cursor = nullif($3, ''), sweep = $4, force = $5, again = $6,
+			done = $7, started_at = CASE WHEN $8 THEN upkeep.clock() ELSE started_at END,
+			total = greatest(total, $7, $9) WHERE sync = $1`,
+			shape.Sync, p.pass, p.cursor, p.sweep, p.force, p.again, p.done, p.done == 0, estimate(ctx, tx, shape.Root.Table))
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("backfill %q: %w", shape.Sync, err)
+	}
+	return more, nil
+}
+
+// estimate is how many rows the database believes the root table to have.
+func estimate(ctx context.Context, tx pgx.Tx, t store.Table) (n int64) {
+	_ = tx.QueryRow(ctx, rowEstimate, quoteTable(t)).Scan(&n)
+	return n
+}
+
+// root passes over the next root rows in the order of their key.
+func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit int) error {
+	if shape.ByHand {
+		// Its groups are made by hand only: there are none to be made.
+		return p.next(shape)
+	}
+	key := shape.Root.Key
+	columns, cursor, order, parts := make([]string, len(key)), make([]string, len(key)), make([]string, len(key)), make([]string, len(key))
+	args := []any{shape.Sync, limit}
+	var at []string
+	if p.cursor != "" {
+		var err error
+		if at, err = store.SplitKey(p.cursor, len(key)); err != nil {
+			return err
+		}
+	}
+	for i, c := range key {
+		columns[i] = "t0." + quote(c.Name)
+		parts[i] = "replace(replace(" + columns[i] + `::text, E'\\', E'\\\\'), ',', E'\\,')`
+		order[i] = columns[i]
+		if at != nil {
+			cursor[i] = fmt.Sprintf("$%d::text::%s", i+3, castType(c))
+			args = append(args, at[i])
+		}
+	}
+	if len(key) == 1 {
+		parts[0] = columns[0] + "::text"
+	}
+	where := ""
+	if at != nil {
+		where = " WHERE (" + strings.Join(columns, ", ") + ") > (" + strings.Join(cursor, ", ") + ")"
+	}
+	force := "0"
+	conflict := " ON CONFLICT (sync, key) DO NOTHING"
+	if p.sweep {
+		conflict = raising
+		if p.force {
+			force = "1"
+		}
+	}
+	sql := `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
+		page AS MATERIALIZED (
+			SELECT (` + keyText("", key) + `) COLLATE "C" AS key, ` + strings.Join(parts, " || ',' || ") + ` AS position,
+				row_number() OVER (ORDER BY ` + strings.Join(order, ", ") + `) AS n
+			FROM ` + quoteTable(shape.Root.Table) + ` t0` + where + `
+			ORDER BY ` + strings.Join(order, ", ") + ` LIMIT $2),
+		raised AS (` + raisingInto + `
+			SELECT $1, page.key, ` + force + `, 0, now, true, jsonb_build_object('op', ` + p.op() + `, 'at', now), now, now
+			FROM page, clock ORDER BY page.key` + conflict + `)
+		SELECT count(*), coalesce(max(position) FILTER (WHERE n = (SELECT max(n) FROM page)), '') FROM page`
+	var n int64
+	var last string
+	if err := tx.QueryRow(ctx, sql, args...).Scan(&n, &last); err != nil {
+		return err
+	}
+	p.done += n
+	if n < int64(limit) {
+		return p.next(shape)
+	}
+	p.cursor = last
+	return nil
+}
+
+// op is what the groups' cause says.
+func (p *passing) op() string {
+	if p.sweep {
+		return "'sweep'"
+	}
+	return "'backfill'"
+}
+
+// next goes on to the following pass.
+func (p *passing) next(shape *store.Shape) error {
+	p.cursor = ""
+	if p.sweep && p.pass == "root" {
+		p.pass = "groups"
+		return nil
+	}
+	p.pass = ""
+	if p.again {
+		*p = passing{pass: "root", sweep: true}
+	}
+	return nil
+}
+
+// groups raises, in a sweep, the groups that no root row led to: those that
+// were not touched since the sweep began.
+func (p *passing) groups(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit int) error {
+	force := "0"
+	if p.force {
+		force = "1"
+	}
+	var n int64
+	var last string
+	err := tx.QueryRow(ctx, `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
+		page AS MATERIALIZED (
+			SELECT g.key, g.touched_at IS NULL OR g.touched_at < s.started_at AS missed
+			FROM upkeep.groups g JOIN upkeep.syncs s USING (sync)
+			WHERE g.sync = $1 AND (g.key > $2 OR $2 = '') ORDER BY g.key LIMIT $3),
+		raised AS (`+raisingInto+`
+			SELECT $1, page.key, `+force+`, 0, now, true, jsonb_build_object('op', 'sweep', 'at', now), now, now
+			FROM page, clock WHERE page.missed ORDER BY page.key`+raising+`)
+		SELECT count(*), coalesce(max(key), '') FROM page`, shape.Sync, p.cursor, limit).Scan(&n, &last)
+	if err != nil {
+		return err
+	}
+	if n < int64(limit) {
+		return p.next(shape)
+	}
+	p.cursor = last
+	return nil
+}

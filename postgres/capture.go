@@ -1,0 +1,230 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// lockTimeout is how long a statement on an application's table may wait for
+// its lock. While it waits, all writers of the table wait behind it.
+const lockTimeout = "200ms"
+
+// Install implements [store.Capture]. Functions come before the triggers that
+// call them, and each table is a short transaction of its own. The plan comes
+// first: from then on no process with another plan folds, so that none throws
+// away touches of tables it does not know.
+func (db *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
+	err := db.alone(ctx, lockInstall, func(c *pgxpool.Conn) error {
+		if err := db.setPlan(ctx, plan); err != nil {
+			return fmt.Errorf("store the plan: %w", err)
+		}
+		wanted := watches(shapes)
+		for _, w := range wanted {
+			if err := createFunction(ctx, c, w); err != nil {
+				return fmt.Errorf("create the trigger function of %s: %w", w.name(), err)
+			}
+		}
+		for _, w := range wanted {
+			if err := installTable(ctx, c, w); err != nil {
+				return fmt.Errorf("install triggers on %s: %w", w.name(), err)
+			}
+		}
+		return dropOthers(ctx, c, wanted)
+	})
+	return installed(err)
+}
+
+// alone runs f on a connection that holds a session's advisory lock.
+func (db *DB) alone(ctx context.Context, key int64, f func(*pgxpool.Conn) error) error {
+	c, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock($1)", key); err != nil {
+		return err
+	}
+	err = f(c)
+	// Also when ctx has ended; a connection that can't unlock is not reused.
+	unlock, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if _, e := c.Exec(unlock, "SELECT pg_advisory_unlock($1)", key); e != nil {
+		_ = c.Conn().Close(unlock)
+	}
+	return err
+}
+
+func (db *DB) setPlan(ctx context.Context, plan string) error {
+	return db.tx(ctx, writing, func(tx pgx.Tx) error {
+		var same bool
+		err := tx.QueryRow(ctx, "SELECT plan IS NOT DISTINCT FROM $1 FROM upkeep.settings", plan).Scan(&same)
+		if err != nil || same {
+			return err
+		}
+		// Waits for a fold under way; the next one sees the new plan.
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockFold)); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE upkeep.settings SET plan = $1", plan)
+		return err
+	})
+}
+
+func createFunction(ctx context.Context, c *pgxpool.Conn, w *watch) error {
+	var there bool
+	err := c.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc
+		WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND proname = $1 AND prosrc = $2 AND prosecdef
+		AND proconfig = ARRAY['search_path=pg_catalog, pg_temp'])`, "touch_"+w.id(), w.body()).Scan(&there)
+	if err != nil || there {
+		return err
+	}
+	return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, w.createFunction()); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "REVOKE ALL ON FUNCTION "+w.function()+"() FROM PUBLIC")
+		return err
+	})
+}
+
+// installTable makes the triggers of one table right, in one transaction. If
+// they were in place once and are not now, changes may have gone unseen: a row
+// in the log asks for a sweep, which sees everything up to this commit.
+func installTable(ctx context.Context, c *pgxpool.Conn, w *watch) error {
+	return briefly(ctx, c, func(tx pgx.Tx) error {
+		faults, err := inspectTable(ctx, tx, w)
+		if err != nil {
+			return err
+		}
+		gap := false
+		for _, f := range faults {
+			gap = gap || f.gap
+			if err := f.mend(ctx, tx); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, `
+			WITH known AS (INSERT INTO upkeep.watched (tbl) VALUES ($1) ON CONFLICT DO NOTHING RETURNING tbl)
+			INSERT INTO upkeep.touch (tbl, op)
+			SELECT $1, 'sweep' WHERE $2 AND NOT EXISTS (SELECT FROM known)`, w.name(), gap)
+		return err
+	})
+}
+
+// briefly runs f in a transaction that waits only shortly for locks, with
+// growing pauses between the tries, until ctx ends.
+func briefly(ctx context.Context, c *pgxpool.Conn, f func(pgx.Tx) error) error {
+	pause := 50 * time.Millisecond
+	for {
+		err := pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+lockTimeout+"'"); err != nil {
+				return err
+			}
+			return f(tx)
+		})
+		if err == nil || (code(err) != "55P03" && !lost(err)) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("the table is in use by long transactions: %w", err), ctx.Err())
+		case <-time.After(pause):
+			pause = min(pause*2, 5*time.Second)
+		}
+	}
+}
+
+// dropOthers removes our triggers and functions that no shape needs.
+func dropOthers(ctx context.Context, c *pgxpool.Conn, wanted []*watch) error {
+	var keep []string
+	for _, w := range wanted {
+		keep = append(keep, "touch_"+w.id())
+	}
+	found, err := ourTriggers(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if slices.Contains(keep, f.function) {
+			continue
+		}
+		err := briefly(ctx, c, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "DROP TRIGGER IF EXISTS "+quote(f.name)+" ON "+f.table)
+			return err
+		})
+		if err != nil && code(err) != "42P01" {
+			return fmt.Errorf("drop a trigger of %s that is not needed any more: %w", f.table, err)
+		}
+	}
+	rows, err := c.Query(ctx, `SELECT proname FROM pg_catalog.pg_proc
+		WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND prorettype = 'trigger'::pg_catalog.regtype
+		AND NOT proname = ANY (coalesce($1::text[], '{}'))`, keep)
+	if err != nil {
+		return err
+	}
+	functions, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, f := range functions {
+		if _, err := c.Exec(ctx, "DROP FUNCTION "+quote("upkeep", f)+"()"); err != nil {
+			return fmt.Errorf("drop a trigger function that is not needed any more: %w", err)
+		}
+	}
+	var tables []string
+	for _, w := range wanted {
+		tables = append(tables, w.name())
+	}
+	_, err = c.Exec(ctx, "DELETE FROM upkeep.watched WHERE NOT tbl = ANY (coalesce($1::text[], '{}'))", tables)
+	return err
+}
+
+// placed is one of our triggers on a table.
+type placed struct{ name, table, function string }
+
+// ourTriggers lists all triggers that call a function of ours, clones on
+// partitions left out.
+func ourTriggers(ctx context.Context, c *pgxpool.Conn) ([]placed, error) {
+	rows, err := c.Query(ctx, `SELECT g.tgname, n.nspname, r.relname, p.proname
+		FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
+		JOIN pg_catalog.pg_class r ON r.oid = g.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+		WHERE p.pronamespace = 'upkeep'::pg_catalog.regnamespace AND g.tgparentid = 0
+		ORDER BY g.tgrelid, g.tgname`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (placed, error) {
+		var p placed
+		var schema, table string
+		err := row.Scan(&p.name, &schema, &table, &p.function)
+		p.table = quote(schema, table)
+		return p, err
+	})
+}
+
+// Uninstall drops our triggers table by table, then the schema.
+func (db *DB) Uninstall(ctx context.Context) error {
+	return db.alone(ctx, lockInstall, func(c *pgxpool.Conn) error {
+		var there bool
+		err := c.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'upkeep')").Scan(&there)
+		if err != nil || !there {
+			return err
+		}
+		if err := dropOthers(ctx, c, nil); err != nil && !strings.Contains(err.Error(), "upkeep.watched") {
+			return err
+		}
+		return briefly(ctx, c, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "DROP SCHEMA upkeep CASCADE")
+			return err
+		})
+	})
+}

@@ -1,0 +1,227 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// rowEstimate is the planner's own number of rows of the table named $1, of a
+// partitioned one the sum over its partitions.
+const rowEstimate = `SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
+	FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)
+		OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1)))`
+
+// Table implements [store.Catalog]. The name is resolved once, to an OID, and
+// the rest read by that. Types are printed with their schema unless they are
+// PostgreSQL's own, so that they mean the same in every session.
+func (db *DB) Table(ctx context.Context, t store.Table) (*store.TableInfo, error) {
+	var info *store.TableInfo
+	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		var err error
+		info, err = readTable(ctx, tx, t)
+		return err
+	})
+	return info, err
+}
+
+func readTable(ctx context.Context, tx pgx.Tx, t store.Table) (*store.TableInfo, error) {
+	info := &store.TableInfo{}
+	var oid uint32
+	err := tx.QueryRow(ctx, `SELECT c.oid, n.nspname, c.relname
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind IN ('r', 'p')`, quoteTable(t)).
+		Scan(&oid, &info.Schema, &info.Name)
+	if err == pgx.ErrNoRows || code(err) == "3F000" {
+		return nil, noTable(ctx, tx, t)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.QueryRow(ctx, rowEstimate, quoteTable(info.Table)).Scan(&info.Rows); err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
+		return nil, err
+	}
+	if info.Columns, err = readColumns(ctx, tx, oid); err != nil {
+		return nil, err
+	}
+	if info.Key, info.Indexes, err = readIndexes(ctx, tx, oid); err != nil {
+		return nil, err
+	}
+	info.ForeignKeys, err = readForeignKeys(ctx, tx, oid)
+	return info, err
+}
+
+// noTable is the error about a table that is not there, with tables of a name
+// alike.
+func noTable(ctx context.Context, tx pgx.Tx, t store.Table) error {
+	rows, err := tx.Query(ctx, userTables)
+	if err != nil {
+		return err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowToStructByPos[store.Table])
+	if err != nil {
+		return err
+	}
+	var near []string
+	for _, o := range tables {
+		if distance(strings.ToLower(o.Name), strings.ToLower(t.Name)) <= 1+len(t.Name)/4 {
+			near = append(near, o.String())
+		}
+	}
+	if len(near) == 0 {
+		return fmt.Errorf("%w: %s", store.ErrNoTable, t)
+	}
+	return fmt.Errorf("%w: %s (did you mean %s?)", store.ErrNoTable, t, strings.Join(near, " or "))
+}
+
+// distance is how many letters differ between two words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := before
+			if a[i] != b[j] {
+				cost++
+			}
+			before, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func readColumns(ctx context.Context, tx pgx.Tx, oid uint32) ([]store.Column, error) {
+	// A domain has the kind of the type under it.
+	rows, err := tx.Query(ctx, `
+		WITH RECURSIVE base(attnum, typid) AS (
+			SELECT attnum, atttypid FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
+			UNION
+			SELECT b.attnum, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.typid WHERE t.typtype = 'd')
+		SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typname, t.typtype::text, n.nspname = 'pg_catalog'
+		FROM pg_attribute a JOIN base b ON b.attnum = a.attnum JOIN pg_type t ON t.oid = b.typid AND t.typtype <> 'd'
+		JOIN pg_namespace n ON n.oid = t.typnamespace
+		WHERE a.attrelid = $1 ORDER BY a.attnum`, oid)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Column, error) {
+		var c store.Column
+		var name, class string
+		var builtin bool
+		err := r.Scan(&c.Name, &c.Type, &c.Nullable, &name, &class, &builtin)
+		c.Kind = kindOf(name, class, builtin)
+		return c, err
+	})
+}
+
+func kindOf(name, class string, builtin bool) store.Kind {
+	if class == "e" {
+		return store.Text
+	}
+	if !builtin {
+		if name == "citext" {
+			return store.Text
+		}
+		return store.Other
+	}
+	switch name {
+	case "int2", "int4", "int8":
+		return store.Int
+	case "numeric":
+		return store.Decimal
+	case "float4", "float8":
+		return store.Float
+	case "text", "varchar", "bpchar", "uuid", "name":
+		return store.Text
+	case "bool":
+		return store.Bool
+	case "date":
+		return store.Date
+	case "timestamp", "timestamptz":
+		return store.Time
+	case "bytea":
+		return store.Bytes
+	case "json", "jsonb":
+		return store.JSON
+	}
+	return store.Other
+}
+
+// readIndexes reads the primary key and the columns of all usable indexes, up
+// to their first expression.
+func readIndexes(ctx context.Context, tx pgx.Tx, oid uint32) (key []string, indexes [][]string, err error) {
+	rows, err := tx.Query(ctx, `
+		SELECT i.indisprimary, array(
+			SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, n)
+			JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+			WHERE k.n <= i.indnkeyatts AND NOT EXISTS (
+				SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY e(attnum, n) WHERE e.n <= k.n AND e.attnum = 0)
+			ORDER BY k.n)
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam
+		WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND am.amname IN ('btree', 'hash')
+		ORDER BY i.indisprimary DESC, c.relname`, oid)
+	if err != nil {
+		return nil, nil, err
+	}
+	var primary bool
+	var columns []string
+	_, err = pgx.ForEachRow(rows, []any{&primary, &columns}, func() error {
+		if primary {
+			key = append([]string{}, columns...)
+		}
+		if len(columns) > 0 {
+			indexes = append(indexes, append([]string{}, columns...))
+		}
+		return nil
+	})
+	return key, indexes, err
+}
+
+func readForeignKeys(ctx context.Context, tx pgx.Tx, oid uint32) ([]store.ForeignKey, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT n.nspname, c.relname,
+			array(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(attnum, n)
+				JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n),
+			array(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(attnum, n)
+				JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n)
+		FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE k.conrelid = $1 AND k.contype = 'f'
+			-- Not the copies that a partitioned target makes of one key.
+			AND NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid)
+		ORDER BY k.conname`, oid)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.ForeignKey, error) {
+		var f store.ForeignKey
+		err := r.Scan(&f.Table.Schema, &f.Table.Name, &f.Columns, &f.To)
+		return f, err
+	})
+}
+
+const userTables = `SELECT n.nspname, c.relname
+	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+		AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'upkeep') AND n.nspname NOT LIKE 'pg\_%'
+	ORDER BY 1, 2`
+
+// Tables implements [store.Catalog]. Partitions are left out: their parent
+// stands for them.
+func (db *DB) Tables(ctx context.Context) ([]store.Table, error) {
+	rows, err := db.pool.Query(ctx, userTables)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[store.Table])
+}

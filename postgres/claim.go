@@ -1,0 +1,134 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// claiming reads the due groups of each sync and lane off the index of due_at,
+// locks them past all that other workers have locked, and does to each what is
+// to be done:
+//   - a lease has run out: it ends, and the group is in doubt for quiet;
+//   - the time of a doubt is over: generation+1, forced at that generation;
+//   - dirty: leased, unless it is in doubt and its remote can't take a create
+//     twice; then it is due when the doubt is over.
+//
+// The clock is read once, as a subquery, so that it can bound the index scan.
+const claiming = `
+WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
+asked AS (
+	SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[]) AS a(sync, quiet_us, hold)),
+due AS MATERIALIZED (
+	SELECT d.*, a.quiet_us * interval '1 microsecond' AS quiet, a.hold
+	FROM asked a CROSS JOIN (VALUES (false), (true)) AS lane(backfill)
+	CROSS JOIN LATERAL (
+		SELECT g.* FROM upkeep.groups g
+		WHERE g.sync = a.sync AND g.backfill = lane.backfill
+			AND g.due_at IS NOT NULL AND g.due_at <= (SELECT now FROM clock)
+		ORDER BY g.due_at LIMIT $2 FOR UPDATE SKIP LOCKED) d),
+doubt AS (
+	SELECT d.*, CASE WHEN d.holder IS NOT NULL THEN greatest(d.in_doubt_until, (SELECT now FROM clock) + d.quiet)
+		ELSE d.in_doubt_until END AS doubt_until
+	FROM due d),
+settle AS (
+	SELECT d.*, coalesce(d.doubt_until <= (SELECT now FROM clock), false) AS settled FROM doubt d),
+decide AS (
+	SELECT s.*, CASE WHEN s.settled THEN NULL ELSE s.doubt_until END AS still,
+		s.generation + s.settled::int AS next
+	FROM settle s),
+wanted AS (
+	SELECT d.*, d.next > d.synced_generation AND NOT (d.hold AND d.still IS NOT NULL AND d.remote_id = '') AS ready
+	FROM decide d),
+ranked AS (
+	SELECT w.*, CASE WHEN w.ready THEN row_number() OVER (PARTITION BY w.ready ORDER BY w.backfill, w.due_at, w.sync, w.key) END AS rank
+	FROM wanted w),
+claimed AS (
+	UPDATE upkeep.groups g SET
+		generation = r.next,
+		forced_generation = CASE WHEN r.settled THEN r.next ELSE g.forced_generation END,
+		cause = CASE WHEN r.settled THEN jsonb_build_object('op', 'settle', 'at', clock.now) ELSE g.cause END,
+		dirty_since = CASE WHEN r.settled THEN coalesce(g.dirty_since, clock.now) ELSE g.dirty_since END,
+		in_doubt_until = r.still,
+		epoch = g.epoch + r.ready::int,
+		holder = CASE WHEN r.ready THEN $1 END,
+		lease_until = CASE WHEN r.ready THEN clock.now + $6 * interval '1 microsecond' END,
+		due_at = CASE WHEN r.ready THEN clock.now + $6 * interval '1 microsecond' ELSE r.still END
+	FROM ranked r, clock
+	WHERE g.sync = r.sync AND g.key = r.key AND (NOT r.ready OR r.rank <= $2)
+	RETURNING g.*, r.ready, r.rank)
+SELECT sync, key, generation, epoch, forced_generation > synced_generation, in_doubt_until IS NOT NULL,
+	deleted_generation > synced_generation, backfill, remote_id, external_id, digests, attempts, refs,
+	coalesce(touched_at, 'epoch')
+FROM claimed WHERE ready ORDER BY rank`
+
+// Claim implements [store.Registry].
+func (db *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, error) {
+	if r.Limit <= 0 || len(r.Syncs) == 0 {
+		return nil, nil
+	}
+	syncs := make([]string, len(r.Syncs))
+	quiet := make([]int64, len(r.Syncs))
+	hold := make([]bool, len(r.Syncs))
+	for i, s := range r.Syncs {
+		syncs[i], quiet[i], hold[i] = s.Sync, s.Quiet.Microseconds(), s.HoldInDoubt
+	}
+	var claims []store.Claim
+	err := db.again(ctx, func() error {
+		rows, err := db.pool.Query(ctx, claiming, r.Holder, r.Limit, syncs, quiet, hold, r.Lease.Microseconds())
+		if err != nil {
+			return err
+		}
+		claims, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (store.Claim, error) {
+			var c store.Claim
+			var refs []string
+			err := row.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Forced, &c.InDoubt, &c.DeleteSeen, &c.Backfill,
+				&c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &c.TouchedAt)
+			c.Refs, c.TouchedAt = idsOf(refs), c.TouchedAt.UTC()
+			return c, err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", installed(err))
+	}
+	return claims, nil
+}
+
+// Renew implements [store.Registry]. A lease that has run out is lost, even
+// when nobody has taken the group yet: its holder may no longer write.
+func (db *DB) Renew(ctx context.Context, holder string, ids []store.ID, lease time.Duration) (lost []store.ID, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	syncs, keys := splitIDs(ids)
+	err = db.again(ctx, func() error {
+		rows, err := db.pool.Query(ctx, `
+			WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
+			asked AS (SELECT DISTINCT a.sync COLLATE "C" AS sync, a.key COLLATE "C" AS key
+				FROM unnest($2::text[], $3::text[]) AS a(sync, key)),
+			mine AS (
+				SELECT g.sync, g.key FROM upkeep.groups g JOIN asked a USING (sync, key)
+				WHERE g.holder = $1 AND g.lease_until > (SELECT now FROM clock)
+				ORDER BY g.sync, g.key FOR UPDATE OF g),
+			kept AS (
+				UPDATE upkeep.groups g SET lease_until = clock.now + $4 * interval '1 microsecond',
+					due_at = clock.now + $4 * interval '1 microsecond'
+				FROM mine m, clock WHERE g.sync = m.sync AND g.key = m.key RETURNING g.sync, g.key)
+			SELECT sync, key FROM asked EXCEPT SELECT sync, key FROM kept ORDER BY 1, 2`,
+			holder, syncs, keys, lease.Microseconds())
+		if err != nil {
+			return err
+		}
+		lost, err = collectIDs(rows)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("renew leases: %w", installed(err))
+	}
+	return lost, nil
+}

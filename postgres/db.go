@@ -1,0 +1,162 @@
+// Package postgres keeps Upkeep's touch log and registry in a PostgreSQL
+// database, version 13 or newer, beside the tables that it watches.
+//
+// Everything lives in the schema "upkeep"; on the application's tables there
+// are triggers and nothing else. The files follow the way of the data:
+// capture, fold, claim, load, record.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// DB is a PostgreSQL database as a store.
+type DB struct {
+	pool *pgxpool.Pool
+	own  bool // Close closes the pool
+}
+
+var _ store.Store = (*DB)(nil)
+
+// New makes a store over a pool, which stays the caller's to close. The
+// pool's role must own the tables that are to be watched.
+func New(pool *pgxpool.Pool) *DB { return &DB{pool: pool} }
+
+// Open connects to the database with the given URL or keyword string.
+// Errors never contain the password.
+func Open(ctx context.Context, url string) (*DB, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("read the database's URL: %w", err)
+	}
+	params := config.ConnConfig.RuntimeParams
+	if params["application_name"] == "" {
+		params["application_name"] = "upkeep"
+	}
+	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		_, err := c.Exec(ctx, "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 1",
+			pgx.QueryExecModeSimpleProtocol)
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	return &DB{pool: pool, own: true}, nil
+}
+
+// Name is the database for people: "postgres://db.example:5432/shop".
+func (db *DB) Name() string {
+	c := db.pool.Config().ConnConfig
+	return fmt.Sprintf("postgres://%s:%d/%s", c.Host, c.Port, c.Database)
+}
+
+// Close closes the connections that Open made.
+func (db *DB) Close() error {
+	if db.own {
+		db.pool.Close()
+	}
+	return nil
+}
+
+// writing begins a transaction that writes.
+var writing = pgx.TxOptions{}
+
+// retries is how often a transaction that lost against another one (deadlock,
+// serialization) is begun again.
+const retries = 10
+
+// tx runs f in a transaction, again when the database says that trying again
+// is the answer.
+func (db *DB) tx(ctx context.Context, opts pgx.TxOptions, f func(pgx.Tx) error) error {
+	return installed(db.again(ctx, func() error { return pgx.BeginTxFunc(ctx, db.pool, opts, f) }))
+}
+
+// again runs f, again when the database says that trying again is the answer.
+func (db *DB) again(ctx context.Context, f func() error) error {
+	for n := 0; ; n++ {
+		err := f()
+		if err == nil || n == retries || !lost(err) {
+			return err
+		}
+		pause := time.Duration(rand.Int64N(int64(time.Millisecond) << n))
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// lost says whether the transaction only lost against another one.
+func lost(err error) bool {
+	switch code(err) {
+	case "40001", "40P01":
+		return true
+	}
+	return false
+}
+
+// code is the SQLSTATE of a database's error, or "".
+func code(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// installed makes an error about our own missing tables ErrNotInstalled.
+func installed(err error) error {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		switch e.Code {
+		case "3F000", "42P01", "42883", "42703": // schema, table, function, column
+			if strings.Contains(e.Message, "upkeep") {
+				return fmt.Errorf("%w: %w", store.ErrNotInstalled, err)
+			}
+		}
+	}
+	return err
+}
+
+// quote makes identifiers, joined by dots, safe inside SQL. It is the only
+// way an identifier gets into a statement.
+func quote(names ...string) string { return pgx.Identifier(names).Sanitize() }
+
+// literal makes a string safe inside SQL, where a parameter can't be used.
+func literal(s string) string {
+	if strings.Contains(s, `\`) {
+		return ` E'` + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(s) + `'`
+	}
+	return `'` + strings.ReplaceAll(s, `'`, `''`) + `'`
+}
+
+// clean makes text of a remote storable: PostgreSQL refuses a NUL and invalid
+// UTF-8.
+func clean(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD")
+}
+
+// quoteTable is quote for a table.
+func quoteTable(t store.Table) string {
+	if t.Schema == "" {
+		return quote(t.Name)
+	}
+	return quote(t.Schema, t.Name)
+}

@@ -1,0 +1,266 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// piece is the most groups that one statement raises. What a touch reaches
+// beyond that waits in the log for the next Fold.
+const piece = 10_000
+
+// entry is a row of the log as far as it is needed here; the keys stay in the
+// database.
+type entry struct {
+	id      int64
+	tbl, op string
+	columns []string // nil: not known
+	sync    string   // by hand, or the rest of a row
+	path    *string  // the rest of a row: only this member
+	cursor  string   // and only after this root key
+}
+
+// Fold implements [store.Log]. Touches of a table are resolved with one
+// statement for each sync and path; see [resolve].
+func (db *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit int) (store.Folded, error) {
+	f := &folding{shapes: shapes, plan: plan, limit: limit}
+	err := db.tx(ctx, writing, func(tx pgx.Tx) error { return f.run(ctx, tx) })
+	if err != nil && unresolvable(err) {
+		// A key that is logged does not fit the table any more: it was
+		// retyped, renamed or dropped. Sweep what uses the tables.
+		f.sweep = true
+		err = db.tx(ctx, writing, func(tx pgx.Tx) error { return f.run(ctx, tx) })
+	}
+	return f.done, err
+}
+
+// unresolvable says whether a touch can't be resolved as the tables are now.
+func unresolvable(err error) bool {
+	if errors.Is(err, store.ErrNotInstalled) {
+		return false
+	}
+	c := code(err)
+	switch c {
+	case "42P01", "42703", "42883", "42804": // table, column, operator, type
+		return true
+	}
+	return strings.HasPrefix(c, "22") // a value that is not of the type
+}
+
+// folding is one call of Fold.
+type folding struct {
+	shapes []*store.Shape
+	plan   string
+	limit  int
+	sweep  bool // resolve nothing, sweep instead
+	done   store.Folded
+	counts map[string]*[2]int64 // of a sync: touches, saved
+}
+
+func (f *folding) run(ctx context.Context, tx pgx.Tx) error {
+	f.done, f.counts = store.Folded{}, map[string]*[2]int64{}
+	// Rows that a policy hides would look like rows that are not there.
+	if _, err := tx.Exec(ctx, "SET LOCAL row_security = off"); err != nil {
+		return err
+	}
+	var mine bool
+	if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(lockFold)).Scan(&mine); err != nil || !mine {
+		return err
+	}
+	var same bool
+	err := tx.QueryRow(ctx, "SELECT plan IS NOT DISTINCT FROM $1 FROM upkeep.settings", f.plan).Scan(&same)
+	if err != nil {
+		return err
+	}
+	if !same {
+		return store.ErrPlan
+	}
+	entries, err := takeEntries(ctx, tx, f.limit)
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	if err := f.tables(ctx, tx, entries); err != nil {
+		return err
+	}
+	if err := f.hand(ctx, tx, entries); err != nil {
+		return err
+	}
+	ids := make([]int64, len(entries))
+	for i, e := range entries {
+		ids[i] = e.id
+	}
+	if _, err := tx.Exec(ctx, "DELETE FROM upkeep.touch WHERE id = ANY($1)", ids); err != nil {
+		return err
+	}
+	f.done.Rows = len(entries)
+	f.done.More = f.done.More || len(entries) == f.limit
+	return f.count(ctx, tx)
+}
+
+// takeEntries reads the head of the log. A release waits until the triggers
+// are back: a sweep before that would miss what is changed in between.
+func takeEntries(ctx context.Context, tx pgx.Tx, limit int) ([]entry, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT id, coalesce(tbl, ''), op, columns, coalesce(sync, ''), path, coalesce(cursor, '')
+		FROM upkeep.touch t
+		WHERE op <> 'release' OR EXISTS (SELECT FROM upkeep.watched w WHERE w.tbl = t.tbl)
+		ORDER BY id LIMIT $1`, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (entry, error) {
+		var e entry
+		err := r.Scan(&e.id, &e.tbl, &e.op, &e.columns, &e.sync, &e.path, &e.cursor)
+		return e, err
+	})
+}
+
+// tables folds the rows that triggers wrote.
+func (f *folding) tables(ctx context.Context, tx pgx.Tx, entries []entry) error {
+	byTable := map[string][]entry{}
+	for _, e := range entries {
+		if e.tbl != "" {
+			byTable[e.tbl] = append(byTable[e.tbl], e)
+		}
+	}
+	if len(byTable) == 0 {
+		return nil
+	}
+	for _, s := range f.shapes {
+		w := whole{}
+		var err error
+		s.Root.Walk(func(path string, m, _ *store.Member) {
+			if err == nil {
+				err = f.member(ctx, tx, s, path, m, byTable[m.Table.String()], &w)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("fold touches of sync %q: %w", s.Sync, err)
+		}
+		if err := f.whole(ctx, tx, s, &w); err != nil {
+			return fmt.Errorf("fold a truncated table of sync %q: %w", s.Sync, err)
+		}
+	}
+	return nil
+}
+
+// whole is what touches all groups of a sync.
+type whole struct {
+	sweep   bool
+	ids     []int64 // rows of a truncate
+	path    string  // of a member that was truncated, the root if it was
+	cursor  string
+	deleted bool // the root table was truncated
+}
+
+// member folds the rows of one member's table as far as they concern it.
+func (f *folding) member(ctx context.Context, tx pgx.Tx, s *store.Shape, path string, m *store.Member,
+	entries []entry, w *whole) error {
+	used := names(uses(m))
+	byCursor := map[string][]int64{}
+	for _, e := range entries {
+		if e.sync != "" && (e.sync != s.Sync || e.path == nil || *e.path != path) {
+			continue
+		}
+		switch {
+		case e.op == "sweep" || e.op == "release" || f.sweep:
+			w.sweep = true
+		case e.op == "truncate":
+			if len(w.ids) == 0 || e.cursor < w.cursor {
+				w.cursor = e.cursor
+			}
+			w.ids = append(w.ids, e.id)
+			if !w.deleted {
+				w.path, w.deleted = path, m.Relation == store.Root
+			}
+		case e.op != "update" || e.columns == nil || len(e.columns) == 0 || intersect(e.columns, used):
+			byCursor[e.cursor] = append(byCursor[e.cursor], e.id)
+		}
+	}
+	sql := resolve(s, path, m)
+	for cursor, ids := range byCursor {
+		missing, err := f.raise(ctx, tx, s.Sync, path, cursor, ids, sql)
+		if err != nil {
+			return err
+		}
+		w.sweep = w.sweep || missing
+	}
+	return nil
+}
+
+func intersect(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}
+
+// whole raises all groups of the sync, or begins a sweep.
+func (f *folding) whole(ctx context.Context, tx pgx.Tx, s *store.Shape, w *whole) error {
+	if len(w.ids) > 0 {
+		if _, err := f.raise(ctx, tx, s.Sync, w.path, w.cursor, w.ids, resolveAll(w.deleted)); err != nil {
+			return err
+		}
+	}
+	if w.sweep {
+		f.done.More = true
+		return sweepAgain(ctx, tx, s.Sync)
+	}
+	return nil
+}
+
+// raise runs one resolving statement and, if it filled its piece, leaves the
+// rest in the log.
+func (f *folding) raise(ctx context.Context, tx pgx.Tx, sync, path, cursor string, ids []int64, sql string) (missing bool, err error) {
+	var found, raised, saved int64
+	var last string
+	err = tx.QueryRow(ctx, sql, sync, ids, cursor, piece).Scan(&found, &last, &raised, &saved, &missing)
+	if err != nil {
+		return false, err
+	}
+	f.add(sync, raised, saved)
+	if found < piece {
+		return missing, nil
+	}
+	f.done.More = true
+	_, err = tx.Exec(ctx, `
+		INSERT INTO upkeep.touch (at, xid, tbl, op, old, new, columns, sync, path, cursor)
+		SELECT at, xid, tbl, op, old, new, columns, $2, $3, $4 FROM upkeep.touch WHERE id = ANY($1) ORDER BY id`,
+		ids, sync, path, last)
+	return missing, err
+}
+
+func (f *folding) add(sync string, raised, saved int64) {
+	c := f.counts[sync]
+	if c == nil {
+		c = new([2]int64)
+		f.counts[sync] = c
+	}
+	c[0] += raised
+	c[1] += saved
+	f.done.Groups += int(raised)
+}
+
+// count adds to the counters of status.
+func (f *folding) count(ctx context.Context, tx pgx.Tx) error {
+	var syncs []string
+	var touches, saved []int64
+	for sync, c := range f.counts {
+		if c[0] > 0 {
+			syncs, touches, saved = append(syncs, sync), append(touches, c[0]), append(saved, c[1])
+		}
+	}
+	if len(syncs) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO upkeep.syncs AS s (sync, touches, saved)
+		SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS n(sync, touches, saved) ORDER BY 1
+		ON CONFLICT (sync) DO UPDATE SET touches = s.touches + excluded.touches, saved = s.saved + excluded.saved`,
+		syncs, touches, saved)
+	return err
+}

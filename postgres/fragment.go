@@ -1,0 +1,192 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// errRollBack ends a transaction that must leave nothing behind.
+var errRollBack = errors.New("roll back")
+
+// Fragment implements [store.Catalog]. PostgreSQL itself resolves the
+// fragment: a temporary view of it is made, read in pg_depend, and rolled back.
+func (db *DB) Fragment(ctx context.Context, t store.Table, where, order string) ([]string, error) {
+	if where == "" && order == "" {
+		return nil, nil
+	}
+	var columns []string
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		var err error
+		if columns, err = readFragment(ctx, tx, t, where, order); err != nil {
+			return err
+		}
+		return errRollBack
+	})
+	if err != nil && !errors.Is(err, errRollBack) {
+		return nil, err
+	}
+	return columns, nil
+}
+
+// fragmentClauses are the WHERE and ORDER BY of a member, as they are in every
+// statement. The line breaks end a comment in the user's text.
+func fragmentClauses(where, order string) (whereSQL, orderSQL string) {
+	if where != "" {
+		whereSQL = "(" + where + "\n)"
+	}
+	if order != "" {
+		orderSQL = order + "\n"
+	}
+	return whereSQL, orderSQL
+}
+
+func readFragment(ctx context.Context, tx pgx.Tx, t store.Table, where, order string) ([]string, error) {
+	var oid uint32
+	err := tx.QueryRow(ctx, `SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)`, quoteTable(t)).Scan(&oid)
+	if err == pgx.ErrNoRows {
+		return nil, noTable(ctx, tx, t)
+	}
+	if err != nil {
+		return nil, err
+	}
+	whereSQL, orderSQL := fragmentClauses(where, order)
+	for _, part := range []string{where, order} {
+		if err := balanced(part); err != nil {
+			return nil, err
+		}
+	}
+	sql := "CREATE TEMPORARY VIEW upkeep_probe AS SELECT FROM " + quoteTable(t)
+	if whereSQL != "" {
+		sql += " WHERE " + whereSQL
+	}
+	if orderSQL != "" {
+		sql += " ORDER BY " + orderSQL
+	}
+	if _, err := tx.Exec(ctx, sql); err != nil {
+		return nil, fragmentError(err)
+	}
+	if err := refuse(ctx, tx, oid); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT DISTINCT a.attname, a.attnum
+		FROM pg_catalog.pg_rewrite r
+		JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+			AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1 AND d.refobjsubid <> 0
+		JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+		WHERE r.ev_class = 'pg_temp.upkeep_probe'::pg_catalog.regclass
+		ORDER BY a.attnum`, oid)
+	if err != nil {
+		return nil, err
+	}
+	var columns []string
+	var column string
+	var number int16
+	_, err = pgx.ForEachRow(rows, []any{&column, &number}, func() error {
+		if number < 0 {
+			return fmt.Errorf("it reads the system column %s, whose changes can't be watched", column)
+		}
+		columns = append(columns, column)
+		return nil
+	})
+	return columns, err
+}
+
+// fragmentError is PostgreSQL's message without what it says of our view.
+func fragmentError(err error) error {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return err
+	}
+	message := e.Message
+	if e.Hint != "" {
+		message += " (" + e.Hint + ")"
+	}
+	return fmt.Errorf("not valid SQL here: %s (SQLSTATE %s)", message, e.Code)
+}
+
+// Nodes of the stored tree that hide what is read.
+var hiding = []struct {
+	node    *regexp.Regexp
+	message string
+}{
+	{regexp.MustCompile(`\{SUBLINK `), "it has a subquery; a where or order may read the columns of its own row only"},
+	{regexp.MustCompile(`\{AGGREF |\{WINDOWFUNC `), "it has an aggregate or a window function; it may read the columns of its own row only"},
+	{regexp.MustCompile(`\{VAR :varno \d+ :varattno 0 `), "it refers to the whole row, which hides the columns that it reads; name the columns"},
+}
+
+// refuse rejects a fragment that reads more than the columns of its own row.
+func refuse(ctx context.Context, tx pgx.Tx, oid uint32) error {
+	var tree string
+	var other, function *string
+	err := tx.QueryRow(ctx, `
+		WITH probe AS (
+			SELECT r.oid, r.ev_action::text AS tree FROM pg_catalog.pg_rewrite r
+			WHERE r.ev_class = 'pg_temp.upkeep_probe'::pg_catalog.regclass),
+		called AS (
+			SELECT DISTINCT m[1]::oid AS oid FROM probe,
+				pg_catalog.regexp_matches(tree, ':(?:funcid|opfuncid) (\d+)', 'g') AS m)
+		SELECT p.tree,
+			(SELECT d.refobjid::pg_catalog.regclass::text FROM pg_catalog.pg_depend d
+				WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = p.oid
+					AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+					AND d.refobjid NOT IN ($1, 'pg_temp.upkeep_probe'::pg_catalog.regclass) LIMIT 1),
+			(SELECT f.oid::pg_catalog.regprocedure::text FROM called c JOIN pg_catalog.pg_proc f ON f.oid = c.oid
+				-- A body may read anything unless it is promised not to; of
+				-- PostgreSQL's own only those that change by themselves.
+				WHERE f.provolatile = 'v' OR f.provolatile = 's' AND f.oid >= 16384 LIMIT 1)
+		FROM probe p`, oid).Scan(&tree, &other, &function)
+	if err != nil {
+		return err
+	}
+	if other != nil {
+		return fmt.Errorf("it reads %s; a where or order may read the columns of its own table only", *other)
+	}
+	for _, h := range hiding {
+		if h.node.MatchString(tree) {
+			return errors.New(h.message)
+		}
+	}
+	if function != nil {
+		return fmt.Errorf("it calls %s, which may read what can't be seen from outside; only functions that are declared IMMUTABLE can be used", *function)
+	}
+	return nil
+}
+
+// balanced says whether the fragment's parentheses are closed within it, so
+// that it can't end the clause it is put in.
+func balanced(s string) error {
+	depth := 0
+	var quote rune
+	for _, c := range s {
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"':
+			quote = c
+		case c == '(':
+			depth++
+		case c == ')':
+			depth--
+			if depth < 0 {
+				return errors.New("not valid SQL here: a parenthesis is closed that was not opened")
+			}
+		case c == ';':
+			return errors.New("not valid SQL here: it has to be one expression, without a semicolon")
+		}
+	}
+	if strings.Contains(s, "\x00") {
+		return errors.New("not valid SQL here: it has a NUL character")
+	}
+	return nil
+}

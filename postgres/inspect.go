@@ -1,0 +1,206 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// fault is something about a table's triggers that is not as it is to be.
+type fault struct {
+	table   string // quoted
+	message string
+	gap     bool // changes may have gone unseen
+	mend    func(context.Context, pgx.Tx) error
+}
+
+// relation is a table that has to have our triggers: the watched one, a
+// partition of it, or a plain inheritance child.
+type relation struct {
+	oid       uint32
+	table     string // quoted
+	partition bool
+	triggers  map[string]state
+}
+
+// state is a trigger as the catalogue has it.
+type state struct {
+	hash    string
+	enabled string
+	clone   bool
+}
+
+// Inspect implements [store.Capture].
+func (db *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Finding, error) {
+	var found []store.Finding
+	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		for _, w := range watches(shapes) {
+			faults, err := inspectTable(ctx, tx, w)
+			if errors.Is(err, store.ErrNoTable) {
+				faults, err = []fault{{table: quoteTable(w.table), message: "the table is gone"}}, nil
+			}
+			if err != nil {
+				return fmt.Errorf("inspect triggers of %s: %w", w.name(), err)
+			}
+			for _, f := range faults {
+				found = append(found, store.Finding{Severity: store.Problem, Subject: f.table, Message: f.message,
+					Fix: "a running worker puts the triggers back and sweeps; or run `upkeep install`"})
+			}
+			var there bool
+			err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc
+				WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND proname = $1 AND prosrc = $2)`,
+				"touch_"+w.id(), w.body()).Scan(&there)
+			if err != nil {
+				return err
+			}
+			if !there {
+				found = append(found, store.Finding{Severity: store.Problem, Subject: quoteTable(w.table),
+					Message: "the trigger function is missing or was altered", Fix: "run `upkeep install`"})
+			}
+		}
+		return nil
+	})
+	return found, installed(err)
+}
+
+// inspectTable compares the triggers of a table and its descendants with what
+// they are to be.
+func inspectTable(ctx context.Context, tx pgx.Tx, w *watch) ([]fault, error) {
+	relations, err := descendants(ctx, tx, w)
+	if err != nil {
+		return nil, err
+	}
+	rows, truncate := w.triggers()
+	var faults []fault
+	for _, r := range relations {
+		for _, t := range rows {
+			if r.partition {
+				// The parent's trigger makes and drops the clone; only its
+				// being enabled is the partition's own.
+				if s, ok := r.triggers[t.name]; ok && s.clone && s.enabled != "A" {
+					faults = append(faults, fault{r.table, "trigger " + t.name + " is not enabled always", s.enabled != "O", enable(r, t)})
+				}
+				continue
+			}
+			faults = append(faults, check(r, t)...)
+		}
+		faults = append(faults, check(r, truncate)...)
+	}
+	return faults, nil
+}
+
+// check compares one trigger of one table.
+func check(r relation, t *trigger) []fault {
+	s, ok := r.triggers[t.name]
+	switch {
+	case !ok:
+		return []fault{{r.table, "trigger " + t.name + " is missing", true, create(r, t, false)}}
+	case s.hash != t.hash:
+		return []fault{{r.table, "trigger " + t.name + " is not as this configuration needs it", false, create(r, t, true)}}
+	case s.enabled != "A":
+		return []fault{{r.table, "trigger " + t.name + " is disabled", true, enable(r, t)}}
+	}
+	return nil
+}
+
+func create(r relation, t *trigger, replace bool) func(context.Context, pgx.Tx) error {
+	return func(ctx context.Context, tx pgx.Tx) error {
+		statements := []string{
+			fmt.Sprintf(t.sql, r.table),
+			"COMMENT ON TRIGGER " + quote(t.name) + " ON " + r.table + " IS " + literal(t.comment()),
+			"ALTER TABLE " + r.table + " ENABLE ALWAYS TRIGGER " + quote(t.name),
+		}
+		if replace {
+			statements = append([]string{"DROP TRIGGER " + quote(t.name) + " ON " + r.table}, statements...)
+		}
+		for _, sql := range statements {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		return enableClones(ctx, tx, r, t)
+	}
+}
+
+// enableClones does for the partitions what some versions of ALTER TABLE ...
+// ENABLE ALWAYS TRIGGER leave out.
+func enableClones(ctx context.Context, tx pgx.Tx, r relation, t *trigger) error {
+	rows, err := tx.Query(ctx, `SELECT n.nspname, c.relname
+		FROM pg_catalog.pg_partition_tree($1::oid::regclass) p JOIN pg_catalog.pg_class c ON c.oid = p.relid
+		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		JOIN pg_catalog.pg_trigger g ON g.tgrelid = c.oid AND g.tgname = $2
+		WHERE c.oid <> $1 AND g.tgparentid <> 0 AND g.tgenabled <> 'A'`, r.oid, t.name)
+	if err != nil {
+		return err
+	}
+	var schema, table string
+	var behind []relation
+	_, err = pgx.ForEachRow(rows, []any{&schema, &table}, func() error {
+		behind = append(behind, relation{table: quote(schema, table)})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, b := range behind {
+		if err := enable(b, t)(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func enable(r relation, t *trigger) func(context.Context, pgx.Tx) error {
+	return func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "ALTER TABLE "+r.table+" ENABLE ALWAYS TRIGGER "+quote(t.name))
+		return err
+	}
+}
+
+// descendants are the watched table itself, its partitions and inheritance
+// children at every depth, with our triggers on them.
+func descendants(ctx context.Context, tx pgx.Tx, w *watch) ([]relation, error) {
+	rows, err := tx.Query(ctx, `
+		WITH RECURSIVE tree(oid, partition) AS (
+			SELECT to_regclass($1)::oid, false WHERE to_regclass($1) IS NOT NULL
+			UNION
+			SELECT i.inhrelid, c.relispartition
+			FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid
+			JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+			WHERE c.relkind IN ('r', 'p'))
+		SELECT tree.oid, n.nspname, c.relname, tree.partition, coalesce(g.tgname, ''),
+			coalesce(substring(obj_description(g.oid, 'pg_trigger') FROM '\[([0-9a-f]+)\]$'), ''),
+			coalesce(g.tgenabled::text, ''), coalesce(g.tgparentid <> 0, false)
+		FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		LEFT JOIN pg_catalog.pg_trigger g ON g.tgrelid = tree.oid
+			AND g.tgfoid = to_regprocedure($2)
+		ORDER BY tree.oid`, quoteTable(w.table), w.function()+"()")
+	if err != nil {
+		return nil, err
+	}
+	var all []relation
+	var r relation
+	var schema, table, name string
+	var s state
+	_, err = pgx.ForEachRow(rows, []any{&r.oid, &schema, &table, &r.partition, &name, &s.hash, &s.enabled, &s.clone}, func() error {
+		if len(all) == 0 || all[len(all)-1].oid != r.oid {
+			all = append(all, relation{r.oid, quote(schema, table), r.partition, map[string]state{}})
+		}
+		if name = strings.TrimSpace(name); name != "" {
+			all[len(all)-1].triggers[name] = s
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%w: %s", store.ErrNoTable, w.name())
+	}
+	return all, nil
+}

@@ -1,0 +1,309 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// defaultMemberLimit is for a shape that does not say.
+const defaultMemberLimit = 10_000
+
+// Load implements [store.Loader]: one query for each member, in one snapshot.
+func (db *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
+	if len(keys) == 0 {
+		return map[string]store.Composite{}, nil
+	}
+	found, err := db.load(ctx, shape, keys)
+	if err == nil || !strings.HasPrefix(code(err), "22") || len(keys) == 1 && !errors.Is(err, errRootKeys) {
+		return found, err
+	}
+	// A key that is not a value of its column's type names no row. Halving
+	// finds it without a statement for each key.
+	if len(keys) == 1 {
+		return map[string]store.Composite{}, nil
+	}
+	if found, err = db.Load(ctx, shape, keys[:len(keys)/2]); err != nil {
+		return nil, err
+	}
+	rest, err := db.Load(ctx, shape, keys[len(keys)/2:])
+	for k, c := range rest {
+		found[k] = c
+	}
+	return found, err
+}
+
+// errRootKeys marks a failure of the query for the root rows.
+var errRootKeys = errors.New("look up root rows")
+
+func (db *DB) load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
+	l := &loading{ctx: ctx, limit: shape.MemberLimit}
+	if l.limit <= 0 {
+		l.limit = defaultMemberLimit
+	}
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, db.pool, options, func(tx pgx.Tx) error {
+		l.tx = tx
+		// Rows that a policy hides would look like rows that are not there.
+		if _, err := tx.Exec(ctx, "SET LOCAL row_security = off"); err != nil {
+			return err
+		}
+		return l.root(shape.Root, keys)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load %q: %w", shape.Sync, err)
+	}
+	found := make(map[string]store.Composite, len(l.composites))
+	for _, c := range l.composites {
+		found[c.key] = store.Composite{Row: c.row, Err: c.err}
+	}
+	return found, nil
+}
+
+// loading is one call of Load.
+type loading struct {
+	ctx        context.Context
+	tx         pgx.Tx
+	limit      int
+	composites []*composite
+}
+
+// composite is what is being put together.
+type composite struct {
+	key string
+	row store.Row
+	err error
+}
+
+// node is one loaded row in one composite, while its members are loaded.
+type node struct {
+	composite *composite
+	row       store.Row
+	links     []*string // values of the links that its members need, as text
+}
+
+// fail makes the composite unusable; the first reason stays.
+func (c *composite) fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+func (l *loading) root(m *store.Member, keys []string) error {
+	s := newSelection(m)
+	columns := make([][]string, len(m.Key))
+	var asked []string
+	for _, key := range keys {
+		parts, err := store.SplitKey(key, len(m.Key))
+		if err != nil {
+			continue // names no row of this table
+		}
+		asked = append(asked, key)
+		for i, p := range parts {
+			columns[i] = append(columns[i], clean(p))
+		}
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	args := make([]any, len(columns))
+	for i := range columns {
+		args[i] = columns[i]
+	}
+	sql := "SELECT p.upkeep_n" + s.list() + " FROM " + unnest(m.Key) + " AS p(" + parentColumns(len(m.Key)) + ") JOIN " +
+		quoteTable(m.Table) + " ON " + joinOn(m, m.Key)
+	var nodes []*node
+	err := l.query(s, sql, args, func(n int64, row store.Row, links []*string, err error) {
+		c := &composite{key: asked[n-1], row: row}
+		if err != nil {
+			c.fail(err)
+		}
+		l.composites = append(l.composites, c)
+		nodes = append(nodes, &node{c, row, links})
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errRootKeys, err)
+	}
+	return l.members(m, s, nodes)
+}
+
+// members loads the members of m for the nodes, which are rows of m.
+func (l *loading) members(m *store.Member, s *selection, nodes []*node) error {
+	for _, child := range m.Members {
+		if err := l.member(child, s.linksOf(child), nodes); err != nil {
+			return fmt.Errorf("member %q: %w", child.Name, err)
+		}
+	}
+	return nil
+}
+
+// group is the parents that one set of link values leads to, and their rows.
+type group struct {
+	parents []*node
+}
+
+func (l *loading) member(m *store.Member, links []int, nodes []*node) error {
+	groups, args := groupByLinks(links, nodes)
+	for _, n := range nodes {
+		switch m.Relation {
+		case store.HasMany:
+			if !m.OnlyAggregates {
+				n.row[m.Name] = []store.Row{}
+			}
+			for _, a := range m.Aggregates {
+				n.row[a.Name] = noRows(a)
+			}
+		default:
+			n.row[m.Name] = nil
+		}
+	}
+	if len(groups) == 0 {
+		return nil
+	}
+	if len(m.Aggregates) > 0 {
+		if err := l.aggregates(m, groups, args); err != nil {
+			return err
+		}
+	}
+	if m.OnlyAggregates {
+		return nil
+	}
+	return l.rows(m, groups, args)
+}
+
+// groupByLinks finds the distinct link values, as arrays for unnest. A row
+// with a NULL in its link has no members.
+func groupByLinks(links []int, nodes []*node) ([]*group, []any) {
+	byValue := map[string]*group{}
+	var groups []*group
+	columns := make([][]string, len(links))
+	var id strings.Builder
+next:
+	for _, n := range nodes {
+		id.Reset()
+		for _, at := range links {
+			if n.links[at] == nil {
+				continue next
+			}
+			fmt.Fprintf(&id, "%d:%s", len(*n.links[at]), *n.links[at])
+		}
+		g := byValue[id.String()]
+		if g == nil {
+			g = &group{}
+			byValue[id.String()] = g
+			groups = append(groups, g)
+			for i, at := range links {
+				columns[i] = append(columns[i], *n.links[at])
+			}
+		}
+		g.parents = append(g.parents, n)
+	}
+	args := make([]any, len(columns))
+	for i := range columns {
+		args[i] = columns[i]
+	}
+	return groups, args
+}
+
+// rows loads the rows of a member. For each parent the database reads at most
+// one row more than the limit, so that neither side needs memory for more.
+func (l *loading) rows(m *store.Member, groups []*group, args []any) error {
+	s := newSelection(m)
+	where, order := fragmentClauses(m.Where, m.Order)
+	limit := 1
+	if m.Relation == store.HasMany {
+		limit = l.limit + 1
+	}
+	from := across(m)
+	var b strings.Builder
+	b.WriteString("SELECT p.upkeep_n" + s.outer() + " FROM " + unnest(from) + " AS p(" + parentColumns(len(from)) + ")")
+	b.WriteString(" CROSS JOIN LATERAL (SELECT " + strings.TrimPrefix(s.list(), ", ") + " FROM " + quoteTable(m.Table))
+	b.WriteString(" WHERE " + joinOn(m, upward(m)))
+	if where != "" {
+		b.WriteString(" AND " + where)
+	}
+	b.WriteString(" ORDER BY " + orderBy(m, order))
+	fmt.Fprintf(&b, " LIMIT %d) c", limit)
+	counts := map[*composite]int{}
+	var nodes []*node
+	err := l.query(s, b.String(), args, func(n int64, row store.Row, links []*string, err error) {
+		for i, parent := range groups[n-1].parents {
+			own := row
+			if i > 0 && len(m.Members) > 0 {
+				own = copyRow(row)
+			}
+			if l.attach(m, parent, own, err, counts) && len(m.Members) > 0 {
+				nodes = append(nodes, &node{parent.composite, own, links})
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return l.members(m, s, nodes)
+}
+
+// attach hangs a row on its parent, unless its composite has too many.
+func (l *loading) attach(m *store.Member, parent *node, row store.Row, err error, counts map[*composite]int) bool {
+	c := parent.composite
+	if err != nil {
+		c.fail(fmt.Errorf("%s: %w", m.Name, err))
+		return false
+	}
+	if m.Relation != store.HasMany {
+		parent.row[m.Name] = row
+		return true
+	}
+	counts[c]++
+	if counts[c] > l.limit {
+		c.fail(fmt.Errorf("%s has more than %d rows; raise the member limit, or load less of it with a where or an aggregate", m.Name, l.limit))
+		return false
+	}
+	parent.row[m.Name] = append(parent.row[m.Name].([]store.Row), row)
+	return true
+}
+
+func copyRow(row store.Row) store.Row {
+	c := make(store.Row, len(row))
+	for k, v := range row {
+		c[k] = v
+	}
+	return c
+}
+
+// aggregates computes the aggregates of a member with one GROUP BY.
+func (l *loading) aggregates(m *store.Member, groups []*group, args []any) error {
+	where, _ := fragmentClauses(m.Where, "")
+	from := across(m)
+	s := &selection{}
+	for _, a := range m.Aggregates {
+		if a.Func == "count" {
+			s.add(store.Column{Name: a.Name, Kind: store.Int}, "count(*)")
+			continue
+		}
+		s.add(store.Column{Name: a.Name, Kind: store.Decimal},
+			"coalesce(sum("+quoteColumn(m, a.Column)+")::numeric, 0)::text")
+	}
+	sql := "SELECT p.upkeep_n" + s.list() + " FROM " + unnest(from) + " AS p(" + parentColumns(len(from)) + ") JOIN " +
+		quoteTable(m.Table) + " ON " + joinOn(m, upward(m))
+	if where != "" {
+		sql += " WHERE " + where
+	}
+	sql += " GROUP BY p.upkeep_n"
+	return l.query(s, sql, args, func(n int64, row store.Row, _ []*string, err error) {
+		for _, parent := range groups[n-1].parents {
+			if err != nil {
+				parent.composite.fail(fmt.Errorf("%s: %w", m.Name, err))
+				continue
+			}
+			for name, v := range row {
+				parent.row[name] = v
+			}
+		}
+	})
+}

@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// The keys of our advisory locks: "upkeep" in ASCII, and a number.
+const (
+	lockMigrate = 0x75706b656570<<8 + iota
+	lockInstall
+	lockFold
+)
+
+// Migrate brings the schema upkeep up to date. Several processes may call it
+// at once.
+func (db *DB) Migrate(ctx context.Context) error {
+	if err := db.createSchema(ctx); err != nil {
+		return fmt.Errorf("create schema upkeep: %w", err)
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	versions, err := database.NewStore(database.DialectPostgres, "upkeep.migrations")
+	if err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockMigrate), lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return err
+	}
+	conn := stdlib.OpenDBFromPool(db.pool)
+	provider, err := goose.NewProvider("", conn, files, goose.WithStore(versions),
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return errors.Join(fmt.Errorf("read migrations: %w", err), conn.Close())
+	}
+	if _, err = provider.Up(ctx); err != nil {
+		err = fmt.Errorf("migrate schema upkeep: %w", err)
+	}
+	return errors.Join(err, provider.Close())
+}
+
+// createSchema makes the schema, which has to be there before the table of
+// versions. CREATE SCHEMA IF NOT EXISTS alone fails when two run at once.
+func (db *DB) createSchema(ctx context.Context) error {
+	return db.tx(ctx, writing, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockMigrate)); err != nil {
+			return err
+		}
+		var there bool
+		err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'upkeep')").Scan(&there)
+		if err != nil || there {
+			return err
+		}
+		_, err = tx.Exec(ctx, "CREATE SCHEMA upkeep")
+		return err
+	})
+}
+
+// Secret is the random key of this registry's digests.
+func (db *DB) Secret(ctx context.Context) ([]byte, error) {
+	var secret []byte
+	err := db.pool.QueryRow(ctx, "SELECT secret FROM upkeep.settings").Scan(&secret)
+	return secret, installed(err)
+}

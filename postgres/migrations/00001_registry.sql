@@ -1,0 +1,216 @@
+-- +goose Up
+
+-- Everything of Upkeep is in this schema. Other roles may call what is granted
+-- below and see nothing else.
+GRANT USAGE ON SCHEMA upkeep TO PUBLIC;
+
+-- The one clock. Every time that Upkeep writes or compares is read here.
+CREATE FUNCTION upkeep.clock() RETURNS timestamptz
+    LANGUAGE sql VOLATILE AS 'SELECT pg_catalog.clock_timestamp()';
+
+-- The append-only log of touches. The triggers write rows with tbl; a touch by
+-- hand has sync and key. A row with sync, path and cursor is the rest of a row
+-- that was folded in part: same contents, only for that sync and path, and
+-- only root keys after cursor.
+CREATE TABLE upkeep.touch (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at       timestamptz NOT NULL DEFAULT upkeep.clock(),
+    xid      xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+    tbl      text COLLATE "C",
+    op       text COLLATE "C" NOT NULL,
+    old      jsonb,          -- key columns of the row before
+    new      jsonb,          -- and after
+    columns  text[],         -- watched columns that changed; NULL: not known
+    sync     text COLLATE "C",
+    key      text COLLATE "C",
+    register boolean,
+    force    boolean,
+    deleted  boolean,
+    path     text COLLATE "C",
+    cursor   text COLLATE "C"
+);
+-- The log is a queue: small, and always the same pages. Vacuum by the number
+-- of dead rows, without pauses.
+ALTER TABLE upkeep.touch SET (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 10000,
+    autovacuum_vacuum_cost_delay = 0);
+
+-- One row for each group. due_at is the queue: when a worker has something to
+-- do here, NULL when there is nothing.
+--   dirty and free        now, or the next attempt
+--   held                  lease_until
+--   clean but in doubt    in_doubt_until
+--   waiting               the net under the wake-up
+--   parked, clean         NULL
+CREATE TABLE upkeep.groups (
+    sync               text COLLATE "C" NOT NULL,
+    key                text COLLATE "C" NOT NULL,
+    generation         bigint NOT NULL DEFAULT 1,
+    synced_generation  bigint NOT NULL DEFAULT 0,
+    forced_generation  bigint NOT NULL DEFAULT 0,
+    deleted_generation bigint NOT NULL DEFAULT 0,
+    epoch              bigint NOT NULL DEFAULT 0,
+    holder             text,
+    lease_until        timestamptz,
+    in_doubt_until     timestamptz,
+    due_at             timestamptz,
+    backfill           boolean NOT NULL DEFAULT false,
+    parked             boolean NOT NULL DEFAULT false,
+    attempts           integer NOT NULL DEFAULT 0,
+    reason             text NOT NULL DEFAULT '',
+    waits_for          text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    refs               text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    remote_id          text NOT NULL DEFAULT '',
+    external_id        text NOT NULL DEFAULT '',
+    digests            bytea,
+    cause              jsonb,
+    touched_at         timestamptz,
+    dirty_since        timestamptz,
+    synced_at          timestamptz,
+    PRIMARY KEY (sync, key)
+) WITH (fillfactor = 80);
+CREATE INDEX groups_due ON upkeep.groups (sync, backfill, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX groups_waits_for ON upkeep.groups USING gin (waits_for) WITH (fastupdate = off)
+    WHERE waits_for <> '{}';
+CREATE INDEX groups_refs ON upkeep.groups USING gin (refs) WITH (fastupdate = off)
+    WHERE refs <> '{}';
+ALTER TABLE upkeep.groups SET (
+    autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05,
+    autovacuum_vacuum_cost_delay = 0);
+
+-- History: what was tried at the remote, without any value of a record.
+CREATE TABLE upkeep.attempts (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sync    text COLLATE "C" NOT NULL,
+    key     text COLLATE "C" NOT NULL,
+    at      timestamptz NOT NULL,
+    epoch   bigint NOT NULL,
+    action  text NOT NULL,
+    outcome text NOT NULL,
+    status  integer NOT NULL,
+    message text NOT NULL,
+    fields  text[] NOT NULL,
+    took_us bigint NOT NULL
+);
+CREATE INDEX attempts_group ON upkeep.attempts (sync, key, id);
+CREATE INDEX attempts_at ON upkeep.attempts (at);
+
+-- One row for each sync. pass is the passing over its root table: '' when none
+-- runs, else 'root' or 'groups'.
+CREATE TABLE upkeep.syncs (
+    sync       text COLLATE "C" PRIMARY KEY,
+    version    text NOT NULL DEFAULT '',
+    touches    bigint NOT NULL DEFAULT 0,
+    calls      bigint NOT NULL DEFAULT 0,
+    saved      bigint NOT NULL DEFAULT 0,
+    pass       text NOT NULL DEFAULT '',
+    sweep      boolean NOT NULL DEFAULT false,
+    force      boolean NOT NULL DEFAULT false,
+    again      boolean NOT NULL DEFAULT false,  -- sweep once more after this pass
+    cursor     text COLLATE "C",
+    done       bigint NOT NULL DEFAULT 0,
+    total      bigint NOT NULL DEFAULT 0,
+    started_at timestamptz
+);
+
+-- A remote's limits, shared by all processes.
+CREATE TABLE upkeep.remotes (
+    remote       text COLLATE "C" PRIMARY KEY,
+    tokens       double precision,
+    tokens_at    timestamptz,
+    paused_until timestamptz,
+    broken       boolean NOT NULL DEFAULT false,
+    probe_at     timestamptz,
+    failures     integer NOT NULL DEFAULT 0,
+    reason       text NOT NULL DEFAULT ''
+) WITH (fillfactor = 50);
+CREATE TABLE upkeep.slots (
+    remote text COLLATE "C" NOT NULL,
+    holder text COLLATE "C" NOT NULL,
+    held   integer NOT NULL,
+    until  timestamptz NOT NULL,
+    PRIMARY KEY (remote, holder)
+) WITH (fillfactor = 50);
+
+-- The tables whose triggers are in place. A table that is here and lacks a
+-- trigger was changed without our knowing: there is a gap to sweep.
+CREATE TABLE upkeep.watched (
+    tbl text COLLATE "C" PRIMARY KEY
+);
+
+-- secret is the key of the digests; plan is an opaque digest of the
+-- configuration that the triggers were made for.
+CREATE TABLE upkeep.settings (
+    one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+    secret bytea NOT NULL,
+    plan   text
+);
+-- Random and known to this database alone: two version 4 UUIDs hold 244 bits
+-- from the server's strong random source.
+INSERT INTO upkeep.settings (secret)
+    VALUES (decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex'));
+
+-- +goose StatementBegin
+CREATE FUNCTION upkeep.touch(sync text, key text, register boolean DEFAULT false, force boolean DEFAULT false,
+        deleted boolean DEFAULT false)
+    RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO upkeep.touch (op, sync, key, register, force, deleted)
+    VALUES (CASE WHEN $3 THEN 'register' ELSE 'touch' END, $1, $2, $3, $4, $5)
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION upkeep.touch(text, text, boolean, boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION upkeep.touch(text, text, boolean, boolean, boolean) IS
+    'Touches one group by hand, in the calling transaction. Grant EXECUTE to the roles that may.';
+
+-- +goose StatementBegin
+CREATE FUNCTION upkeep.release(tbl regclass)
+    RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    top   oid;
+    owner oid;
+    t     record;
+BEGIN
+    top := coalesce(pg_partition_root(tbl), tbl);
+    SELECT c.relowner INTO owner FROM pg_class c WHERE c.oid = top;
+    IF NOT pg_has_role(session_user, owner, 'MEMBER') THEN
+        RAISE EXCEPTION 'upkeep.release: must be owner of table %', tbl USING ERRCODE = '42501';
+    END IF;
+    -- What is found on a table, the table's own triggers or those of its
+    -- inheritance children, goes; clones on partitions go with their parent's.
+    FOR t IN
+        WITH RECURSIVE tree(oid) AS (
+            SELECT top UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid)
+        SELECT g.tgname, g.tgrelid::regclass AS rel
+        FROM pg_trigger g JOIN tree ON tree.oid = g.tgrelid JOIN pg_proc p ON p.oid = g.tgfoid
+        WHERE p.pronamespace = 'upkeep'::regnamespace AND g.tgparentid = 0
+        ORDER BY g.tgrelid, g.tgname
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.rel);
+    END LOOP;
+    -- The watched names under which this table is known: its own, and those of
+    -- the tables that it inherits from.
+    WITH RECURSIVE up(oid) AS (
+        SELECT top UNION SELECT i.inhparent FROM pg_inherits i JOIN up ON i.inhrelid = up.oid),
+    gone AS (
+        DELETE FROM upkeep.watched w
+        USING up, pg_class c, pg_namespace n
+        WHERE c.oid = up.oid AND n.oid = c.relnamespace AND w.tbl = n.nspname || '.' || c.relname
+        RETURNING w.tbl)
+    INSERT INTO upkeep.touch (tbl, op) SELECT gone.tbl, 'release' FROM gone;
+END
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION upkeep.release(regclass) IS
+    'Call it in a migration''s transaction before a watched column is dropped or retyped. It drops Upkeep''s triggers on the table and asks for a sweep; a running worker puts the triggers back after the commit.';
+
+-- No other role reads or writes any of this.
+REVOKE ALL ON ALL TABLES IN SCHEMA upkeep FROM PUBLIC;
+REVOKE ALL ON FUNCTION upkeep.clock() FROM PUBLIC;
+
+-- +goose Down
+DROP SCHEMA upkeep CASCADE;

@@ -1,0 +1,234 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// raising is the end of every statement that raises groups. It takes rows
+// (sync, key, forced_generation, deleted_generation, due_at, backfill, cause,
+// touched_at, dirty_since) of new groups, in the order (sync, key) so that two
+// statements take their locks in one order. A group that is there already is
+// raised; that wakes it if it was clean, parked or waiting, and leaves its
+// next time alone if it was dirty: a touch must not defeat a backoff.
+const raising = `
+	ON CONFLICT (sync, key) DO UPDATE SET
+		generation = g.generation + 1,
+		forced_generation = CASE WHEN excluded.forced_generation > 0 THEN g.generation + 1 ELSE g.forced_generation END,
+		deleted_generation = CASE WHEN excluded.deleted_generation > 0 THEN g.generation + 1 ELSE g.deleted_generation END,
+		due_at = CASE WHEN g.holder IS NOT NULL OR ` + queued + ` THEN g.due_at ELSE excluded.due_at END,
+		backfill = excluded.backfill AND (g.backfill OR NOT (` + queued + `)),
+		attempts = CASE WHEN ` + queued + ` THEN g.attempts ELSE 0 END,
+		reason = CASE WHEN ` + queued + ` THEN g.reason ELSE '' END,
+		parked = false, waits_for = '{}',
+		cause = excluded.cause, touched_at = excluded.touched_at,
+		dirty_since = CASE WHEN g.generation > g.synced_generation THEN g.dirty_since ELSE excluded.dirty_since END`
+
+// queued is true of a group g that is dirty and neither parked nor waiting.
+const queued = `(g.generation > g.synced_generation AND NOT g.parked AND g.waits_for = '{}')`
+
+// raisingInto is the beginning.
+const raisingInto = `INSERT INTO upkeep.groups AS g (sync, key, forced_generation, deleted_generation, due_at, backfill,
+		cause, touched_at, dirty_since)`
+
+// resolve is the statement that resolves touches of member m to groups and
+// raises these. Parameters: the sync, the ids of log rows, the cursor, the
+// limit. It answers how many groups were found, the last key, how many were
+// raised, how many of these were dirty before, and whether a key was missing
+// in the log.
+//
+// The first hop goes by the raw keys in the log, old and new: a parent that is
+// gone or another now is found all the same. Further hops go by the rows as
+// they are: had one of those changed, it would be in the log itself.
+func resolve(s *store.Shape, path string, m *store.Member) string {
+	up := upward(m)
+	present := make([]string, len(up))
+	typed := make([]string, len(up))
+	notNull := make([]string, len(up))
+	groupBy := make([]string, len(up))
+	for i, c := range up {
+		present[i] = literal(c.Name)
+		typed[i] = fmt.Sprintf("(r->>%s)::%s AS k%d", literal(c.Name), castType(c), i)
+		notNull[i] = fmt.Sprintf("r->>%s IS NOT NULL", literal(c.Name))
+		groupBy[i] = fmt.Sprint(i + 1)
+	}
+	chain := chainTo(s.Root, path)
+	from, there := hops(chain)
+	if s.ByHand {
+		there = "false"
+	}
+	key := keyText("h.k", s.Root.Key)
+	if len(chain) > 1 {
+		key = keyText("", s.Root.Key)
+	}
+	deleted := "false"
+	if len(chain) == 1 {
+		deleted = "v.was AND (t.op = 'delete' OR t.op = 'update' AND " + keyChanged(m.Key) + ")"
+	}
+	return `
+	WITH log AS MATERIALIZED (
+		SELECT t.id, v.r, ` + deleted + ` AS deleted, v.r ?& ARRAY[` + strings.Join(present, ", ") + `] AS known
+		FROM upkeep.touch t CROSS JOIN LATERAL (VALUES (t.old, true), (t.new, false)) AS v(r, was)
+		WHERE t.id = ANY($2) AND v.r IS NOT NULL),
+	h AS MATERIALIZED (
+		SELECT ` + strings.Join(typed, ", ") + `, max(id) AS id, bool_or(deleted) AS deleted
+		FROM log WHERE known AND ` + strings.Join(notNull, " AND ") + `
+		GROUP BY ` + strings.Join(groupBy, ", ") + `),
+	found AS (
+		SELECT (` + key + `) COLLATE "C" AS key, max(h.id) AS id, bool_or(h.deleted) AS deleted, bool_or(` + there + `) AS there
+		FROM h` + from + ` GROUP BY 1),
+	` + raisePage(causeKey(m), "(SELECT coalesce(bool_or(NOT known), false) FROM log)")
+}
+
+// resolveAll raises all groups of a sync: a table of it was truncated.
+func resolveAll(deleted bool) string {
+	return fmt.Sprintf(`
+	WITH found AS (
+		SELECT key, (SELECT max(id) FROM unnest($2::bigint[]) AS id) AS id, %t AS deleted, false AS there
+		FROM upkeep.groups WHERE sync = $1),
+	`, deleted) + raisePage("NULL", "false")
+}
+
+// raisePage takes the next keys out of "found" and raises them.
+func raisePage(causeKey, missing string) string {
+	return `page AS MATERIALIZED (
+		SELECT f.*, g.key IS NOT NULL AS known, coalesce(g.generation > g.synced_generation, false) AS dirty
+		FROM (SELECT * FROM found WHERE key > $3 OR $3 = '' ORDER BY key LIMIT $4) f
+		LEFT JOIN upkeep.groups g ON g.sync = $1 AND g.key = f.key),
+	clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
+	raised AS (
+		` + raisingInto + `
+		SELECT $1, p.key, 0, p.deleted::int, clock.now, false,
+			jsonb_build_object('table', t.tbl, 'key', ` + causeKey + `, 'op', t.op, 'columns', t.columns,
+				'tx', t.xid::text, 'at', t.at), t.at, t.at
+		FROM clock CROSS JOIN page p JOIN upkeep.touch t ON t.id = p.id
+		WHERE p.there OR p.known ORDER BY p.key` + raising + `
+		RETURNING 1)
+	SELECT (SELECT count(*) FROM page), coalesce((SELECT max(key) FROM page), ''), (SELECT count(*) FROM raised),
+		(SELECT count(*) FROM page WHERE dirty), ` + missing
+}
+
+// chainTo lists the members from the root to the one at path.
+func chainTo(root *store.Member, path string) []*store.Member {
+	chain := []*store.Member{root}
+	if path == "" {
+		return chain
+	}
+	parents := map[*store.Member]*store.Member{}
+	var at *store.Member
+	root.Walk(func(p string, m, parent *store.Member) {
+		parents[m] = parent
+		if p == path {
+			at = m
+		}
+	})
+	chain = nil
+	for ; at != nil; at = parents[at] {
+		chain = append([]*store.Member{at}, chain...)
+	}
+	return chain
+}
+
+// hops joins from the logged keys "h" up to the root, and says how to tell
+// that the root row is there.
+func hops(chain []*store.Member) (from, there string) {
+	root := chain[0]
+	if len(chain) == 1 {
+		conditions := make([]string, len(root.Key))
+		for i, c := range root.Key {
+			conditions[i] = fmt.Sprintf("t0.%s = h.k%d", quote(c.Name), i)
+		}
+		return "", "EXISTS (SELECT FROM " + quoteTable(root.Table) + " t0 WHERE " + strings.Join(conditions, " AND ") + ")"
+	}
+	var b strings.Builder
+	for i := len(chain) - 1; i > 0; i-- {
+		child, parent := chain[i], chain[i-1]
+		up, at := upward(child), across(child)
+		conditions := make([]string, len(up))
+		for j := range up {
+			below := fmt.Sprintf("h.k%d", j)
+			if i < len(chain)-1 {
+				below = fmt.Sprintf("t%d.%s", i, quote(up[j].Name))
+			}
+			conditions[j] = fmt.Sprintf("t%d.%s = %s", i-1, quote(at[j].Name), below)
+		}
+		fmt.Fprintf(&b, " JOIN %s t%d ON %s", quoteTable(parent.Table), i-1, strings.Join(conditions, " AND "))
+	}
+	return b.String(), "true"
+}
+
+// keyChanged is true when the logged row has another key than before.
+func keyChanged(key []store.Column) string {
+	parts := make([]string, len(key))
+	for i, c := range key {
+		parts[i] = fmt.Sprintf("t.old->%[1]s IS DISTINCT FROM t.new->%[1]s", literal(c.Name))
+	}
+	return "(" + strings.Join(parts, " OR ") + ")"
+}
+
+// keyText is the SQL of a key's text form, as [store.Key] has it: of the
+// columns prefix0, prefix1, ... or, without a prefix, of the root row t0.
+func keyText(prefix string, key []store.Column) string {
+	parts := make([]string, len(key))
+	for i, c := range key {
+		expr := fmt.Sprintf("%s%d", prefix, i)
+		if prefix == "" {
+			expr = "t0." + quote(c.Name)
+		}
+		parts[i] = valueText(expr, c)
+	}
+	return joinKey(parts)
+}
+
+// joinKey joins the texts of a key's columns, with escapes if there are many.
+func joinKey(parts []string) string {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	escaped := make([]string, len(parts))
+	for i, p := range parts {
+		escaped[i] = `replace(replace(` + p + `, E'\\', E'\\\\'), ',', E'\\,')`
+	}
+	return strings.Join(escaped, " || ',' || ")
+}
+
+// valueText is the SQL of one value's text in a key, which must not depend on
+// a setting of the session.
+func valueText(expr string, c store.Column) string {
+	switch {
+	case c.Kind == store.Decimal:
+		return "trim_scale(" + expr + ")::text"
+	case c.Kind == store.Date:
+		return "to_char(" + expr + ", 'YYYY-MM-DD')"
+	case c.Type == "timestamp with time zone" || strings.HasPrefix(c.Type, "timestamp(") && strings.HasSuffix(c.Type, "with time zone"):
+		return "to_char(" + expr + " AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00')"
+	}
+	return expr + "::text"
+}
+
+// causeKey is the SQL of the changed row's own key, from the log.
+func causeKey(m *store.Member) string {
+	parts := make([]string, len(m.Key))
+	for i, c := range m.Key {
+		parts[i] = "(coalesce(t.new, t.old)->>" + literal(c.Name) + ")"
+	}
+	if len(parts) == 0 {
+		return "NULL"
+	}
+	return joinKey(parts)
+}
+
+// castType is the column's type for a cast from text, without the length or
+// precision to which a cast would cut.
+func castType(c store.Column) string {
+	for prefix, bare := range map[string]string{
+		"numeric(": "numeric", "character varying(": "text", "character(": "bpchar", "character varying": "text",
+	} {
+		if strings.HasPrefix(c.Type, prefix) {
+			return bare
+		}
+	}
+	return c.Type
+}

@@ -1,0 +1,180 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Rights implements [store.Catalog].
+func (db *DB) Rights(ctx context.Context, shapes []*store.Shape) ([]store.Finding, error) {
+	var found []store.Finding
+	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		server, err := serverFindings(ctx, tx)
+		if err != nil {
+			return err
+		}
+		found = server
+		for _, w := range watches(shapes) {
+			f, err := tableFindings(ctx, tx, w)
+			if err != nil {
+				return fmt.Errorf("examine %s: %w", w.name(), err)
+			}
+			found = append(found, f...)
+		}
+		f, err := indexFindings(ctx, tx, shapes)
+		found = append(found, f...)
+		return err
+	})
+	return found, err
+}
+
+func serverFindings(ctx context.Context, tx pgx.Tx) ([]store.Finding, error) {
+	var version int
+	var standby, create bool
+	var database, schema string
+	err := tx.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_database(),
+		has_database_privilege(current_database(), 'CREATE'),
+		coalesce((SELECT CASE WHEN pg_has_role(nspowner, 'USAGE') THEN 'ours' ELSE 'other' END
+			FROM pg_namespace WHERE nspname = 'upkeep'), '')`).Scan(&version, &standby, &database, &create, &schema)
+	if err != nil {
+		return nil, err
+	}
+	var found []store.Finding
+	problem := func(message, fix string) {
+		found = append(found, store.Finding{Severity: store.Problem, Subject: database, Message: message, Fix: fix})
+	}
+	if version < 130000 {
+		problem(fmt.Sprintf("PostgreSQL %d is too old", version/10000), "upgrade to PostgreSQL 13 or newer")
+	}
+	if standby {
+		problem("this server is a standby, which can't be written", "connect to the primary")
+	}
+	if schema == "" && !create {
+		problem("the role may not create the schema upkeep", "GRANT CREATE ON DATABASE "+quote(database)+" TO CURRENT_USER, as the database's owner")
+	}
+	if schema == "other" {
+		problem("the schema upkeep belongs to another role", "connect as the role that owns it")
+	}
+	return found, nil
+}
+
+func tableFindings(ctx context.Context, tx pgx.Tx, w *watch) ([]store.Finding, error) {
+	var owner, selects, hidden bool
+	var role, ownerName, persistence string
+	err := tx.QueryRow(ctx, `SELECT pg_has_role(c.relowner, 'USAGE'), has_table_privilege(c.oid, 'SELECT')
+			OR NOT EXISTS (SELECT FROM unnest($2::text[]) AS a(name) WHERE NOT has_column_privilege(c.oid, a.name, 'SELECT')),
+		row_security_active(c.oid), current_user, pg_get_userbyid(c.relowner), c.relpersistence::text
+		FROM pg_class c WHERE c.oid = to_regclass($1)`, quoteTable(w.table), names(w.columns)).
+		Scan(&owner, &selects, &hidden, &role, &ownerName, &persistence)
+	if err == pgx.ErrNoRows {
+		return []store.Finding{{Severity: store.Problem, Subject: w.name(), Message: "the table does not exist", Fix: "correct its name"}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var found []store.Finding
+	problem := func(message, fix string) {
+		found = append(found, store.Finding{Severity: store.Problem, Subject: w.name(), Message: message, Fix: fix})
+	}
+	if !owner {
+		problem("only the table's owner may put triggers on it and take them off",
+			"GRANT "+quote(ownerName)+" TO "+quote(role))
+	}
+	if !selects {
+		problem("the role may not read the columns that are needed", "GRANT SELECT ON "+quoteTable(w.table)+" TO "+quote(role))
+	}
+	if hidden {
+		problem("row-level security hides rows from the role", "ALTER ROLE "+quote(role)+" BYPASSRLS, as a superuser")
+	}
+	if persistence == "u" {
+		found = append(found, store.Finding{Severity: store.Warning, Subject: w.name(),
+			Message: "the table is unlogged: a crash empties it without a trace", Fix: "ALTER TABLE " + quoteTable(w.table) + " SET LOGGED"})
+	}
+	for _, c := range w.keys {
+		if !keyable(c) {
+			problem(fmt.Sprintf("column %s of type %s can't be part of a key here", c.Name, c.Type), "use a key of numbers, text, uuid or dates")
+		}
+	}
+	return found, nil
+}
+
+// keyable says whether a key of the column's type can be written as text and
+// read back the same in every session.
+func keyable(c store.Column) bool {
+	switch c.Kind {
+	case store.Int, store.Decimal, store.Text, store.Bool, store.Date, store.Time:
+		return true
+	}
+	return c.Type == "oid" || c.Type == "inet" || c.Type == "macaddr"
+}
+
+// indexFindings warns of every foreign key on a path that has no index on the
+// side where rows are looked for.
+func indexFindings(ctx context.Context, tx pgx.Tx, shapes []*store.Shape) ([]store.Finding, error) {
+	infos := map[store.Table]*store.TableInfo{}
+	var found []store.Finding
+	seen := map[string]bool{}
+	need := func(t store.Table, columns []store.Column, why string) error {
+		if infos[t] == nil {
+			info, err := readTable(ctx, tx, t)
+			if err != nil {
+				return err
+			}
+			infos[t] = info
+		}
+		wanted := names(columns)
+		if len(wanted) == 0 || slices.ContainsFunc(infos[t].Indexes, func(index []string) bool { return leads(index, wanted) }) {
+			return nil
+		}
+		subject := t.String() + "." + strings.Join(wanted, ",")
+		if seen[subject] {
+			return nil
+		}
+		seen[subject] = true
+		quoted := make([]string, len(wanted))
+		for i, name := range wanted {
+			quoted[i] = quote(name)
+		}
+		on := "CREATE INDEX CONCURRENTLY ON "
+		if partitioned, err := isPartitioned(ctx, tx, t); err != nil {
+			return err
+		} else if partitioned {
+			on = "CREATE INDEX ON "
+		}
+		found = append(found, store.Finding{Severity: store.Warning, Subject: subject,
+			Message: "there is no index, so every " + why + " reads the whole table",
+			Fix:     on + quoteTable(t) + " (" + strings.Join(quoted, ", ") + ")"})
+		return nil
+	}
+	var err error
+	for _, s := range shapes {
+		s.Root.Walk(func(_ string, m, parent *store.Member) {
+			if err != nil || parent == nil {
+				return
+			}
+			// Down, to load; up, to find whom a change concerns.
+			err = need(m.Table, upward(m), "load of "+m.Name)
+			if err == nil {
+				err = need(parent.Table, across(m), "change of "+m.Table.Name)
+			}
+		})
+	}
+	return found, err
+}
+
+func isPartitioned(ctx context.Context, tx pgx.Tx, t store.Table) (p bool, err error) {
+	err = tx.QueryRow(ctx, "SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)", quoteTable(t)).Scan(&p)
+	return p, err
+}
+
+// leads says whether an index serves a search for all the wanted columns: one
+// of them at least is its first.
+func leads(index, wanted []string) bool {
+	return len(index) > 0 && slices.Contains(wanted, index[0])
+}

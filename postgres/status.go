@@ -1,0 +1,215 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// stateOf is a group's state, derived from its columns.
+const stateOf = `CASE
+	WHEN holder IS NOT NULL THEN 'claimed'
+	WHEN parked THEN 'parked'
+	WHEN waits_for <> '{}' THEN 'waiting'
+	WHEN in_doubt_until IS NOT NULL THEN 'in doubt'
+	WHEN generation > synced_generation THEN 'dirty'
+	WHEN remote_id = '' THEN 'gone'
+	ELSE 'clean' END`
+
+const groupColumns = `sync, key, ` + stateOf + ` AS state, generation, synced_generation, forced_generation, epoch,
+	coalesce(holder, ''), lease_until, in_doubt_until, due_at, touched_at, synced_at, remote_id, external_id, digests,
+	attempts, reason, waits_for, refs, coalesce(cause, '{}'), backfill, deleted_generation > synced_generation`
+
+func scanGroup(row pgx.CollectableRow) (store.Group, error) {
+	var g store.Group
+	var lease, doubt, due, touched, synced *time.Time
+	var waitsFor, refs []string
+	var cause []byte
+	err := row.Scan(&g.Sync, &g.Key, &g.State, &g.Generation, &g.SyncedGeneration, &g.ForcedGeneration, &g.Epoch,
+		&g.Holder, &lease, &doubt, &due, &touched, &synced, &g.RemoteID, &g.ExternalID, &g.Digests,
+		&g.Attempts, &g.Reason, &waitsFor, &refs, &cause, &g.Backfill, &g.DeleteSeen)
+	if err != nil {
+		return g, err
+	}
+	g.LeaseUntil, g.InDoubtUntil, g.DueAt = timeOf(lease), timeOf(doubt), timeOf(due)
+	g.TouchedAt, g.SyncedAt = timeOf(touched), timeOf(synced)
+	g.WaitsFor, g.Refs = idsOf(waitsFor), idsOf(refs)
+	if err := json.Unmarshal(cause, &g.Cause); err != nil {
+		return g, fmt.Errorf("read the cause of %s: %w", g.ID, err)
+	}
+	g.Cause.At = g.Cause.At.UTC()
+	return g, nil
+}
+
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// Group implements [store.Registry].
+func (db *DB) Group(ctx context.Context, id store.ID) (*store.Group, error) {
+	rows, err := db.pool.Query(ctx, "SELECT "+groupColumns+" FROM upkeep.groups WHERE sync = $1 AND key = $2",
+		clean(id.Sync), clean(id.Key))
+	if err != nil {
+		return nil, installed(err)
+	}
+	found, err := pgx.CollectRows(rows, scanGroup)
+	if err != nil {
+		return nil, installed(err)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%w: %s", store.ErrNoGroup, id)
+	}
+	return &found[0], nil
+}
+
+// Groups implements [store.Registry]. With an empty sync the order is by key,
+// then by sync, and after is a key.
+func (db *DB) Groups(ctx context.Context, sync string, state store.State, after string, limit int) ([]store.Group, error) {
+	// A sync that is given has a statement of its own: the order of the
+	// primary key then is the order of the answer.
+	where, order := "sync = $1", "key"
+	if sync == "" {
+		where, order = "$1 = ''", "key, sync"
+	}
+	rows, err := db.pool.Query(ctx, "SELECT "+groupColumns+" FROM upkeep.groups WHERE "+where+
+		" AND ($2 = '' OR "+stateOf+" = $2) AND ($3 = '' OR key > $3) ORDER BY "+order+" LIMIT $4",
+		clean(sync), string(state), clean(after), limit)
+	if err != nil {
+		return nil, installed(err)
+	}
+	groups, err := pgx.CollectRows(rows, scanGroup)
+	return groups, installed(err)
+}
+
+// Blocked implements [store.Registry].
+func (db *DB) Blocked(ctx context.Context, id store.ID, limit int) ([]store.ID, error) {
+	rows, err := db.pool.Query(ctx, `SELECT sync, key FROM upkeep.groups
+		WHERE waits_for <> '{}' AND waits_for @> $1 ORDER BY sync, key LIMIT $2`, textOf([]store.ID{id}), limit)
+	if err != nil {
+		return nil, installed(err)
+	}
+	ids, err := collectIDs(rows)
+	return ids, installed(err)
+}
+
+// RemoteIDs implements [store.Registry].
+func (db *DB) RemoteIDs(ctx context.Context, ids []store.ID) (map[store.ID]string, error) {
+	syncs, keys := splitIDs(ids)
+	rows, err := db.pool.Query(ctx, `SELECT DISTINCT g.sync, g.key, g.remote_id
+		FROM unnest($1::text[], $2::text[]) AS a(sync, key) JOIN upkeep.groups g USING (sync, key)
+		WHERE g.remote_id <> ''`, syncs, keys)
+	if err != nil {
+		return nil, installed(err)
+	}
+	found := map[store.ID]string{}
+	var id store.ID
+	var remote string
+	_, err = pgx.ForEachRow(rows, []any{&id.Sync, &id.Key, &remote}, func() error {
+		found[id] = remote
+		return nil
+	})
+	return found, installed(err)
+}
+
+// Attempts implements [store.Registry].
+func (db *DB) Attempts(ctx context.Context, id store.ID, limit int) ([]store.Attempt, error) {
+	rows, err := db.pool.Query(ctx, `SELECT at, epoch, action, outcome, status, message, fields, took_us
+		FROM upkeep.attempts WHERE sync = $1 AND key = $2 ORDER BY id DESC LIMIT $3`, clean(id.Sync), clean(id.Key), limit)
+	if err != nil {
+		return nil, installed(err)
+	}
+	attempts, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Attempt, error) {
+		var a store.Attempt
+		var us int64
+		err := r.Scan(&a.At, &a.Epoch, &a.Action, &a.Outcome, &a.Status, &a.Message, &a.Fields, &us)
+		a.At, a.Took = a.At.UTC(), time.Duration(us)*time.Microsecond
+		if len(a.Fields) == 0 {
+			a.Fields = nil
+		}
+		return a, err
+	})
+	return attempts, installed(err)
+}
+
+// Counts implements [store.Registry].
+func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
+	rows, err := db.pool.Query(ctx, `
+		WITH g AS (
+			SELECT sync, `+stateOf+` AS state,
+				CASE WHEN generation > synced_generation THEN dirty_since END AS dirty_since
+			FROM upkeep.groups),
+		n AS (
+			SELECT sync, count(*) AS groups,
+				count(*) FILTER (WHERE state = 'clean') AS clean, count(*) FILTER (WHERE state = 'dirty') AS dirty,
+				count(*) FILTER (WHERE state = 'claimed') AS claimed, count(*) FILTER (WHERE state = 'in doubt') AS in_doubt,
+				count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'parked') AS parked,
+				count(*) FILTER (WHERE state = 'gone') AS gone, min(dirty_since) AS oldest
+			FROM g GROUP BY sync)
+		SELECT sync, coalesce(groups, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
+			coalesce(in_doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0),
+			coalesce(touches, 0), coalesce(calls, 0), coalesce(saved, 0),
+			coalesce(greatest((extract(epoch FROM upkeep.clock() - oldest) * 1000000)::bigint, 1), 0),
+			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0)
+		FROM n FULL JOIN upkeep.syncs USING (sync) ORDER BY sync`)
+	if err != nil {
+		return nil, installed(err)
+	}
+	counts, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Counts, error) {
+		var c store.Counts
+		var us int64
+		err := r.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone,
+			&c.Touches, &c.Calls, &c.Saved, &us, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total)
+		c.Oldest = time.Duration(us) * time.Microsecond
+		return c, err
+	})
+	return counts, installed(err)
+}
+
+// Pending implements [store.Registry].
+func (db *DB) Pending(ctx context.Context, limit int) (int, error) {
+	var n int
+	err := db.pool.QueryRow(ctx, "SELECT count(*) FROM (SELECT FROM upkeep.touch LIMIT $1) t", limit).Scan(&n)
+	return n, installed(err)
+}
+
+// Prune implements [store.Registry].
+func (db *DB) Prune(ctx context.Context, keep time.Duration) error {
+	for {
+		tag, err := db.pool.Exec(ctx, `
+			DELETE FROM upkeep.attempts WHERE id IN (
+				SELECT id FROM upkeep.attempts WHERE at < (SELECT upkeep.clock()) - $1 * interval '1 microsecond'
+				ORDER BY at LIMIT $2)`, keep.Microseconds(), piece)
+		if err != nil {
+			return fmt.Errorf("prune history: %w", installed(err))
+		}
+		if tag.RowsAffected() < piece {
+			return nil
+		}
+	}
+}
+
+// Retry implements [store.Registry].
+func (db *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
+	var n int64
+	err := db.tx(ctx, writing, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			WITH held AS MATERIALIZED (
+				SELECT sync, key FROM upkeep.groups
+				WHERE (parked OR waits_for <> '{}') AND ($1 = '' OR sync = $1) AND ($2 = '' OR key = $2)
+				ORDER BY sync, key FOR UPDATE)
+			UPDATE upkeep.groups g SET parked = false, waits_for = '{}', attempts = 0, reason = '',
+				due_at = (SELECT upkeep.clock()), dirty_since = coalesce(g.dirty_since, upkeep.clock())
+			FROM held h WHERE g.sync = h.sync AND g.key = h.key`, clean(sync), clean(key))
+		n = tag.RowsAffected()
+		return err
+	})
+	return n, err
+}

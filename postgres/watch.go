@@ -1,0 +1,109 @@
+package postgres
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// watch is what the shapes together need to know of one table.
+type watch struct {
+	table   store.Table
+	keys    []store.Column // logged, old and new: the way to the groups
+	columns []store.Column // watched: an update of no other column is a touch
+}
+
+// name is how the table is called in the log.
+func (w *watch) name() string { return w.table.String() }
+
+// id is a short name made from the table's, for names of at most 63 bytes.
+func (w *watch) id() string {
+	h := sha256.Sum256([]byte(w.name()))
+	return hex.EncodeToString(h[:5])
+}
+
+// watches derives from the shapes what to watch, by table, in name order.
+func watches(shapes []*store.Shape) []*watch {
+	byTable := map[store.Table]*watch{}
+	for _, s := range shapes {
+		s.Root.Walk(func(_ string, m, _ *store.Member) {
+			w := byTable[m.Table]
+			if w == nil {
+				w = &watch{table: m.Table}
+				byTable[m.Table] = w
+			}
+			w.keys = addColumns(addColumns(w.keys, m.Key...), upward(m)...)
+			w.columns = addColumns(w.columns, uses(m)...)
+		})
+	}
+	all := slices.Collect(maps.Values(byTable))
+	slices.SortFunc(all, func(a, b *watch) int { return cmp.Compare(a.name(), b.name()) })
+	for _, w := range all {
+		sortColumns(w.keys)
+		sortColumns(w.columns)
+	}
+	return all
+}
+
+// upward are the columns of m's table that lead to its parent's rows, or for
+// the root to the group.
+func upward(m *store.Member) []store.Column {
+	switch m.Relation {
+	case store.Root:
+		return m.Key
+	case store.BelongsTo:
+		return m.To
+	default:
+		return m.Via
+	}
+}
+
+// across are the columns of the parent that [upward] is equal to.
+func across(m *store.Member) []store.Column {
+	if m.Relation == store.BelongsTo {
+		return m.Via
+	}
+	return m.To
+}
+
+// uses are the columns of m's table that a composite depends on through m.
+func uses(m *store.Member) []store.Column {
+	all := addColumns(nil, m.Key...)
+	all = addColumns(all, upward(m)...)
+	all = addColumns(all, m.Columns...)
+	all = addColumns(all, m.Fragment...)
+	for _, a := range m.Aggregates {
+		if a.Column.Name != "" {
+			all = addColumns(all, a.Column)
+		}
+	}
+	for _, child := range m.Members {
+		all = addColumns(all, across(child)...)
+	}
+	return all
+}
+
+func addColumns(to []store.Column, columns ...store.Column) []store.Column {
+	for _, c := range columns {
+		if !slices.ContainsFunc(to, func(o store.Column) bool { return o.Name == c.Name }) {
+			to = append(to, c)
+		}
+	}
+	return to
+}
+
+func sortColumns(columns []store.Column) {
+	slices.SortFunc(columns, func(a, b store.Column) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+func names(columns []store.Column) []string {
+	all := make([]string, len(columns))
+	for i, c := range columns {
+		all[i] = c.Name
+	}
+	return all
+}
