@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/setup"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+type checkCmd struct {
+	JSON bool `help:"Print as JSON."`
+}
+
+type findingForm struct {
+	Severity string `json:"severity"`
+	Subject  string `json:"subject"`
+	Message  string `json:"message"`
+	Fix      string `json:"fix,omitempty"`
+}
+
+// Run lists all findings; problems make it fail, warnings don't.
+func (c *checkCmd) Run(p *program) error {
+	line := newProgress(p.err)
+	findings, err := setup.Check(p.ctx, p.options(setup.Options{}), func(what string) { line.say("examining %s", what) })
+	line.done()
+	if err != nil {
+		return err
+	}
+	problems, warnings := 0, 0
+	forms := []findingForm{}
+	for _, f := range findings {
+		if f.Severity == store.Warning {
+			warnings++
+		} else {
+			problems++
+		}
+		forms = append(forms, findingForm{string(f.Severity), f.Subject, f.Message, f.Fix})
+	}
+	if c.JSON {
+		err = printJSON(p.out, forms)
+	} else {
+		err = c.print(p, findings, problems, warnings)
+	}
+	if err == nil && problems > 0 {
+		return errReported
+	}
+	return err
+}
+
+func (c *checkCmd) print(p *program, findings []upkeep.Finding, problems, warnings int) error {
+	for _, f := range findings {
+		fmt.Fprintf(p.out, "%s: %s: %s\n", f.Severity, f.Subject, indented(f.Message))
+		if f.Fix != "" {
+			fmt.Fprintf(p.out, "    %s\n", indented(f.Fix))
+		}
+	}
+	var err error
+	switch {
+	case problems+warnings == 0:
+		_, err = fmt.Fprintln(p.out, "all is well")
+	default:
+		_, err = fmt.Fprintf(p.out, "%s, %s\n", count(problems, "problem"), count(warnings, "warning"))
+	}
+	return err
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/connector/netsuite"
+	"github.com/upkeep-sync/upkeep/internal/config"
+)
+
+// connectors are those that a configuration may name. A new one is one line
+// here.
+func connectors() config.Connectors {
+	return config.Connectors{
+		"netsuite": {New: func(decode func(any) error) (connector.Connection, error) {
+			var c netsuite.Config
+			if err := decode(&c); err != nil {
+				return nil, err
+			}
+			return netsuite.Open(c)
+		}},
+		// For trying things out: its records live and die with the process.
+		"memory": {New: func(decode func(any) error) (connector.Connection, error) {
+			if err := decode(&struct{}{}); err != nil {
+				return nil, err
+			}
+			return memory.New(memory.Config{}).Connect(), nil
+		}},
+	}
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/setup"
+)
+
+type explainCmd struct {
+	Sync string `arg:"" help:"The sync's name."`
+	Key  string `arg:"" help:"The root row's primary key: 42, or 42,eu for a key of two columns."`
+	JSON bool   `help:"Print as JSON."`
+}
+
+// Run shows all that is known of one group. A key that nothing is known of is
+// a failure.
+func (c *explainCmd) Run(p *program) error {
+	s, err := p.open(setup.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Known(c.Sync); err != nil {
+		return usageError(err.Error())
+	}
+	x, err := s.Engine.Explain(p.ctx, c.Sync, c.Key)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		f, err := explainForm(x)
+		if err != nil {
+			return err
+		}
+		if err := printJSON(p.out, f); err != nil {
+			return err
+		}
+	} else if err := c.print(p.out, s, x); err != nil {
+		return err
+	}
+	if x.Group == nil && x.Composite == nil {
+		return errReported
+	}
+	return nil
+}
+
+func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) error {
+	fmt.Fprintf(w, "%s/%s is %s\n", c.Sync, c.Key, oneLine(x.Why))
+	if x.Composite != nil {
+		fmt.Fprintf(w, "\nComposite: what the database says now\n")
+		tree{w}.row(x.Composite, 1)
+	}
+	printRecord(w, x)
+	if x.Group != nil {
+		if err := printGroup(w, x.Group); err != nil {
+			return err
+		}
+	}
+	if len(x.Attempts) > 0 {
+		fmt.Fprintf(w, "\nAttempts\n")
+		t := newTable(w, "  WHEN", "ACTION", "OUTCOME", "STATUS", "TOOK", "FIELDS", "MESSAGE")
+		for _, a := range x.Attempts {
+			status := "-"
+			if a.Status != 0 {
+				status = strconv.Itoa(a.Status)
+			}
+			t.row("  "+moment(a.At), a.Action, a.Outcome, status, short(a.Took), orDash(strings.Join(a.Fields, ", ")), a.Message)
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+	}
+	if x.Group != nil && len(x.Group.WaitsFor) > 0 {
+		fmt.Fprintf(w, "\nWaits for\n  %s\n", joined(x.Group.WaitsFor))
+	}
+	if len(x.Blocks) > 0 {
+		fmt.Fprintf(w, "\nBlocks\n  %s\n", strings.Join(x.Blocks, ", "))
+	}
+	return nil
+}
+
+// printRecord shows the representation, with a mark at what would be sent.
+func printRecord(w io.Writer, x *upkeep.Explanation) {
+	if x.Record == nil {
+		return
+	}
+	sent := map[string]bool{}
+	switch x.Send {
+	case "create":
+		for name := range x.Record.Fields {
+			sent[name] = true
+		}
+	case "update":
+		for _, name := range x.Changed {
+			sent[name] = true
+		}
+	}
+	note := map[string]string{
+		"create":  "would be created with the fields marked *",
+		"update":  "would be updated with the fields marked *",
+		"delete":  "would be deleted",
+		"nothing": "the remote has it: nothing would be sent",
+		"wait":    "can't be sent yet",
+		"refuse":  "would not be sent",
+	}[x.Send]
+	fmt.Fprintf(w, "\nRepresentation: %s %s, %s\n", x.Record.Type, x.Record.ExternalID, orElse(note, x.Send))
+	width := 0
+	for name := range x.Record.Fields {
+		width = max(width, len(name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.Record.Fields)) {
+		mark := " "
+		if sent[name] {
+			mark = "*"
+		}
+		fmt.Fprintf(w, "  %s %-*s  %s\n", mark, width, oneLine(name), oneLine(string(x.Record.Fields[name])))
+	}
+}
+
+func printGroup(w io.Writer, g *upkeep.Group) error {
+	fmt.Fprintf(w, "\nState\n")
+	t := &table{w: newTabs(w)}
+	line := func(name, value string) {
+		if value != "" {
+			t.row("  "+name, value)
+		}
+	}
+	generations := fmt.Sprintf("%d, synced %d", g.Generation, g.SyncedGeneration)
+	if g.ForcedGeneration > g.SyncedGeneration {
+		generations += fmt.Sprintf(", forced at %d", g.ForcedGeneration)
+	}
+	line("state", string(g.State))
+	line("generation", generations)
+	line("touched", moment(g.TouchedAt))
+	line("synced", moment(g.SyncedAt))
+	line("last touch", cause(g))
+	line("remote id", orElse(g.RemoteID, "none"))
+	line("external id", g.ExternalID)
+	if !g.InDoubtUntil.IsZero() {
+		line("in doubt until", moment(g.InDoubtUntil))
+	}
+	if g.Holder != "" {
+		line("claimed by", g.Holder+" until "+moment(g.LeaseUntil))
+	}
+	if g.Attempts > 0 {
+		line("tries", fmt.Sprintf("%d, next %s", g.Attempts, moment(g.DueAt)))
+	}
+	if len(g.Refs) > 0 {
+		line("refers to", joined(g.Refs))
+	}
+	return t.flush()
+}
+
+// cause is which change touched the group last.
+func cause(g *upkeep.Group) string {
+	c := g.Cause
+	s := c.Op
+	if c.Table != "" {
+		s += " of " + c.Table + " " + c.Key
+	}
+	if len(c.Columns) > 0 {
+		s += " (" + strings.Join(c.Columns, ", ") + ")"
+	}
+	if c.Tx != "" {
+		s += ", transaction " + c.Tx
+	}
+	if !c.At.IsZero() {
+		s += ", at " + moment(c.At)
+	}
+	return s
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+func orDash(s string) string { return orElse(s, "-") }

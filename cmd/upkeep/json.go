@@ -1,0 +1,171 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep"
+)
+
+// The forms are what --json prints: stable names, durations in seconds, times
+// as RFC 3339, and nothing for what there is not.
+
+type statusJSON struct {
+	Database string       `json:"database"`
+	Pending  int          `json:"pending"`
+	Syncs    []syncForm   `json:"syncs"`
+	Remotes  []remoteForm `json:"remotes"`
+}
+
+type syncForm struct {
+	Sync     string        `json:"sync"`
+	Groups   int64         `json:"groups"`
+	Clean    int64         `json:"clean"`
+	Dirty    int64         `json:"dirty"`
+	Claimed  int64         `json:"claimed"`
+	InDoubt  int64         `json:"in_doubt"`
+	Waiting  int64         `json:"waiting"`
+	Parked   int64         `json:"parked"`
+	Gone     int64         `json:"gone"`
+	Lag      float64       `json:"lag_seconds"`
+	Touches  int64         `json:"touches"`
+	Calls    int64         `json:"calls"`
+	Saved    int64         `json:"saved"`
+	Backfill *backfillForm `json:"backfill,omitempty"`
+}
+
+type backfillForm struct {
+	Done  int64 `json:"done"`
+	Total int64 `json:"total"`
+}
+
+type remoteForm struct {
+	Remote      string  `json:"remote"`
+	InUse       int     `json:"in_use"`
+	Concurrency int     `json:"concurrency"`
+	Broken      bool    `json:"broken"`
+	Paused      float64 `json:"paused_seconds,omitempty"`
+	Reason      string  `json:"reason,omitempty"`
+}
+
+func statusForm(database string, st *upkeep.Status) statusJSON {
+	f := statusJSON{Database: database, Pending: st.Pending, Syncs: []syncForm{}, Remotes: []remoteForm{}}
+	for _, c := range st.Syncs {
+		s := syncForm{Sync: c.Sync, Groups: c.Groups, Clean: c.Clean, Dirty: c.Dirty, Claimed: c.Claimed, InDoubt: c.InDoubt,
+			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved}
+		if c.Backfill.Running {
+			s.Backfill = &backfillForm{c.Backfill.Done, c.Backfill.Total}
+		}
+		f.Syncs = append(f.Syncs, s)
+	}
+	for _, r := range st.Remotes {
+		f.Remotes = append(f.Remotes, remoteForm{r.Name, r.InUse, r.Concurrency, r.Broken, r.PausedFor.Seconds(), r.Reason})
+	}
+	return f
+}
+
+type groupForm struct {
+	Sync             string     `json:"sync"`
+	Key              string     `json:"key"`
+	State            string     `json:"state"`
+	Generation       int64      `json:"generation"`
+	SyncedGeneration int64      `json:"synced_generation"`
+	ForcedGeneration int64      `json:"forced_generation,omitempty"`
+	TouchedAt        time.Time  `json:"touched_at,omitzero"`
+	SyncedAt         time.Time  `json:"synced_at,omitzero"`
+	DueAt            time.Time  `json:"due_at,omitzero"`
+	InDoubtUntil     time.Time  `json:"in_doubt_until,omitzero"`
+	Holder           string     `json:"holder,omitempty"`
+	LeaseUntil       time.Time  `json:"lease_until,omitzero"`
+	RemoteID         string     `json:"remote_id,omitempty"`
+	ExternalID       string     `json:"external_id,omitempty"`
+	Attempts         int        `json:"attempts"`
+	Reason           string     `json:"reason,omitempty"`
+	WaitsFor         []string   `json:"waits_for,omitempty"`
+	Refs             []string   `json:"refs,omitempty"`
+	Cause            *causeForm `json:"cause,omitempty"`
+}
+
+type causeForm struct {
+	Op      string    `json:"op"`
+	Table   string    `json:"table,omitempty"`
+	Key     string    `json:"key,omitempty"`
+	Columns []string  `json:"columns,omitempty"`
+	Tx      string    `json:"tx,omitempty"`
+	At      time.Time `json:"at,omitzero"`
+}
+
+func formOfGroup(g *upkeep.Group) groupForm {
+	f := groupForm{Sync: g.Sync, Key: g.Key, State: string(g.State), Generation: g.Generation, SyncedGeneration: g.SyncedGeneration,
+		ForcedGeneration: g.ForcedGeneration, TouchedAt: g.TouchedAt, SyncedAt: g.SyncedAt, DueAt: g.DueAt, InDoubtUntil: g.InDoubtUntil,
+		Holder: g.Holder, LeaseUntil: g.LeaseUntil, RemoteID: g.RemoteID, ExternalID: g.ExternalID, Attempts: g.Attempts, Reason: g.Reason,
+		WaitsFor: names(g.WaitsFor), Refs: names(g.Refs)}
+	if g.Cause.Op != "" {
+		f.Cause = &causeForm{g.Cause.Op, g.Cause.Table, g.Cause.Key, g.Cause.Columns, g.Cause.Tx, g.Cause.At}
+	}
+	return f
+}
+
+type attemptForm struct {
+	At      time.Time `json:"at"`
+	Action  string    `json:"action"`
+	Outcome string    `json:"outcome"`
+	Status  int       `json:"status,omitempty"`
+	Took    float64   `json:"took_seconds"`
+	Fields  []string  `json:"fields,omitempty"`
+	Message string    `json:"message,omitempty"`
+}
+
+type explainJSON struct {
+	Why       string          `json:"why"`
+	Group     *groupForm      `json:"group"`
+	Composite json.RawMessage `json:"composite"`
+	Record    *recordForm     `json:"record"`
+	Send      string          `json:"send"`
+	Changed   []string        `json:"changed,omitempty"`
+	Attempts  []attemptForm   `json:"attempts"`
+	Blocks    []string        `json:"blocks"`
+}
+
+type recordForm struct {
+	Type       string                     `json:"type"`
+	ExternalID string                     `json:"external_id"`
+	Fields     map[string]json.RawMessage `json:"fields"`
+}
+
+func explainForm(x *upkeep.Explanation) (*explainJSON, error) {
+	f := &explainJSON{Why: x.Why, Send: x.Send, Changed: x.Changed, Attempts: []attemptForm{}, Blocks: append([]string{}, x.Blocks...)}
+	whole, err := json.Marshal(x)
+	if err != nil {
+		return nil, err
+	}
+	var part struct{ Composite json.RawMessage }
+	if err := json.Unmarshal(whole, &part); err != nil {
+		return nil, err
+	}
+	f.Composite = part.Composite
+	if x.Group != nil {
+		g := formOfGroup(x.Group)
+		f.Group = &g
+	}
+	if x.Record != nil {
+		f.Record = &recordForm{x.Record.Type, x.Record.ExternalID, x.Record.Fields}
+	}
+	for _, a := range x.Attempts {
+		f.Attempts = append(f.Attempts, attemptForm{a.At, a.Action, a.Outcome, a.Status, a.Took.Seconds(), a.Fields, a.Message})
+	}
+	return f, nil
+}
+
+// names are the texts of group ids: "customer/7".
+func names[T fmt.Stringer](ids []T) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = id.String()
+	}
+	return out
+}
+
+func joined[T fmt.Stringer](ids []T) string { return strings.Join(names(ids), ", ") }

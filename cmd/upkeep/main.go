@@ -1,0 +1,136 @@
+// Command upkeep keeps third-party systems up to date with a database, as a
+// configuration file says. See upkeep --help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/upkeep-sync/upkeep/internal/setup"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal the next one ends the process at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Exit statuses.
+const (
+	statusOK     = 0
+	statusFailed = 1 // problems were found, or the command failed
+	statusUsage  = 2 // wrong usage or configuration
+)
+
+const description = `Keeps third-party systems up to date with a database: some local rows together become one remote record.
+
+Exit statuses: 0 all is well; 1 problems were found, or the command failed; 2 wrong usage or configuration.`
+
+// cli is the command line.
+type cli struct {
+	Config string `short:"c" placeholder:"FILE" help:"Configuration file. Default: $$UPKEEP_CONFIG, or else upkeep.yaml."`
+
+	Check     checkCmd     `cmd:"" help:"Examine the configuration, the database and the remotes, and list all problems."`
+	Run       runCmd       `cmd:"" help:"Install what is missing and keep the remotes up to date."`
+	Status    statusCmd    `cmd:"" help:"Show how things stand."`
+	Explain   explainCmd   `cmd:"" help:"Show all that is known of one group, and why it is as it is."`
+	Resync    resyncCmd    `cmd:"" help:"Look at groups again and send the records that differ."`
+	Retry     retryCmd     `cmd:"" help:"Let parked and waiting groups go again at once."`
+	Uninstall uninstallCmd `cmd:"" help:"Remove every trace of Upkeep from the database."`
+	Sandbox   sandboxCmd   `cmd:"" help:"Start a stand-in for a remote on this machine."`
+	Version   versionCmd   `cmd:"" help:"Show which build this is."`
+}
+
+// program is what a command has of the world.
+type program struct {
+	ctx    context.Context
+	env    func(string) (string, bool)
+	in     io.Reader
+	out    io.Writer // results
+	err    io.Writer // logs and progress
+	config string    // path of the configuration file
+}
+
+// run is the whole program; it returns the exit status.
+func run(ctx context.Context, args []string, env func(string) (string, bool), in io.Reader, out, errOut io.Writer) int {
+	var c cli
+	helped := false
+	parser, err := kong.New(&c, kong.Name("upkeep"), kong.Description(description), kong.Writers(out, errOut),
+		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fmt.Fprintln(errOut, "upkeep:", err)
+		return statusFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := parser.Parse(args)
+	if helped {
+		return statusOK
+	}
+	if err != nil {
+		fmt.Fprintf(errOut, "upkeep: %s\nSee: upkeep --help\n", err)
+		return statusUsage
+	}
+	p := &program{ctx: ctx, env: env, in: in, out: out, err: errOut, config: c.Config}
+	if p.config == "" {
+		p.config = "upkeep.yaml"
+		if v, ok := env("UPKEEP_CONFIG"); ok && v != "" {
+			p.config = v
+		}
+	}
+	return p.report(k.Run(p))
+}
+
+// errReported ends a command that has already said what is wrong.
+var errReported = errors.New("problems were found")
+
+// usageError is an error of the command line that kong can't see.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// report prints an error for a person and returns the exit status.
+func (p *program) report(err error) int {
+	var usage usageError
+	var bad *setup.ConfigError
+	switch {
+	case err == nil:
+		return statusOK
+	case errors.Is(err, errReported):
+		return statusFailed
+	case errors.As(err, &usage):
+		fmt.Fprintf(p.err, "upkeep: %s\n", usage)
+		return statusUsage
+	case errors.As(err, &bad):
+		fmt.Fprintf(p.err, "upkeep: %s\n", strings.TrimSpace(bad.Error()))
+		return statusUsage
+	case errors.Is(err, store.ErrNotInstalled):
+		fmt.Fprintf(p.err, "upkeep: Upkeep is not installed in this database, or is an older version; install it and begin with: upkeep run\n")
+	case errors.Is(err, store.ErrPlan):
+		fmt.Fprintf(p.err, "upkeep: %s: another process runs with another configuration; stop it, or start this one with the same\n", err)
+	default:
+		fmt.Fprintf(p.err, "upkeep: %s\n", err)
+	}
+	return statusFailed
+}
+
+// open opens all that the configuration file says.
+func (p *program) open(o setup.Options) (*setup.Setup, error) {
+	return setup.Open(p.ctx, p.options(o))
+}
+
+func (p *program) options(o setup.Options) setup.Options {
+	o.Path, o.Env, o.Connectors = p.config, p.env, connectors()
+	return o
+}

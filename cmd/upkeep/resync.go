@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/setup"
+)
+
+type resyncCmd struct {
+	Sync    string `arg:"" optional:"" help:"The sync's name."`
+	Key     string `arg:"" optional:"" help:"The root row's primary key, for one group."`
+	All     bool   `help:"All syncs."`
+	Force   bool   `help:"Send records even when nothing differs from what the remote acknowledged."`
+	Deleted bool   `help:"For one group: take its row's deletion as observed, so that the record is deleted too."`
+}
+
+// Run marks groups to be looked at again; the engine that runs does the work.
+func (c *resyncCmd) Run(p *program) error {
+	if err := choose("resync", c.Sync, c.Key, c.All); err != nil {
+		return err
+	}
+	if c.Deleted && c.Key == "" {
+		return usageError("--deleted is for one group: upkeep resync SYNC KEY --deleted")
+	}
+	s, err := p.open(setup.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Known(c.Sync); err != nil {
+		return usageError(err.Error())
+	}
+	if err := s.Engine.Resync(p.ctx, upkeep.Resync{Sync: c.Sync, Key: c.Key, Force: c.Force, Deleted: c.Deleted}); err != nil {
+		return err
+	}
+	what := "all syncs"
+	switch {
+	case c.Key != "":
+		what = c.Sync + "/" + c.Key
+	case c.Sync != "":
+		what = "all of " + c.Sync
+	}
+	_, err = fmt.Fprintf(p.out, "%s will be looked at again by the running upkeep run; follow it with: upkeep status\n", what)
+	return err
+}
+
+type retryCmd struct {
+	Sync string `arg:"" optional:"" help:"The sync's name."`
+	Key  string `arg:"" optional:"" help:"The root row's primary key, for one group."`
+	All  bool   `help:"All syncs."`
+	JSON bool   `help:"Print as JSON."`
+}
+
+// Run makes parked and waiting groups due at once.
+func (c *retryCmd) Run(p *program) error {
+	if err := choose("retry", c.Sync, c.Key, c.All); err != nil {
+		return err
+	}
+	s, err := p.open(setup.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Known(c.Sync); err != nil {
+		return usageError(err.Error())
+	}
+	n, err := s.Engine.Retry(p.ctx, c.Sync, c.Key)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(p.out, map[string]int64{"groups": n})
+	}
+	switch {
+	case n == 0 && c.Key != "":
+		_, err = fmt.Fprintf(p.out, "%s/%s is neither parked nor waiting; see: upkeep explain %s %s\n", c.Sync, c.Key, c.Sync, c.Key)
+	case n == 0:
+		_, err = fmt.Fprintln(p.out, "no group is parked or waiting")
+	case n == 1:
+		_, err = fmt.Fprintln(p.out, "1 group goes again")
+	default:
+		_, err = fmt.Fprintf(p.out, "%d groups go again\n", n)
+	}
+	return err
+}
+
+// choose makes sure that a command over everything was asked for by --all.
+func choose(command, sync, key string, all bool) error {
+	switch {
+	case all && sync != "":
+		return usageError("--all goes without a sync")
+	case !all && sync == "":
+		return usageError("say which: upkeep " + command + " SYNC, upkeep " + command + " SYNC KEY, or upkeep " + command + " --all")
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/setup"
+)
+
+type runCmd struct {
+	Once      bool          `help:"Work until there is nothing left to do, then exit: for cron. Parked groups don't count."`
+	Within    time.Duration `help:"With --once: fail when there is still work after so long, such as 10m. Default: no limit."`
+	Drain     time.Duration `default:"30s" help:"How long a stop waits for the calls under way. A second signal stops at once."`
+	Name      string        `help:"Name of this process among those that share the database. Default: host, process id and a random part."`
+	LogFormat string        `enum:"text,json" default:"text" help:"Format of the log on standard error: text or json."`
+	LogLevel  string        `enum:"debug,info,warn,error" default:"info" help:"The least level that is logged: debug, info, warn, error."`
+}
+
+// followEvery is how often what moved is logged.
+const followEvery = 10 * time.Second
+
+// Run keeps the remotes up to date until the context ends.
+func (c *runCmd) Run(p *program) error {
+	switch {
+	case c.Within != 0 && !c.Once:
+		return usageError("--within goes with --once")
+	case c.Within < 0:
+		return usageError("--within must not be negative")
+	case c.Drain <= 0:
+		return usageError("--drain must be more than nothing")
+	}
+	line := newProgress(p.err)
+	log := c.logger(line)
+	s, err := p.open(setup.Options{Engine: upkeep.Config{Logger: log, Drain: c.Drain, Name: c.Name}})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	stopping := context.AfterFunc(p.ctx, func() {
+		log.Info("stopping: the calls under way may end; signal again to stop at once", "at_most", c.Drain.String())
+	})
+	defer stopping()
+	if c.Once {
+		return c.once(p, s, line)
+	}
+	log.Info("upkeep runs", "database", s.Database.Name(), "syncs", strings.Join(s.Syncs(), " "))
+	g, ctx := errgroup.WithContext(p.ctx)
+	g.Go(func() error {
+		if err := s.Engine.Run(ctx); err != nil {
+			return err
+		}
+		return errStopped // ends follow
+	})
+	g.Go(func() error { return follow(ctx, s.Engine, log) })
+	if err := g.Wait(); !errors.Is(err, errStopped) {
+		return err
+	}
+	log.Info("upkeep has stopped")
+	return nil
+}
+
+var errStopped = errors.New("stopped")
+
+// logger logs through line, so that a progress line is taken away first.
+func (c *runCmd) logger(line io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // kong allows only those that are known
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(line, o))
+	}
+	return slog.New(slog.NewTextHandler(line, o))
+}
+
+// once runs the engine until everything is quiet.
+func (c *runCmd) once(p *program, s *setup.Setup, line *progress) error {
+	// Installed first, so that the first look finds the backfill that is to do.
+	if err := s.Engine.Install(p.ctx); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(p.ctx)
+	defer stop()
+	waiting := ctx
+	if c.Within > 0 {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeout(ctx, c.Within)
+		defer cancel()
+	}
+	var last *upkeep.Status
+	g, waiting := errgroup.WithContext(waiting)
+	g.Go(func() error {
+		if err := s.Engine.Run(ctx); err != nil {
+			return err
+		}
+		return errStopped
+	})
+	g.Go(func() error {
+		defer stop()
+		return s.Engine.Quiet(waiting, func(st *upkeep.Status) {
+			last = st
+			line.say("%s", tally(st))
+		})
+	})
+	err := g.Wait()
+	line.done()
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && p.ctx.Err() == nil:
+		return fmt.Errorf("there is still work after %s: %s; see: upkeep status", c.Within, tally(last))
+	case p.ctx.Err() != nil:
+		return errors.New("stopped before everything was quiet")
+	case err != nil && !errors.Is(err, errStopped):
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "quiet: %s\n", tally(last))
+	return err
+}
+
+// tally sums the groups of all syncs by state: "12 clean, 1 parked".
+func tally(st *upkeep.Status) string {
+	if st == nil {
+		return "nothing was looked at yet"
+	}
+	var sum upkeep.Counts
+	var passed int64
+	running := false
+	for _, c := range st.Syncs {
+		sum.Clean += c.Clean
+		sum.Dirty += c.Dirty
+		sum.Claimed += c.Claimed
+		sum.InDoubt += c.InDoubt
+		sum.Waiting += c.Waiting
+		sum.Parked += c.Parked
+		sum.Gone += c.Gone
+		if c.Backfill.Running {
+			running = true
+			passed += c.Backfill.Done
+		}
+	}
+	var parts []string
+	add := func(n int64, word string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, word))
+		}
+	}
+	add(sum.Clean, "clean")
+	add(sum.Dirty, "dirty")
+	add(sum.Claimed, "claimed")
+	add(sum.InDoubt, "in doubt")
+	add(sum.Waiting, "waiting")
+	add(sum.Parked, "parked")
+	add(sum.Gone, "gone")
+	add(int64(st.Pending), "touches to fold")
+	if running {
+		parts = append(parts, fmt.Sprintf("backfill passed %d rows", passed))
+	}
+	if len(parts) == 0 {
+		return "no groups"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// follow logs a line for each sync in which something moved, and nothing when
+// nothing did.
+func follow(ctx context.Context, e *upkeep.Engine, log *slog.Logger) error {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	before := map[string]upkeep.Counts{}
+	look := func(report func(before, now upkeep.Counts)) {
+		st, err := e.Status(ctx)
+		if err != nil {
+			return // not installed yet, or the database is away: the engine logs that
+		}
+		for _, c := range st.Syncs {
+			report(before[c.Sync], c)
+			before[c.Sync] = c
+		}
+	}
+	look(func(_, _ upkeep.Counts) {})
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		look(func(b, c upkeep.Counts) {
+			if !moved(b, c) {
+				return
+			}
+			args := []any{"sync", c.Sync, "calls", c.Calls - b.Calls, "saved", c.Saved - b.Saved, "clean", c.Clean, "dirty", c.Dirty + c.Claimed,
+				"in_doubt", c.InDoubt, "waiting", c.Waiting, "parked", c.Parked, "lag", short(c.Oldest)}
+			if c.Backfill.Running {
+				args = append(args, "backfill", backfill(c))
+			}
+			log.Info("progress", args...)
+		})
+	}
+}
+
+// moved compares what changes by work, and not the lag, which grows by itself.
+func moved(a, b upkeep.Counts) bool {
+	a.Oldest, b.Oldest = 0, 0
+	return a != b
+}

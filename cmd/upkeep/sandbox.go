@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector/netsuite/netsuitetest"
+)
+
+type sandboxCmd struct {
+	Netsuite sandboxNetsuiteCmd `cmd:"" help:"A NetSuite account in memory, with faults on command."`
+}
+
+type sandboxNetsuiteCmd struct {
+	Listen      string        `default:"127.0.0.1:7780" help:"Address to listen on."`
+	Latency     time.Duration `help:"How long each answer takes, such as 50ms."`
+	Concurrency int           `default:"5" help:"How many requests the account takes at once."`
+	Seed        uint64        `help:"Makes the dice of faults with a probability repeatable."`
+}
+
+// Run serves the account until the context ends.
+func (c *sandboxNetsuiteCmd) Run(p *program) error {
+	if c.Concurrency < 1 {
+		return usageError("--concurrency must be 1 or more")
+	}
+	account, err := netsuitetest.New(netsuitetest.Config{Concurrency: c.Concurrency, Seed: c.Seed})
+	if err != nil {
+		return fmt.Errorf("make the sandbox account: %w", err)
+	}
+	defer account.Close()
+	if c.Latency > 0 {
+		if err := account.Fail(netsuitetest.Fault{Kind: netsuitetest.Latency, Latency: netsuitetest.Duration(c.Latency)}); err != nil {
+			return err
+		}
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with --listen", err)
+	}
+	fmt.Fprintf(p.out, sandboxText, "http://"+l.Addr().String(), netsuitetest.Account,
+		netsuitetest.ConsumerKey, netsuitetest.ConsumerSecret, netsuitetest.TokenID, netsuitetest.TokenSecret, c.Concurrency)
+	server := &http.Server{Handler: account, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	stopped := context.AfterFunc(p.ctx, func() { _ = server.Close() })
+	defer stopped()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+const sandboxText = `A NetSuite sandbox account answers at %[1]s until interrupted. All it holds is in memory.
+
+For upkeep.yaml (these credentials open nothing but the sandbox):
+
+remotes:
+  netsuite:
+    connector: netsuite
+    account: %[2]s
+    base_url: %[1]s
+    concurrency: %[7]d
+    auth:
+      oauth1:
+        consumer_key: %[3]s
+        consumer_secret: %[4]s
+        token_id: %[5]s
+        token_secret: %[6]s
+
+What it holds, what it saw, and what somebody else might change there:
+
+  curl %[1]s/sandbox/records/salesOrder
+  curl %[1]s/sandbox/stats
+  curl %[1]s/sandbox/audit                   refused logins, with the reason
+  curl %[1]s/sandbox/duplicates?field=otherRefNum
+
+Make it fail (kinds: latency, status, reset, hang, late, html, empty), and heal it:
+
+  curl %[1]s/sandbox/faults -d '{"kind":"status","status":429,"retry_after":"2s","probability":0.3}'
+  curl %[1]s/sandbox/faults -d '{"kind":"reset","op":"create","applied":true,"count":3}'
+  curl %[1]s/sandbox/faults -d '{"kind":"late","type":"salesOrder","delay":"20s","count":1}'
+  curl -X DELETE %[1]s/sandbox/faults
+
+`

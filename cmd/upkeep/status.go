@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/setup"
+)
+
+type statusCmd struct {
+	Sync  string        `arg:"" optional:"" help:"With --state: this sync only."`
+	State string        `help:"List the groups in this state, with reasons: clean, dirty, claimed, in-doubt, waiting, parked, gone." enum:",clean,dirty,claimed,in-doubt,waiting,parked,gone" default:""`
+	Limit int           `default:"100" help:"With --state: how many groups to list at most."`
+	Watch bool          `help:"Show it again and again until interrupted."`
+	Every time.Duration `default:"2s" help:"With --watch: how often."`
+	JSON  bool          `help:"Print as JSON."`
+}
+
+// Run shows how things stand.
+func (c *statusCmd) Run(p *program) error {
+	switch {
+	case c.Sync != "" && c.State == "":
+		return usageError("a sync goes with --state, to list its groups: upkeep status " + c.Sync + " --state parked")
+	case c.Limit < 1:
+		return usageError("--limit must be 1 or more")
+	case c.Every < 100*time.Millisecond:
+		return usageError("--every must be 100ms or more")
+	}
+	s, err := p.open(setup.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if !c.Watch {
+		return c.show(p.ctx, p.out, s)
+	}
+	tick := time.NewTicker(c.Every)
+	defer tick.Stop()
+	for {
+		if isTerminal(p.out) {
+			fmt.Fprint(p.out, "\x1b[H\x1b[2J")
+		}
+		if err := c.show(p.ctx, p.out, s); err != nil {
+			if p.ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		select {
+		case <-p.ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (c *statusCmd) show(ctx context.Context, w io.Writer, s *setup.Setup) error {
+	if c.State != "" {
+		return c.groups(ctx, w, s)
+	}
+	st, err := s.Engine.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return c.encode(w, statusForm(s.Database.Name(), st))
+	}
+	return printStatus(w, s.Database.Name(), st)
+}
+
+// encode prints JSON: indented, but one line for each look of --watch.
+func (c *statusCmd) encode(w io.Writer, v any) error {
+	if c.Watch {
+		return json.NewEncoder(w).Encode(v)
+	}
+	return printJSON(w, v)
+}
+
+func printStatus(w io.Writer, database string, st *upkeep.Status) error {
+	fmt.Fprintf(w, "%s, %s\n\n", database, pending(st.Pending))
+	t := newTable(w, "SYNC", "GROUPS", "CLEAN", "DIRTY", "CLAIMED", "IN DOUBT", "WAITING", "PARKED", "GONE", "LAG", "CALLS", "SAVED", "BACKFILL")
+	n := func(v int64) string { return strconv.FormatInt(v, 10) }
+	for _, c := range st.Syncs {
+		t.row(c.Sync, n(c.Groups), n(c.Clean), n(c.Dirty), n(c.Claimed), n(c.InDoubt), n(c.Waiting), n(c.Parked), n(c.Gone),
+			short(c.Oldest), n(c.Calls), n(c.Saved), backfill(c))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	t = newTable(w, "REMOTE", "IN USE", "STATE")
+	for _, r := range st.Remotes {
+		t.row(r.Name, fmt.Sprintf("%d of %d", r.InUse, r.Concurrency), remoteState(r))
+	}
+	return t.flush()
+}
+
+func pending(n int) string {
+	switch {
+	case n >= upkeep.PendingMost:
+		return fmt.Sprintf("%d touches or more to fold", n)
+	case n == 1:
+		return "1 touch to fold"
+	}
+	return fmt.Sprintf("%d touches to fold", n)
+}
+
+func backfill(c upkeep.Counts) string {
+	switch b := c.Backfill; {
+	case !b.Running:
+		return "-"
+	case b.Total > 0:
+		return fmt.Sprintf("%d of about %d", b.Done, max(b.Total, b.Done))
+	default:
+		return fmt.Sprintf("%d", b.Done)
+	}
+}
+
+func remoteState(r upkeep.RemoteStatus) string {
+	state := "ok"
+	switch {
+	case r.Broken:
+		state = "breaker open"
+	case r.PausedFor > 0:
+		state = "paused for " + short(r.PausedFor)
+	}
+	if state != "ok" && r.Reason != "" {
+		state += ": " + r.Reason
+	}
+	return state
+}
+
+// groups lists the groups in a state, sync by sync.
+func (c *statusCmd) groups(ctx context.Context, w io.Writer, s *setup.Setup) error {
+	state := upkeep.State(c.State)
+	if c.State == "in-doubt" {
+		state = "in doubt"
+	}
+	syncs := s.Syncs()
+	if c.Sync != "" {
+		if err := s.Known(c.Sync); err != nil {
+			return usageError(err.Error())
+		}
+		syncs = []string{c.Sync}
+	}
+	found := []upkeep.Group{}
+	for _, name := range syncs {
+		gs, err := s.Engine.Groups(ctx, name, state, "", c.Limit+1-len(found))
+		if err != nil {
+			return err
+		}
+		if found = append(found, gs...); len(found) > c.Limit {
+			break
+		}
+	}
+	more := len(found) > c.Limit
+	found = found[:min(len(found), c.Limit)]
+	if c.JSON {
+		forms := []groupForm{}
+		for i := range found {
+			forms = append(forms, formOfGroup(&found[i]))
+		}
+		return c.encode(w, map[string]any{"groups": forms, "more": more})
+	}
+	if len(found) == 0 {
+		_, err := fmt.Fprintf(w, "no group is %s\n", state)
+		return err
+	}
+	t := newTable(w, "SYNC", "KEY", "STATE", "TOUCHED", "SYNCED", "TRIES", "REASON")
+	for _, g := range found {
+		t.row(g.Sync, g.Key, string(g.State), moment(g.TouchedAt), moment(g.SyncedAt), strconv.Itoa(g.Attempts), reason(&g))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if more {
+		fmt.Fprintf(w, "There are more than %d: see them with --limit.\n", c.Limit)
+	}
+	return nil
+}
+
+func reason(g *upkeep.Group) string {
+	if g.Reason == "" && len(g.WaitsFor) > 0 {
+		return "waits for " + joined(g.WaitsFor)
+	}
+	return g.Reason
+}

@@ -1,0 +1,11 @@
+CREATE TABLE customers (id integer PRIMARY KEY, segment text NOT NULL);
+CREATE TABLE users (id integer PRIMARY KEY, name text NOT NULL, email text, password text, customer_id integer REFERENCES customers);
+CREATE TABLE orders (id integer PRIMARY KEY, state text NOT NULL, user_id integer NOT NULL REFERENCES users, ref_no text, notes text);
+CREATE TABLE line_items (id integer PRIMARY KEY, order_id integer NOT NULL REFERENCES orders, sku text NOT NULL, qty integer NOT NULL, price numeric(12,2) NOT NULL);
+CREATE INDEX users_customer_id ON users (customer_id);
+CREATE INDEX orders_user_id ON orders (user_id);
+CREATE INDEX line_items_order_id ON line_items (order_id);
+INSERT INTO customers VALUES (1, 'retail');
+INSERT INTO users VALUES (7, 'Ada', 'ada@example.com', 'canary-password', 1), (8, 'Bob', NULL, 'canary-password', NULL);
+INSERT INTO orders VALUES (42, 'placed', 7, 'R-42', NULL), (43, 'draft', 8, 'R-43', NULL);
+INSERT INTO line_items VALUES (1, 42, 'WIDGET', 2, 9.50), (2, 42, 'GADGET', 1, 20.00);

@@ -1,0 +1,167 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/config"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Check examines the file, the database and the remotes, without changing
+// anything, and returns all that a person should know. One part that can't be
+// examined does not keep the others from being so. The error is for a file
+// that can't be read, or an end of ctx. Progress, if not nil, is told what is
+// examined next.
+func Check(ctx context.Context, o Options, progress func(what string)) ([]upkeep.Finding, error) {
+	c := &check{Options: o, ctx: ctx, progress: progress}
+	if progress == nil {
+		c.progress = func(string) {}
+	}
+	err := c.all()
+	if ctx.Err() != nil {
+		return c.findings, ctx.Err()
+	}
+	return c.findings, err
+}
+
+// check is an examination under way.
+type check struct {
+	Options
+	ctx      context.Context
+	progress func(string)
+	findings []upkeep.Finding
+}
+
+func (c *check) problem(subject, message, fix string) {
+	c.findings = append(c.findings, upkeep.Finding{Severity: store.Problem, Subject: subject, Message: message, Fix: fix})
+}
+
+func (c *check) all() error {
+	file, err := read(c.Options)
+	if err != nil {
+		if c.configured(err) {
+			return nil
+		}
+		return err
+	}
+	s := &Setup{file: file}
+	defer func() { _ = s.Close() }() // nothing was written
+	remotesErr := error(nil)
+	if s.Remotes, remotesErr = file.Open(c.Connectors); remotesErr != nil && !c.configured(remotesErr) {
+		c.problem("remotes", remotesErr.Error(), "")
+	}
+	c.progress("the database")
+	if s.Database, err = openDatabase(c.ctx, file.Source); err != nil {
+		c.problem("source", err.Error(), "check source in "+c.Path+", and that the database can be reached from here; tables, columns and rights were not examined")
+		c.remotes(s)
+		return nil
+	}
+	mappings, problems := file.Mappings(c.ctx, s.Database, s.Remotes)
+	c.configured(errors.Join(problems...))
+	if remotesErr != nil || len(problems) > 0 {
+		// What the database and the remotes can say without the syncs is said.
+		c.rights(s)
+		c.remotes(s)
+		return nil
+	}
+	engine := c.Engine
+	engine.Database = s.Database
+	for _, m := range mappings {
+		engine.Syncs = append(engine.Syncs, m)
+	}
+	e, err := upkeep.New(engine)
+	if err != nil {
+		c.problem(c.Path, err.Error(), "")
+		c.remotes(s)
+		return nil
+	}
+	c.progress("the database and the remotes")
+	found, err := e.Check(c.ctx)
+	c.findings = append(c.findings, found...)
+	if err != nil {
+		c.problem(s.Database.Name(), err.Error(), "")
+		c.remotes(s)
+	}
+	return nil
+}
+
+// configured makes findings of the problems of a configuration; false when
+// err has none.
+func (c *check) configured(err error) bool {
+	var one *config.Error
+	if errors.As(err, &one) {
+		for _, e := range parts(err) {
+			c.configError(e)
+		}
+	}
+	return one != nil
+}
+
+func (c *check) configError(err error) {
+	var e *config.Error
+	if !errors.As(err, &e) {
+		c.problem(c.Path, err.Error(), "")
+		return
+	}
+	subject := e.File
+	if e.Line > 0 {
+		subject += fmt.Sprintf(":%d:%d", e.Line, e.Column)
+	}
+	message := e.Message
+	if e.Excerpt != "" {
+		message += "\n" + e.Excerpt
+	}
+	c.problem(subject, message, e.Help)
+}
+
+// parts are the errors that err joins.
+func parts(err error) []error {
+	var many interface{ Unwrap() []error }
+	if !errors.As(err, &many) {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range many.Unwrap() {
+		out = append(out, parts(e)...)
+	}
+	return out
+}
+
+// rights examines what can be examined of the database without the syncs.
+func (c *check) rights(s *Setup) {
+	found, err := s.Database.Rights(c.ctx, nil)
+	c.findings = append(c.findings, found...)
+	if err != nil {
+		c.problem(s.Database.Name(), err.Error(), "")
+	}
+}
+
+// remotes examines the remotes when the syncs can't be: whether they answer
+// and the credentials are right.
+func (c *check) remotes(s *Setup) {
+	for _, name := range slices.Sorted(maps.Keys(s.Remotes)) {
+		r := s.Remotes[name]
+		checker, ok := r.Connection.(connector.Checker)
+		if !ok {
+			continue
+		}
+		c.progress("remote " + name)
+		timeout := r.Timeout
+		if timeout == 0 {
+			timeout = time.Minute
+		}
+		within, cancel := context.WithTimeout(c.ctx, timeout)
+		for _, err := range checker.Check(within, nil) {
+			c.problem(name, strings.TrimSpace(err.Error()), "")
+		}
+		cancel()
+	}
+}

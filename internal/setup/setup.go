@@ -1,0 +1,146 @@
+// Package setup makes an engine out of a configuration file: it opens the
+// database and the remotes that the file names, and compiles its syncs.
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/config"
+	"github.com/upkeep-sync/upkeep/postgres"
+	"github.com/upkeep-sync/upkeep/sqlite"
+)
+
+// Options say what to set up.
+type Options struct {
+	// Path of the configuration file.
+	Path string
+	// Env looks an environment variable up: os.LookupEnv.
+	Env func(string) (string, bool)
+	// Connectors are those that the file may name.
+	Connectors config.Connectors
+	// Engine is what the engine gets besides; Database and Syncs are filled
+	// in from the file.
+	Engine upkeep.Config
+}
+
+// ConfigError is an error that only an edit of the configuration file mends.
+type ConfigError struct{ Err error }
+
+// Error is the cause's text.
+func (e *ConfigError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Setup is all that a configuration file names, open.
+type Setup struct {
+	Engine   *upkeep.Engine
+	Database upkeep.Database
+	Remotes  map[string]*upkeep.Remote
+
+	file *config.File
+}
+
+// Open opens everything. The error tells all problems that can be told at
+// once; what was opened is closed again then.
+func Open(ctx context.Context, o Options) (*Setup, error) {
+	file, err := read(o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Setup{file: file}
+	remotes, configErr := file.Open(o.Connectors)
+	s.Remotes = remotes
+	if s.Database, err = openDatabase(ctx, file.Source); err != nil {
+		if configErr != nil { // it is certain, and the database may be back soon
+			return nil, &ConfigError{configErr}
+		}
+		return nil, errors.Join(err, s.Close())
+	}
+	mappings, problems := file.Mappings(ctx, s.Database, remotes)
+	if err := errors.Join(append([]error{configErr}, problems...)...); err != nil {
+		return nil, errors.Join(&ConfigError{err}, s.Close())
+	}
+	c := o.Engine
+	c.Database = s.Database
+	for _, m := range mappings {
+		c.Syncs = append(c.Syncs, m)
+	}
+	if s.Engine, err = upkeep.New(c); err != nil {
+		return nil, errors.Join(&ConfigError{err}, s.Close())
+	}
+	return s, nil
+}
+
+// OpenDatabase opens the database that the file names, and nothing else.
+func OpenDatabase(ctx context.Context, o Options) (upkeep.Database, error) {
+	file, err := read(o)
+	if err != nil {
+		return nil, err
+	}
+	return openDatabase(ctx, file.Source)
+}
+
+// Close closes the remotes and the database.
+func (s *Setup) Close() error {
+	var errs []error
+	for _, r := range s.Remotes {
+		errs = append(errs, r.Connection.Close())
+	}
+	if s.Database != nil {
+		errs = append(errs, s.Database.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Syncs lists the names of the syncs, in the order of the file.
+func (s *Setup) Syncs() []string { return s.file.Syncs() }
+
+// Known returns an error that names the syncs unless there is one called
+// name. Empty is known: it stands for all.
+func (s *Setup) Known(name string) error {
+	if name == "" || slices.Contains(s.Syncs(), name) {
+		return nil
+	}
+	return fmt.Errorf("there is no sync %q; there are: %s", name, strings.Join(s.Syncs(), ", "))
+}
+
+func read(o Options) (*config.File, error) {
+	data, err := os.ReadFile(o.Path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &ConfigError{fmt.Errorf("there is no configuration file %s; name one with --config or UPKEEP_CONFIG", o.Path)}
+	}
+	if err != nil {
+		return nil, &ConfigError{fmt.Errorf("read the configuration file: %w", err)}
+	}
+	file, err := config.Parse(o.Path, data, o.Env)
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
+	return file, nil
+}
+
+// openDatabase opens what source names; its errors hold no password.
+func openDatabase(ctx context.Context, source string) (upkeep.Database, error) {
+	if strings.HasPrefix(source, "postgres://") || strings.HasPrefix(source, "postgresql://") {
+		db, err := postgres.Open(ctx, source)
+		if err != nil {
+			return nil, err
+		}
+		return db, nil
+	}
+	if strings.HasPrefix(source, "sqlite:") || strings.HasPrefix(source, "file:") {
+		db, err := sqlite.Open(source, sqlite.Config{})
+		if err != nil {
+			return nil, err
+		}
+		return db, nil
+	}
+	return nil, &ConfigError{errors.New("source is not a database that Upkeep knows; write postgres://user:password@host/database, or sqlite: and the path of a file")}
+}
