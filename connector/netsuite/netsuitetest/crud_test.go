@@ -97,3 +97,24 @@ func TestOrderLines(t *testing.T) {
 		t.Error(few.raw)
 	}
 }
+
+func TestContactsAndOneWorld(t *testing.T) {
+	t.Parallel()
+	a := newAccount(t, Config{OneWorld: true, CustomFields: []CustomField{{Name: "custentity_vip", Kind: "checkbox"}}})
+	out := a.must(400, "POST", "customer", `{"entityId":"A"}`)
+	if _, detail, _ := out.detail(); detail != "Error while accessing a resource. Please enter value(s) for: Primary Subsidiary" {
+		t.Error(out.raw)
+	}
+	a.must(204, "POST", "customer", `{"externalId":"A","isPerson":true,"firstName":"Ann","lastName":"Lee","subsidiary":{"id":"2"},"custentity_vip":true}`)
+	a.must(204, "POST", "contact", `{"externalId":"K","firstName":"Bo","subsidiary":"2","company":{"externalId":"A"}}`)
+	if got := a.show("contact/eid:K", "entityId", "company", "subsidiary"); got != "entityId=Bo company=1001 subsidiary=2" {
+		t.Error(got)
+	}
+	if got := a.show("customer/eid:A", "entityId", "custentity_vip"); got != "entityId=Ann Lee custentity_vip=true" {
+		t.Error(got)
+	}
+	a.must(204, "POST", "salesOrder", `{"externalId":"O","entity":{"id":"1001"},"item":{"items":[{"item":{"id":"201"}}]}}`)
+	if got := a.show("salesOrder/eid:O", "subsidiary", "total"); got != "subsidiary=2 total=10.5" {
+		t.Error(got)
+	}
+}

@@ -38,8 +38,11 @@ type Fault struct {
 
 	Method string `json:"method,omitempty"` // "POST"
 	Path   string `json:"path,omitempty"`   // path.Match pattern over the whole path, or a prefix that ends in "/"
-	Op     string `json:"op,omitempty"`     // create, read, update, upsert, delete, list, transform, query, job, metadata
-	Type   string `json:"type,omitempty"`   // record type; of a transform, the target
+	// Op is create, read, update, upsert, delete, list, transform, query, job,
+	// metadata or token. Requests for a token are only struck by a rule that
+	// names this operation or a path.
+	Op   string `json:"op,omitempty"`
+	Type string `json:"type,omitempty"` // record type; of a transform, the target
 
 	Probability float64 `json:"probability,omitempty"` // of each match; zero means always
 	Skip        int     `json:"skip,omitempty"`        // this many matches first go well
@@ -148,6 +151,9 @@ func (s *Server) Release() int {
 }
 
 func (f *Fault) matches(c *call) bool {
+	if c.op == "token" && f.Op == "" && f.Path == "" {
+		return false
+	}
 	if f.Path != "" {
 		ok, _ := path.Match(f.Path, c.path)
 		if !ok && !(strings.HasSuffix(f.Path, "/") && strings.HasPrefix(c.path, f.Path)) {

@@ -83,6 +83,14 @@ func TestControls(t *testing.T) {
 		return out
 	}
 	control(204, "POST", "faults", `{"kind":"status","status":503,"op":"create","count":1}`)
+	control(204, "DELETE", "faults", "")
+	control(204, "POST", "faults", `{"kind":"latency","latency":"1ms","latency_max":"2ms"}`)
+	if out := control(200, "GET", "faults", ""); out.raw != `[{"kind":"latency","latency":"1ms","latency_max":"2ms"}]` {
+		t.Error(out.raw)
+	}
+	control(204, "DELETE", "faults", "")
+	control(400, "POST", "faults", `{"kind":"latency","latency":"soon"}`)
+	control(204, "POST", "faults", `{"kind":"status","status":503,"op":"create","count":1}`)
 	control(400, "POST", "faults", `{"kind":"status","stauts":503}`)
 	if out := control(200, "GET", "faults", ""); out.raw != `[{"kind":"status","op":"create","count":1,"status":503}]` {
 		t.Error(out.raw)

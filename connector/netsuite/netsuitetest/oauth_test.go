@@ -195,6 +195,15 @@ func TestMachineLogin(t *testing.T) {
 			t.Errorf("%s: %d %s", name, out.status, out.raw)
 		}
 	}
+	a.fail(Fault{Kind: Status, Status: 500})
+	if ask(nil).status != 200 {
+		t.Error("a fault that names no operation struck the token endpoint")
+	}
+	a.fail(Fault{Kind: Status, Status: 503, Op: "token", Count: 1})
+	if ask(nil).status != 503 {
+		t.Error("a fault of the token endpoint did not strike")
+	}
+	a.server.Heal()
 	token := fmt.Sprint(ask(nil).body["access_token"])
 	use := func() int {
 		r := a.request("GET", "customer", "")

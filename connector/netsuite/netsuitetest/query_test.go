@@ -102,6 +102,7 @@ func TestSuiteQL(t *testing.T) {
 		{`select c.ID from Customer c where c.externalid = ?`, `["two"]`, `[{"id":"1002"}]`},
 		{`SELECT id FROM customer WHERE externalid IN (?, 'A|B') ORDER BY id`, `["three"]`, `[{"id":"1001"},{"id":"1003"}]`},
 		{`SELECT id FROM customer WHERE email IS NULL`, ``, `[{"id":"1003"}]`},
+		{`SELECT id FROM customer WHERE email IS NOT NULL AND id > 1001`, ``, `[{"id":"1002"}]`},
 		{`SELECT id, email FROM customer WHERE NOT email LIKE 'bar%' OR email IS NULL`, ``, `[{"email":"bob@y.test","id":"1002"},{"id":"1003"}]`},
 		{`SELECT id FROM customer WHERE email NOT LIKE 'bar%'`, ``, `[{"id":"1002"}]`},
 		{`SELECT id FROM customer WHERE custentity_orders >= 2 AND custentity_orders < 11 AND isinactive <> 'T'`, ``, `[{"id":"1003"}]`},

@@ -183,9 +183,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if c.path == tokenPath {
-		s.stats.begin(s.inFlight.Load())
-		c.op = "token"
-		s.write(w, c, s.serveToken(c))
+		s.answer(w, c) // takes no slot of the account's concurrency
 		return
 	}
 	if reason := s.authenticate(c); reason != "" {

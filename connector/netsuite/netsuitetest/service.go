@@ -35,6 +35,10 @@ func (s *Server) name(c *call) {
 		}
 		return ""
 	}
+	if c.path == tokenPath {
+		c.op = "token"
+		return
+	}
 	switch strings.Join(g[:min(len(g), 4)], "/") {
 	case "services/rest/query/v1":
 		c.op = "query"
@@ -71,6 +75,9 @@ func (s *Server) name(c *call) {
 
 // handle performs a request that is let through.
 func (s *Server) handle(c *call) *reply {
+	if c.op == "token" {
+		return s.serveToken(c)
+	}
 	r, err := s.route(c)
 	if err != nil {
 		return err.reply()

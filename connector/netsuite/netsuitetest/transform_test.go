@@ -28,6 +28,7 @@ func TestTransform(t *testing.T) {
 	if got, want := a.show("itemFulfillment/"+first, "createdFrom", "entity", "shipStatus", "item.orderLine", "item.quantity"), "createdFrom="+order[11:]+" entity=1001 shipStatus=C item.orderLine=1 item.quantity=2.0"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	refused("PATCH", order, `{"item":{"items":[{"line":1,"quantity":1}]}}`, "The quantity of line 1 cannot be less than what has been fulfilled or billed.")
 	refused("POST", ship, `{"externalId":"F-1"}`, "This entity already exists.")
 	out := a.must(400, "POST", ship, `{"item":{"items":[{"orderLine":1,"quantity":2}]}}`)
 	if code, _, path := out.detail(); code != "INVALID_CONTENT" || path != "item.items[0].quantity" {

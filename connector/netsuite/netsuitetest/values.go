@@ -142,14 +142,12 @@ func (s *Server) readReference(f *field, v any, path string) (any, *apiError) {
 		return nil, errValue(path, f.name, id)
 	}
 	if ext, ok := scalarID(v, "externalId"); ok {
-		if _, bare := v.(string); !bare {
-			for _, typ := range f.to {
-				if r := s.findExternal(typ, ext); r != nil {
-					return reference{r.kind.name, r.id}, nil
-				}
+		for _, typ := range f.to {
+			if r := s.findExternal(typ, ext); r != nil {
+				return reference{r.kind.name, r.id}, nil
 			}
-			return nil, errValue(path, f.name, ext)
 		}
+		return nil, errValue(path, f.name, ext)
 	}
 	return nil, errValue(path, f.name, literal(v))
 }
