@@ -109,7 +109,7 @@ func (b *bench) objects(t *testing.T) []string {
 	t.Helper()
 	return b.query(`
 		SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp)'
-		UNION ALL SELECT 'relation ' || relkind || ' ' || oid::regclass FROM pg_class
+		UNION ALL SELECT 'relation ' || relkind::text || ' ' || oid::regclass FROM pg_class
 			WHERE relnamespace::regnamespace::text !~ '^pg_'
 		UNION ALL SELECT 'function ' || oid::regprocedure FROM pg_proc
 		UNION ALL SELECT 'trigger ' || tgname || ' on ' || tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal

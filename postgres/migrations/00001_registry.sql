@@ -165,43 +165,62 @@ REVOKE ALL ON FUNCTION upkeep.touch(text, text, boolean, boolean, boolean) FROM 
 COMMENT ON FUNCTION upkeep.touch(text, text, boolean, boolean, boolean) IS
     'Touches one group by hand, in the calling transaction. Grant EXECUTE to the roles that may.';
 
+-- The triggers of a table, its partitions' parent and its inheritance children.
+-- Clones on partitions are left out: they come and go with their parent's.
 -- +goose StatementBegin
-CREATE FUNCTION upkeep.release(tbl regclass)
+CREATE FUNCTION upkeep.triggers_of(tbl regclass)
+    RETURNS TABLE (name name, rel regclass) LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE tree(oid) AS (
+        SELECT coalesce(pg_partition_root($1), $1)::oid
+        UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid)
+    SELECT g.tgname, g.tgrelid::regclass
+    FROM pg_trigger g JOIN tree ON tree.oid = g.tgrelid JOIN pg_proc p ON p.oid = g.tgfoid
+    WHERE p.pronamespace = 'upkeep'::regnamespace AND g.tgparentid = 0
+    ORDER BY g.tgrelid, g.tgname
+$$;
+-- +goose StatementEnd
+
+-- The second half of release, with Upkeep's rights. It only notes what is so:
+-- that the table has no trigger of ours.
+-- +goose StatementBegin
+CREATE FUNCTION upkeep.note_release(tbl regclass)
     RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    top   oid;
-    owner oid;
-    t     record;
 BEGIN
-    top := coalesce(pg_partition_root(tbl), tbl);
-    SELECT c.relowner INTO owner FROM pg_class c WHERE c.oid = top;
-    IF NOT pg_has_role(session_user, owner, 'MEMBER') THEN
-        RAISE EXCEPTION 'upkeep.release: must be owner of table %', tbl USING ERRCODE = '42501';
+    IF EXISTS (SELECT FROM upkeep.triggers_of(tbl)) THEN
+        RAISE EXCEPTION 'table % still has triggers of upkeep: call upkeep.release', tbl;
     END IF;
-    -- What is found on a table, the table's own triggers or those of its
-    -- inheritance children, goes; clones on partitions go with their parent's.
-    FOR t IN
-        WITH RECURSIVE tree(oid) AS (
-            SELECT top UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid)
-        SELECT g.tgname, g.tgrelid::regclass AS rel
-        FROM pg_trigger g JOIN tree ON tree.oid = g.tgrelid JOIN pg_proc p ON p.oid = g.tgfoid
-        WHERE p.pronamespace = 'upkeep'::regnamespace AND g.tgparentid = 0
-        ORDER BY g.tgrelid, g.tgname
-    LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.rel);
-    END LOOP;
-    -- The watched names under which this table is known: its own, and those of
+    -- The watched names under which the table is known: its own, and those of
     -- the tables that it inherits from.
     WITH RECURSIVE up(oid) AS (
-        SELECT top UNION SELECT i.inhparent FROM pg_inherits i JOIN up ON i.inhrelid = up.oid),
+        SELECT tbl::oid UNION SELECT i.inhparent FROM pg_inherits i JOIN up ON i.inhrelid = up.oid),
     gone AS (
         DELETE FROM upkeep.watched w
         USING up, pg_class c, pg_namespace n
         WHERE c.oid = up.oid AND n.oid = c.relnamespace AND w.tbl = n.nspname || '.' || c.relname
         RETURNING w.tbl)
     INSERT INTO upkeep.touch (tbl, op) SELECT gone.tbl, 'release' FROM gone;
+END
+$$;
+-- +goose StatementEnd
+
+-- With the caller's rights: who may drop the table's triggers, its owner, may
+-- release it.
+-- +goose StatementBegin
+CREATE FUNCTION upkeep.release(tbl regclass)
+    RETURNS void LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    t record;
+BEGIN
+    FOR t IN SELECT name, rel FROM upkeep.triggers_of(tbl) LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', t.name, t.rel);
+    END LOOP;
+    PERFORM upkeep.note_release(tbl);
 END
 $$;
 -- +goose StatementEnd
