@@ -213,15 +213,20 @@ func (s *Server) serveTransform(c *call, t *recordType, id, target string) (*rep
 	c.recordID = ""
 	r, err := s.transform(c, from, target)
 	if err != nil {
-		// An external id that is taken is told before the state of the
-		// order, so that a repeated request finds out that it was done.
-		for name, v := range body {
-			if ext, ok := v.(string); ok && strings.EqualFold(name, "externalId") && s.schema[strings.ToLower(target)] != nil &&
-				s.findExternal(target, ext) != nil {
-				return nil, errDuplicate()
-			}
+		if !s.config.OrderFirst && s.taken(target, body) {
+			return nil, errDuplicate()
 		}
 		return nil, err
 	}
 	return s.createFrom(c, r, body, "")
+}
+
+// taken reports whether the body's external id is in use.
+func (s *Server) taken(typ string, body map[string]any) bool {
+	for name, v := range body {
+		if ext, ok := v.(string); ok && strings.EqualFold(name, "externalId") && s.schema[lower(typ)] != nil {
+			return s.findExternal(typ, ext) != nil
+		}
+	}
+	return false
 }

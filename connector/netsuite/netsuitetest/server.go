@@ -37,6 +37,11 @@ type Config struct {
 	CustomFields []CustomField
 	// OneWorld makes the subsidiary of an entity required.
 	OneWorld bool
+	// OrderFirst answers a repeated transform by the state of its order
+	// ("You can not initialize ...") when that has nothing left, even though
+	// the external id is taken too. Which of the two an account tells first
+	// is not documented; by default the external id is.
+	OrderFirst bool
 	// Now is the clock; nil means time.Now. It drives everything that
 	// clients can see; latencies and late requests run in real time.
 	Now func() time.Time

@@ -69,3 +69,23 @@ func TestTransform(t *testing.T) {
 	a.must(400, "POST", order+"/!transform/customer", ``)
 	a.must(404, "POST", "salesOrder/99/!transform/invoice", ``)
 }
+
+func TestRepeatedTransform(t *testing.T) {
+	t.Parallel()
+	for orderFirst, want := range map[bool]string{
+		false: "Error while accessing a resource. This entity already exists.",
+		true:  "Error while accessing a resource. You can not initialize itemFulfillment: invalid reference 5001.",
+	} {
+		a := newAccount(t, Config{OrderFirst: orderFirst})
+		a.must(204, "POST", "customer", `{"entityId":"Acme"}`)
+		a.must(204, "POST", "salesOrder", `{"entity":"1001","orderStatus":"B","item":{"items":[{"item":"201"}]}}`)
+		a.must(204, "POST", "salesOrder/5001/!transform/itemFulfillment", `{"externalId":"F"}`)
+		out := a.must(400, "POST", "salesOrder/5001/!transform/itemFulfillment", `{"externalId":"F"}`)
+		if _, detail, _ := out.detail(); detail != want {
+			t.Errorf("order first %v: %s", orderFirst, detail)
+		}
+		if n := len(a.server.Records("itemFulfillment")); n != 1 {
+			t.Errorf("%d fulfillments", n)
+		}
+	}
+}
