@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
 
@@ -20,8 +21,9 @@ type Scope struct {
 	// Root is the root table with its relations. Nil: there is no row to
 	// read, and expressions are constants.
 	Root *Table
-	// Sync returns the key columns of a sync that ref may name, or why it
-	// may not. Nil: ref can't be used.
+	// Sync returns the key columns of a sync that ref may name (none: they
+	// are not known, and not checked), or why it may not be named. Nil: ref
+	// can't be used.
 	Sync func(name string) ([]store.Column, *Error)
 	// Ref makes the value of ref(sync, key...); no key is nil.
 	Ref func(sync string, key ...any) any
@@ -70,12 +72,9 @@ func (s *Scope) Compile(source string, want Want) (e *Expression, errs []*Error)
 			e, errs = nil, []*Error{{Message: "can't be read as an expression", Help: fmt.Sprint(r)}}
 		}
 	}()
-	if len(source) > maxLength {
-		return nil, []*Error{{Message: fmt.Sprintf("is longer than %d bytes", maxLength), Help: "write a Go function instead"}}
-	}
-	tree, err := parser.Parse(source)
-	if err != nil {
-		return nil, []*Error{syntaxError(err, source)}
+	tree, failed := parse(source)
+	if failed != nil {
+		return nil, []*Error{failed}
 	}
 	c := &compiler{scope: s, functions: functions, source: []rune(source), refers: map[string]bool{}}
 	code := c.compile(tree.Node)
@@ -88,6 +87,56 @@ func (s *Scope) Compile(source string, want Want) (e *Expression, errs []*Error)
 		run: code.run, typ: code.typ, want: want, slots: c.slots,
 		refers: slices.Sorted(maps.Keys(c.refers)),
 	}, nil
+}
+
+// Named is a sync that an expression names, and where.
+type Named struct {
+	Sync     string
+	From, To int // as in [Error]
+}
+
+// Parse reads an expression without checking it against tables, and returns
+// the syncs that it names.
+func Parse(source string) (refs []Named, err *Error) {
+	defer func() {
+		if r := recover(); r != nil {
+			refs, err = nil, &Error{Message: "can't be read as an expression", Help: fmt.Sprint(r)}
+		}
+	}()
+	tree, err := parse(source)
+	if err != nil {
+		return nil, err
+	}
+	f := &finder{}
+	ast.Walk(&tree.Node, f)
+	return f.refs, nil
+}
+
+// finder collects the first arguments of ref.
+type finder struct{ refs []Named }
+
+func (f *finder) Visit(n *node) {
+	call, ok := (*n).(*ast.CallNode)
+	if !ok || len(call.Arguments) == 0 {
+		return
+	}
+	callee, _ := call.Callee.(*ast.IdentifierNode)
+	name, ok := call.Arguments[0].(*ast.StringNode)
+	if ok && callee != nil && callee.Value == "ref" {
+		at := name.Location()
+		f.refs = append(f.refs, Named{name.Value, at.From, at.To})
+	}
+}
+
+func parse(source string) (*parser.Tree, *Error) {
+	if len(source) > maxLength {
+		return nil, &Error{Message: fmt.Sprintf("is longer than %d bytes", maxLength), Help: "write a Go function instead"}
+	}
+	tree, err := parser.Parse(source)
+	if err != nil {
+		return nil, syntaxError(err, source)
+	}
+	return tree, nil
 }
 
 func syntaxError(err error, source string) *Error {

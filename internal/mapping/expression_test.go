@@ -241,9 +241,15 @@ func TestCompileErrors(t *testing.T) {
 
 func TestAllProblemsOfAnExpression(t *testing.T) {
 	t.Parallel()
-	_, errs := scope().Compile(`{a: stat, b: billing.vta, c: uper(ref_np)}`, Value)
-	if len(errs) != 3 {
-		t.Fatalf("got %d errors, want 3: %v", len(errs), errs)
+	for source, want := range map[string]int{
+		`{a: stat, b: billing.vta, c: uper(ref_np)}`:                            3,
+		`stat == 1 ? upper(stat) + "x" : map(stat, .x)`:                         3, // no error follows from another
+		`stat < 1 || -stat in [stat] || stat matches "a" || sum(lines, .x) > 1`: 5,
+		`[stat, 1, lines] == nil`:                                               1,
+	} {
+		if _, errs := scope().Compile(source, Value); len(errs) != want {
+			t.Errorf("%s: got %d errors, want %d: %v", source, len(errs), want, errs)
+		}
 	}
 }
 

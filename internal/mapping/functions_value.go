@@ -183,7 +183,7 @@ func ref(c *compiler, n call) code {
 	if err != nil {
 		return c.fail(n.args[0], err.Message, err.Help)
 	}
-	if len(columns) != len(keys) {
+	if columns != nil && len(columns) != len(keys) {
 		var names []string
 		for _, col := range columns {
 			names = append(names, col.Name)
@@ -191,7 +191,7 @@ func ref(c *compiler, n call) code {
 		return c.fail(n.node, fmt.Sprintf("sync %q has a key of %d (%s), not of %d", name, len(names), strings.Join(names, ", "), len(keys)),
 			fmt.Sprintf("write ref(%q, %s)", name, strings.Join(names, ", ")))
 	}
-	for i, k := range keys {
+	for i, k := range keys[:len(columns)] {
 		want := Type{kind: columnKinds[columns[i].Kind]}
 		if !comparable(k.typ, want) || k.typ.is(open, list, object, float) && k.typ.kind != bad {
 			c.fail(n.args[i+1], fmt.Sprintf("the key %s of sync %q is %s, not %s", columns[i].Name, name, want, k.typ), "convert with int(...) or string(...)")

@@ -174,7 +174,7 @@ func convertHelp(t Type) string {
 
 func (c *compiler) equality(n *ast.BinaryNode) code {
 	a, b := c.compile(n.Left), c.compile(n.Right)
-	if !comparable(a.typ, b.typ) || a.typ.is(list, object) && b.typ.kind != null {
+	if !comparable(a.typ, b.typ) || (a.typ.kind == list || a.typ.kind == object) && !b.typ.is(null) {
 		return c.mismatch(n, a.typ, b.typ)
 	}
 	want := n.Operator == "=="

@@ -1,0 +1,134 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// place is a position in the file, counted from 1; columns in characters.
+type place struct{ line, column int }
+
+// Error is one problem of a configuration, with its place.
+type Error struct {
+	File         string
+	Line, Column int // from 1; zero: the file as a whole
+	Message      string
+	// Help says what to do; may be empty.
+	Help string
+	// Excerpt is the source around the place with a caret under it, as it
+	// stands in the file; values of secrets are blotted out.
+	Excerpt string
+}
+
+// Error is "file:line:column: message; help", and the excerpt below.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.File)
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
+	}
+	b.WriteString(": " + e.Message)
+	if e.Help != "" {
+		b.WriteString("\n  " + e.Help)
+	}
+	if e.Excerpt != "" {
+		b.WriteString("\n" + e.Excerpt)
+	}
+	return b.String()
+}
+
+// Errors are all problems of a configuration, in the order of the file.
+type Errors []*Error
+
+// Error is one problem after the other.
+func (e Errors) Error() string {
+	var parts []string
+	for _, p := range e {
+		parts = append(parts, p.Error())
+	}
+	return strings.Join(parts, "\n")
+}
+
+// Unwrap lets errors.As find each.
+func (e Errors) Unwrap() []error {
+	out := make([]error, len(e))
+	for i, p := range e {
+		out[i] = p
+	}
+	return out
+}
+
+// reader holds a file while it is read, and the problems found so far.
+type reader struct {
+	name    string
+	lines   []string // of the file
+	masked  []string // the same with secrets blotted out
+	env     func(string) (string, bool)
+	secrets []string // values that came from outside
+	errs    Errors
+}
+
+func (r *reader) fail(at place, message, help string) {
+	e := &Error{File: r.name, Line: at.line, Column: at.column, Message: r.blot(message), Help: r.blot(help), Excerpt: r.excerpt(at)}
+	for _, other := range r.errs {
+		if *other == *e {
+			return
+		}
+	}
+	r.errs = append(r.errs, e)
+}
+
+// take returns the problems in the order of the file, and forgets them.
+func (r *reader) take() Errors {
+	errs := r.errs
+	r.errs = nil
+	slices.SortStableFunc(errs, func(a, b *Error) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+	return errs
+}
+
+// blot removes the values that came from outside: an error may quote what
+// somebody wrote in the file, never what the environment holds.
+func (r *reader) blot(s string) string {
+	for _, secret := range r.secrets {
+		s = strings.ReplaceAll(s, secret, "***")
+	}
+	return s
+}
+
+// excerpt shows a place: the line before it, its line, and a caret.
+func (r *reader) excerpt(at place) string {
+	if at.line < 1 || at.line > len(r.masked) {
+		return ""
+	}
+	var b strings.Builder
+	for n := max(1, at.line-1); n <= at.line; n++ {
+		mark := " "
+		if n == at.line {
+			mark = ">"
+		}
+		fmt.Fprintf(&b, "%s %4d | %s\n", mark, n, visible(r.masked[n-1]))
+	}
+	b.WriteString("       | " + strings.Repeat(" ", max(0, min(at.column-1, maxLine))) + "^")
+	return b.String()
+}
+
+const maxLine = 200 // characters shown of a line
+
+func visible(line string) string {
+	runes := []rune(line)
+	for i, c := range runes {
+		if c < ' ' || c == 0x7f {
+			runes[i] = ' '
+		}
+	}
+	if len(runes) > maxLine {
+		return string(runes[:maxLine]) + "…"
+	}
+	return strings.TrimRight(string(runes), " ")
+}

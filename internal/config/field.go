@@ -1,0 +1,214 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/upkeep-sync/upkeep/internal/mapping"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// field is a value to send: a literal, an expression, or a map or a list of
+// such.
+type field struct {
+	literal any
+	source  *expression
+	code    *mapping.Expression
+	names   []string // of a map, with items
+	items   []*field
+	list    bool
+}
+
+// code reads an expression and notes the syncs that it names. s may be nil.
+func (r *reader) code(s *syncDecl, v *value, what string) *expression {
+	if v.kind != text {
+		r.fail(v.at, fmt.Sprintf("must be %s, not %s", what, v.kind), "")
+		return nil
+	}
+	e := r.expression(v)
+	refs, err := mapping.Parse(e.source)
+	if err != nil {
+		r.failIn(e, err)
+		return nil
+	}
+	if s != nil {
+		for _, ref := range refs {
+			s.refers = append(s.refers, named{ref.Sync, r.placeIn(v, ref.From)})
+		}
+	}
+	return e
+}
+
+// failIn reports a problem inside an expression.
+func (r *reader) failIn(e *expression, err *mapping.Error) {
+	help := err.Help
+	if help == "" {
+		help = r.syntaxHelp(e)
+	}
+	r.fail(r.placeIn(e.at, err.From), err.Message, help)
+}
+
+var closureMap = regexp.MustCompile(`\b(map|filter|sortBy|all|any)\s*\([^{]*,\s*\{\s*\w+\s*:`)
+
+// syntaxHelp guesses what YAML or the two kinds of braces have done.
+func (r *reader) syntaxHelp(e *expression) string {
+	v := e.at
+	end := r.placeIn(v, len([]rune(v.text)))
+	if v.style == plain && end.line >= 1 && end.line <= len(r.lines) {
+		line := []rune(r.lines[end.line-1])
+		if rest := string(line[min(end.column-1, len(line)):]); strings.HasPrefix(strings.TrimLeft(rest, " "), "#") {
+			return "YAML takes a # after a space as a comment: put the expression in quotes"
+		}
+	}
+	if closureMap.MatchString(e.source) {
+		return "a map inside a closure is written with two braces: map(lines, {{item: .sku}})"
+	}
+	return ""
+}
+
+func (r *reader) fields(s *syncDecl, v *value) *field {
+	f := &field{}
+	if v.kind == nothing {
+		r.fail(v.at, "there are no fields", "write the remote's fields, each with an expression")
+		return f
+	}
+	if r.is(v, object) {
+		f = r.field(s, v)
+	}
+	return f
+}
+
+var (
+	numeric = regexp.MustCompile(`^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$`)
+	dateish = regexp.MustCompile(`^\d{4}-\d\d-\d\d`)
+)
+
+func (r *reader) field(s *syncDecl, v *value) *field {
+	f := &field{}
+	switch v.kind {
+	case object:
+		for _, e := range v.entries {
+			f.names = append(f.names, e.key)
+			f.items = append(f.items, r.field(s, e.value))
+		}
+		if f.names == nil {
+			f.names = []string{}
+		}
+	case sequence:
+		f.list = true
+		for _, e := range v.items {
+			f.items = append(f.items, r.field(s, e))
+		}
+	case boolean:
+		f.literal = v.text == "true"
+	case number:
+		f.literal, _ = r.numberOf(v)
+	case text:
+		switch {
+		case v.style == plain && numeric.MatchString(v.text):
+			f.literal, _ = r.numberOf(v)
+		case v.style == plain && dateish.MatchString(v.text):
+			r.fail(v.at, "a date must be written as one", fmt.Sprintf(`write 'date("%.10s")'`, v.text))
+		default:
+			f.source = r.code(s, v, "an expression")
+		}
+	}
+	return f
+}
+
+// numberOf is an exact number: an int64 or a decimal.
+func (r *reader) numberOf(v *value) (any, bool) {
+	s := strings.ReplaceAll(v.text, "_", "")
+	digits := strings.TrimLeft(s, "+-")
+	if len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9' {
+		r.fail(v.at, "a number must not begin with 0", fmt.Sprintf(`if it is text, like a postal code, write '"%s"'`, v.text))
+		return nil, false
+	}
+	if i, err := strconv.ParseInt(s, 0, 64); err == nil {
+		return i, true
+	}
+	d, err := decimal.NewFromString(s)
+	if err != nil || len(s) > 100 || d.Exponent() > 100 || d.Exponent() < -100 {
+		r.fail(v.at, "is not a number that can be sent", "")
+		return nil, false
+	}
+	return d, true
+}
+
+// compile is the field with its expressions compiled; nil for nil.
+func (f *field) compile(r *reader, scope *mapping.Scope) *field {
+	if f == nil {
+		return nil
+	}
+	out := *f
+	out.items = make([]*field, len(f.items))
+	for i, e := range f.items {
+		out.items[i] = e.compile(r, scope)
+	}
+	if f.source != nil {
+		out.code = r.compile(scope, f.source, mapping.Value)
+	}
+	return &out
+}
+
+// compile compiles an expression; nil when it has a problem, or is nil.
+func (r *reader) compile(scope *mapping.Scope, e *expression, want mapping.Want) *mapping.Expression {
+	if e == nil {
+		return nil
+	}
+	own := *scope
+	own.Constants = e.constants
+	code, errs := own.Compile(e.source, want)
+	for _, err := range errs {
+		r.failIn(e, err)
+	}
+	return code
+}
+
+// eval computes a field for a row.
+func (f *field) eval(row store.Row) (any, error) {
+	switch {
+	case f.code != nil:
+		return f.code.Eval(row)
+	case f.names != nil:
+		out := make(map[string]any, len(f.names))
+		for i, name := range f.names {
+			v, err := f.items[i].eval(row)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			out[name] = v
+		}
+		return out, nil
+	case f.list:
+		out := make([]any, len(f.items))
+		for i, e := range f.items {
+			v, err := e.eval(row)
+			if err != nil {
+				return nil, fmt.Errorf("[%d]: %w", i, err)
+			}
+			out[i] = v
+		}
+		return out, nil
+	}
+	return f.literal, nil
+}
+
+// refersTo collects the syncs that the expressions name.
+func (f *field) refersTo(into map[string]bool) {
+	if f == nil {
+		return
+	}
+	for _, i := range f.items {
+		i.refersTo(into)
+	}
+	if f.code != nil {
+		for _, s := range f.code.RefersTo() {
+			into[s] = true
+		}
+	}
+}

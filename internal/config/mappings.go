@@ -1,0 +1,164 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/mapping"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Mappings checks the syncs against a database's catalogue and compiles them.
+// remotes are those of [File.Open]; a remote that is not among them stands as
+// a [upkeep.Remote] without a connection, which is enough to examine what
+// would be loaded. Every problem is returned, each an [*Error]; with any of
+// them there are no mappings.
+func (f *File) Mappings(ctx context.Context, catalog store.Catalog, remotes map[string]*upkeep.Remote) ([]upkeep.Mapping, []error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := &resolver{reader: f.reader, ctx: ctx, catalog: catalog, tables: map[string]*store.TableInfo{}}
+	trees := map[string]*tree{}
+	for _, s := range f.syncs {
+		trees[s.name] = r.resolve(s.from, nil)
+	}
+	to := maps.Clone(remotes)
+	if to == nil {
+		to = map[string]*upkeep.Remote{}
+	}
+	for _, m := range f.remotes {
+		if to[m.name] == nil {
+			unopened := m.limits
+			to[m.name] = &unopened
+		}
+	}
+	var out []upkeep.Mapping
+	for _, s := range f.syncs {
+		if t := trees[s.name]; t != nil {
+			out = append(out, s.mapping(r, t, trees, to[s.to]))
+		}
+	}
+	if errs := f.reader.take(); len(errs) > 0 {
+		return nil, errs.Unwrap()
+	}
+	return out, nil
+}
+
+// mapping compiles a sync.
+func (s *syncDecl) mapping(r *resolver, t *tree, trees map[string]*tree, to *upkeep.Remote) upkeep.Mapping {
+	plain := &mapping.Scope{Root: t.table, Literal: r.literal}
+	sending := *plain
+	sending.Ref = func(sync string, key ...any) any { return upkeep.Ref(sync, key...) }
+	sending.Sync = func(name string) ([]store.Column, *mapping.Error) { return keyOf(trees[name]), nil }
+
+	when := r.compile(plain, s.when, mapping.Condition)
+	externalID := r.compile(plain, s.externalID, mapping.Name)
+	transform := r.compile(&sending, s.transform, mapping.Origin)
+	fields := s.fields.compile(r.reader, &sending)
+	createFields := s.createFields.compile(r.reader, &sending)
+
+	m := upkeep.Mapping{
+		Name: s.name, To: to, Record: s.record, ByHand: s.byHand, Version: s.version, MemberLimit: s.memberLimit,
+		OnDelete: s.onDelete, WhenFalse: s.whenFalse,
+		From: t.declaration(), Sends: sends(fields, createFields), RefersTo: refersTo(transform, fields, createFields),
+		When: condition(s, when), Translate: translate(fields),
+	}
+	if externalID != nil {
+		m.ExternalID = func(row upkeep.Row) (string, error) {
+			v, err := externalID.Eval(row)
+			if err != nil {
+				return "", fmt.Errorf("external_id: %w", err)
+			}
+			return v.(string), nil
+		}
+	}
+	if createFields != nil {
+		m.CreateFields = translate(createFields)
+	}
+	if transform != nil {
+		m.Initialize = func(row upkeep.Row) (upkeep.Reference, error) {
+			v, err := transform.Eval(row)
+			if err != nil {
+				return upkeep.Reference{}, fmt.Errorf("initialize: %w", err)
+			}
+			ref, ok := v.(upkeep.Reference)
+			if !ok {
+				return upkeep.Reference{}, errors.New("initialize: the record to make it from is null")
+			}
+			return ref, nil
+		}
+	}
+	return m
+}
+
+// keyOf is the primary key of a sync's root table; nil when it is not known.
+func keyOf(t *tree) []store.Column {
+	if t == nil {
+		return nil
+	}
+	var out []store.Column
+	for _, name := range t.table.Info.Key {
+		if c, ok := t.table.Info.Column(name); ok {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func condition(s *syncDecl, when *mapping.Expression) func(upkeep.Row) (bool, error) {
+	switch {
+	case s.whenAlways != nil && !*s.whenAlways:
+		return func(upkeep.Row) (bool, error) { return false, nil }
+	case when == nil:
+		return nil
+	}
+	return func(row upkeep.Row) (bool, error) {
+		v, err := when.Eval(row)
+		if err != nil {
+			return false, fmt.Errorf("when: %w", err)
+		}
+		return v.(bool), nil
+	}
+}
+
+func translate(f *field) func(upkeep.Row) (upkeep.Fields, error) {
+	return func(row upkeep.Row) (upkeep.Fields, error) {
+		if f == nil {
+			return upkeep.Fields{}, nil
+		}
+		v, err := f.eval(row)
+		if err != nil {
+			return nil, fmt.Errorf("field %w", err)
+		}
+		m, _ := v.(map[string]any)
+		return m, nil
+	}
+}
+
+// sends lists the top-level fields.
+func sends(fields ...*field) []string {
+	names := []string{}
+	for _, f := range fields {
+		if f != nil {
+			names = append(names, f.names...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func refersTo(transform *mapping.Expression, fields ...*field) []string {
+	all := map[string]bool{}
+	if transform != nil {
+		for _, s := range transform.RefersTo() {
+			all[s] = true
+		}
+	}
+	for _, f := range fields {
+		f.refersTo(all)
+	}
+	return slices.Sorted(maps.Keys(all))
+}

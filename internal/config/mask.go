@@ -1,0 +1,63 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+)
+
+var (
+	secretKey   = regexp.MustCompile(`(?i)^(\s*(?:-\s+)?["']?[a-z0-9_.-]*(?:secret|password|passwd|passphrase|token|private|credential|api_?key|token_id|consumer_key|certificate_key)[a-z0-9_.-]*["']?\s*:\s*)(.*)$`)
+	secretEntry = regexp.MustCompile(`(?i)((?:^|[{,])\s*["']?[a-z0-9_.-]*(?:secret|password|passwd|passphrase|token|private|credential|api_?key|consumer_key)[a-z0-9_.-]*["']?\s*:\s*)("(?:[^"\\]|\\.)*"?|'[^']*'?|[^,}]*)`)
+	urlPassword = regexp.MustCompile(`(://[^:/@\s]*:)([^@\s]+)(@)`)
+	armour      = regexp.MustCompile(`[A-Za-z0-9+/=_-]{40,}`)
+	variable    = regexp.MustCompile(`^["']?\$\{[^}]*\}["']?\s*(#.*)?$`)
+)
+
+// mask blots out what looks like a secret written in the file itself, so that
+// an excerpt can be shown: values of keys that sound like one, passwords in
+// URLs, and long runs of key material. Lengths stay, so that carets fit.
+func mask(lines []string) []string {
+	out := make([]string, len(lines))
+	block := -1 // indentation of a secret's key whose value goes on below
+	for i, line := range lines {
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		if block >= 0 && (strings.TrimSpace(line) == "" || indent > block) {
+			out[i] = line[:indent] + stars(line[indent:])
+			continue
+		}
+		block = -1
+		if m := secretKey.FindStringSubmatchIndex(line); m != nil {
+			value := line[m[4]:m[5]]
+			if !variable.MatchString(value) && !strings.HasPrefix(value, "{") && !strings.HasPrefix(value, "[") {
+				if strings.TrimSpace(value) != "" {
+					block = indent
+				}
+				out[i] = line[:m[4]] + stars(value)
+				continue
+			}
+		}
+		line = blank(secretEntry, line)
+		line = blank(urlPassword, line)
+		out[i] = armour.ReplaceAllStringFunc(line, stars)
+	}
+	return out
+}
+
+// blank blots out the second group of each match, unless it is a variable.
+func blank(re *regexp.Regexp, line string) string {
+	var b strings.Builder
+	last := 0
+	for _, m := range re.FindAllStringSubmatchIndex(line, -1) {
+		value := line[m[4]:m[5]]
+		b.WriteString(line[last:m[4]])
+		if strings.HasPrefix(strings.Trim(value, `"' `), "${") || strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
+			b.WriteString(value)
+		} else {
+			b.WriteString(stars(value))
+		}
+		last = m[5]
+	}
+	return b.String() + line[last:]
+}
+
+func stars(s string) string { return strings.Repeat("*", len([]rune(s))) }

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/mapping"
+)
+
+// Connector opens connections of one kind of remote system.
+type Connector struct {
+	// New makes a connection. decode fills the connector's own configuration
+	// struct, strictly; its error is returned as it is.
+	New func(decode func(into any) error) (connector.Connection, error)
+}
+
+// Connectors are the connectors of a program, by the name that a
+// configuration has for them.
+type Connectors map[string]Connector
+
+// remote is a remote as the file declares it.
+type remote struct {
+	name      string
+	at        place // of the name
+	connector string
+	kindAt    place
+	options   *value // the connector's own keys
+	limits    upkeep.Remote
+}
+
+var remoteKeys = []string{"connector", "concurrency", "rate", "burst", "timeout", "quiet"}
+
+func (r *reader) remotes(v *value) []*remote {
+	if v == nil || !r.is(v, object) {
+		return nil
+	}
+	var out []*remote
+	for _, e := range v.entries {
+		m := &remote{name: e.key, at: e.at, limits: upkeep.Remote{Name: e.key}}
+		out = append(out, m)
+		r.checkName(e, "a remote")
+		if !r.is(e.value, object) {
+			continue
+		}
+		m.options = &value{at: e.value.at, kind: object}
+		for _, o := range e.value.entries {
+			r.remoteKey(m, o)
+		}
+		if m.connector == "" {
+			r.fail(e.at, fmt.Sprintf("remote %q has no connector", e.key), "write connector: netsuite, or another kind of system")
+		}
+	}
+	return out
+}
+
+func (r *reader) remoteKey(m *remote, o entry) {
+	switch o.key {
+	case "connector":
+		m.connector, m.kindAt = r.word(o.value), o.value.at
+	case "concurrency":
+		m.limits.Concurrency = r.positive(o.value)
+	case "burst":
+		m.limits.Burst = r.positive(o.value)
+	case "rate":
+		r.decode(o.value, reflect.ValueOf(&m.limits.Rate).Elem())
+		if m.limits.Rate < 0 {
+			r.fail(o.value.at, "must not be negative", "it is requests per second; leave it out for no limit")
+		}
+	case "timeout":
+		m.limits.Timeout = r.duration(o.value)
+	case "quiet":
+		m.limits.Quiet = r.duration(o.value)
+	default:
+		m.options.entries = append(m.options.entries, o)
+		r.checkVariables(o.value)
+	}
+}
+
+// checkVariables reports variables that are not set: the connector's own keys
+// are decoded later.
+func (r *reader) checkVariables(v *value) {
+	if v.scalar() {
+		r.expand(v)
+	}
+	for _, e := range v.entries {
+		r.checkVariables(e.value)
+	}
+	for _, e := range v.items {
+		r.checkVariables(e)
+	}
+}
+
+// positive is an integer above zero.
+func (r *reader) positive(v *value) int {
+	n := 0
+	before := len(r.errs)
+	r.decode(v, reflect.ValueOf(&n).Elem())
+	if n <= 0 && len(r.errs) == before {
+		r.fail(v.at, "must be an integer above 0", "leave it out for the default")
+	}
+	return n
+}
+
+// Remotes lists the names of the remotes, in the order of the file.
+func (f *File) Remotes() []string {
+	var out []string
+	for _, m := range f.remotes {
+		out = append(out, m.name)
+	}
+	return out
+}
+
+// Open makes a connection for each remote. The caller closes them. When one
+// can't be made, the others are closed, and the error tells all problems.
+func (f *File) Open(connectors Connectors) (map[string]*upkeep.Remote, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := map[string]*upkeep.Remote{}
+	for _, m := range f.remotes {
+		c, ok := connectors[m.connector]
+		if !ok {
+			f.reader.fail(m.kindAt, fmt.Sprintf("unknown connector %q", m.connector),
+				mapping.Suggest(m.connector, slices.Sorted(maps.Keys(connectors))))
+			continue
+		}
+		before := len(f.reader.errs)
+		conn, err := c.New(func(into any) error { return f.options(m, into) })
+		if err != nil && len(f.reader.errs) == before {
+			f.reader.fail(m.at, fmt.Sprintf("remote %q: %v", m.name, err), "")
+		}
+		if conn == nil || err != nil {
+			continue
+		}
+		r := m.limits
+		r.Connection = conn
+		out[m.name] = &r
+	}
+	errs := f.reader.take()
+	if len(errs) == 0 {
+		return out, nil
+	}
+	for _, r := range out {
+		_ = r.Connection.Close() // nothing was sent yet, and errs is what counts
+	}
+	return nil, errs
+}
+
+func (f *File) options(m *remote, into any) error {
+	v := reflect.ValueOf(into)
+	if v.Kind() != reflect.Pointer || v.IsNil() {
+		return errors.New("decode needs a pointer")
+	}
+	before := len(f.reader.errs)
+	f.reader.decode(m.options, v.Elem())
+	if n := len(f.reader.errs); n > before {
+		return slices.Clone(f.reader.errs[before:])
+	}
+	return nil
+}

@@ -1,0 +1,284 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/mapping"
+)
+
+// language is raised when expressions come to mean something else, so that
+// every record is compared again.
+const language = "1"
+
+// syncDecl is a sync as the file declares it.
+type syncDecl struct {
+	name                 string
+	at                   place // of the name
+	from                 *relation
+	to                   string
+	record               string
+	when, externalID     *expression
+	whenAlways           *bool // when: true or false, written out
+	fields, createFields *field
+	transform            *expression
+	onDelete, whenFalse  upkeep.Ending
+	byHand               bool
+	version              string
+	memberLimit          int
+	refers               []named // in the order of the file
+}
+
+// named is a reference to a sync, and where it stands.
+type named struct {
+	sync string
+	at   place
+}
+
+var syncKeys = []string{"from", "when", "to", "record", "external_id", "fields", "create_fields", "initialize",
+	"on_delete", "when_false", "register", "version", "member_limit"}
+
+func (r *reader) syncs(v *value, remotes []*remote) []*syncDecl {
+	if v == nil || !r.is(v, object) {
+		return nil
+	}
+	if len(v.entries) == 0 {
+		r.fail(v.at, "there are no syncs", "declare at least one")
+	}
+	var out []*syncDecl
+	for _, e := range v.entries {
+		r.checkName(e, "a sync")
+		if r.is(e.value, object) {
+			out = append(out, r.sync(e, remotes))
+		}
+	}
+	r.references(out)
+	return out
+}
+
+func (r *reader) sync(e entry, remotes []*remote) *syncDecl {
+	s := &syncDecl{name: e.key, at: e.at}
+	v := e.value
+	r.keys(v, "a sync", syncKeys)
+	for _, k := range v.entries {
+		r.syncKey(s, k)
+	}
+	for _, need := range []struct{ key, help string }{
+		{"from", "write from: {table: orders}"},
+		{"to", "name the remote: to: " + firstRemote(remotes)},
+		{"record", "write the remote's name for the kind of record: record: salesOrder"},
+	} {
+		if v.get(need.key) == nil && !misspelt(v, need.key, syncKeys) {
+			r.fail(e.at, fmt.Sprintf("sync %q has no %s", s.name, need.key), need.help)
+		}
+	}
+	if v.get("fields") == nil && v.get("create_fields") == nil && v.get("initialize") == nil && !misspelt(v, "fields", syncKeys) {
+		r.fail(e.at, fmt.Sprintf("sync %q has no fields", s.name), "write fields: with the remote's fields")
+	}
+	if to := v.get("to"); to != nil && s.to != "" && !slices.ContainsFunc(remotes, func(m *remote) bool { return m.name == s.to }) {
+		help := mapping.Suggest(s.to, remoteNames(remotes))
+		if help == "" {
+			help = "declare it under remotes:"
+		}
+		r.fail(to.at, fmt.Sprintf("unknown remote %q", s.to), help)
+	}
+	s.version = r.digest(s.version, v)
+	return s
+}
+
+func remoteNames(remotes []*remote) []string {
+	var out []string
+	for _, m := range remotes {
+		out = append(out, m.name)
+	}
+	return out
+}
+
+func firstRemote(remotes []*remote) string {
+	if len(remotes) > 0 {
+		return remotes[0].name
+	}
+	return "netsuite"
+}
+
+func (r *reader) syncKey(s *syncDecl, k entry) {
+	v := k.value
+	switch k.key {
+	case "from":
+		s.from = r.root(v)
+	case "to":
+		s.to = r.word(v)
+	case "record":
+		s.record = r.word(v)
+	case "when":
+		if v.kind == boolean {
+			always := v.text == "true"
+			s.whenAlways = &always
+			return
+		}
+		s.when = r.code(s, v, "a condition")
+	case "external_id":
+		s.externalID = r.code(s, v, "an expression")
+	case "fields":
+		s.fields = r.fields(s, v)
+	case "create_fields":
+		s.createFields = r.fields(s, v)
+	case "initialize":
+		s.transform = r.initialize(s, v)
+	case "on_delete":
+		s.onDelete = r.ending(v)
+	case "when_false":
+		s.whenFalse = r.ending(v)
+	case "register":
+		s.byHand = r.choice(v, "rule", "hand") == "hand"
+	case "version":
+		s.version = r.word(v)
+	case "member_limit":
+		s.memberLimit = r.positive(v)
+	}
+}
+
+func (r *reader) choice(v *value, words ...string) string {
+	if !v.scalar() {
+		r.fail(v.at, fmt.Sprintf("must be %s, not %s", strings.Join(words, " or "), v.kind), "")
+		return ""
+	}
+	s := r.expand(v)
+	if !slices.Contains(words, s) {
+		r.fail(v.at, fmt.Sprintf("must be %s, not %q", strings.Join(words, " or "), s), "")
+	}
+	return s
+}
+
+func (r *reader) initialize(s *syncDecl, v *value) *expression {
+	if !r.is(v, object) {
+		return nil
+	}
+	r.keys(v, "initialize", []string{"transform"})
+	t := v.get("transform")
+	if t == nil {
+		r.fail(v.at, "initialize has no transform", `write initialize: {transform: 'ref("sales_order", id)'}`)
+		return nil
+	}
+	return r.code(s, t, "a reference")
+}
+
+// ending is on_delete or when_false.
+func (r *reader) ending(v *value) upkeep.Ending {
+	if v.kind != object {
+		return upkeep.Ending{Action: upkeep.Action(r.choice(v, "keep", "delete", "{set: {...}}"))}
+	}
+	r.keys(v, "an ending", []string{"set"})
+	set := v.get("set")
+	if set == nil || !r.is(set, object) {
+		if set == nil {
+			r.fail(v.at, "there is nothing to set", "write {set: {isInactive: true}}, keep or delete")
+		}
+		return upkeep.Ending{}
+	}
+	if len(set.entries) == 0 {
+		r.fail(set.at, "there is nothing to set", "write {set: {isInactive: true}}, keep or delete")
+	}
+	f := r.fields(nil, set).compile(r, &mapping.Scope{Literal: r.literal})
+	values, err := f.eval(nil)
+	if err != nil {
+		r.fail(set.at, err.Error(), "")
+	}
+	m, _ := values.(map[string]any)
+	return upkeep.Ending{Action: upkeep.Set, Fields: m}
+}
+
+// references checks that references lead to a sync of the same remote, and
+// not in a circle.
+func (r *reader) references(syncs []*syncDecl) {
+	byName := map[string]*syncDecl{}
+	var names []string
+	for _, s := range syncs {
+		byName[s.name] = s
+		names = append(names, s.name)
+	}
+	for _, s := range syncs {
+		for _, n := range s.refers {
+			target := byName[n.sync]
+			switch {
+			case target == nil:
+				r.fail(n.at, fmt.Sprintf("unknown sync %q", n.sync), mapping.Suggest(n.sync, names))
+			case target.to != s.to && target.to != "" && s.to != "":
+				r.fail(n.at, fmt.Sprintf("sync %q goes to another remote (%s, not %s)", n.sync, target.to, s.to), "a reference needs both records at one remote")
+			}
+		}
+	}
+	c := circles{r: r, byName: byName, done: map[string]bool{}}
+	for _, s := range syncs {
+		c.visit(s)
+	}
+}
+
+// circles finds references that lead back to where they started.
+type circles struct {
+	r      *reader
+	byName map[string]*syncDecl
+	path   []string
+	done   map[string]bool
+}
+
+func (c *circles) visit(s *syncDecl) {
+	if c.done[s.name] {
+		return
+	}
+	c.path = append(c.path, s.name)
+	for _, n := range s.refers {
+		if i := slices.Index(c.path, n.sync); i >= 0 {
+			circle := strings.Join(append(slices.Clone(c.path[i:]), n.sync), " -> ")
+			c.r.fail(n.at, "references in a circle: "+circle, "each would wait for the other for ever; drop one, or send it by a sync of its own")
+		} else if next := c.byName[n.sync]; next != nil {
+			c.visit(next)
+		}
+	}
+	c.path = c.path[:len(c.path)-1]
+	c.done[s.name] = true
+}
+
+// digest is the version of a sync: the user's own, and a digest of what is
+// declared, comments and order left out.
+func (r *reader) digest(own string, v *value) string {
+	declared := map[string]any{"language": language}
+	for _, key := range []string{"from", "when", "external_id", "fields", "create_fields", "initialize"} {
+		if k := v.get(key); k != nil {
+			declared[key] = r.canonical(k)
+		}
+	}
+	b, err := json.Marshal(declared)
+	if err != nil { // maps, lists and texts always have a JSON form
+		return own
+	}
+	sum := sha256.Sum256(b)
+	digest := hex.EncodeToString(sum[:8])
+	if own == "" {
+		return digest
+	}
+	return own + "+" + digest
+}
+
+func (r *reader) canonical(v *value) any {
+	switch v.kind {
+	case object:
+		m := map[string]any{}
+		for _, e := range v.entries {
+			m[e.key] = r.canonical(e.value)
+		}
+		return m
+	case sequence:
+		l := []any{}
+		for _, e := range v.items {
+			l = append(l, r.canonical(e))
+		}
+		return l
+	}
+	return v.kind.String() + " " + strings.TrimSpace(r.literal(v.text))
+}
