@@ -14,8 +14,9 @@ import (
 	"github.com/upkeep-sync/upkeep/connector/netsuite/netsuitetest"
 )
 
-func TestConformance(t *testing.T) {
-	auths := map[string]netsuite.Auth{
+// auths are the ways to log in to the sandbox.
+func auths() map[string]netsuite.Auth {
+	return map[string]netsuite.Auth{
 		"oauth1": {OAuth1: &netsuite.OAuth1{
 			ConsumerKey: netsuitetest.ConsumerKey, ConsumerSecret: netsuitetest.ConsumerSecret,
 			TokenID: netsuitetest.TokenID, TokenSecret: netsuitetest.TokenSecret,
@@ -24,7 +25,10 @@ func TestConformance(t *testing.T) {
 			ClientID: netsuitetest.ClientID, CertificateID: netsuitetest.CertificateID, PrivateKey: netsuitetest.PrivateKey,
 		}},
 	}
-	for name, auth := range auths {
+}
+
+func TestConformance(t *testing.T) {
+	for name, auth := range auths() {
 		t.Run(name, func(t *testing.T) {
 			connectortest.Run(t, func(t *testing.T) connectortest.Target { return target(t, auth) })
 		})

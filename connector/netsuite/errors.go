@@ -125,13 +125,15 @@ func (r *refusal) kind(v verb, status int, own bool) connector.Kind {
 		// All others that could send a 403, such as an address rule or a
 		// firewall in between, refuse this machine and not this record.
 		return connector.Unauthorized
-	case !own && status == http.StatusNotFound:
-		// Not NetSuite's words, so the record may well be there.
+	case own:
+		return r.business(v, status)
+	case status == http.StatusNotFound, status == http.StatusGone, status == http.StatusMethodNotAllowed, status == http.StatusProxyAuthRequired:
+		// Not NetSuite's words: the record may well be there, and whoever
+		// answers does not know these services.
 		return connector.Unavailable
-	case !own:
-		return connector.Rejected
 	}
-	return r.business(v, status)
+	// A filter in between that dislikes this one request, by all that is known.
+	return connector.Rejected
 }
 
 // permission: the role lacks a right. It is one record type's or even one
