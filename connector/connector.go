@@ -94,6 +94,7 @@ type Reader interface {
 	// brought to want's shape, and what want does not name (links, display
 	// names, fields of a line that nobody sends) is left out, so that equal
 	// JSON means equal values. A record that is gone is [NotFound].
+	// [Project] does what is not the remote's own.
 	Read(ctx context.Context, recordType, remoteID string, want Fields) (Fields, error)
 }
 

@@ -1,0 +1,40 @@
+package connector_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/upkeep-sync/upkeep/connector"
+)
+
+func TestAsError(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("cause")
+	own := &connector.Error{Kind: connector.Busy, Status: 400, Code: "LOCKED", Message: "locked", Err: cause}
+	for _, c := range []struct {
+		err  error
+		kind connector.Kind
+		text string
+	}{
+		{own, connector.Busy, "busy (HTTP 400 LOCKED): locked: cause"},
+		{fmt.Errorf("call: %w", own), connector.Busy, "busy (HTTP 400 LOCKED): locked: cause"},
+		{&connector.Error{Kind: connector.Exists, Code: "DUP"}, connector.Exists, "exists (DUP)"},
+		{context.DeadlineExceeded, connector.Unknown, "outcome unknown: no answer in time: context deadline exceeded"},
+		{fmt.Errorf("call: %w", context.Canceled), connector.Unknown, "outcome unknown: no answer in time: call: context canceled"},
+		{cause, connector.Unknown, "outcome unknown: cause"},
+		{&connector.Error{}, connector.Unknown, "outcome unknown"},
+	} {
+		e := connector.AsError(c.err)
+		if e.Kind != c.kind || connector.KindOf(c.err) != c.kind || e.Error() != c.text {
+			t.Errorf("%v: got %q, want %q", c.err, e.Error(), c.text)
+		}
+	}
+	if connector.AsError(nil) != nil || !errors.Is(fmt.Errorf("x: %w", own), cause) {
+		t.Error("nil is no error, and causes are kept")
+	}
+	if s := connector.Kind(99).String(); s != "Kind(99)" {
+		t.Error(s)
+	}
+}
