@@ -129,6 +129,9 @@ func (x *Explanation) why(d *definition, j *job) string {
 		}
 		return "not in the registry yet: the backfill has not come to it, or no engine has folded its touch"
 	}
+	if behind := x.Send == "create" || x.Send == "update" || x.Send == "delete"; behind && (g.State == store.Clean || g.State == store.Gone) {
+		return "behind: the database has changed and the touch is not folded yet; is an upkeep run at work?"
+	}
 	switch g.State {
 	case store.Parked:
 		return "parked: " + g.Reason + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Sync + " " + g.Key

@@ -51,7 +51,7 @@ func (c *explainCmd) Run(p *program) error {
 }
 
 func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) error {
-	fmt.Fprintf(w, "%s/%s is %s\n", c.Sync, c.Key, oneLine(x.Why))
+	fmt.Fprintf(w, "%s/%s: %s\n", c.Sync, c.Key, oneLine(x.Why))
 	if x.Composite != nil {
 		fmt.Fprintf(w, "\nComposite: what the database says now\n")
 		tree{w}.row(x.Composite, 1)

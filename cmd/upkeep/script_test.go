@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 
 // TestScript runs testdata/script. Besides the commands of testscript there are:
 //
-//	sandbox                 start a NetSuite account; sets SANDBOX_URL
+//	sandbox                 start a NetSuite account, a fresh one each time; sets SANDBOX_URL
 //	fault '{"kind": ...}'   make it fail; "fault none" heals it
 //	await faulted N         wait until so many requests met a fault
 //	records TYPE            print the account's records of a type as JSON
@@ -49,9 +49,8 @@ func TestScript(t *testing.T) {
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Values["t"] = e.T().(testing.TB)
-			account, err := netsuitetest.New(netsuitetest.Config{})
-			e.Values["account"] = account
-			return errors.Join(err, os.CopyFS(e.WorkDir, os.DirFS("testdata/shop")))
+			e.Values["sandbox"] = new(*netsuitetest.Server)
+			return os.CopyFS(e.WorkDir, os.DirFS("testdata/shop"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sandbox": startSandbox, "fault": addFault, "await": await, "records": printRecords, "postgres": newPostgres,
@@ -70,12 +69,18 @@ func want(ts *testscript.TestScript, neg bool, args []string, n int, usage strin
 
 // account is the script's own NetSuite account.
 func account(ts *testscript.TestScript) *netsuitetest.Server {
-	return ts.Value("account").(*netsuitetest.Server)
+	s := *ts.Value("sandbox").(**netsuitetest.Server)
+	if s == nil {
+		ts.Fatalf("there is no account: say sandbox first")
+	}
+	return s
 }
 
 func startSandbox(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 0, "sandbox")
-	s := account(ts)
+	s, err := netsuitetest.New(netsuitetest.Config{})
+	ts.Check(err)
+	*ts.Value("sandbox").(**netsuitetest.Server) = s
 	server := httptest.NewServer(s)
 	ts.Defer(func() {
 		s.Close()
