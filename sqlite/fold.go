@@ -33,6 +33,7 @@ type batch struct {
 	rows   []logRow
 	hits   *hits
 	next   *foldCursor // nil: all of it is in hits
+	piece  bool        // goes on with a fold that did not fit: newer rows were not looked at
 }
 
 // Fold reads and resolves in a snapshot of its own; only raising the groups
@@ -60,7 +61,7 @@ func (d *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit
 	if err != nil {
 		return store.Folded{}, err
 	}
-	f.More = f.More || len(b.rows) >= limit
+	f.More = f.More || b.piece || len(b.rows) >= limit
 	return f, nil
 }
 
@@ -71,7 +72,7 @@ func readBatch(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, plan stri
 	if err != nil {
 		return nil, err
 	}
-	b.seq = seq
+	b.seq, b.piece = seq, b.cursor.Upto > 0
 	if b.rows, err = readLog(ctx, tx, limit, b.cursor.Upto); err != nil || len(b.rows) == 0 {
 		return b, err
 	}

@@ -1,3 +1,206 @@
 package storetest
 
-func doubtTests() []test { return nil }
+import (
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+func doubtTests() []test {
+	return []test{
+		{"lease expiry", testLeaseExpiry},
+		{"zombie", testZombie},
+		{"settle", testSettle},
+		{"settle while dirty", testSettleDirty},
+		{"doubtful outcome", testDoubtful},
+		{"later doubt wins", testLaterDoubt},
+		{"held in doubt", testHoldInDoubt},
+		{"held in doubt with a remote id", testHoldInDoubtKnown},
+		{"settled doubt of an expired hold", testHoldSettles},
+	}
+}
+
+func testLeaseExpiry(e *env) {
+	e.shop(e.orderShape())
+	cs := e.claim("dead", 1)
+	e.Advance(59 * time.Second)
+	e.record(synced(e.claim("w", 10)[0], "r"))
+	e.equal("claims before the lease ends", len(e.claim("w", 10)), 0)
+	e.Advance(2 * time.Second)
+	c := e.claimOne("w", cs[0].ID.String())
+	e.equal("in doubt", c.InDoubt, true)
+	e.equal("generation", c.Generation, cs[0].Generation)
+	e.equal("epoch is higher", c.Epoch > cs[0].Epoch, true)
+	e.record(synced(c, "r-1"))
+	// Synced is not settled: the dead holder's request may still land.
+	g := e.group(c.ID.String())
+	e.equal("state", g.State, store.InDoubt)
+	if g.InDoubtUntil.IsZero() {
+		e.t.Error("a success took the doubt away")
+	}
+}
+
+func testZombie(e *env) {
+	e.shop(e.orderShape())
+	e.exec(`DELETE FROM billing_infos WHERE id = 2`, `DELETE FROM orders WHERE id = 2`)
+	e.syncAll()
+	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`)
+	e.fold()
+	zombie := e.claimOne("dead", "sales_order/1")
+	e.Advance(2 * time.Minute)
+	c := e.claimOne("w", "sales_order/1")
+	for _, late := range []store.Result{synced(zombie, "r-zombie"), result(zombie, store.Refused), result(zombie, store.Removed)} {
+		stale, err := e.Store.Record(e.ctx, []store.Result{late}, nil)
+		e.ok(err)
+		e.equal("stale", stale, []store.ID{zombie.ID})
+	}
+	e.wantState("sales_order/1", store.Claimed)
+	e.equal("remote id", e.group("sales_order/1").RemoteID, "r-1")
+	e.record(synced(c, "r-1"))
+	stale, err := e.Store.Record(e.ctx, []store.Result{synced(zombie, "r-zombie")}, nil)
+	e.ok(err)
+	e.equal("stale", len(stale), 1)
+	e.equal("remote id", e.group("sales_order/1").RemoteID, "r-1")
+}
+
+// doubtful leaves sales_order/1 synced but in doubt, the other one clean.
+func (e *env) doubtful() {
+	e.t.Helper()
+	e.shop(e.orderShape())
+	e.syncAll()
+	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`)
+	e.fold()
+	e.claimOne("dead", "sales_order/1")
+	e.Advance(2 * time.Minute)
+	e.record(synced(e.claimOne("w", "sales_order/1"), "r-1"))
+	e.wantState("sales_order/1", store.InDoubt)
+	e.raised()
+}
+
+func testSettle(e *env) {
+	e.doubtful()
+	before := e.group("sales_order/1").Generation
+	e.equal("claims in doubt", len(e.claim("w", 10)), 0)
+	e.Advance(remoteQuiet - time.Second)
+	e.equal("claims in doubt", len(e.claim("w", 10)), 0)
+	e.Advance(2 * time.Second)
+	c := e.claimOne("w", "sales_order/1")
+	e.equal("forced", c.Forced, true)
+	e.equal("in doubt", c.InDoubt, false)
+	e.equal("generation", c.Generation, before+1)
+	e.equal("op", e.group("sales_order/1").Cause.Op, "settle")
+	e.record(synced(c, "r-1"))
+	e.wantState("sales_order/1", store.Clean)
+	e.Advance(24 * time.Hour)
+	e.equal("claims once settled", len(e.claim("w", 10)), 0)
+}
+
+func testSettleDirty(e *env) {
+	e.doubtful()
+	e.exec(`UPDATE orders SET state = 'y' WHERE id = 1`)
+	e.fold()
+	c := e.claimOne("w", "sales_order/1") // at once: in doubt is no reason to wait
+	e.equal("in doubt", c.InDoubt, true)
+	r := result(c, store.Retry)
+	r.After = 2 * remoteQuiet
+	e.record(r)
+	e.Advance(2 * remoteQuiet)
+	c = e.claimOne("w", "sales_order/1")
+	e.equal("forced", c.Forced, true)
+	e.equal("in doubt", c.InDoubt, false)
+	e.record(synced(c, "r-1"))
+	e.wantState("sales_order/1", store.Clean)
+}
+
+func testDoubtful(e *env) {
+	e.shop(e.orderShape())
+	e.exec(`DELETE FROM billing_infos WHERE id = 2`, `DELETE FROM orders WHERE id = 2`)
+	e.syncAll()
+	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`)
+	e.fold()
+	r := result(e.claimOne("w", "sales_order/1"), store.Doubtful)
+	r.After, r.Doubt, r.Reason = time.Minute, remoteQuiet, "no answer"
+	e.record(r)
+	g := e.group("sales_order/1")
+	e.equal("state", g.State, store.InDoubt)
+	e.equal("reason", g.Reason, "no answer")
+	e.equal("claims before it is due", len(e.claim("w", 10)), 0)
+	e.Advance(time.Minute)
+	c := e.claimOne("w", "sales_order/1")
+	e.equal("in doubt and attempts", fmtAny(c.InDoubt, c.Attempts), "true 1")
+	e.record(synced(c, "r-1"))
+	e.wantState("sales_order/1", store.InDoubt)
+	e.Advance(remoteQuiet)
+	c = e.claimOne("w", "sales_order/1")
+	e.equal("forced", c.Forced, true)
+}
+
+func testLaterDoubt(e *env) {
+	e.shop(e.orderShape())
+	cs := e.claim("w", 2)
+	r := result(cs[0], store.Doubtful)
+	r.Doubt = time.Hour
+	e.record(r)
+	until := e.group(cs[0].ID.String()).InDoubtUntil
+	r = result(e.claimOne("w", cs[0].ID.String()), store.Doubtful)
+	r.Doubt = time.Minute
+	e.record(r)
+	if got := e.group(cs[0].ID.String()).InDoubtUntil; !got.Equal(until) {
+		e.t.Errorf("in doubt until %v, want the later %v", got, until)
+	}
+}
+
+// hold is a request to a remote that does not hold external keys unique.
+func (e *env) hold(holder string) []store.Claim {
+	e.t.Helper()
+	r := e.request(holder, 10)
+	for i := range r.Syncs {
+		r.Syncs[i].HoldInDoubt = true
+	}
+	cs, err := e.Store.Claim(e.ctx, r)
+	e.ok(err)
+	return cs
+}
+
+func testHoldInDoubt(e *env) {
+	e.shop(e.orderShape())
+	cs := e.hold("w")
+	e.equal("claims", len(cs), 2)
+	r := result(cs[0], store.Doubtful)
+	r.Doubt = remoteQuiet
+	e.record(r, synced(cs[1], "r"))
+	e.equal("claims in doubt", len(e.hold("w")), 0)
+	e.touch(store.Touch{ID: cs[0].ID})
+	e.fold()
+	e.equal("claims in doubt, touched", len(e.hold("w")), 0)
+	e.Advance(remoteQuiet + time.Second)
+	again := e.hold("w")
+	e.equal("claims", claimed(again), []string{cs[0].ID.String()})
+	e.equal("in doubt and forced", fmtAny(again[0].InDoubt, again[0].Forced), "false true")
+}
+
+func testHoldInDoubtKnown(e *env) {
+	e.shop(e.orderShape())
+	e.exec(`DELETE FROM billing_infos WHERE id = 2`, `DELETE FROM orders WHERE id = 2`)
+	e.syncAll()
+	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`)
+	e.fold()
+	r := result(e.hold("w")[0], store.Doubtful)
+	r.Doubt = remoteQuiet
+	e.record(r)
+	cs := e.hold("w") // an update is no create: nothing to be held back for
+	e.equal("claims", claimed(cs), []string{"sales_order/1"})
+}
+
+func testHoldSettles(e *env) {
+	e.shop(e.orderShape())
+	cs := e.hold("dead")
+	e.equal("claims", len(cs), 2)
+	e.Advance(2 * time.Minute)
+	e.equal("claims after the leases ended", len(e.hold("w")), 0)
+	stale, err := e.Store.Record(e.ctx, []store.Result{synced(cs[0], "r")}, nil)
+	e.ok(err)
+	e.equal("stale results of the dead holder", len(stale), 1)
+	e.Advance(remoteQuiet + time.Second)
+	e.equal("claims when the doubt is over", len(e.hold("w")), 2)
+}

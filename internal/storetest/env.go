@@ -247,3 +247,6 @@ func (e *env) equal(what string, got, want any) {
 		e.t.Errorf("%s is %s, want %s", what, g, w)
 	}
 }
+
+// fmtAny prints values, for comparisons of several at once.
+func fmtAny(vs ...any) string { return strings.TrimSuffix(fmt.Sprintln(vs...), "\n") }

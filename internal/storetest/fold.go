@@ -1,3 +1,181 @@
 package storetest
 
-func foldTests() []test { return nil }
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+func foldTests() []test {
+	return []test{
+		{"counts", testFoldCounts},
+		{"generations", testGenerations},
+		{"limit", testFoldLimit},
+		{"plan", testPlan},
+		{"fan-out in pieces", testFanOut},
+		{"fan-out with changes between the pieces", testFanOutChanges},
+		{"concurrent folds", testConcurrentFolds},
+		{"only rows that exist", testFoldExisting},
+	}
+}
+
+func testFoldCounts(e *env) {
+	e.shop(e.orderShape())
+	rows, groups := e.fold()
+	e.equal("rows of an empty log", [2]int{rows, groups}, [2]int{0, 0})
+	e.exec(`UPDATE orders SET state = 'a' WHERE id = 1`, `UPDATE orders SET state = 'b' WHERE id = 1`,
+		`UPDATE line_items SET qty = 9 WHERE order_id = 1`)
+	n, err := e.Store.Pending(e.ctx, 100)
+	e.ok(err)
+	e.equal("rows in the log", n, 4)
+	n, err = e.Store.Pending(e.ctx, 3)
+	e.ok(err)
+	e.equal("rows in the log, at most 3", n, 3)
+	before := e.group("sales_order/1").Generation
+	rows, groups = e.fold()
+	e.equal("rows and groups", [2]int{rows, groups}, [2]int{4, 1})
+	e.equal("generations of one fold", e.group("sales_order/1").Generation-before, int64(1))
+	n, err = e.Store.Pending(e.ctx, 100)
+	e.ok(err)
+	e.equal("rows left", n, 0)
+}
+
+func testGenerations(e *env) {
+	e.shop(e.orderShape())
+	g := e.group("sales_order/1")
+	e.equal("generation of a new group", [2]int64{g.Generation, g.SyncedGeneration}, [2]int64{1, 0})
+	e.wantState("sales_order/1", store.Dirty)
+	e.syncAll()
+	e.wantState("sales_order/1", store.Clean)
+	g = e.group("sales_order/1")
+	e.equal("generation once synced", [2]int64{g.Generation, g.SyncedGeneration}, [2]int64{1, 1})
+	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`)
+	e.fold()
+	e.wantState("sales_order/1", store.Dirty)
+	e.wantState("sales_order/2", store.Clean)
+	g = e.group("sales_order/1")
+	e.equal("generation once touched", [2]int64{g.Generation, g.SyncedGeneration}, [2]int64{2, 1})
+	e.equal("forced", g.ForcedGeneration, int64(0))
+}
+
+func testFoldLimit(e *env) {
+	e.shop(e.orderShape())
+	e.orders(1, 100, 25)
+	total := 0
+	for range 3 {
+		f, err := e.Store.Fold(e.ctx, e.shapes, plan, 10)
+		e.ok(err)
+		if f.Rows > 10 {
+			e.t.Errorf("a fold of at most 10 rows took %d", f.Rows)
+		}
+		if total += f.Rows; total < 25 && !f.More {
+			e.t.Errorf("no more after %d of 25 rows", total)
+		}
+	}
+	e.equal("rows of three folds", total, 25)
+	if got := len(e.raised()); got != 25 {
+		e.t.Errorf("raised %d groups of 25", got)
+	}
+}
+
+func testPlan(e *env) {
+	e.shop(e.orderShape())
+	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`)
+	if _, err := e.Store.Fold(e.ctx, e.shapes, "another", 100); !errors.Is(err, store.ErrPlan) {
+		e.t.Errorf("a fold under another plan: %v, want ErrPlan", err)
+	}
+	e.wantRaised("sales_order/1")
+	e.ok(e.Store.Install(e.ctx, e.shapes, "plan-2"))
+	if _, err := e.Store.Fold(e.ctx, e.shapes, plan, 100); !errors.Is(err, store.ErrPlan) {
+		e.t.Errorf("a fold under an old plan: %v, want ErrPlan", err)
+	}
+	_, err := e.Store.Fold(e.ctx, e.shapes, "plan-2", 100)
+	e.ok(err)
+}
+
+// manyLines gives customer 1 an order with n lines: a change of the customer
+// touches n groups of the sync "line".
+func (e *env) manyLines(n int) {
+	e.t.Helper()
+	e.shop(e.lineShape())
+	e.exec(fmt.Sprintf(`INSERT INTO line_items (id, order_id) SELECT n + 1000, 1 FROM %s AS r`, e.Row(n)))
+	e.raised()
+}
+
+func testFanOut(e *env) {
+	const n = 25_000
+	e.manyLines(n)
+	e.exec(`UPDATE customers SET segment = 'new' WHERE id = 1`)
+	folds, groups := 0, 0
+	for {
+		f, err := e.Store.Fold(e.ctx, e.shapes, plan, 100)
+		e.ok(err)
+		if f.Groups > 10_000 {
+			e.t.Errorf("one fold raised %d groups", f.Groups)
+		}
+		folds, groups = folds+1, groups+f.Groups
+		if !f.More {
+			break
+		}
+	}
+	if folds < 3 {
+		e.t.Errorf("%d groups in %d folds, want pieces", n, folds)
+	}
+	e.equal("groups raised", groups, n+2)
+	e.equal("groups raised, by their generations", len(e.raised()), n+2)
+	for name, g := range e.groups() {
+		if name.Key != "21" && name.Key != "22" && g.Generation != 2 {
+			e.t.Fatalf("%s has generation %d, want 2", name, g.Generation)
+		}
+	}
+}
+
+func testFanOutChanges(e *env) {
+	e.manyLines(15_000)
+	e.exec(`UPDATE customers SET segment = 'new' WHERE id = 1`)
+	f, err := e.Store.Fold(e.ctx, e.shapes, plan, 100)
+	e.ok(err)
+	e.equal("more", f.More, true)
+	// Some of the rest goes another way, and a newer touch comes in between.
+	e.exec(`UPDATE line_items SET order_id = 2 WHERE id > 15990`, `UPDATE line_items SET sku = 'x' WHERE id = 11`)
+	e.equal("groups raised in all", len(e.raised()), 15_002)
+	n, err := e.Store.Pending(e.ctx, 10)
+	e.ok(err)
+	e.equal("rows left in the log", n, 0)
+}
+
+func testConcurrentFolds(e *env) {
+	e.shop(e.orderShape())
+	other := e.Again(e.t)
+	e.orders(1, 100, 500)
+	var wg sync.WaitGroup
+	for _, s := range []store.Store{e.Store, other, e.Store, other} {
+		wg.Go(func() {
+			for range 200 {
+				f, err := s.Fold(e.ctx, e.shapes, plan, 20)
+				if err != nil {
+					e.t.Error(err)
+				}
+				if err != nil || !f.More && f.Rows == 0 {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	e.equal("groups raised", len(e.raised()), 500)
+}
+
+func testFoldExisting(e *env) {
+	e.shop(e.orderShape())
+	// A line of an order that is not there touches nothing.
+	e.exec(`INSERT INTO orders (id) VALUES (7)`, `INSERT INTO line_items (id, order_id) VALUES (71, 7)`, `DELETE FROM orders WHERE id = 7`)
+	e.fold()
+	for name := range e.groups() {
+		if name.Key != "1" && name.Key != "2" && name.Key != "7" {
+			e.t.Errorf("a group %s without a row", name)
+		}
+	}
+}

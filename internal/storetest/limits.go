@@ -1,3 +1,196 @@
 package storetest
 
-func limitTests() []test { return nil }
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+func limitTests() []test {
+	return []test{
+		{"hold", testHold},
+		{"hold, many at once", testHoldMany},
+		{"dead holder", testHoldDead},
+		{"take", testTake},
+		{"take, many at once", testTakeMany},
+		{"pause", testPause},
+		{"breaker", testBreaker},
+		{"unknown remote", testUnknownRemote},
+	}
+}
+
+// held asks for slots and checks how many it has then.
+func (e *env) held(holder string, ask, limit, want int) {
+	e.t.Helper()
+	n, err := e.Store.Hold(e.ctx, "ns", holder, ask, limit, time.Minute)
+	e.ok(err)
+	if n != want {
+		e.t.Errorf("%s asked for %d of %d and holds %d, want %d", holder, ask, limit, n, want)
+	}
+}
+
+func (e *env) health() store.Health {
+	e.t.Helper()
+	h, err := e.Store.Health(e.ctx, "ns")
+	e.ok(err)
+	return h
+}
+
+func testHold(e *env) {
+	e.held("a", 3, 5, 3)
+	e.held("b", 4, 5, 2)
+	e.held("c", 1, 5, 0)
+	e.equal("held", e.health().Held, 5)
+	e.held("a", 1, 5, 1) // gives back
+	e.held("b", 4, 5, 4)
+	e.held("a", 0, 5, 0)
+	e.equal("held", e.health().Held, 4)
+	e.held("a", 5, 2, 0) // the limit went down under what others hold
+	n, err := e.Store.Hold(e.ctx, "other", "a", 5, 5, time.Minute)
+	e.ok(err)
+	e.equal("another remote", n, 5)
+}
+
+func testHoldMany(e *env) {
+	stores := []store.Store{e.Store, e.Again(e.t), e.Again(e.t)}
+	var wg sync.WaitGroup
+	got := make([]int, len(stores))
+	for round := range 10 {
+		for i, s := range stores {
+			wg.Go(func() {
+				n, err := s.Hold(e.ctx, "ns", fmt.Sprint("w", i), 1+(round+i)%4, 5, time.Minute)
+				if err != nil {
+					e.t.Error(err)
+				}
+				got[i] = n
+			})
+		}
+		wg.Wait()
+		if sum := got[0] + got[1] + got[2]; sum > 5 {
+			e.t.Fatalf("round %d: %v are more than 5", round, got)
+		}
+	}
+}
+
+func testHoldDead(e *env) {
+	e.held("dead", 5, 5, 5)
+	e.Advance(30 * time.Second)
+	e.held("b", 5, 5, 0)
+	e.Advance(31 * time.Second)
+	e.equal("held", e.health().Held, 0)
+	e.held("b", 5, 5, 5)
+	e.held("dead", 5, 5, 0)
+	e.Advance(50 * time.Second)
+	e.held("b", 5, 5, 5) // keeps them
+	e.Advance(50 * time.Second)
+	e.held("dead", 5, 5, 0)
+}
+
+// taken takes requests at 10 a second, 5 at once.
+func (e *env) taken(want, got int) time.Duration {
+	e.t.Helper()
+	n, wait, err := e.Store.Take(e.ctx, "ns", want, 10, 5)
+	e.ok(err)
+	if n != got {
+		e.t.Errorf("took %d of %d, want %d", n, want, got)
+	}
+	return wait
+}
+
+func testTake(e *env) {
+	e.taken(3, 3)
+	e.taken(3, 2)
+	wait := e.taken(1, 0)
+	if wait <= 0 || wait > 150*time.Millisecond {
+		e.t.Errorf("wait %v for a tenth of a second", wait)
+	}
+	e.Advance(wait)
+	e.taken(2, 1)
+	e.Advance(300 * time.Millisecond)
+	e.taken(5, 3)
+	e.Advance(time.Hour)
+	e.taken(50, 5)
+	e.taken(1, 0)
+}
+
+func testTakeMany(e *env) {
+	stores := []store.Store{e.Store, e.Again(e.t)}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	total := 0
+	for range 5 {
+		for _, s := range stores {
+			wg.Go(func() {
+				n, _, err := s.Take(e.ctx, "many", 3, 0.001, 20)
+				if err != nil {
+					e.t.Error(err)
+				}
+				mu.Lock()
+				total += n
+				mu.Unlock()
+			})
+		}
+	}
+	wg.Wait()
+	e.equal("taken out of 20", total, 20)
+}
+
+func testPause(e *env) {
+	e.ok(e.Store.Pause(e.ctx, "ns", time.Minute, "slow down"))
+	e.ok(e.Store.Pause(e.ctx, "ns", time.Second, "shorter"))
+	h := e.health()
+	if h.PausedFor <= 50*time.Second || h.PausedFor > time.Minute {
+		e.t.Errorf("paused for %v, want the later end", h.PausedFor)
+	}
+	e.equal("reason and broken", fmtAny(h.Reason, h.Broken), "slow down false")
+	e.ok(e.Store.Pause(e.ctx, "ns", time.Hour, "longer"))
+	e.equal("reason", e.health().Reason, "longer")
+	e.Advance(time.Hour + time.Second)
+	e.equal("paused for", e.health().PausedFor, time.Duration(0))
+}
+
+func (e *env) probe(s store.Store, holder string, want bool) {
+	e.t.Helper()
+	got, err := s.Probe(e.ctx, "ns", holder, 10*time.Second)
+	e.ok(err)
+	if got != want {
+		e.t.Errorf("%s may probe: %v, want %v", holder, got, want)
+	}
+}
+
+func testBreaker(e *env) {
+	other := e.Again(e.t)
+	e.probe(e.Store, "a", false) // nothing is broken
+	e.ok(e.Store.Break(e.ctx, "ns", 30*time.Second, "refused"))
+	h := e.health()
+	e.equal("health", fmtAny(h.Broken, h.Failures, h.Reason), "true 1 refused")
+	if h.ProbeIn <= 20*time.Second || h.ProbeIn > 30*time.Second {
+		e.t.Errorf("probe in %v", h.ProbeIn)
+	}
+	e.probe(e.Store, "a", false)
+	e.Advance(31 * time.Second)
+	e.equal("probe in", e.health().ProbeIn, time.Duration(0))
+	e.probe(e.Store, "a", true)
+	e.probe(other, "b", false)
+	e.probe(e.Store, "a", false)
+	e.Advance(11 * time.Second)
+	e.probe(other, "b", true)
+	e.ok(e.Store.Break(e.ctx, "ns", time.Minute, "still"))
+	e.equal("failures", e.health().Failures, 2)
+	e.Advance(11 * time.Second)
+	e.probe(other, "b", false)
+	e.ok(e.Store.Mend(e.ctx, "ns"))
+	h = e.health()
+	e.equal("health", fmtAny(h.Broken, h.Failures, h.ProbeIn), "false 0 0s")
+	e.Advance(time.Hour)
+	e.probe(e.Store, "a", false)
+}
+
+func testUnknownRemote(e *env) {
+	h, err := e.Store.Health(e.ctx, "nothing")
+	e.ok(err)
+	e.equal("health", h, store.Health{})
+	e.ok(e.Store.Mend(e.ctx, "nothing"))
+}

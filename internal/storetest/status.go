@@ -1,3 +1,172 @@
 package storetest
 
-func statusTests() []test { return nil }
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+func statusTests() []test {
+	return []test{
+		{"groups", testGroups},
+		{"counts", testCounts},
+		{"counters", testCounters},
+		{"oldest", testOldest},
+		{"attempts", testAttempts},
+		{"prune", testPrune},
+	}
+}
+
+func testGroups(e *env) {
+	e.shop(e.customerShape(), e.orderShape())
+	e.orders(1, 100, 20)
+	e.fold()
+	var got []string
+	for after := ""; ; {
+		page, err := e.Store.Groups(e.ctx, "sales_order", "", after, 7)
+		e.ok(err)
+		if len(page) > 7 {
+			e.t.Errorf("a page of %d", len(page))
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, g := range page {
+			got = append(got, g.Key)
+		}
+		after = page[len(page)-1].Key
+	}
+	e.equal("groups", len(got), 22)
+	if c := slices.Compact(slices.Clone(got)); len(c) != len(got) {
+		e.t.Errorf("a group is on two pages: %v", got)
+	}
+	all, err := e.Store.Groups(e.ctx, "", "", "", 100)
+	e.ok(err)
+	e.equal("groups of all syncs", len(all), 24)
+	clean, err := e.Store.Groups(e.ctx, "", store.Clean, "", 100)
+	e.ok(err)
+	e.equal("clean groups", len(clean), 0)
+}
+
+func testCounts(e *env) {
+	e.shop(e.orderShape())
+	e.orders(1, 100, 5)
+	e.fold()
+	cs := e.claim("w", 6)
+	refused := result(cs[2], store.Refused)
+	refused.Reason = "no"
+	doubt := result(cs[3], store.Doubtful)
+	doubt.Doubt, doubt.After = time.Hour, time.Hour
+	e.record(synced(cs[0], "a"), result(cs[1], store.Removed), refused, doubt, waits(cs[4], "nothing/1"))
+	got, err := e.Store.Counts(e.ctx)
+	e.ok(err)
+	i := slices.IndexFunc(got, func(c store.Counts) bool { return c.Sync == "sales_order" })
+	if i < 0 {
+		e.t.Fatalf("no counts of sales_order: %+v", got)
+	}
+	c := got[i]
+	e.equal("counts", fmtAny(c.Groups, c.Clean, c.Dirty, c.Claimed, c.InDoubt, c.Waiting, c.Parked, c.Gone), "7 1 1 1 1 1 1 1")
+}
+
+func (e *env) counts(sync string) store.Counts {
+	e.t.Helper()
+	all, err := e.Store.Counts(e.ctx)
+	e.ok(err)
+	for _, c := range all {
+		if c.Sync == sync {
+			return c
+		}
+	}
+	return store.Counts{}
+}
+
+func testCounters(e *env) {
+	e.shop(e.orderShape())
+	e.syncAll()
+	c := e.counts("sales_order")
+	e.equal("calls", c.Calls, int64(2))
+	saved := c.Saved
+	e.exec(`UPDATE orders SET state = 'a' WHERE id = 1`)
+	e.fold()
+	e.exec(`UPDATE orders SET state = 'b' WHERE id = 1`)
+	e.fold()
+	e.equal("saved by a touch of a dirty group", e.counts("sales_order").Saved-saved, int64(1))
+	r := synced(e.claimOne("w", "sales_order/1"), "r-1")
+	r.Calls = 0
+	e.record(r)
+	e.equal("saved by equal digests", e.counts("sales_order").Saved-saved, int64(2))
+	e.equal("calls", e.counts("sales_order").Calls, int64(2))
+	e.equal("touches", e.counts("sales_order").Touches-c.Touches, int64(2))
+}
+
+func testOldest(e *env) {
+	e.shop(e.orderShape())
+	e.syncAll()
+	e.equal("oldest of nothing", e.counts("sales_order").Oldest, time.Duration(0))
+	e.exec(`UPDATE orders SET state = 'a' WHERE id = 1`)
+	e.fold()
+	e.Advance(time.Minute)
+	e.exec(`UPDATE orders SET state = 'b' WHERE id = 1`)
+	e.fold()
+	e.Advance(time.Minute)
+	// A group that is touched again and again is not young.
+	if got := e.counts("sales_order").Oldest; got < 2*time.Minute || got > 3*time.Minute {
+		e.t.Errorf("oldest is %v, want about 2m", got)
+	}
+}
+
+func testAttempts(e *env) {
+	e.shop(e.orderShape())
+	for i := range 3 {
+		c := e.claim("w", 1)[0]
+		r := result(c, store.Retry)
+		r.Attempt = &store.Attempt{Epoch: c.Epoch, Action: "update", Outcome: "busy", Status: 409, Message: fmt.Sprint("locked ", i),
+			Fields: []string{"a", "b\"c"}, Took: 1500 * time.Microsecond}
+		e.record(r)
+		// The other group is out of the way.
+		e.Advance(time.Second)
+		if i == 0 {
+			for _, o := range e.claim("w", 10) {
+				if o.ID != c.ID {
+					e.record(synced(o, "r"))
+				} else {
+					e.record(result(o, store.Released))
+				}
+			}
+		}
+	}
+	var one store.ID
+	for name, g := range e.groups() {
+		if g.State == store.Dirty {
+			one = name
+		}
+	}
+	all, err := e.Store.Attempts(e.ctx, one, 10)
+	e.ok(err)
+	e.equal("attempts", len(all), 3)
+	a := all[0]
+	e.equal("the newest", fmtAny(a.Action, a.Outcome, a.Status, a.Message, a.Fields, a.Took), `update busy 409 locked 2 [a b"c] 1.5ms`)
+	if a.At.IsZero() || a.At.Before(all[1].At) {
+		e.t.Errorf("times: %v then %v", all[1].At, a.At)
+	}
+	all, err = e.Store.Attempts(e.ctx, one, 2)
+	e.ok(err)
+	e.equal("attempts, at most 2", len(all), 2)
+}
+
+func testPrune(e *env) {
+	e.oneOrder()
+	for i := range 4 {
+		c := e.claimOne("w", "sales_order/1")
+		r := result(c, store.Retry)
+		r.Attempt = &store.Attempt{Action: "update", Outcome: "busy", Message: fmt.Sprint(i)}
+		e.record(r)
+		e.Advance(time.Hour)
+	}
+	e.ok(e.Store.Prune(e.ctx, 150*time.Minute))
+	all, err := e.Store.Attempts(e.ctx, id("sales_order/1"), 10)
+	e.ok(err)
+	e.equal("attempts kept", len(all), 2)
+}
