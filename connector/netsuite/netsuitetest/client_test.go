@@ -20,6 +20,7 @@ type account struct {
 	t      *testing.T
 	server *Server
 	url    string
+	client *http.Client
 	nonce  atomic.Int64
 	now    func() time.Time
 }
@@ -33,7 +34,11 @@ func newAccount(t *testing.T, config Config) *account {
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
 	t.Cleanup(s.Close)
-	a := &account{t: t, server: s, url: h.URL, now: time.Now}
+	// A transport of its own: closing a test server closes the idle
+	// connections of the default one, under the hands of other tests.
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	a := &account{t: t, server: s, url: h.URL, client: &http.Client{Transport: transport}, now: time.Now}
 	if config.Now != nil {
 		a.now = config.Now
 	}
@@ -109,7 +114,7 @@ func (a *account) request(method, path, body string, headers ...string) *http.Re
 
 func (a *account) do(r *http.Request) answer {
 	a.t.Helper()
-	res, err := http.DefaultClient.Do(r)
+	res, err := a.client.Do(r)
 	if err != nil {
 		a.t.Fatal(err)
 	}

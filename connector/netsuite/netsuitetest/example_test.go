@@ -2,7 +2,6 @@ package netsuitetest_test
 
 import (
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 
 	"github.com/upkeep-sync/upkeep/connector/netsuite/netsuitetest"
@@ -26,7 +25,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	res, err := http.Get(server.URL + "/services/rest/record/v1/customer")
+	res, err := server.Client().Get(server.URL + "/services/rest/record/v1/customer")
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -102,8 +102,7 @@ func TestResetAfterApplying(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t, Config{})
 	a.fail(Fault{Kind: Reset, Applied: true, Op: "create", Count: 1})
-	client := &http.Client{Transport: &http.Transport{}}
-	_, err := client.Do(a.request("POST", "customer", `{"externalId":"C","entityId":"C"}`))
+	_, err := a.client.Do(a.request("POST", "customer", `{"externalId":"C","entityId":"C"}`))
 	if !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("error %v", err)
 	}
@@ -124,7 +123,7 @@ func TestLateAndHanging(t *testing.T) {
 	done := make(chan error, 2)
 	for _, r := range []*http.Request{a.request("PATCH", "customer/eid:C", `{"phone":"1"}`), a.request("POST", "customer", `{"entityId":"D"}`)} {
 		go func() {
-			res, err := http.DefaultClient.Do(r.WithContext(ctx))
+			res, err := a.client.Do(r.WithContext(ctx))
 			if err == nil {
 				res.Body.Close()
 			}
@@ -151,7 +150,7 @@ func TestLateAndHanging(t *testing.T) {
 	// Late with a delay and a broken connection.
 	a.server.Heal()
 	a.fail(Fault{Kind: Late, Op: "update", Delay: Duration(time.Millisecond), Drop: true})
-	if _, err := (&http.Client{Transport: &http.Transport{}}).Do(a.request("PATCH", "customer/eid:C", `{"phone":"3"}`)); err == nil {
+	if _, err := a.client.Do(a.request("PATCH", "customer/eid:C", `{"phone":"3"}`)); err == nil {
 		t.Error("answered")
 	}
 	eventually(t, "landing", func() bool { return a.show("customer/eid:C", "phone") == "phone=3" })
@@ -167,7 +166,7 @@ func TestConcurrencyLimit(t *testing.T) {
 	for range 2 {
 		r := a.request("GET", "customer", "")
 		wg.Go(func() {
-			if res, err := http.DefaultClient.Do(r.WithContext(ctx)); err == nil {
+			if res, err := a.client.Do(r.WithContext(ctx)); err == nil {
 				res.Body.Close()
 			}
 		})
@@ -237,7 +236,7 @@ func TestCloseLetsGo(t *testing.T) {
 	done := make(chan error, 1)
 	r := a.request("GET", "customer", "")
 	go func() {
-		_, err := (&http.Client{Transport: &http.Transport{}}).Do(r)
+		_, err := a.client.Do(r)
 		done <- err
 	}()
 	eventually(t, "the request hangs", func() bool { return a.server.inFlight.Load() == 1 })
