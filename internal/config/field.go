@@ -90,6 +90,10 @@ var (
 func (r *reader) field(s *syncDecl, v *value) *field {
 	f := &field{}
 	switch v.kind {
+	case nothing:
+		if v.text == "" {
+			r.fail(v.at, "has no value", "write an expression, or null to clear the field")
+		}
 	case object:
 		for _, e := range v.entries {
 			f.names = append(f.names, e.key)

@@ -129,6 +129,8 @@ func tooDeep(data []byte) bool {
 	return false
 }
 
+var flowVariable = regexp.MustCompile(`[{,]\s*[^\s:,]+:\s+\$\{`)
+
 var quotedThenMore = regexp.MustCompile(`[:-]\s+("[^"]*"|'[^']*')\s*[^\s#,}\]]`)
 
 func (r *reader) syntax(err error) {
@@ -143,6 +145,8 @@ func (r *reader) syntax(err error) {
 		line := r.lines[p.line-1]
 		_, after, _ := strings.Cut(line, ": ")
 		switch after = strings.TrimSpace(after); {
+		case flowVariable.MatchString(line):
+			help = "inside braces, a ${...} must be quoted: {account: '${ACCOUNT}'}"
 		case quotedThenMore.MatchString(line):
 			help = `an expression that starts with a quote must be quoted as a whole: '"VAT " + billing.vat'`
 		case strings.HasPrefix(after, "@") || strings.HasPrefix(after, "%") || strings.HasPrefix(after, "`"):
@@ -185,7 +189,9 @@ func (r *reader) value(n ast.Node, depth int) *value {
 	}
 	switch n := n.(type) {
 	case *ast.NullNode:
-		v.text = n.GetToken().Value
+		if n.GetToken().Type != token.ImplicitNullType {
+			v.text = n.GetToken().Value // empty: nothing was written
+		}
 	case *ast.BoolNode:
 		v.kind, v.text = boolean, n.GetToken().Value
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
@@ -246,83 +252,4 @@ func (r *reader) entry(v *value, e *ast.MappingValueNode, depth int) {
 		}
 	}
 	v.entries = append(v.entries, entry{key, p, r.value(e.Value, depth+1)})
-}
-
-// placeIn is where the character at an offset of a scalar's text stands in
-// the file: escapes, doubled quotes and folded lines are walked through.
-func (r *reader) placeIn(v *value, offset int) place {
-	if v.at.line < 1 || v.at.line > len(r.lines) {
-		return v.at
-	}
-	line, column := v.at.line-1, v.at.column-1
-	switch v.style {
-	case single, double:
-		column++
-	case block:
-		line, column = line+1, 0
-	}
-	s := scanner{lines: r.lines, line: line, column: column}
-	want := []rune(v.text)
-	for i := 0; i < offset && i < len(want); i++ {
-		s.find(want[i])
-		s.step(v.style)
-	}
-	if offset < len(want) {
-		s.find(want[offset])
-	}
-	return place{s.line + 1, s.column + 1}
-}
-
-// scanner walks over the file's characters.
-type scanner struct {
-	lines        []string
-	line, column int
-}
-
-// peek is the character at the place; a newline at the end of a line.
-func (s *scanner) peek() (rune, bool) {
-	if s.line >= len(s.lines) {
-		return 0, false
-	}
-	rest := []rune(s.lines[s.line])
-	if s.column >= len(rest) {
-		return '\n', s.line+1 < len(s.lines)
-	}
-	return rest[s.column], true
-}
-
-func (s *scanner) next() {
-	if c, ok := s.peek(); ok && c == '\n' {
-		s.line, s.column = s.line+1, 0
-	} else if ok {
-		s.column++
-	}
-}
-
-// find passes over the white space that is not part of the value.
-func (s *scanner) find(want rune) {
-	if want == ' ' || want == '\n' {
-		return
-	}
-	for c, ok := s.peek(); ok && c != want && (c == ' ' || c == '\n' || c == '\r'); c, ok = s.peek() {
-		s.next()
-	}
-}
-
-// step passes over one character of the value, however it is written.
-func (s *scanner) step(in style) {
-	c, _ := s.peek()
-	s.next()
-	switch {
-	case in == single && c == '\'':
-		s.next()
-	case in == double && c == '\\':
-		e, _ := s.peek()
-		for range map[rune]int{'x': 3, 'u': 5, 'U': 9}[e] {
-			s.next()
-		}
-		if e != 'x' && e != 'u' && e != 'U' {
-			s.next()
-		}
-	}
 }

@@ -35,16 +35,6 @@ func allFunctions() map[string]function {
 	return all
 }
 
-// Functions lists the functions with their usage, sorted: "upper(text)".
-func Functions() []string {
-	var out []string
-	for _, f := range functions {
-		out = append(out, f.usage)
-	}
-	slices.Sort(out)
-	return out
-}
-
 // refused are functions of the expression language that are left out, with
 // the reason.
 var refused = map[string]string{

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // zones must mean the same on every machine
 
 	"github.com/shopspring/decimal"
 
