@@ -27,8 +27,8 @@ type entry struct {
 	cursor  string   // and only after this root key
 }
 
-// Fold implements [store.Log]. Touches of a table are resolved with one
-// statement for each sync and path; see [resolve].
+// Fold implements [store.Log]. Touches are resolved with one statement for
+// each sync; see [resolve].
 func (db *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit int) (store.Folded, error) {
 	f := &folding{shapes: shapes, plan: plan, limit: limit}
 	err := db.tx(ctx, writing, func(tx pgx.Tx) error { return f.run(ctx, tx) })
@@ -86,10 +86,7 @@ func (f *folding) run(ctx context.Context, tx pgx.Tx) error {
 	if err != nil || len(entries) == 0 {
 		return err
 	}
-	if err := f.tables(ctx, tx, entries); err != nil {
-		return err
-	}
-	if err := f.hand(ctx, tx, entries); err != nil {
+	if err := f.fold(ctx, tx, entries); err != nil {
 		return err
 	}
 	ids := make([]int64, len(entries))
@@ -122,116 +119,125 @@ func takeEntries(ctx context.Context, tx pgx.Tx, limit int) ([]entry, error) {
 	})
 }
 
-// tables folds the rows that triggers wrote.
-func (f *folding) tables(ctx context.Context, tx pgx.Tx, entries []entry) error {
+// fold sorts the rows by table and by sync.
+func (f *folding) fold(ctx context.Context, tx pgx.Tx, entries []entry) error {
 	byTable := map[string][]entry{}
+	hand := map[string][]int64{}
 	for _, e := range entries {
-		if e.tbl != "" {
+		switch {
+		case e.tbl != "":
 			byTable[e.tbl] = append(byTable[e.tbl], e)
+		case e.op == "reference":
+			if err := f.reference(ctx, tx, e); err != nil {
+				return fmt.Errorf("touch what refers to a group: %w", err)
+			}
+		default:
+			hand[e.sync] = append(hand[e.sync], e.id)
 		}
-	}
-	if len(byTable) == 0 {
-		return nil
 	}
 	for _, s := range f.shapes {
-		w := whole{}
-		var err error
-		s.Root.Walk(func(path string, m, _ *store.Member) {
-			if err == nil {
-				err = f.member(ctx, tx, s, path, m, byTable[m.Table.String()], &w)
-			}
-		})
-		if err != nil {
+		if err := f.sync(ctx, tx, s, byTable, hand[s.Sync]); err != nil {
 			return fmt.Errorf("fold touches of sync %q: %w", s.Sync, err)
-		}
-		if err := f.whole(ctx, tx, s, &w); err != nil {
-			return fmt.Errorf("fold a truncated table of sync %q: %w", s.Sync, err)
 		}
 	}
 	return nil
 }
 
-// whole is what touches all groups of a sync.
-type whole struct {
-	sweep   bool
-	ids     []int64 // rows of a truncate
-	path    string  // of a member that was truncated, the root if it was
+// source is one way from rows of the log to groups of a sync.
+type source struct {
+	path   string
+	member *store.Member // nil: all groups of the sync, or those touched by hand
+	hand   bool
+	// deleted: the root table was truncated, all its rows are gone.
+	deleted bool
 	cursor  string
-	deleted bool // the root table was truncated
+	ids     []int64
 }
 
-// member folds the rows of one member's table as far as they concern it.
-func (f *folding) member(ctx context.Context, tx pgx.Tx, s *store.Shape, path string, m *store.Member,
-	entries []entry, w *whole) error {
-	used := names(uses(m))
-	byCursor := map[string][]int64{}
-	for _, e := range entries {
-		if e.sync != "" && (e.sync != s.Sync || e.path == nil || *e.path != path) {
-			continue
-		}
-		switch {
-		case e.op == "sweep" || e.op == "release" || f.sweep:
-			w.sweep = true
-		case e.op == "truncate":
-			if len(w.ids) == 0 || e.cursor < w.cursor {
-				w.cursor = e.cursor
-			}
-			w.ids = append(w.ids, e.id)
-			if !w.deleted {
-				w.path, w.deleted = path, m.Relation == store.Root
-			}
-		case e.op != "update" || e.columns == nil || len(e.columns) == 0 || intersect(e.columns, used):
-			byCursor[e.cursor] = append(byCursor[e.cursor], e.id)
-		}
+// sync folds what concerns one sync with one statement, so that a group is
+// raised once however many ways led to it.
+func (f *folding) sync(ctx context.Context, tx pgx.Tx, s *store.Shape, byTable map[string][]entry, hand []int64) error {
+	sources, sweep := f.sources(s, byTable)
+	if len(hand) > 0 {
+		sources = append(sources, &source{hand: true, ids: hand})
 	}
-	sql := resolve(s, path, m)
-	for cursor, ids := range byCursor {
-		missing, err := f.raise(ctx, tx, s.Sync, path, cursor, ids, sql)
+	if len(sources) > 0 {
+		missing, err := f.raise(ctx, tx, s, sources)
 		if err != nil {
 			return err
 		}
-		w.sweep = w.sweep || missing
+		sweep = sweep || missing
 	}
-	return nil
+	if !sweep {
+		return nil
+	}
+	f.done.More = true
+	return sweepAgain(ctx, tx, s.Sync)
+}
+
+// sources sorts the rows of the watched tables by the member that they concern.
+func (f *folding) sources(s *store.Shape, byTable map[string][]entry) (sources []*source, sweep bool) {
+	s.Root.Walk(func(path string, m, _ *store.Member) {
+		used := names(uses(m))
+		var own []*source
+		for _, e := range byTable[m.Table.String()] {
+			if e.sync != "" && (e.sync != s.Sync || e.path == nil || *e.path != path) {
+				continue
+			}
+			to := source{path: path, member: m, cursor: e.cursor}
+			switch {
+			case e.op == "sweep" || e.op == "release" || f.sweep:
+				sweep = true
+				continue
+			case e.op == "truncate":
+				to.member, to.deleted = nil, m.Relation == store.Root
+			case e.op == "update" && len(e.columns) > 0 && !intersect(e.columns, used):
+				continue
+			}
+			at := slices.IndexFunc(own, func(o *source) bool { return o.member == to.member && o.cursor == to.cursor })
+			if at < 0 {
+				at = len(own)
+				own = append(own, &to)
+			}
+			own[at].ids = append(own[at].ids, e.id)
+		}
+		sources = append(sources, own...)
+	})
+	return sources, sweep
 }
 
 func intersect(a, b []string) bool {
 	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
-// whole raises all groups of the sync, or begins a sweep.
-func (f *folding) whole(ctx context.Context, tx pgx.Tx, s *store.Shape, w *whole) error {
-	if len(w.ids) > 0 {
-		if _, err := f.raise(ctx, tx, s.Sync, w.path, w.cursor, w.ids, resolveAll(w.deleted)); err != nil {
-			return err
-		}
-	}
-	if w.sweep {
-		f.done.More = true
-		return sweepAgain(ctx, tx, s.Sync)
-	}
-	return nil
-}
-
-// raise runs one resolving statement and, if it filled its piece, leaves the
+// raise runs the resolving statement and, if it filled its piece, leaves the
 // rest in the log.
-func (f *folding) raise(ctx context.Context, tx pgx.Tx, sync, path, cursor string, ids []int64, sql string) (missing bool, err error) {
+func (f *folding) raise(ctx context.Context, tx pgx.Tx, s *store.Shape, sources []*source) (missing bool, err error) {
+	args := []any{s.Sync, piece}
+	for _, o := range sources {
+		args = append(args, o.ids, o.cursor)
+	}
 	var found, raised, saved int64
 	var last string
-	err = tx.QueryRow(ctx, sql, sync, ids, cursor, piece).Scan(&found, &last, &raised, &saved, &missing)
+	err = tx.QueryRow(ctx, resolve(s, sources), args...).Scan(&found, &last, &raised, &saved, &missing)
 	if err != nil {
 		return false, err
 	}
-	f.add(sync, raised, saved)
+	f.add(s.Sync, raised, saved)
 	if found < piece {
 		return missing, nil
 	}
 	f.done.More = true
-	_, err = tx.Exec(ctx, `
-		INSERT INTO upkeep.touch (at, xid, tbl, op, old, new, columns, sync, path, cursor)
-		SELECT at, xid, tbl, op, old, new, columns, $2, $3, $4 FROM upkeep.touch WHERE id = ANY($1) ORDER BY id`,
-		ids, sync, path, last)
-	return missing, err
+	for _, o := range sources {
+		_, err = tx.Exec(ctx, `
+			INSERT INTO upkeep.touch (at, xid, tbl, op, old, new, columns, sync, key, register, force, deleted, path, cursor)
+			SELECT at, xid, tbl, op, old, new, columns, $2, key, register, force, deleted, $3, $4
+			FROM upkeep.touch WHERE id = ANY($1) ORDER BY id`, o.ids, s.Sync, o.path, max(last, o.cursor))
+		if err != nil {
+			return missing, err
+		}
+	}
+	return missing, nil
 }
 
 func (f *folding) add(sync string, raised, saved int64) {

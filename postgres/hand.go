@@ -52,57 +52,6 @@ func (db *DB) Append(ctx context.Context, tx any, touches []store.Touch) error {
 	return nil
 }
 
-// hand folds the touches by hand, and the rest of those that go to everything
-// that refers to one group.
-func (f *folding) hand(ctx context.Context, tx pgx.Tx, entries []entry) error {
-	known := map[string]bool{}
-	for _, s := range f.shapes {
-		known[s.Sync] = true
-	}
-	var ids []int64
-	for _, e := range entries {
-		switch {
-		case e.tbl != "":
-		case e.op == "reference":
-			if err := f.reference(ctx, tx, e); err != nil {
-				return fmt.Errorf("touch what refers to a group: %w", err)
-			}
-		case known[e.sync]:
-			ids = append(ids, e.id)
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	rows, err := tx.Query(ctx, `
-		WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
-		wanted AS MATERIALIZED (
-			SELECT t.sync, t.key, max(t.id) AS id, bool_or(t.register) AS register, bool_or(t.force) AS force,
-				bool_or(t.deleted) AS deleted
-			FROM upkeep.touch t WHERE t.id = ANY($1) GROUP BY t.sync, t.key),
-		page AS MATERIALIZED (
-			SELECT w.*, g.key IS NOT NULL AS known, coalesce(g.generation > g.synced_generation, false) AS dirty
-			FROM wanted w LEFT JOIN upkeep.groups g USING (sync, key)),
-		raised AS (`+raisingInto+`
-			SELECT p.sync, p.key, p.force::int, p.deleted::int, clock.now, false,
-				jsonb_build_object('op', t.op, 'tx', t.xid::text, 'at', t.at), t.at, t.at
-			FROM clock CROSS JOIN page p JOIN upkeep.touch t ON t.id = p.id
-			WHERE p.known OR p.register ORDER BY p.sync, p.key`+raising+`
-			RETURNING g.sync)
-		SELECT r.sync, count(*), (SELECT count(*) FROM page p WHERE p.sync = r.sync AND p.dirty)
-		FROM raised r GROUP BY r.sync`, ids)
-	if err != nil {
-		return err
-	}
-	var sync string
-	var raised, saved int64
-	_, err = pgx.ForEachRow(rows, []any{&sync, &raised, &saved}, func() error {
-		f.add(sync, raised, saved)
-		return nil
-	})
-	return err
-}
-
 // reference raises the next piece of the groups that refer to one, or wait
 // for it. The position is in path (sync) and cursor (key).
 func (f *folding) reference(ctx context.Context, tx pgx.Tx, e entry) error {

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -33,81 +35,98 @@ const queued = `(g.generation > g.synced_generation AND NOT g.parked AND g.waits
 const raisingInto = `INSERT INTO upkeep.groups AS g (sync, key, forced_generation, deleted_generation, due_at, backfill,
 		cause, touched_at, dirty_since)`
 
-// resolve is the statement that resolves touches of member m to groups and
-// raises these. Parameters: the sync, the ids of log rows, the cursor, the
-// limit. It answers how many groups were found, the last key, how many were
-// raised, how many of these were dirty before, and whether a key was missing
-// in the log.
-//
-// The first hop goes by the raw keys in the log, old and new: a parent that is
-// gone or another now is found all the same. Further hops go by the rows as
-// they are: had one of those changed, it would be in the log itself.
-func resolve(s *store.Shape, path string, m *store.Member) string {
-	up := upward(m)
-	present := make([]string, len(up))
-	typed := make([]string, len(up))
-	notNull := make([]string, len(up))
-	groupBy := make([]string, len(up))
+// resolve is the statement that finds the groups that the sources lead to, and
+// raises them. Parameters: the sync, the limit, then for each source the ids
+// of its log rows and its cursor. It answers how many groups were found, the
+// last key, how many were raised, how many of these were dirty before, and
+// whether a key was missing in the log.
+func resolve(s *store.Shape, sources []*source) string {
+	var ctes, found, missing []string
+	keys := map[string]string{}
+	for i, o := range sources {
+		ids, cursor := fmt.Sprintf("$%d", 3+2*i), fmt.Sprintf("$%d", 4+2*i)
+		name := fmt.Sprintf("found%d", i)
+		switch {
+		case o.hand:
+			ctes = append(ctes, name+` AS (
+		SELECT t.key, max(t.id) AS id, bool_or(coalesce(t.deleted, false)) AS deleted,
+			bool_or(coalesce(t.register, false)) AS there, bool_or(coalesce(t.force, false)) AS force
+		FROM upkeep.touch t WHERE t.id = ANY(`+ids+`) GROUP BY t.key)`)
+		case o.member == nil:
+			ctes = append(ctes, fmt.Sprintf(name+` AS (
+		SELECT key, (SELECT max(id) FROM unnest(%s::bigint[]) AS id) AS id, %t AS deleted, false AS there, false AS force
+		FROM upkeep.groups WHERE sync = $1)`, ids, o.deleted))
+		default:
+			ctes = append(ctes, fromMember(s, o, i, ids)...)
+			missing = append(missing, fmt.Sprintf("EXISTS (SELECT FROM log%d WHERE NOT known)", i))
+			keys[o.member.Table.String()] = causeKey(o.member)
+		}
+		found = append(found, fmt.Sprintf("SELECT * FROM %s WHERE %s = '' OR key > %s", name, cursor, cursor))
+	}
+	key := "NULL"
+	if len(keys) > 0 {
+		key = "CASE t.tbl"
+		for _, tbl := range slices.Sorted(maps.Keys(keys)) {
+			key += " WHEN " + literal(tbl) + " THEN " + keys[tbl]
+		}
+		key += " END"
+	}
+	return "WITH " + strings.Join(ctes, ",\n\t") + `,
+	found AS (
+		SELECT key, max(id) AS id, bool_or(deleted) AS deleted, bool_or(there) AS there, bool_or(force) AS force
+		FROM (` + strings.Join(found, " UNION ALL ") + `) AS f GROUP BY key),
+	page AS MATERIALIZED (
+		SELECT f.*, g.key IS NOT NULL AS known, coalesce(g.generation > g.synced_generation, false) AS dirty
+		FROM (SELECT * FROM found ORDER BY key LIMIT $2) f
+		LEFT JOIN upkeep.groups g ON g.sync = $1 AND g.key = f.key),
+	clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
+	raised AS (
+		` + raisingInto + `
+		SELECT $1, p.key, p.force::int, p.deleted::int, clock.now, false,
+			jsonb_build_object('table', t.tbl, 'key', ` + key + `, 'op', t.op, 'columns', t.columns,
+				'tx', t.xid::text, 'at', t.at), t.at, t.at
+		FROM clock CROSS JOIN page p JOIN upkeep.touch t ON t.id = p.id
+		WHERE p.there OR p.known ORDER BY p.key` + raising + `
+		RETURNING 1)
+	SELECT (SELECT count(*) FROM page), coalesce((SELECT max(key) FROM page), ''), (SELECT count(*) FROM raised),
+		(SELECT count(*) FROM page WHERE dirty), ` + strings.Join(append(missing, "false"), " OR ")
+}
+
+// fromMember resolves touches of one member's table. The first hop goes by
+// the raw keys in the log, old and new: a parent that is gone or another now
+// is found all the same. Further hops go by the rows as they are: had one of
+// those changed, it would be in the log itself.
+func fromMember(s *store.Shape, o *source, n int, ids string) []string {
+	up := upward(o.member)
+	present, typed := make([]string, len(up)), make([]string, len(up))
+	notNull, groupBy := make([]string, len(up)), make([]string, len(up))
 	for i, c := range up {
 		present[i] = literal(c.Name)
 		typed[i] = fmt.Sprintf("(r->>%s)::%s AS k%d", literal(c.Name), castType(c), i)
 		notNull[i] = fmt.Sprintf("r->>%s IS NOT NULL", literal(c.Name))
 		groupBy[i] = fmt.Sprint(i + 1)
 	}
-	chain := chainTo(s.Root, path)
+	chain := chainTo(s.Root, o.path)
 	from, there := hops(chain)
 	if s.ByHand {
 		there = "false"
 	}
-	key := keyText("h.k", s.Root.Key)
-	if len(chain) > 1 {
-		key = keyText("", s.Root.Key)
-	}
-	deleted := "false"
+	key, deleted := keyText("", s.Root.Key), "false"
 	if len(chain) == 1 {
-		deleted = "v.was AND (t.op = 'delete' OR t.op = 'update' AND " + keyChanged(m.Key) + ")"
+		key = keyText("h.k", s.Root.Key)
+		deleted = "v.was AND (t.op = 'delete' OR t.op = 'update' AND " + keyChanged(s.Root.Key) + ")"
 	}
-	return `
-	WITH log AS MATERIALIZED (
-		SELECT t.id, v.r, ` + deleted + ` AS deleted, v.r ?& ARRAY[` + strings.Join(present, ", ") + `] AS known
+	return []string{fmt.Sprintf(`log%d AS MATERIALIZED (
+		SELECT t.id, v.r, %s AS deleted, v.r ?& ARRAY[%s] AS known
 		FROM upkeep.touch t CROSS JOIN LATERAL (VALUES (t.old, true), (t.new, false)) AS v(r, was)
-		WHERE t.id = ANY($2) AND v.r IS NOT NULL),
-	h AS MATERIALIZED (
-		SELECT ` + strings.Join(typed, ", ") + `, max(id) AS id, bool_or(deleted) AS deleted
-		FROM log WHERE known AND ` + strings.Join(notNull, " AND ") + `
-		GROUP BY ` + strings.Join(groupBy, ", ") + `),
-	found AS (
-		SELECT (` + key + `) COLLATE "C" AS key, max(h.id) AS id, bool_or(h.deleted) AS deleted, bool_or(` + there + `) AS there
-		FROM h` + from + ` GROUP BY 1),
-	` + raisePage(causeKey(m), "(SELECT coalesce(bool_or(NOT known), false) FROM log)")
-}
-
-// resolveAll raises all groups of a sync: a table of it was truncated.
-func resolveAll(deleted bool) string {
-	return fmt.Sprintf(`
-	WITH found AS (
-		SELECT key, (SELECT max(id) FROM unnest($2::bigint[]) AS id) AS id, %t AS deleted, false AS there
-		FROM upkeep.groups WHERE sync = $1),
-	`, deleted) + raisePage("NULL", "false")
-}
-
-// raisePage takes the next keys out of "found" and raises them.
-func raisePage(causeKey, missing string) string {
-	return `page AS MATERIALIZED (
-		SELECT f.*, g.key IS NOT NULL AS known, coalesce(g.generation > g.synced_generation, false) AS dirty
-		FROM (SELECT * FROM found WHERE key > $3 OR $3 = '' ORDER BY key LIMIT $4) f
-		LEFT JOIN upkeep.groups g ON g.sync = $1 AND g.key = f.key),
-	clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
-	raised AS (
-		` + raisingInto + `
-		SELECT $1, p.key, 0, p.deleted::int, clock.now, false,
-			jsonb_build_object('table', t.tbl, 'key', ` + causeKey + `, 'op', t.op, 'columns', t.columns,
-				'tx', t.xid::text, 'at', t.at), t.at, t.at
-		FROM clock CROSS JOIN page p JOIN upkeep.touch t ON t.id = p.id
-		WHERE p.there OR p.known ORDER BY p.key` + raising + `
-		RETURNING 1)
-	SELECT (SELECT count(*) FROM page), coalesce((SELECT max(key) FROM page), ''), (SELECT count(*) FROM raised),
-		(SELECT count(*) FROM page WHERE dirty), ` + missing
+		WHERE t.id = ANY(%s) AND v.r IS NOT NULL)`, n, deleted, strings.Join(present, ", "), ids),
+		fmt.Sprintf(`h%d AS MATERIALIZED (
+		SELECT %s, max(id) AS id, bool_or(deleted) AS deleted
+		FROM log%d WHERE known AND %s GROUP BY %s)`, n, strings.Join(typed, ", "), n,
+			strings.Join(notNull, " AND "), strings.Join(groupBy, ", ")),
+		fmt.Sprintf(`found%d AS (
+		SELECT (%s) COLLATE "C" AS key, max(h.id) AS id, bool_or(h.deleted) AS deleted, bool_or(%s) AS there, false AS force
+		FROM h%d h%s GROUP BY 1)`, n, key, there, n, from)}
 }
 
 // chainTo lists the members from the root to the one at path.

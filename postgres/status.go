@@ -156,7 +156,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		SELECT sync, coalesce(groups, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
 			coalesce(in_doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0),
 			coalesce(touches, 0), coalesce(calls, 0), coalesce(saved, 0),
-			coalesce(greatest((extract(epoch FROM upkeep.clock() - oldest) * 1000000)::bigint, 1), 0),
+			CASE WHEN oldest IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest) * 1000000)::bigint, 1) END,
 			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0)
 		FROM n FULL JOIN upkeep.syncs USING (sync) ORDER BY sync`)
 	if err != nil {
