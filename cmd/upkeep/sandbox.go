@@ -79,7 +79,7 @@ What it holds, what it saw, and what somebody else might change there:
 Make it fail (kinds: latency, status, reset, hang, late, html, empty), and heal it:
 
   curl %[1]s/sandbox/faults -d '{"kind":"status","status":429,"retry_after":"2s","probability":0.3}'
-  curl %[1]s/sandbox/faults -d '{"kind":"reset","op":"create","applied":true,"count":3}'
+  curl %[1]s/sandbox/faults -d '{"kind":"reset","op":"upsert","applied":true,"count":3}'
   curl %[1]s/sandbox/faults -d '{"kind":"late","type":"salesOrder","delay":"20s","count":1}'
   curl -X DELETE %[1]s/sandbox/faults
 

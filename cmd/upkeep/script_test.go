@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 //
 //	sandbox                 start a NetSuite account, a fresh one each time; sets SANDBOX_URL
 //	fault '{"kind": ...}'   make it fail; "fault none" heals it
-//	await faulted N         wait until so many requests met a fault
+//	await faulted N         wait until so many requests met a fault since the last one was added
 //	records TYPE            print the account's records of a type as JSON
 //	postgres                make a PostgreSQL database; sets POSTGRES_URL
 //	calls                   print how many customers were updated
@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 //	sql DB 'statements'     run SQL; rows are printed, columns joined by |
 //	schema DB FILE          write all that the database's catalogue has to FILE
 //	sigterm                 send SIGTERM to all background commands
+//	insist                  send SIGTERM again and again until they have ended
 //	until PATTERN CMD ...   run a command until its output matches
 func TestScript(t *testing.T) {
 	t.Parallel()
@@ -54,7 +55,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sandbox": startSandbox, "fault": addFault, "await": await, "records": printRecords, "postgres": newPostgres,
-			"sql": runSQL, "schema": writeSchema, "sigterm": sigterm, "until": until,
+			"sql": runSQL, "schema": writeSchema, "sigterm": sigterm, "insist": insist, "until": until,
 			"exits": exits, "freeport": freePort, "calls": printCalls,
 		},
 	})
@@ -99,6 +100,7 @@ func addFault(ts *testscript.TestScript, neg bool, args []string) {
 	var f netsuitetest.Fault
 	ts.Check(json.Unmarshal([]byte(args[0]), &f))
 	ts.Check(account(ts).Fail(f))
+	account(ts).ResetStats()
 }
 
 const patience = 30 * time.Second
@@ -236,6 +238,17 @@ func sigterm(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("signal: %v", err)
 		}
 	}
+}
+
+func insist(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 0, "insist")
+	waitFor(ts, "the end of background commands", func() bool {
+		ended := true
+		for _, c := range ts.BackgroundCmds() {
+			ended = errors.Is(c.Process.Signal(syscall.SIGTERM), os.ErrProcessDone) && ended
+		}
+		return ended
+	})
 }
 
 func until(ts *testscript.TestScript, neg bool, args []string) {
