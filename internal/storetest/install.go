@@ -1,3 +1,150 @@
 package storetest
 
-func installTests() []test { return nil }
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+func installTests() []test {
+	return []test{
+		{"migrate at once", testMigrateAtOnce},
+		{"idempotent", testInstallIdempotent},
+		{"other shapes", testInstallOther},
+		{"at once", testInstallAtOnce},
+		{"inspect", testInspect},
+		{"log across a change of shapes", testInstallLog},
+		{"uninstall", testUninstall},
+		{"not installed", testNotInstalled},
+	}
+}
+
+func testMigrateAtOnce(e *env) {
+	e.ok(e.Store.Uninstall(e.ctx))
+	var wg sync.WaitGroup
+	for range 4 {
+		s := e.Again(e.t)
+		wg.Go(func() {
+			if err := s.Migrate(e.ctx); err != nil {
+				e.t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	e.shop(e.orderShape())
+	e.equal("groups", len(e.groups()), 2)
+}
+
+func testInstallIdempotent(e *env) {
+	e.shop(e.orderShape(), e.customerShape())
+	before := e.Objects(e.t)
+	e.install(e.shapes...)
+	e.equal("objects", fmt.Sprint(e.Objects(e.t)), fmt.Sprint(before))
+	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`)
+	n, err := e.Store.Pending(e.ctx, 10)
+	e.ok(err)
+	e.equal("rows in the log", n, 1)
+}
+
+func testInstallOther(e *env) {
+	e.shop(e.orderShape())
+	e.install(e.fulfillmentShape())
+	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`, `UPDATE line_items SET qty = 9`, `DELETE FROM billing_infos`)
+	n, err := e.Store.Pending(e.ctx, 10)
+	e.ok(err)
+	e.equal("rows in the log", n, 0)
+	e.exec(`UPDATE orders SET note = 'x' WHERE id = 1`)
+	e.wantRaised("fulfillment/1")
+	e.install()
+	e.exec(`UPDATE orders SET note = 'y' WHERE id = 1`)
+	n, err = e.Store.Pending(e.ctx, 10)
+	e.ok(err)
+	e.equal("rows in the log without shapes", n, 0)
+}
+
+func testInstallAtOnce(e *env) {
+	shapes := []*store.Shape{e.orderShape(), e.customerShape()}
+	var wg sync.WaitGroup
+	for range 4 {
+		s := e.Again(e.t)
+		wg.Go(func() {
+			if err := s.Install(e.ctx, shapes, plan); err != nil {
+				e.t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	e.shop(shapes...)
+	e.equal("groups", len(e.groups()), 4)
+}
+
+func testInspect(e *env) {
+	shapes := []*store.Shape{e.orderShape(), e.customerShape()}
+	found, err := e.Store.Inspect(e.ctx, shapes)
+	e.ok(err)
+	if len(found) == 0 {
+		e.t.Error("no finding before the triggers are installed")
+	}
+	e.install(shapes...)
+	found, err = e.Store.Inspect(e.ctx, shapes)
+	e.ok(err)
+	e.equal("findings", len(found), 0)
+	e.DropTrigger(e.t, "line_items")
+	found, err = e.Store.Inspect(e.ctx, shapes)
+	e.ok(err)
+	if len(found) != 1 || found[0].Severity != store.Problem || !strings.Contains(found[0].Subject, "line_items") {
+		e.t.Errorf("findings about a dropped trigger: %+v", found)
+	}
+	e.install(shapes...)
+	found, err = e.Store.Inspect(e.ctx, shapes)
+	e.ok(err)
+	e.equal("findings once installed again", len(found), 0)
+	e.exec(shopRows...)
+	e.raised()
+	e.exec(`UPDATE line_items SET qty = 9 WHERE id = 11`)
+	e.wantRaised("sales_order/1")
+}
+
+// testInstallLog: what was logged under other shapes is not lost.
+func testInstallLog(e *env) {
+	e.shop(e.fulfillmentShape())
+	e.exec(`UPDATE orders SET note = 'x' WHERE id = 1`)
+	wide := e.root("fulfillment", "orders", "id", "note")
+	e.add(wide.Root, link{rel: store.BelongsTo, name: "user", table: "users", via: []string{"user_id"}}, "name")
+	e.install(wide)
+	e.exec(`UPDATE users SET name = 'x' WHERE id = 2`)
+	e.wantRaised("fulfillment/1", "fulfillment/2")
+}
+
+func testUninstall(e *env) {
+	e.ok(e.Store.Uninstall(e.ctx))
+	before := e.Objects(e.t)
+	e.ok(e.Store.Migrate(e.ctx))
+	e.shop(e.orderShape(), e.customerShape())
+	e.exec(`UPDATE orders SET state = 'x'`)
+	e.ok(e.Store.Uninstall(e.ctx))
+	e.equal("objects left", fmt.Sprint(e.Objects(e.t)), fmt.Sprint(before))
+	e.exec(`UPDATE orders SET state = 'y'`, `DELETE FROM line_items`) // nothing in the way
+	e.ok(e.Store.Uninstall(e.ctx))
+}
+
+func testNotInstalled(e *env) {
+	e.ok(e.Store.Uninstall(e.ctx))
+	shapes := []*store.Shape{e.orderShape()}
+	for name, f := range map[string]func() error{
+		"Fold":   func() error { _, err := e.Store.Fold(e.ctx, shapes, plan, 10); return err },
+		"Counts": func() error { _, err := e.Store.Counts(e.ctx); return err },
+		"Claim": func() error {
+			_, err := e.Store.Claim(e.ctx, store.ClaimRequest{Holder: "w", Limit: 1, Syncs: []store.ClaimSync{{Sync: "s"}}})
+			return err
+		},
+		"Secret": func() error { _, err := e.Store.Secret(e.ctx); return err },
+	} {
+		if err := f(); !errors.Is(err, store.ErrNotInstalled) {
+			e.t.Errorf("%s: %v, want ErrNotInstalled", name, err)
+		}
+	}
+}
