@@ -48,6 +48,7 @@ type cli struct {
 	Retry     retryCmd     `cmd:"" help:"Let parked and waiting groups go again at once."`
 	Uninstall uninstallCmd `cmd:"" help:"Remove every trace of Upkeep from the database."`
 	Sandbox   sandboxCmd   `cmd:"" help:"Start a stand-in for a remote on this machine."`
+	Demo      demoCmd      `cmd:"" help:"Show Upkeep at work: a small shop in a database, and a NetSuite sandbox that follows it."`
 	Version   versionCmd   `cmd:"" help:"Show which build this is."`
 }
 
