@@ -33,11 +33,17 @@ type RemoteStatus struct {
 
 // Status counts groups by state for each declared sync.
 func (e *Engine) Status(ctx context.Context) (*Status, error) {
+	s := &Status{}
+	var err error
+	// The log before the groups, as a touch goes from one to the other: it is
+	// counted twice rather than not at all.
+	if s.Pending, err = e.db.Pending(ctx, PendingMost); err != nil {
+		return nil, err
+	}
 	counts, err := e.db.Counts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &Status{}
 	for _, d := range e.defs {
 		line := Counts{Sync: d.Name}
 		for _, c := range counts {
@@ -46,9 +52,6 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 			}
 		}
 		s.Syncs = append(s.Syncs, line)
-	}
-	if s.Pending, err = e.db.Pending(ctx, PendingMost); err != nil {
-		return nil, err
 	}
 	for _, r := range e.remotes {
 		h, err := e.db.Health(ctx, r.Name)
@@ -66,12 +69,16 @@ func (e *Engine) Groups(ctx context.Context, sync string, state State, after str
 	return e.db.Groups(ctx, sync, state, after, limit)
 }
 
-// Quiet waits until there is nothing left to do: no touch unfolded, no group
-// dirty, claimed or in doubt, no backfill running. Groups that are parked, or
+// Quiet waits until there is nothing left to do: every sync installed, no
+// touch unfolded, no group dirty, claimed or in doubt, no backfill running. Groups that are parked, or
 // wait for a record that does not come, do not count. Some engine must be at
 // work (see [Engine.Run]); progress, if not nil, is called at every look.
 func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 	for {
+		installed, err := e.installed(ctx)
+		if err != nil {
+			return err
+		}
 		s, err := e.Status(ctx)
 		if err != nil {
 			return err
@@ -79,7 +86,7 @@ func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 		if progress != nil {
 			progress(s)
 		}
-		busy := s.Pending > 0
+		busy := !installed || s.Pending > 0
 		for _, c := range s.Syncs {
 			busy = busy || c.Dirty > 0 || c.Claimed > 0 || c.InDoubt > 0 || c.Backfill.Running
 		}
@@ -90,6 +97,20 @@ func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 			return err
 		}
 	}
+}
+
+// installed says whether every sync's declaration is the one in the registry.
+func (e *Engine) installed(ctx context.Context) (bool, error) {
+	for _, d := range e.defs {
+		state, err := e.db.Sync(ctx, d.Name)
+		if err != nil {
+			return false, err
+		}
+		if state.Version != d.version {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // Check examines the configuration against the database and the remotes

@@ -1,0 +1,150 @@
+package upkeep_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+func (s *shop) fill() {
+	s.exec(`insert into customers values (1, 'retail'), (2, 'wholesale');
+		insert into users(id, name, email, customer_id) values (1, 'Ada', 'ada@example.com', 1), (2, 'Bob', null, null);
+		insert into orders(id, user_id, state, ref_no) values (10, 1, 'placed', 'R10'), (11, 1, 'draft', 'R11'), (12, 2, 'sent', 'R12');
+		insert into billing_infos values (1, 10, 'ESB1');
+		insert into line_items values (1, 10, 'A', 2, 9.90), (2, 10, 'B', 1, 0.10), (3, 12, 'C', 1, 5)`)
+}
+
+func TestRowsBecomeRecords(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to), orderSync(s.to), fulfillmentSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		s.field("customer", "customer-1", "segment", `"retail"`)
+		s.field("customer", "customer-1", "orders", `2`)
+		s.field("salesOrder", "sales_order-10", "item", `[{"item":"A","quantity":2,"rate":9.9},{"item":"B","quantity":1,"rate":0.1}]`)
+		s.field("salesOrder", "sales_order-10", "memo", `"ESB1"`)
+		if _, there := s.remote.Record("salesOrder", "sales_order-11"); there {
+			t.Error("a draft was sent")
+		}
+		if r, there := s.remote.Record("itemFulfillment", "fulfillment-12"); !there || r.From.Type != "salesOrder" {
+			t.Errorf("the fulfillment was not made from its order: %+v", r)
+		}
+
+		for _, change := range []string{
+			`update users set name = 'Ada L.' where id = 1`,
+			`update customers set segment = 'gold' where id = 1`,
+			`update users set customer_id = 2 where id = 1`,
+			`update line_items set order_id = 12 where id = 2`,
+			`update orders set user_id = 2 where id = 10`,
+			`update orders set state = 'sent' where id = 11`,
+			`delete from billing_infos where id = 1`,
+			`insert into line_items values (4, 10, 'D', 3, 1.25)`,
+			`update orders set accountable = false where id = 12`,
+			`update orders set state = 'draft' where id = 10`,
+			`update orders set state = 'placed' where id = 10`,
+		} {
+			s.exec("%s", change)
+			s.quiet(e)
+			s.inSync(e, "customer", "sales_order", "fulfillment")
+			if t.Failed() {
+				t.Fatalf("after %s", change)
+			}
+		}
+		s.exec(`delete from line_items where order_id = 10; delete from billing_infos where order_id = 10; delete from orders where id = 10`)
+		s.quiet(e)
+		if _, there := s.remote.Record("salesOrder", "sales_order-10"); there {
+			t.Error("the order was deleted, its record was not")
+		}
+		s.exec(`insert into orders(id, user_id, state, ref_no) values (10, 1, 'placed', 'again')`)
+		s.quiet(e)
+		s.field("salesOrder", "sales_order-10", "otherRefNum", `"again"`)
+		s.inSync(e, "customer", "sales_order", "fulfillment")
+	})
+}
+
+func TestNothingIsSentWithoutNeed(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to), orderSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		s.remote.Forget()
+		for _, change := range []string{
+			`update users set phone = '1'`,                 // nobody maps it
+			`update users set name = name`,                 // no change
+			`update orders set ref_no = 'x' where id = 11`, // when is false
+			`begin; update users set name = 'Z'; rollback`, // never happened
+			`begin; update users set name = name || '!'; update users set name = rtrim(name, '!'); commit`, // back again
+		} {
+			s.exec("%s", change)
+			s.quiet(e)
+			if n := s.remote.Calls(memory.Any); n != 0 {
+				t.Errorf("%d calls after %s", n, change)
+			}
+			s.remote.Forget()
+		}
+		s.exec(`update users set email = 'new@example.com' where id = 1`)
+		s.quiet(e)
+		calls := s.remote.Requests()
+		if len(calls) != 1 || len(calls[0].Fields) != 1 || string(calls[0].Fields["email"]) != `"new@example.com"` {
+			t.Errorf("a change of one field must be one call with that field, got %+v", calls)
+		}
+	})
+}
+
+// A burst that arrives while a call is under way costs one more call, and the
+// last state wins.
+func TestBurstIsOneCall(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		s.remote.Forget()
+		hold := make(chan struct{})
+		s.remote.Fail(memory.Fault{On: memory.Update, Until: hold})
+		s.exec(`update users set name = 'first' where id = 1`)
+		s.until("the first call", func() bool { return s.remote.InFlight() == 1 })
+		for i := range 50 {
+			s.exec(`update users set name = 'n%d' where id = 1`, i)
+		}
+		close(hold)
+		s.quiet(e)
+		if n := s.remote.Calls(memory.Update); n != 2 {
+			t.Errorf("%d calls for a burst during a call, want 2", n)
+		}
+		s.field("customer", "customer-1", "entityId", `"n49"`)
+		if _, one := s.remote.MaxInFlight(); one != 1 {
+			t.Errorf("%d calls at once for one record", one)
+		}
+	})
+}
+
+func TestChildWaitsForItsParent(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		s.remote.Fail(memory.Fault{On: memory.Create, Type: "customer", ExternalID: "customer-1", Times: -1, Err: memory.Err(connector.Rejected)})
+		e := s.engine(customerSync(s.to), orderSync(s.to))
+		s.run(e)
+		x := s.state(e, "sales_order", "10", "waiting")
+		if len(x.Group.WaitsFor) != 1 || x.Group.WaitsFor[0].Key != "1" {
+			t.Errorf("waits for %v", x.Group.WaitsFor)
+		}
+		s.state(e, "customer", "1", "parked")
+		if x := s.state(e, "customer", "1", "parked"); fmt.Sprint(x.Blocks) != "[sales_order/10]" {
+			t.Errorf("the parked parent blocks %v", x.Blocks)
+		}
+		s.remote.Heal()
+		s.exec(`update users set name = 'Ada, mended' where id = 1`) // new data lets a parked record go
+		s.quiet(e)
+		s.state(e, "sales_order", "10", "clean")
+		s.inSync(e, "customer", "sales_order")
+	})
+}
