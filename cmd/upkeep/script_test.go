@@ -255,7 +255,7 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until PATTERN CMD ARGS...")
 	}
-	pattern, err := regexp.Compile(args[0])
+	pattern, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
 	waitFor(ts, "output like "+args[0], func() bool {
 		// Exec prints what it ran; a failure is no match, and comes again.
