@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -213,6 +214,9 @@ func keyOf(t []any) (string, error) {
 
 // realText is a REAL as SQLite casts it to text.
 func realText(f float64) string {
+	if math.IsInf(f, 0) {
+		return strings.TrimPrefix(strconv.FormatFloat(f, 'g', 15, 64), "+")
+	}
 	s := strconv.FormatFloat(f, 'g', 15, 64)
 	mantissa, exponent, found := strings.Cut(s, "e")
 	if !strings.Contains(mantissa, ".") {

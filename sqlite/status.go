@@ -85,7 +85,7 @@ func (d *DB) Groups(ctx context.Context, sync string, state store.State, after s
 	if sync == "" {
 		where, order = `WHERE ?1 = ''`, `ORDER BY g.key, g.sync`
 	}
-	return d.queryGroups(ctx, where+` AND g.key > ?2 AND (?3 = '' OR `+stateExpr+` = ?3) `+order+` LIMIT ?4`,
+	return d.queryGroups(ctx, where+` AND (g.key > ?2 OR ?2 = '') AND (?3 = '' OR `+stateExpr+` = ?3) `+order+` LIMIT ?4`,
 		sync, after, string(state), limit)
 }
 
