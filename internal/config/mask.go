@@ -5,12 +5,15 @@ import (
 	"strings"
 )
 
+const secretWords = `(?:secret|password|passwd|passphrase|token|private|credential|api_?key|consumer_key|certificate_key)`
+
 var (
-	secretKey   = regexp.MustCompile(`(?i)^(\s*(?:-\s+)?["']?[a-z0-9_.-]*(?:secret|password|passwd|passphrase|token|private|credential|api_?key|token_id|consumer_key|certificate_key)[a-z0-9_.-]*["']?\s*:\s*)(.*)$`)
-	secretEntry = regexp.MustCompile(`(?i)((?:^|[{,])\s*["']?[a-z0-9_.-]*(?:secret|password|passwd|passphrase|token|private|credential|api_?key|consumer_key)[a-z0-9_.-]*["']?\s*:\s*)("(?:[^"\\]|\\.)*"?|'[^']*'?|[^,}]*)`)
+	secretName  = regexp.MustCompile(`(?i)` + secretWords)
+	secretKey   = regexp.MustCompile(`(?i)^(\s*(?:-\s+)?["']?[a-z0-9_.-]*` + secretWords + `[a-z0-9_.-]*["']?\s*:\s*)(.*)$`)
+	secretEntry = regexp.MustCompile(`(?i)((?:^|[{,])\s*["']?[a-z0-9_.-]*` + secretWords + `[a-z0-9_.-]*["']?\s*:\s*)("(?:[^"\\]|\\.)*"?|'[^']*'?|[^,}]*)`)
 	urlPassword = regexp.MustCompile(`(://[^:/@\s]*:)([^@\s]+)(@)`)
 	armour      = regexp.MustCompile(`[A-Za-z0-9+/=_-]{40,}`)
-	variable    = regexp.MustCompile(`^["']?\$\{[^}]*\}["']?\s*(#.*)?$`)
+	variable    = regexp.MustCompile(`^["']?\$\{(?:file:)?[^}:]*\}["']?\s*(?:#.*)?$`) // without a default
 )
 
 // mask blots out what looks like a secret written in the file itself, so that
@@ -50,7 +53,7 @@ func blank(re *regexp.Regexp, line string) string {
 	for _, m := range re.FindAllStringSubmatchIndex(line, -1) {
 		value := line[m[4]:m[5]]
 		b.WriteString(line[last:m[4]])
-		if strings.HasPrefix(strings.Trim(value, `"' `), "${") || strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
+		if variable.MatchString(value) || strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
 			b.WriteString(value)
 		} else {
 			b.WriteString(stars(value))

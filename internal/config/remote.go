@@ -77,21 +77,23 @@ func (r *reader) remoteKey(m *remote, o entry) {
 		m.limits.Quiet = r.duration(o.value)
 	default:
 		m.options.entries = append(m.options.entries, o)
-		r.checkVariables(o.value)
+		r.checkVariables(o.key, o.value)
 	}
 }
 
-// checkVariables reports variables that are not set: the connector's own keys
-// are decoded later.
-func (r *reader) checkVariables(v *value) {
+// checkVariables reports variables that are not set (the connector's own keys
+// are decoded later), and remembers what sounds like a secret.
+func (r *reader) checkVariables(key string, v *value) {
 	if v.scalar() {
-		r.expand(v)
+		if s := r.expand(v); secretName.MatchString(key) {
+			r.secret(s)
+		}
 	}
 	for _, e := range v.entries {
-		r.checkVariables(e.value)
+		r.checkVariables(e.key, e.value)
 	}
 	for _, e := range v.items {
-		r.checkVariables(e)
+		r.checkVariables(key, e)
 	}
 }
 

@@ -49,6 +49,9 @@ func (c *compiler) mismatch(n node, a, b Type) code {
 			help = "take the date of a time with date(...)"
 		}
 	}
+	if a.kind == open || b.kind == open {
+		help = convertHelp(Type{kind: open})
+	}
 	return c.fail(n, fmt.Sprintf("can't compare %s with %s", a, b), help)
 }
 

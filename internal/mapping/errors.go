@@ -26,16 +26,14 @@ func (e *Error) Error() string {
 
 // Near returns the name that was probably meant, or "" when none is close.
 func Near(name string, names []string) string {
-	best, bestDistance := "", utf8.RuneCountInString(name)/3+1
+	length := utf8.RuneCountInString(name)
+	best, limit := "", min(max(1, length/3), length-1)
 	for _, n := range names {
 		if strings.EqualFold(n, name) {
 			return n
 		}
-		d := distance(strings.ToLower(name), strings.ToLower(n))
-		if d < bestDistance || d == bestDistance && (best == "" || n < best) {
-			if d < utf8.RuneCountInString(name) {
-				best, bestDistance = n, d
-			}
+		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < limit || d == limit && (best == "" || n < best) {
+			best, limit = n, d
 		}
 	}
 	return best
