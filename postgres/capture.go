@@ -24,7 +24,7 @@ const lockTimeout = "200ms"
 // away touches of tables it does not know.
 func (db *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
 	err := db.alone(ctx, lockInstall, func(c *pgxpool.Conn) error {
-		if err := db.setPlan(ctx, plan); err != nil {
+		if err := setPlan(ctx, c, plan); err != nil {
 			return fmt.Errorf("store the plan: %w", err)
 		}
 		wanted := watches(shapes)
@@ -63,8 +63,8 @@ func (db *DB) alone(ctx context.Context, key int64, f func(*pgxpool.Conn) error)
 	return err
 }
 
-func (db *DB) setPlan(ctx context.Context, plan string) error {
-	return db.tx(ctx, writing, func(tx pgx.Tx) error {
+func setPlan(ctx context.Context, c *pgxpool.Conn, plan string) error {
+	return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
 		var same bool
 		err := tx.QueryRow(ctx, "SELECT plan IS NOT DISTINCT FROM $1 FROM upkeep.settings", plan).Scan(&same)
 		if err != nil || same {

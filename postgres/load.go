@@ -101,15 +101,12 @@ func (l *loading) root(m *store.Member, keys []string) error {
 	for _, key := range keys {
 		parts, err := store.SplitKey(key, len(m.Key))
 		if err != nil {
-			continue // names no row of this table
+			return err
 		}
 		asked = append(asked, key)
 		for i, p := range parts {
 			columns[i] = append(columns[i], clean(p))
 		}
-	}
-	if len(asked) == 0 {
-		return nil
 	}
 	args := make([]any, len(columns))
 	for i := range columns {
@@ -215,9 +212,14 @@ next:
 func (l *loading) rows(m *store.Member, groups []*group, args []any) error {
 	s := newSelection(m)
 	where, order := fragmentClauses(m.Where, m.Order)
-	limit := 1
-	if m.Relation == store.HasMany {
-		limit = l.limit + 1
+	limit := l.limit + 1
+	if m.Relation != store.HasMany {
+		// With an order the first is the one that is meant. Without, a second
+		// one is an error: nobody said which to take.
+		limit = 2
+		if m.Order != "" {
+			limit = 1
+		}
 	}
 	from := across(m)
 	var b strings.Builder
@@ -256,6 +258,10 @@ func (l *loading) attach(m *store.Member, parent *node, row store.Row, err error
 		return false
 	}
 	if m.Relation != store.HasMany {
+		if parent.row[m.Name] != nil {
+			c.fail(fmt.Errorf("%s has more than one row; give it an order, so that the first is taken, or a where", m.Name))
+			return false
+		}
 		parent.row[m.Name] = row
 		return true
 	}

@@ -44,7 +44,7 @@ func TestStore(t *testing.T) {
 
 // bench is an empty database with an application's connections and a store.
 type bench struct {
-	t       *testing.T
+	t       testing.TB
 	ctx     context.Context
 	url     string
 	db      *postgres.DB
@@ -52,7 +52,7 @@ type bench struct {
 	advance func(time.Duration)
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{t: t, ctx: context.Background(), url: pgtest.New(t)}
 	b.db = open(t, b.url)
@@ -71,7 +71,7 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func open(t *testing.T, url string) *postgres.DB {
+func open(t testing.TB, url string) *postgres.DB {
 	t.Helper()
 	db, err := postgres.Open(context.Background(), url)
 	if err != nil {

@@ -142,7 +142,7 @@ func table(name string) store.Table { return store.Table{Name: name} }
 func sorted(s []string) []string { s = slices.Clone(s); slices.Sort(s); return s }
 
 // mustFail is for a statement that has to fail with this SQLSTATE text in it.
-func mustFail(t *testing.T, err error, part string) {
+func mustFail(t testing.TB, err error, part string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), part) {
 		t.Errorf("error is %v, want one with %q", err, part)
