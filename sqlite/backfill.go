@@ -21,7 +21,11 @@ func (d *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
-		return err
+		if err != nil || !s.Backfill.Running {
+			return err
+		}
+		return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM upkeep_groups
+			WHERE sync = ?1 AND backfill = 1 AND due_at <= ?2 LIMIT 10000)`, sync, d.now()).Scan(&s.Backlog)
 	})
 	return s, err
 }

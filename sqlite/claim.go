@@ -159,7 +159,7 @@ const leaseSQL = `UPDATE upkeep_groups SET
 	FROM (SELECT value->>0 AS s, value->>1 AS k, value->>2 AS quiet FROM json_each(?1)) AS j
 	WHERE sync = j.s AND upkeep_groups.key = j.k
 	RETURNING sync, key, generation, epoch, forced_generation > synced_generation, in_doubt_until IS NOT NULL,
-		deleted_generation > synced_generation, backfill, coalesce(remote_id, ''), coalesce(external_id, ''), digests, attempts,
+		deleted_generation > 0, backfill, coalesce(remote_id, ''), coalesce(external_id, ''), digests, attempts,
 		coalesce(refs, ''), touched_at`
 
 // lease leases the groups that are not held back.

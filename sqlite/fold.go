@@ -12,7 +12,7 @@ import (
 
 // foldPiece is the most groups that one fold raises: it bounds the write
 // transaction that the application may have to wait for.
-const foldPiece = 10_000
+const foldPiece = 5_000
 
 // errFolded: another fold was faster.
 var errFolded = errors.New("folded by another process")
@@ -40,8 +40,12 @@ type batch struct {
 // and deleting the rows need the write lock.
 func (d *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit int) (store.Folded, error) {
 	const what = "fold the touch log"
-	d.folds.Lock() // two folds at once would only do the same work twice
-	defer d.folds.Unlock()
+	select { // two folds at once would only do the same work twice
+	case d.folds <- struct{}{}:
+		defer func() { <-d.folds }()
+	case <-ctx.Done():
+		return store.Folded{}, explain(what, ctx.Err())
+	}
 	var b *batch
 	err := d.view(ctx, what, func(tx *sql.Tx) (err error) {
 		b, err = readBatch(ctx, tx, shapes, plan, limit)
@@ -182,7 +186,7 @@ const raiseSQL = `INSERT INTO upkeep_groups (sync, key, generation, forced_gener
 	ON CONFLICT (sync, key) DO UPDATE SET
 		generation = generation + 1,
 		forced_generation = CASE WHEN excluded.forced_generation THEN generation + 1 ELSE forced_generation END,
-		deleted_generation = CASE WHEN excluded.deleted_generation THEN generation + 1 ELSE deleted_generation END,
+		deleted_generation = CASE excluded.deleted_generation WHEN 1 THEN generation + 1 WHEN -1 THEN -1 ELSE deleted_generation END,
 		due_at = CASE WHEN holder IS NOT NULL THEN due_at
 			WHEN parked OR waiting OR generation = synced_generation THEN excluded.due_at
 			ELSE due_at END,
@@ -204,7 +208,7 @@ func (d *DB) raise(ctx context.Context, tx *sql.Tx, h *hits) (int, error) {
 	list := make([][]any, len(h.list))
 	touches := map[string]int64{}
 	for i, x := range h.list {
-		list[i] = []any{x.id.Sync, x.id.Key, flag(x.force), flag(x.deleted), flag(x.create), h.cause(x)}
+		list[i] = []any{x.id.Sync, x.id.Key, flag(x.force), int(x.fate), flag(x.create), h.cause(x)}
 		touches[x.id.Sync] += x.touches
 	}
 	arg, err := json.Marshal(list)
@@ -300,5 +304,5 @@ func causeJSON(c store.Cause) string {
 	return string(b)
 }
 
-// at is the time of a log row.
+// time is when a log row was written.
 func (r *logRow) time() time.Time { return timeAt(r.at) }

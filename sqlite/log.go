@@ -23,6 +23,7 @@ type logRow struct {
 	at        sql.NullInt64
 	id2       store.ID // the group, for touches by hand and references
 	force     bool
+	deleted   bool
 }
 
 // Append writes touches by hand. tx is a *sql.Tx on this database, or nil.
@@ -32,27 +33,29 @@ func (d *DB) Append(ctx context.Context, tx any, touches []store.Touch) error {
 		return nil
 	}
 	type row struct {
-		Op, Sync, Key string
-		Force         bool
+		Op, Sync, Key  string
+		Force, Deleted bool
 	}
 	list := make([]row, len(touches))
 	for i, t := range touches {
 		op := "touch"
 		switch {
+		case t.Deleted:
+			op = "delete"
 		case t.Register:
 			op = "register"
 		case t.Force:
 			op = "resync"
 		}
-		list[i] = row{op, t.Sync, t.Key, t.Force}
+		list[i] = row{op, t.Sync, t.Key, t.Force, t.Deleted}
 	}
 	arg, err := json.Marshal(list)
 	if err != nil {
 		return explain(what, err)
 	}
 	add := func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO upkeep_touch (op, sync, key, force, at)
-			SELECT value->>'Op', value->>'Sync', value->>'Key', value->>'Force', ?2 FROM json_each(?1) ORDER BY key`, string(arg), d.now())
+		_, err := tx.ExecContext(ctx, `INSERT INTO upkeep_touch (op, sync, key, force, deleted, at)
+			SELECT value->>'Op', value->>'Sync', value->>'Key', value->>'Force', value->>'Deleted', ?2 FROM json_each(?1) ORDER BY key`, string(arg), d.now())
 		return err
 	}
 	switch tx := tx.(type) {
@@ -66,7 +69,7 @@ func (d *DB) Append(ctx context.Context, tx any, touches []store.Touch) error {
 
 // readLog reads the oldest rows of the log: up to limit, or all up to an id.
 func readLog(ctx context.Context, tx *sql.Tx, limit int, upto int64) ([]logRow, error) {
-	query, arg := `SELECT id, tbl, op, names, old, new, cols, at, coalesce(sync, ''), coalesce(key, ''), force
+	query, arg := `SELECT id, tbl, op, names, old, new, cols, at, coalesce(sync, ''), coalesce(key, ''), force, deleted
 		FROM upkeep_touch ORDER BY id LIMIT ?1`, int64(limit)
 	if upto > 0 {
 		query = strings.Replace(query, `ORDER BY id LIMIT ?1`, `WHERE id <= ?1 ORDER BY id`, 1)
@@ -81,7 +84,7 @@ func readLog(ctx context.Context, tx *sql.Tx, limit int, upto int64) ([]logRow, 
 	for rows.Next() {
 		var r logRow
 		var names, old, new, cols sql.NullString
-		if err := rows.Scan(&r.id, &r.table, &r.op, &names, &old, &new, &cols, &r.at, &r.id2.Sync, &r.id2.Key, &r.force); err != nil {
+		if err := rows.Scan(&r.id, &r.table, &r.op, &names, &old, &new, &cols, &r.at, &r.id2.Sync, &r.id2.Key, &r.force, &r.deleted); err != nil {
 			return nil, err
 		}
 		r.decode(names, old, new, cols)

@@ -132,6 +132,15 @@ func (w *writing) apply(r store.Result, g *held) {
 	a := after{Sync: r.Sync, Key: r.Key, Synced: g.Synced, Remote: text(g.Remote), External: text(g.External),
 		Digests: hexText(g.Digests), Refs: g.Refs, Doubt: number(g.Doubt), Since: number(g.Since), Was: number(g.SyncedAt),
 		Attempts: g.Attempts, Backfill: g.Backfill, Reason: text(r.Reason)}
+	if r.ExternalID != "" {
+		a.External = &r.ExternalID
+	}
+	if r.Outcome == store.Doubtful || r.Outcome == store.Refused && r.Doubt > 0 {
+		until := w.now + r.Doubt.Microseconds()
+		if a.Doubt == nil || *a.Doubt < until {
+			a.Doubt = &until
+		}
+	}
 	due := w.now + r.After.Microseconds()
 	touched := g.Generation > r.Generation
 	waits := false
@@ -149,8 +158,10 @@ func (w *writing) apply(r store.Result, g *held) {
 		}
 		a.Since = number(g.Touched)
 		due = w.now
-	case store.Retry:
-		a.Attempts++
+	case store.Retry, store.Doubtful:
+		if !r.Free {
+			a.Attempts++
+		}
 	case store.Waits:
 		// Woken by the last record that it waits for; what was touched
 		// meanwhile may not refer to them any more.
@@ -164,12 +175,6 @@ func (w *writing) apply(r store.Result, g *held) {
 		if a.Parked = !touched; touched {
 			due, a.Reason, a.Attempts = w.now, nil, 0
 		}
-	case store.Doubtful:
-		a.Attempts++
-		until := w.now + r.Doubt.Microseconds()
-		if a.Doubt == nil || *a.Doubt < until {
-			a.Doubt = &until
-		}
 	}
 	if !a.Parked {
 		a.Due = &due
@@ -181,7 +186,6 @@ func (w *writing) apply(r store.Result, g *held) {
 func (w *writing) done(a *after, r store.Result, g *held) {
 	a.Synced = max(g.Synced, r.Generation)
 	a.Attempts, a.Reason, a.Was = 0, nil, &w.now
-	a.External = text(r.ExternalID)
 	a.Remote, a.Digests = nil, nil
 	if r.Outcome == store.Synced {
 		a.Remote, a.Digests = text(r.RemoteID), hexText(r.Digests)

@@ -13,11 +13,21 @@ import (
 
 // hit is a group that log rows lead to.
 type hit struct {
-	id                     store.ID
-	create, force, deleted bool
-	touches                int64 // log rows that lead here
-	row                    int   // the last of them, as an index; -1: none
+	id            store.ID
+	create, force bool
+	fate          fate
+	touches       int64 // log rows that lead here
+	row           int   // the last of them, as an index; -1: none
 }
+
+// fate is what became of the group's root row last, as far as is known.
+type fate int
+
+const (
+	same     fate = 0
+	deleted  fate = 1
+	inserted fate = -1
+)
 
 // hits are the groups of one piece, each once, in the order found.
 type hits struct {
@@ -41,7 +51,9 @@ func (h *hits) add(x hit) {
 	}
 	old.create = old.create || x.create
 	old.force = old.force || x.force
-	old.deleted = old.deleted || x.deleted
+	if x.fate != same { // log rows come in their order: the last one says
+		old.fate = x.fate
+	}
 	old.touches += x.touches
 	old.row = max(old.row, x.row)
 }
@@ -167,7 +179,7 @@ func planJobs(shapes []*store.Shape, rows []logRow) ([]*job, *hits) {
 			p.reference(r, i)
 		case r.table == "":
 			if _, known := byHand[r.id2.Sync]; known {
-				p.direct.add(hit{id: r.id2, create: r.op == "register", force: r.force, touches: 1, row: i})
+				p.direct.add(hit{id: r.id2, create: r.op == "register", force: r.force, fate: handFate(r), touches: 1, row: i})
 			}
 		default:
 			for _, s := range shapes {
@@ -246,13 +258,29 @@ func (p *planner) rootRow(s *store.Shape, r *logRow, i int) {
 		keys[k] = &key
 	}
 	old, new := keys[0], keys[1]
+	moved := old != nil && new != nil && *old != *new
 	if new != nil {
-		p.direct.add(hit{id: store.ID{Sync: s.Sync, Key: *new}, create: !s.ByHand, touches: 1, row: i})
+		x := hit{id: store.ID{Sync: s.Sync, Key: *new}, create: !s.ByHand, touches: 1, row: i}
+		if moved || r.op == "insert" {
+			x.fate = inserted
+		}
+		p.direct.add(x)
 	}
-	if old != nil && (new == nil || *old != *new) {
-		gone := r.op == "delete" || r.new != nil
-		p.direct.add(hit{id: store.ID{Sync: s.Sync, Key: *old}, deleted: gone, touches: 1, row: i})
+	if old != nil && (new == nil || moved) {
+		x := hit{id: store.ID{Sync: s.Sync, Key: *old}, touches: 1, row: i}
+		if moved || r.op == "delete" {
+			x.fate = deleted
+		}
+		p.direct.add(x)
 	}
+}
+
+// handFate is what a touch by hand says of the root row.
+func handFate(r *logRow) fate {
+	if r.deleted {
+		return deleted
+	}
+	return same
 }
 
 // job is the job of a name, made when it is first asked for.

@@ -17,7 +17,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"modernc.org/sqlite"
@@ -38,9 +37,9 @@ type DB struct {
 	name  string // for people
 	uri   string
 	clock func() time.Time
-	write *sql.DB // one connection, immediate transactions
-	read  *sql.DB // a few, read-only
-	folds sync.Mutex
+	write *sql.DB       // one connection, immediate transactions
+	read  *sql.DB       // a few, read-only
+	folds chan struct{} // holds the right to fold
 }
 
 var _ store.Store = (*DB)(nil)
@@ -64,7 +63,7 @@ func Open(path string, cfg Config) (*DB, error) {
 	if _, err := os.Stat(file); err != nil {
 		return nil, fmt.Errorf("open sqlite database: %w (create it first: the application owns the file)", err)
 	}
-	d := &DB{name: "sqlite:" + file, uri: uri, clock: cfg.Clock}
+	d := &DB{name: "sqlite:" + file, uri: uri, clock: cfg.Clock, folds: make(chan struct{}, 1)}
 	if d.clock == nil {
 		d.clock = time.Now
 	}

@@ -19,7 +19,7 @@ const stateExpr = `CASE WHEN g.holder IS NOT NULL THEN 'claimed' WHEN g.parked T
 const groupColumns = `g.sync, g.key, ` + stateExpr + `, g.generation, g.synced_generation, g.forced_generation, g.epoch,
 	coalesce(g.holder, ''), g.lease_until, g.in_doubt_until, g.due_at, g.touched_at, g.synced_at, coalesce(g.remote_id, ''),
 	coalesce(g.external_id, ''), g.digests, g.attempts, coalesce(g.reason, ''), coalesce(g.refs, ''), coalesce(g.cause, '{}'),
-	g.backfill, g.deleted_generation > g.synced_generation,
+	g.backfill, g.deleted_generation > 0,
 	CASE WHEN g.waiting THEN (SELECT json_group_array(json_array(e.on_sync, e.on_key)) FROM upkeep_edges AS e
 		WHERE e.sync = g.sync AND e.key = g.key AND e.kind = 'wait') ELSE '' END`
 

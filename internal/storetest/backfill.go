@@ -52,6 +52,7 @@ func testBackfill(e *env) {
 	e.equal("version and running", fmtAny(st.Version, st.Backfill.Running), "v1 true")
 	e.backfill(s)
 	e.wantRaised("sales_order/1", "sales_order/2")
+	e.equal("backlog of a backfill that is over", st.Backlog, 0)
 	st, err = e.Store.Sync(e.ctx, s.Sync)
 	e.ok(err)
 	e.equal("running, done", fmtAny(st.Backfill.Running, st.Backfill.Done), "false 2")
@@ -79,6 +80,7 @@ func testBackfillResumes(e *env) {
 	e.equal("groups after two steps", len(e.groups()), 200)
 	st, err := other.Sync(e.ctx, s.Sync)
 	e.ok(err)
+	e.equal("backlog", st.Backlog, 200)
 	e.equal("done", st.Backfill.Done, int64(200))
 	if st.Backfill.Total < 900 {
 		e.t.Errorf("total is %d of 1000 rows", st.Backfill.Total)

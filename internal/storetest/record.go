@@ -18,7 +18,11 @@ func recordTests() []test {
 		{"refused but touched", testRefusedTouched},
 		{"several at once", testRecordMany},
 		{"unknown group", testRecordUnknown},
-		{"delete seen until synced", testDeleteSeenUntil},
+		{"delete seen until inserted", testDeleteSeenUntil},
+		{"delete by hand", testDeleteByHand},
+		{"free", testFree},
+		{"refused in doubt", testRefusedDoubt},
+		{"external id of every outcome", testExternalID},
 		{"delete during a claim", testDeleteDuringClaim},
 		{"parked goes again", testParkedGoesAgain},
 		{"Retry", testRetry},
@@ -79,13 +83,14 @@ func testRemoved(e *env) {
 	c := e.claimOne("w", "sales_order/1")
 	e.equal("DeleteSeen", c.DeleteSeen, true)
 	r := result(c, store.Removed)
-	r.Calls = 1
+	r.Calls, r.RemoteID = 1, "is not kept"
 	e.record(r)
 	g := e.group("sales_order/1")
 	e.equal("state", g.State, store.Gone)
 	e.equal("remote id", g.RemoteID, "")
 	e.equal("digests", len(g.Digests), 0)
-	e.equal("DeleteSeen", g.DeleteSeen, false)
+	e.equal("DeleteSeen after the sync", g.DeleteSeen, true) // until the row is there again
+	e.equal("external id", g.ExternalID, "ext-1")
 	e.exec(`INSERT INTO orders (id) VALUES (1)`)
 	e.fold()
 	c = e.claimOne("w", "sales_order/1")
@@ -168,12 +173,75 @@ func testDeleteSeenUntil(e *env) {
 	e.oneOrder()
 	e.exec(`DELETE FROM billing_infos`, `DELETE FROM orders`)
 	e.fold()
-	r := result(e.claimOne("w", "sales_order/1"), store.Retry)
-	e.record(r)
+	e.record(result(e.claimOne("w", "sales_order/1"), store.Retry))
 	e.touch(store.Touch{ID: id("sales_order/1")})
 	e.fold()
 	c := e.claimOne("w", "sales_order/1")
 	e.equal("DeleteSeen after a retry and a touch", c.DeleteSeen, true)
+	r := result(c, store.Removed)
+	e.record(r)
+	// A late answer of another worker may make it needed once more.
+	e.touch(store.Touch{ID: id("sales_order/1")})
+	e.fold()
+	c = e.claimOne("w", "sales_order/1")
+	e.equal("DeleteSeen after a sync", c.DeleteSeen, true)
+	e.record(result(c, store.Removed))
+	e.exec(`INSERT INTO orders (id) VALUES (1)`, `UPDATE orders SET state = 'y'`)
+	e.fold()
+	e.equal("DeleteSeen after an insert", e.group("sales_order/1").DeleteSeen, false)
+	// In one transaction, the last one says.
+	e.tx(`DELETE FROM orders`, `INSERT INTO orders (id) VALUES (1)`, `DELETE FROM orders`)
+	e.fold()
+	e.equal("DeleteSeen after delete, insert, delete", e.group("sales_order/1").DeleteSeen, true)
+}
+
+func testDeleteByHand(e *env) {
+	e.oneOrder()
+	e.touch(store.Touch{ID: id("sales_order/1"), Deleted: true}, store.Touch{ID: id("sales_order/55"), Deleted: true})
+	e.wantRaised("sales_order/1")
+	e.equal("DeleteSeen", e.claimOne("w", "sales_order/1").DeleteSeen, true)
+}
+
+func testFree(e *env) {
+	e.oneOrder()
+	for _, o := range []store.Outcome{store.Retry, store.Doubtful} {
+		r := result(e.claimOne("w", "sales_order/1"), o)
+		r.Free = true
+		e.record(r)
+		e.equal("attempts", e.group("sales_order/1").Attempts, 0)
+	}
+}
+
+func testRefusedDoubt(e *env) {
+	e.oneOrder()
+	r := result(e.claimOne("w", "sales_order/1"), store.Refused)
+	r.Doubt = time.Hour
+	e.record(r)
+	g := e.group("sales_order/1")
+	e.equal("state", g.State, store.Parked)
+	if g.InDoubtUntil.IsZero() {
+		e.t.Error("no doubt after an unknown outcome")
+	}
+	_, err := e.Store.Retry(e.ctx, "sales_order", "1")
+	e.ok(err)
+	e.equal("in doubt", e.claimOne("w", "sales_order/1").InDoubt, true)
+}
+
+func testExternalID(e *env) {
+	e.shop(e.orderShape())
+	for i, o := range []store.Outcome{store.Released, store.Retry, store.Doubtful, store.Waits, store.Synced, store.Removed, store.Refused} {
+		e.touch(store.Touch{ID: id("sales_order/1")})
+		e.fold()
+		for _, c := range e.claim("w", 10) {
+			r := result(c, o)
+			r.ExternalID = fmt.Sprint("x-", i)
+			if c.Key == "1" {
+				r.WaitsFor = []store.ID{id("nothing/1")}
+				e.record(r)
+				e.equal(fmt.Sprint("external id after outcome ", o), e.group("sales_order/1").ExternalID, r.ExternalID)
+			}
+		}
+	}
 }
 
 func testDeleteDuringClaim(e *env) {

@@ -14,7 +14,8 @@ CREATE TABLE upkeep_touch (
     at    INTEGER,             -- microseconds
     sync  TEXT,                -- by hand, and references: the group
     key   TEXT,
-    force INTEGER NOT NULL DEFAULT 0
+    force INTEGER NOT NULL DEFAULT 0,
+    deleted INTEGER NOT NULL DEFAULT 0 -- by hand: the row was deleted
 );
 -- Rows that an INSERT or UPDATE is about to replace, if it does.
 CREATE INDEX upkeep_touch_replacing ON upkeep_touch (tbl) WHERE op = 'replacing';
@@ -25,7 +26,7 @@ CREATE TABLE upkeep_groups (
     generation         INTEGER NOT NULL DEFAULT 1,
     synced_generation  INTEGER NOT NULL DEFAULT 0,
     forced_generation  INTEGER NOT NULL DEFAULT 0,
-    deleted_generation INTEGER NOT NULL DEFAULT 0,
+    deleted_generation INTEGER NOT NULL DEFAULT 0, -- of the last delete of the root row; -1: it was inserted since
     epoch              INTEGER NOT NULL DEFAULT 0,
     holder             TEXT,
     lease_until        INTEGER,
