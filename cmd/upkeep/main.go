@@ -110,6 +110,8 @@ func (p *program) report(err error) int {
 		return statusOK
 	case errors.Is(err, errReported):
 		return statusFailed
+	case errors.Is(err, context.Canceled) && p.ctx.Err() != nil:
+		fmt.Fprintln(p.err, "upkeep: interrupted")
 	case errors.As(err, &usage):
 		fmt.Fprintf(p.err, "upkeep: %s\n", usage)
 		return statusUsage

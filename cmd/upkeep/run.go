@@ -16,7 +16,7 @@ import (
 )
 
 type runCmd struct {
-	Once      bool          `help:"Work until there is nothing left to do, then exit: for cron. Parked groups don't count."`
+	Once      bool          `help:"Work until there is nothing left to do, then exit: for cron. Parked groups don't count; one in doubt is waited for, which takes as long as its remote may still apply the call."`
 	Within    time.Duration `help:"With --once: fail when there is still work after so long, such as 10m. Default: no limit."`
 	Drain     time.Duration `default:"30s" help:"How long a stop waits for the calls under way. A second signal stops at once."`
 	Name      string        `help:"Name of this process among those that share the database. Default: host, process id and a random part."`
