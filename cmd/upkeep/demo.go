@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"os"
 
 	"golang.org/x/term"
@@ -37,9 +34,6 @@ func (c *demoCmd) Run(p *program) error {
 	}
 	fine, err := demo.Run(p.ctx, d)
 	switch {
-	case errors.Is(err, context.Canceled) && p.ctx.Err() != nil:
-		fmt.Fprintln(p.err, "upkeep: interrupted; what the demo made was removed")
-		return errReported
 	case err != nil:
 		return err
 	case !fine:

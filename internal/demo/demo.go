@@ -102,8 +102,14 @@ func Run(ctx context.Context, c Config) (inSync bool, err error) {
 	if err := d.open(ctx); err != nil {
 		return false, err
 	}
-	return d.withEngine(ctx)
+	inSync, err = d.withEngine(ctx)
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
+		err = errInterrupted
+	}
+	return inSync, err
 }
+
+var errInterrupted = errors.New("interrupted before the end")
 
 // open makes the shop and writes the configuration.
 func (d *demo) open(ctx context.Context) error {
@@ -157,17 +163,13 @@ func (d *demo) withEngine(ctx context.Context) (inSync bool, err error) {
 		return false, err
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	defer end()
 	ended := make(chan error, 1)
 	go func() {
-		err := d.engine.Run(life)
-		if err != nil {
-			stop(err) // nothing to wait for any more
-		}
-		ended <- err
+		ended <- d.engine.Run(life)
+		end() // of itself: then there is nothing to wait for any more
 	}()
-	inSync, err = d.play(ctx)
+	inSync, err = d.play(ctx, life)
 	end()
 	if failed := <-ended; failed != nil {
 		return false, fmt.Errorf("the engine ended: %w", failed)
@@ -190,6 +192,9 @@ func (d *demo) makeEngine(ctx context.Context, db upkeep.Database, log io.Writer
 		return nil, err
 	}
 	mappings, problems := file.Mappings(ctx, db, remotes)
+	if len(problems) > 0 && ctx.Err() != nil {
+		return remotes, ctx.Err() // the file is not to blame
+	}
 	if err := errors.Join(problems...); err != nil {
 		return remotes, err
 	}
@@ -215,15 +220,19 @@ func (c *counter) Fold(ctx context.Context, shapes []*store.Shape, plan string, 
 	return f, err
 }
 
-// play is the demo from the backfill on.
-func (d *demo) play(ctx context.Context) (bool, error) {
+// play is the demo from the backfill on. life ends with the engine, and later
+// than ctx.
+func (d *demo) play(ctx, life context.Context) (bool, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(life, cancel)()
 	if err := d.backfill(ctx); err != nil {
 		return false, err
 	}
 	if d.Once {
 		return d.once(ctx)
 	}
-	return true, d.live(ctx)
+	return true, d.live(ctx, life)
 }
 
 // backfill waits until everything that was there before Upkeep is at the

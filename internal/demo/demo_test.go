@@ -147,86 +147,63 @@ func TestPostgresOfOthers(t *testing.T) {
 	}
 }
 
-// asOther calls f with another user's connection to the sandbox.
-func asOther(f func(context.Context, *netsuite.Connection, *account) error) func(*account) error {
-	return func(a *account) error {
-		c, err := netsuite.Open(netsuite.Config{Account: netsuitetest.Account, BaseURL: a.url, Auth: netsuite.Auth{OAuth1: &netsuite.OAuth1{
-			ConsumerKey: netsuitetest.ConsumerKey, ConsumerSecret: netsuitetest.ConsumerSecret,
-			TokenID: netsuitetest.TokenID, TokenSecret: netsuitetest.TokenSecret,
-		}}})
-		if err != nil {
-			return err
-		}
-		return errors.Join(f(context.Background(), c, a), c.Close())
-	}
-}
-
 // TestDifferencesAreFound changes the sandbox behind Upkeep's back.
 func TestDifferencesAreFound(t *testing.T) {
 	t.Parallel()
-	add := func(recordType, body string) func(*account) error {
-		return func(a *account) error {
-			_, err := a.Add(recordType, []byte(body))
-			return err
+	var fulfillment, order record
+	last, before, inSync := run(t, Config{meddle: func(a *account) {
+		for _, r := range a.stored()["itemFulfillment"] {
+			fulfillment = r
+		}
+		for _, r := range a.stored()["salesOrder"] {
+			order = r
+		}
+		if err := asOther(t.Context(), a, func(ctx context.Context, c *netsuite.Connection) error {
+			id, err := c.Find(ctx, "customer", "user-7")
+			if err != nil {
+				return err
+			}
+			return errors.Join(
+				c.Update(ctx, id, connector.Record{Type: "customer", ExternalID: "user-7", Fields: connector.Fields{"email": []byte(`"other@example.com"`)}}),
+				c.Delete(ctx, "itemFulfillment", fulfillment["id"]))
+		}); err != nil {
+			t.Error(err)
+		}
+		for recordType, body := range map[string]string{
+			"customer":   `{"externalId":"user-100000","entityId":"U100000","companyName":"Somebody"}`,
+			"salesOrder": fmt.Sprintf(`{"otherRefNum":%q,"entity":{"id":"1001"},"item":{"items":[{"item":{"id":"201"}}]}}`, order["otherRefNum"]),
+		} {
+			if _, err := a.Add(recordType, []byte(body)); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if inSync || !strings.HasPrefix(last, "NOT in sync: ") || !strings.Contains(last, " records, 6 differences, 1 duplicates, ") {
+		t.Errorf("last line %q, in sync %v", last, inSync)
+	}
+	for _, want := range []string{
+		`customer 7: email is "other@example.com", should be "`,
+		`customer user-7: email is "other@example.com", the database says "`,
+		"fulfillment " + strings.TrimPrefix(fulfillment["externalId"], "fulfillment-") + ": should be a record, is nothing",
+		"itemFulfillment " + fulfillment["externalId"] + " is missing",
+		"customer user-100000 should not be there",
+		"without an external id) should not be there",
+		"have the same otherRefNum=" + order["otherRefNum"],
+	} {
+		if !strings.Contains(strings.Join(before, "\n"), want) {
+			t.Errorf("no line has %q", want)
 		}
 	}
-	for name, c := range map[string]struct {
-		meddle func(*account) error
-		want   []string // each is in some line
-		last   string
-	}{
-		"altered": {
-			meddle: asOther(func(ctx context.Context, c *netsuite.Connection, a *account) error {
-				id, err := c.Find(ctx, "customer", "user-7")
-				if err != nil {
-					return err
-				}
-				return c.Update(ctx, id, connector.Record{Type: "customer", ExternalID: "user-7", Fields: connector.Fields{"email": []byte(`"other@example.com"`)}})
-			}),
-			want: []string{"customer 7: email is ", `customer user-7: email is "other@example.com"`},
-			last: "2 differences, 0 duplicates",
-		},
-		"deleted": {
-			meddle: asOther(func(ctx context.Context, c *netsuite.Connection, a *account) error {
-				for _, r := range a.stored()["itemFulfillment"] {
-					return c.Delete(ctx, "itemFulfillment", r["id"])
-				}
-				return errors.New("there is no fulfillment")
-			}),
-			want: []string{"fulfillment", "is missing"},
-			last: "2 differences, 0 duplicates",
-		},
-		"foreign": {
-			meddle: add("customer", `{"externalId":"user-100000","entityId":"U100000","companyName":"Somebody"}`),
-			want:   []string{"customer user-100000 should not be there"},
-			last:   "1 differences, 0 duplicates",
-		},
-		"duplicate": {
-			meddle: func(a *account) error {
-				for _, r := range a.stored()["salesOrder"] {
-					return add("salesOrder", fmt.Sprintf(`{"otherRefNum":%q,"entity":{"id":"1001"},"item":{"items":[{"item":{"id":"201"}}]}}`, r["otherRefNum"]))(a)
-				}
-				return errors.New("there is no order")
-			},
-			want: []string{"without an external id) should not be there", "have the same otherRefNum"},
-			last: "1 differences, 1 duplicates",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			last, before, inSync := run(t, Config{meddle: func(a *account) {
-				if err := c.meddle(a); err != nil {
-					t.Error(err)
-				}
-			}})
-			if inSync || !strings.HasPrefix(last, "NOT in sync: ") || !strings.Contains(last, c.last) {
-				t.Errorf("last line %q, in sync %v; want %s", last, inSync, c.last)
-			}
-			for _, want := range c.want {
-				if !strings.Contains(strings.Join(before, "\n"), want) {
-					t.Errorf("no line has %q", want)
-				}
-			}
-		})
+}
+
+// asOther calls f with another user's connection to the sandbox.
+func asOther(ctx context.Context, a *account, f func(context.Context, *netsuite.Connection) error) error {
+	c, err := netsuite.Open(netsuite.Config{Account: netsuitetest.Account, BaseURL: a.url, Auth: netsuite.Auth{OAuth1: &netsuite.OAuth1{
+		ConsumerKey: netsuitetest.ConsumerKey, ConsumerSecret: netsuitetest.ConsumerSecret,
+		TokenID: netsuitetest.TokenID, TokenSecret: netsuitetest.TokenSecret,
+	}}})
+	if err != nil {
+		return err
 	}
+	return errors.Join(f(ctx, c), c.Close())
 }

@@ -2,13 +2,14 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
 
 // live lets the application go on until ctx ends, shows how Upkeep follows,
 // waits for the rest to go out and sums up.
-func (d *demo) live(ctx context.Context) error {
+func (d *demo) live(ctx, life context.Context) error {
 	d.screen.say("The application goes on working now, on a connection of its own.")
 	looks := 200 * time.Millisecond
 	if !d.Terminal {
@@ -16,22 +17,18 @@ func (d *demo) live(ctx context.Context) error {
 	}
 	statements := make(chan int, 1) // the latest count
 	statements <- 0
-	working, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	done := make(chan struct{})
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
 	go func() {
-		defer close(done)
-		if err := d.work(working, statements); err != nil {
-			stop(err)
-		}
+		done <- d.work(working, statements)
+		stop()
 	}()
+	var failed error
 	for working.Err() == nil {
-		s, err := d.engine.Status(ctx)
+		s, err := d.engine.Status(life)
 		if err != nil {
-			if working.Err() != nil {
-				break
-			}
-			stop(err)
+			failed = err
 			break
 		}
 		n := <-statements
@@ -39,12 +36,11 @@ func (d *demo) live(ctx context.Context) error {
 		d.screen.live(s, n, int(d.touches.Load()), d.account.calls()-d.backfilled)
 		pause(working, looks)
 	}
-	stop(nil)
-	<-done
-	if err := context.Cause(working); err != context.Canceled {
+	stop()
+	if err := errors.Join(failed, <-done); err != nil {
 		return err
 	}
-	return d.sumUp(context.WithoutCancel(ctx))
+	return d.sumUp(life)
 }
 
 // work does one change after another, now and then many at once.
@@ -75,18 +71,26 @@ func (d *demo) sumUp(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	_ = d.quiet(waiting, nil) // what is left then, the table shows
-	s, err := d.engine.Status(ctx)
-	if err != nil {
+	if err := d.showTable(ctx); err != nil {
 		return err
 	}
-	for _, line := range table(s) {
-		d.screen.say("%s", line)
-	}
 	touches, calls := d.touches.Load(), d.account.calls()-d.backfilled
-	d.screen.say("")
 	d.screen.say("The application did %d things in %d statements. %d touches were logged, and %d calls were made.", d.screen.total, d.shop.statements, touches, calls)
 	if d.Keep {
 		d.screen.say("Everything is left as it is: %s", d.dir)
 	}
+	return nil
+}
+
+func (d *demo) showTable(ctx context.Context) error {
+	s, err := d.engine.Status(ctx)
+	if err != nil {
+		return err
+	}
+	d.screen.say("")
+	for _, line := range table(s) {
+		d.screen.say("%s", line)
+	}
+	d.screen.say("")
 	return nil
 }

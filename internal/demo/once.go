@@ -39,6 +39,9 @@ func (d *demo) once(ctx context.Context) (bool, error) {
 	calls, touches := d.account.calls()-d.backfilled, d.touches.Load()
 	d.screen.say("Burst: %d statements in %.1f s; %d touches were logged; the remote had it all %.1f s after the last of them",
 		d.shop.statements, worked.Seconds(), touches, (time.Since(began) - worked).Seconds())
+	if err := d.showTable(ctx); err != nil {
+		return false, err
+	}
 	if err := d.timeChanges(ctx); err != nil {
 		return false, err
 	}
@@ -51,7 +54,7 @@ func (d *demo) once(ctx context.Context) (bool, error) {
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	d.screen.say("Memory: %d MB from the system, sandbox and application with it", m.Sys>>20)
+	d.screen.say("Memory: %d MB, with the sandbox and the application", m.Sys>>20)
 	d.screen.say("")
 	return d.verdict(f, calls, touches), nil
 }

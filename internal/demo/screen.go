@@ -51,7 +51,7 @@ func (s *screen) did(what string) {
 // erase takes the picture away.
 func (s *screen) erase() {
 	if s.drawn > 0 {
-		fmt.Fprintf(s.out, "\x1b[%dA\x1b[J", s.drawn)
+		fmt.Fprintf(s.out, "\r\x1b[%dA\x1b[J", s.drawn)
 		s.drawn = 0
 	}
 }
@@ -61,7 +61,7 @@ func (s *screen) erase() {
 func (s *screen) draw(lines []string) {
 	var b strings.Builder
 	if s.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", s.drawn)
+		fmt.Fprintf(&b, "\r\x1b[%dA", s.drawn)
 	}
 	for _, l := range lines {
 		if r := []rune(l); s.width > 1 && len(r) >= s.width {
