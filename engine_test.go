@@ -3,6 +3,7 @@ package upkeep_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
@@ -147,4 +148,67 @@ func TestChildWaitsForItsParent(t *testing.T) {
 		s.state(e, "sales_order", "10", "clean")
 		s.inSync(e, "customer", "sales_order")
 	})
+}
+
+// A sync by hand keeps only the rows that were registered, in the
+// application's own transaction.
+func TestRegisterByHand(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		sync := customerSync(s.to)
+		sync.ByHand = true
+		e := s.engine(sync)
+		s.run(e)
+		s.exec(`update users set name = 'x'`)
+		s.quiet(e)
+		if n := s.remote.Calls(memory.Any); n != 0 {
+			t.Fatalf("%d calls for rows that nobody registered", n)
+		}
+		for _, commit := range []bool{false, true} {
+			tx := s.begin()
+			if err := e.Register(s.ctx, tx.handle, "customer", 2); err != nil {
+				t.Fatal(err)
+			}
+			if err := tx.end(commit); err != nil {
+				t.Fatal(err)
+			}
+			s.quiet(e)
+			if _, there := s.remote.Record("customer", "customer-2"); there != commit {
+				t.Errorf("committed %v, record there %v", commit, there)
+			}
+		}
+		s.exec(`update users set name = 'y'`)
+		s.quiet(e)
+		s.field("customer", "customer-2", "entityId", `"y"`)
+		if n := len(s.remote.Records("customer")); n != 1 {
+			t.Errorf("%d records", n)
+		}
+		if err := e.Touch(s.ctx, nil, "nope", 1); err == nil {
+			t.Error("a touch of a sync that does not exist")
+		}
+	})
+}
+
+// The rate is the remote's, over all processes: with a clock that stands
+// still, no more requests than the burst go out.
+func TestRateIsShared(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	for i := range 30 {
+		s.exec(`insert into users(id, name) values (%d, 'u')`, i+1)
+	}
+	s.standStill()
+	s.to.Rate, s.to.Burst = 10, 4
+	a, b := s.engine(customerSync(s.to)), s.engine(customerSync(s.to))
+	s.run(a)
+	s.run(b)
+	s.until("the burst to be used up", func() bool { return s.remote.Calls(memory.Create) == 4 })
+	s.advance(100 * time.Millisecond)
+	s.until("one more", func() bool { return s.remote.Calls(memory.Create) >= 5 })
+	s.advance(200 * time.Millisecond)
+	s.until("two more", func() bool { return s.remote.Calls(memory.Create) >= 7 })
+	if n := s.remote.Calls(memory.Create); n != 7 {
+		t.Errorf("%d requests, the rate allows 7", n)
+	}
 }

@@ -11,8 +11,23 @@ import (
 	"github.com/upkeep-sync/upkeep/connector/memory"
 )
 
-// settle lets the time pass after which no old request can land any more.
-func (s *shop) settle() { s.advance(time.Hour) }
+// settle waits until nothing is under way, and then lets the time pass after
+// which no old request can land any more.
+func (s *shop) settle(e *upkeep.Engine) {
+	s.t.Helper()
+	s.until("calls under way to end", func() bool {
+		st, err := e.Status(s.ctx)
+		if err != nil {
+			return false
+		}
+		busy := st.Pending > 0
+		for _, c := range st.Syncs {
+			busy = busy || c.Claimed > 0 || c.Dirty > 0
+		}
+		return !busy
+	})
+	s.advance(time.Hour)
+}
 
 func TestUnknownOutcomes(t *testing.T) {
 	t.Parallel()
@@ -44,7 +59,7 @@ func TestUnknownOutcomes(t *testing.T) {
 				t.Error("a group in doubt counts as clean")
 			}
 			s.remote.Land(-1)
-			s.settle()
+			s.settle(e)
 			s.quiet(e)
 			s.inSync(e, "customer")
 			if n := len(s.remote.Records("customer")); n != 2 {
@@ -71,7 +86,7 @@ func TestLateUpdateIsOverwritten(t *testing.T) {
 		s.state(e, "customer", "1", upkeep.State("in doubt"))
 		s.remote.Land(-1)
 		s.field("customer", "customer-1", "entityId", `"old"`)
-		s.settle()
+		s.settle(e)
 		s.quiet(e)
 		s.field("customer", "customer-1", "entityId", `"Ada"`)
 	})
@@ -95,7 +110,7 @@ func TestLateCreateOfADeletedRow(t *testing.T) {
 			return err == nil && x.Group != nil && x.Group.Generation == x.Group.SyncedGeneration
 		})
 		s.remote.Land(-1)
-		s.settle()
+		s.settle(e)
 		s.quiet(e)
 		if _, there := s.remote.Record("customer", "customer-2"); there {
 			t.Error("the late creation was not removed")

@@ -29,10 +29,13 @@ const (
 // ends. Then it stops claiming, lets the calls under way end (for
 // Config.Drain at most), records them and returns nil: a clean stop leaves
 // nothing in doubt. A database that goes away is waited for. It returns an
-// error when the configuration does not fit the database, or when another
-// process installed another one.
+// error when the configuration does not fit the database, when another process
+// installed another one, or when Upkeep was uninstalled.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.Install(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	runners := make([]*runner, len(e.remotes))
@@ -136,7 +139,8 @@ func (e *Engine) mend(ctx context.Context) error {
 
 // forever calls step, waits as long as it says, and calls it again. A step
 // that fails is logged when its error is a new one and tried again with
-// growing pauses, but for ErrPlan, which ends the engine.
+// growing pauses, but for a registry that is another's now, or gone: that ends
+// the engine.
 func (e *Engine) forever(ctx context.Context, what string, step func() (time.Duration, error)) error {
 	failures, last := 0, ""
 	for {
@@ -144,8 +148,8 @@ func (e *Engine) forever(ctx context.Context, what string, step func() (time.Dur
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, store.ErrPlan):
-			return err
+		case errors.Is(err, store.ErrPlan), errors.Is(err, store.ErrNotInstalled):
+			return fmt.Errorf("%s: %w", what, err)
 		case err != nil:
 			failures++
 			wait = e.backoffUpTo(failures, 10*time.Second)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/shopspring/decimal"
 
@@ -115,10 +116,20 @@ type shop struct {
 	app     func(sql string) error // the application's own connection
 	open    func() upkeep.Database // as one more process would
 	advance func(d time.Duration)  // the registry's clock
+	begin   func() *appTx          // a transaction of the application
+	frozen  *atomic.Bool           // the registry's clock stands still (SQLite)
 	blind   func()                 // drops the triggers on users, as a careless migration might
 	remote  *memory.Remote
 	to      *upkeep.Remote
 }
+
+// appTx is a transaction of the application: a pgx.Tx or a *sql.Tx.
+type appTx struct {
+	handle any
+	end    func(commit bool) error
+}
+
+func (s *shop) standStill() { s.frozen.Store(true) }
 
 // onEach runs a test on each database.
 func onEach(t *testing.T, test func(t *testing.T, shop func(memory.Config) *shop)) {
@@ -159,6 +170,27 @@ func (s *shop) onSQLite() {
 	ahead := new(atomic.Int64) // nanoseconds
 	s.advance = func(d time.Duration) { ahead.Add(int64(d)) }
 	s.app = func(sql string) error { _, err := app.ExecContext(s.ctx, sql); return err }
+	s.begin = func() *appTx {
+		tx, err := app.BeginTx(s.ctx, nil)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return &appTx{tx, func(commit bool) error {
+			if commit {
+				return tx.Commit()
+			}
+			return tx.Rollback()
+		}}
+	}
+	start := time.Now()
+	s.frozen = new(atomic.Bool)
+	clock := func() time.Time {
+		now := time.Now()
+		if s.frozen.Load() {
+			now = start
+		}
+		return now.Add(time.Duration(ahead.Load()))
+	}
 	s.blind = func() {
 		rows, err := app.QueryContext(s.ctx, `select group_concat('drop trigger "' || name || '"', ';') from sqlite_schema where type = 'trigger' and tbl_name = 'users'`)
 		var drop string
@@ -171,7 +203,7 @@ func (s *shop) onSQLite() {
 		s.exec(drop)
 	}
 	s.open = func() upkeep.Database {
-		db, err := sqlite.Open(path, sqlite.Config{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+		db, err := sqlite.Open(path, sqlite.Config{Clock: clock})
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -192,6 +224,23 @@ func (s *shop) onPostgres() {
 		mu.Lock()
 		defer mu.Unlock()
 		return app.Exec(s.ctx, sql).Close()
+	}
+	s.begin = func() *appTx {
+		conn, err := pgx.Connect(s.ctx, url)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		tx, err := conn.Begin(s.ctx)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return &appTx{tx, func(commit bool) error {
+			defer conn.Close(context.Background())
+			if commit {
+				return tx.Commit(s.ctx)
+			}
+			return tx.Rollback(s.ctx)
+		}}
 	}
 	ahead := time.Duration(0)
 	s.advance = func(d time.Duration) {

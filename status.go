@@ -137,6 +137,13 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 		return findings, fmt.Errorf("examine the database: %w", err)
 	}
 	findings = append(findings, rights...)
+	if _, err := e.db.Secret(ctx); err == nil && len(shapes) == len(e.defs) { // installed: is the capture intact?
+		altered, err := e.db.Inspect(ctx, shapes)
+		if err != nil {
+			return findings, fmt.Errorf("inspect the capture: %w", err)
+		}
+		findings = append(findings, altered...)
+	}
 	for _, r := range e.remotes {
 		checker, ok := r.Connection.(connector.Checker)
 		if !ok {
