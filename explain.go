@@ -129,6 +129,9 @@ func (x *Explanation) why(d *definition, j *job) string {
 		}
 		return "not in the registry yet: the backfill has not come to it, or no engine has folded its touch"
 	}
+	if x.Send == "refuse" && (g.State == store.Clean || g.State == store.Gone) {
+		return "clean as far as the triggers saw, but: " + j.result.Reason
+	}
 	if behind := x.Send == "create" || x.Send == "update" || x.Send == "delete"; behind && (g.State == store.Clean || g.State == store.Gone) {
 		return "behind: the database has changed and the touch is not folded yet; is an upkeep run at work?"
 	}

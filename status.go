@@ -137,7 +137,7 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 		return findings, fmt.Errorf("examine the database: %w", err)
 	}
 	findings = append(findings, rights...)
-	if _, err := e.db.Secret(ctx); err == nil && len(shapes) == len(e.defs) { // installed: is the capture intact?
+	if now, err := e.installed(ctx); err == nil && now && len(shapes) == len(e.defs) { // is the capture intact?
 		altered, err := e.db.Inspect(ctx, shapes)
 		if err != nil {
 			return findings, fmt.Errorf("inspect the capture: %w", err)
