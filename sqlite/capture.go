@@ -212,9 +212,11 @@ func (w *watched) names() string {
 	return strings.Join(parts, "\n    || ")
 }
 
-// forget drops what an earlier INSERT was about to replace and did not.
+// forget makes what an earlier INSERT was about to replace, and did not, mean
+// nothing. The row stays for the fold: if it were the last one and deleted,
+// its id could come again under a fold that has read it already.
 func (w *watched) forget() string {
-	return `DELETE FROM upkeep_touch WHERE op = 'replacing' AND tbl = ` + literal(w.table)
+	return `UPDATE upkeep_touch SET op = 'nothing' WHERE op = 'replacing' AND tbl = ` + literal(w.table)
 }
 
 // confirm makes what was about to be replaced count. Where the key stays the

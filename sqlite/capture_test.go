@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -247,4 +248,68 @@ func TestDeleteWithoutWhere(t *testing.T) {
 	b.exec(`DELETE FROM parent`)
 	b.want("1", "2")
 	b.deleteSeen("2", true)
+}
+
+// What was logged under a configuration that did not need a column can't say
+// which groups it belongs to now: all of them are raised.
+func TestLogOfOtherShapes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, plainParent, plainChild)
+	b.exec(`INSERT INTO parent VALUES (1, 'a', ''), (2, 'b', ''), (3, 'c', '')`, `INSERT INTO child VALUES (10, 1, 's', 'x')`)
+	b.want("1", "2", "3")
+	child := b.table("child")
+	alone := &store.Shape{Sync: "c", Root: &store.Member{Table: child.Table, Key: columns(child, "id"), Columns: columns(child, "v")}}
+	b.ok(b.d.Install(t.Context(), []*store.Shape{alone}, "plan"))
+	b.exec(`UPDATE child SET v = 'y'`, `INSERT INTO parent VALUES (4, 'd', '')`)
+	b.ok(b.d.Install(t.Context(), []*store.Shape{b.s}, "plan"))
+	b.want("1", "2", "3", "4")
+	b.exec(`UPDATE child SET v = 'z'`)
+	b.want("1")
+}
+
+// The application sees no difference in what SQLite tells it of its own
+// writes.
+func TestHost(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, plainParent, plainChild)
+	b.exec(`INSERT INTO parent VALUES (1, 'a', '')`)
+	for i, c := range []struct {
+		query    string
+		id, rows int64
+	}{
+		{`INSERT INTO child (parent_id, slot) VALUES (1, 'a'), (1, 'b')`, 2, 2},
+		{`UPDATE child SET v = 'x'`, -1, 2},
+		{`REPLACE INTO child (id, parent_id, slot) VALUES (40, 1, 'a')`, 40, 1},
+		{`INSERT INTO child (parent_id, slot) VALUES (1, 'a') ON CONFLICT DO NOTHING`, -1, 0},
+		{`DELETE FROM child`, -1, 2},
+	} {
+		r, err := b.app.Exec(c.query)
+		b.ok(err)
+		id, err := r.LastInsertId()
+		b.ok(err)
+		rows, err := r.RowsAffected()
+		b.ok(err)
+		if c.id >= 0 && id != c.id || rows != c.rows {
+			t.Errorf("statement %d: id %d and %d rows, want %d and %d", i, id, rows, c.id, c.rows)
+		}
+	}
+	var name string
+	err := b.app.QueryRow(`INSERT INTO parent (id, code) VALUES (9, 'z') RETURNING code`).Scan(&name)
+	if err != nil || name != "z" {
+		t.Errorf("RETURNING: %q, %v", name, err)
+	}
+	b.want("1", "9")
+}
+
+func TestCancelled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, plainParent, plainChild)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.d.Fold(ctx, []*store.Shape{b.s}, "plan", 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("fold: %v, want context.Canceled", err)
+	}
+	if err := b.d.Mend(ctx, "x"); !errors.Is(err, context.Canceled) {
+		t.Errorf("mend: %v, want context.Canceled", err)
+	}
 }

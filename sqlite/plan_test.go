@@ -2,12 +2,10 @@ package sqlite
 
 import (
 	"database/sql"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -112,56 +110,4 @@ func TestPlans(t *testing.T) {
 			t.Errorf("claim sorts:\n%s", plan)
 		}
 	}
-}
-
-// A poll that finds nothing, a claim and a fold stay fast with many groups:
-// printed, not asserted.
-func TestManyGroups(t *testing.T) {
-	t.Parallel()
-	d := plans(t)
-	err := d.exec(t.Context(), "fill", `INSERT INTO upkeep_groups (sync, key, generation, synced_generation, remote_id)
-		WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100000) SELECT 's', n, 1, 1, 'r' FROM n`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := store.ClaimRequest{Holder: "w", Lease: time.Minute, Limit: 100, Syncs: []store.ClaimSync{{Sync: "s", Quiet: time.Minute}}}
-	begin := time.Now()
-	for range 100 {
-		if cs, err := d.Claim(t.Context(), r); err != nil || len(cs) > 0 {
-			t.Fatal(cs, err)
-		}
-	}
-	t.Logf("an empty claim: %v", time.Since(begin)/100)
-	shape := &store.Shape{Sync: "s", ByHand: true, Root: &store.Member{Table: store.Table{Schema: "main", Name: "a"}, Key: []store.Column{{Name: "id"}}}}
-	if err := d.Install(t.Context(), []*store.Shape{shape}, "p"); err != nil {
-		t.Fatal(err)
-	}
-	var touches []store.Touch
-	for i := range 5000 {
-		touches = append(touches, store.Touch{ID: store.ID{Sync: "s", Key: fmt.Sprint(i + 1)}})
-	}
-	if err := d.Append(t.Context(), nil, touches); err != nil {
-		t.Fatal(err)
-	}
-	begin = time.Now()
-	if f, err := d.Fold(t.Context(), []*store.Shape{shape}, "p", 5000); err != nil || f.Groups != 5000 {
-		t.Fatal(f, err)
-	}
-	t.Logf("a fold of 5,000 rows: %v", time.Since(begin))
-	begin = time.Now()
-	for range 50 {
-		cs, err := d.Claim(t.Context(), r)
-		if err != nil || len(cs) != 100 {
-			t.Fatal(len(cs), err)
-		}
-		var rs []store.Result
-		for _, c := range cs {
-			rs = append(rs, store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, Outcome: store.Synced, RemoteID: "r", Calls: 1,
-				Attempt: &store.Attempt{Action: "update", Outcome: "ok"}})
-		}
-		if stale, err := d.Record(t.Context(), rs, nil); err != nil || len(stale) > 0 {
-			t.Fatal(stale, err)
-		}
-	}
-	t.Logf("claim and record of 100: %v", time.Since(begin)/50)
 }

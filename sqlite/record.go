@@ -5,15 +5,10 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
-
-// wakeNow is how many waiting groups one Record wakes itself; a fold wakes
-// the others, in pieces.
-const wakeNow = 1000
 
 // held is what the registry has of a group whose claim is recorded.
 type held struct {
@@ -287,61 +282,6 @@ func (w *writing) write(ctx context.Context, tx *sql.Tx, byHand []string) error 
 	return count(ctx, tx, nil, w.calls, w.saved)
 }
 
-// wake wakes the groups that wait for nothing any more: those that just began
-// to wait for what is there already, and those that waited for what has come.
-func (w *writing) wake(ctx context.Context, tx *sql.Tx) error {
-	if len(w.waits) > 0 {
-		list := make([]store.ID, 0, len(w.waits))
-		for _, e := range w.waits {
-			list = append(list, store.ID{Sync: e[2], Key: e[3]})
-		}
-		if err := wakeList(ctx, tx, list, w.now); err != nil {
-			return err
-		}
-	}
-	if len(w.changed) == 0 {
-		return nil
-	}
-	arrived := idsJSON(w.changed)
-	rows, err := tx.QueryContext(ctx, `SELECT e.sync, e.key FROM json_each(?1) AS j CROSS JOIN upkeep_edges AS e
-		ON e.on_sync = j.value->>0 AND e.on_key = j.value->>1 AND e.kind = 'wait' LIMIT ?2`, arrived, wakeNow)
-	if err != nil {
-		return err
-	}
-	waiting, err := scanIDs(rows)
-	if err != nil {
-		return err
-	}
-	if err := wakeList(ctx, tx, waiting, w.now); err != nil {
-		return err
-	}
-	// Whoever refers to a record under another id, and the rest of a long
-	// queue, are touched by the fold.
-	_, err = tx.ExecContext(ctx, `INSERT INTO upkeep_touch (op, sync, key, at)
-		SELECT 'reference', j.value->>0, j.value->>1, ?2 FROM json_each(?1) AS j
-		WHERE EXISTS (SELECT 1 FROM upkeep_edges AS e WHERE e.on_sync = j.value->>0 AND e.on_key = j.value->>1
-			AND (e.kind = 'ref' OR ?3))`, arrived, w.now, len(waiting) == wakeNow)
-	return err
-}
-
-// wakeList makes those of the groups due that wait for nothing that is not
-// there.
-func wakeList(ctx context.Context, tx *sql.Tx, ids []store.ID, now int64) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	list := idsJSON(ids)
-	_, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET waiting = 0, due_at = ?2, attempts = 0, reason = NULL
-		FROM (SELECT DISTINCT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j
-		WHERE sync = j.s AND upkeep_groups.key = j.k AND waiting AND holder IS NULL AND NOT EXISTS (
-			SELECT 1 FROM upkeep_edges AS e LEFT JOIN upkeep_groups AS p ON p.sync = e.on_sync AND p.key = e.on_key
-			WHERE e.sync = j.s AND e.key = j.k AND e.kind = 'wait' AND p.remote_id IS NULL)`, list, now)
-	if err != nil {
-		return err
-	}
-	return unwait(ctx, tx, list)
-}
-
 // pairs are the names of groups as JSON arrays.
 func pairs(ids []store.ID) [][2]string {
 	list := make([][2]string, len(ids))
@@ -355,20 +295,6 @@ func pairs(ids []store.ID) [][2]string {
 func texts(list []string) string {
 	b, _ := json.Marshal(append([]string{}, list...)) // strings can always be encoded
 	return string(b)
-}
-
-// scanIDs reads rows of sync and key, and closes them.
-func scanIDs(rows *sql.Rows) ([]store.ID, error) {
-	defer rows.Close()
-	var ids []store.ID
-	for rows.Next() {
-		var id store.ID
-		if err := rows.Scan(&id.Sync, &id.Key); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
 }
 
 // text is nil for the empty string.
@@ -393,30 +319,4 @@ func number(n sql.NullInt64) *int64 {
 		return nil
 	}
 	return &n.Int64
-}
-
-// RemoteIDs returns the remote ids of those groups that have one.
-func (d *DB) RemoteIDs(ctx context.Context, ids []store.ID) (map[store.ID]string, error) {
-	found := map[store.ID]string{}
-	if len(ids) == 0 {
-		return found, nil
-	}
-	err := d.view(ctx, "read remote ids", func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT g.sync, g.key, g.remote_id FROM json_each(?1) AS j CROSS JOIN upkeep_groups AS g
-			ON g.sync = j.value->>0 AND g.key = j.value->>1 WHERE g.remote_id IS NOT NULL`, idsJSON(slices.Clone(ids)))
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var id store.ID
-			var remote string
-			if err := rows.Scan(&id.Sync, &id.Key, &remote); err != nil {
-				return err
-			}
-			found[id] = remote
-		}
-		return rows.Err()
-	})
-	return found, err
 }

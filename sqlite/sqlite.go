@@ -177,7 +177,13 @@ func retryBusy(ctx context.Context, f func() error) error {
 	pause := time.Millisecond
 	for {
 		err := f()
-		if err == nil || !isBusy(err) {
+		if err == nil {
+			return nil
+		}
+		if !isBusy(err) {
+			if end := ctx.Err(); end != nil && !errors.Is(err, end) {
+				return fmt.Errorf("%w: %w", end, err) // SQLite only says "interrupted"
+			}
 			return err
 		}
 		select {

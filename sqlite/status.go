@@ -173,7 +173,7 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 func (d *DB) Pending(ctx context.Context, limit int) (int, error) {
 	var n int
 	err := d.view(ctx, "count the touch log", func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM upkeep_touch WHERE op <> 'replacing' LIMIT ?1)`, limit).Scan(&n)
+		return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM upkeep_touch WHERE op NOT IN ('replacing', 'nothing') LIMIT ?1)`, limit).Scan(&n)
 	})
 	return n, err
 }
