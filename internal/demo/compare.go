@@ -93,7 +93,8 @@ func number(s string) string {
 	if !ok || len(s) > 40 {
 		return s
 	}
-	return n.RatString()
+	const places = 10 // more than anything here has
+	return strings.TrimSuffix(strings.TrimRight(n.FloatString(places), "0"), ".")
 }
 
 // stored is what is at the remote, in the form of expected.

@@ -53,8 +53,10 @@ type Config struct {
 	Terminal bool
 	Width    int
 
-	// meddle is a test's hand at the sandbox, before the comparison.
+	// meddle is a test's hand at the sandbox, before the comparison; under is
+	// where it wants the demo's directory.
 	meddle func(*account)
+	under  string
 }
 
 // demo is a demo under way.
@@ -84,7 +86,7 @@ func Run(ctx context.Context, c Config) (inSync bool, err error) {
 		c.Scale = 1
 	}
 	d := &demo{Config: c, size: sizeOf(c.Scale), watch: &watch{}, screen: &screen{out: c.Out, terminal: c.Terminal, width: c.Width}}
-	if d.dir, err = os.MkdirTemp("", "upkeep-demo-"); err != nil {
+	if d.dir, err = os.MkdirTemp(c.under, "upkeep-demo-"); err != nil {
 		return false, err
 	}
 	d.file = filepath.Join(d.dir, "upkeep.yaml")

@@ -41,7 +41,7 @@ const scale = 0.05
 func run(t *testing.T, c Config) (last string, before []string, inSync bool) {
 	t.Helper()
 	var out bytes.Buffer
-	c.Once, c.Scale, c.Connectors, c.Out = true, scale, connectors(), &out
+	c.Once, c.Scale, c.Connectors, c.Out, c.under = true, scale, connectors(), &out, t.TempDir()
 	inSync, err := Run(t.Context(), c)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
@@ -84,7 +84,7 @@ func TestSQLiteFile(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Errorf("the file is gone in spite of Keep: %v", err)
 	}
-	if _, err := Run(t.Context(), Config{Source: "sqlite:" + path, Out: &bytes.Buffer{}}); err == nil || !strings.Contains(err.Error(), "is there already") {
+	if _, err := Run(t.Context(), Config{Source: "sqlite:" + path, Out: &bytes.Buffer{}, under: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "is there already") {
 		t.Errorf("a file that exists was taken: %v", err)
 	}
 }

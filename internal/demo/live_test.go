@@ -101,12 +101,12 @@ func TestLive(t *testing.T) {
 
 // TestInterrupted ends a run early: nothing is left.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	tmp := t.TempDir()
-	t.Setenv("TMPDIR", tmp)
 	for _, after := range []string{`The configuration: `, `Backfill: 90 of`, `Backfill: 180 groups`} {
 		ctx, stop := context.WithCancel(t.Context())
 		out := &until{pattern: regexp.MustCompile(after), then: stop}
-		inSync, err := Run(ctx, Config{Once: true, Scale: scale, Connectors: connectors(), Out: out})
+		inSync, err := Run(ctx, Config{Once: true, Scale: scale, Connectors: connectors(), Out: out, under: tmp})
 		if !errors.Is(err, errInterrupted) || inSync {
 			t.Errorf("after %q: in sync %v, %v", after, inSync, err)
 		}
