@@ -62,7 +62,7 @@ claimed AS (
 	WHERE g.sync = r.sync AND g.key = r.key AND (NOT r.ready OR r.rank <= $2)
 	RETURNING g.*, r.ready, r.rank)
 SELECT sync, key, generation, epoch, forced_generation > synced_generation, in_doubt_until IS NOT NULL,
-	deleted_generation > synced_generation, backfill, remote_id, external_id, digests, attempts, refs,
+	deleted_generation > 0, backfill, remote_id, external_id, digests, attempts, refs,
 	coalesce(touched_at, 'epoch')
 FROM claimed WHERE ready ORDER BY rank`
 

@@ -230,8 +230,8 @@ func (f *folding) raise(ctx context.Context, tx pgx.Tx, s *store.Shape, sources 
 	f.done.More = true
 	for _, o := range sources {
 		_, err = tx.Exec(ctx, `
-			INSERT INTO upkeep.touch (at, xid, tbl, op, old, new, columns, sync, key, register, force, deleted, path, cursor)
-			SELECT at, xid, tbl, op, old, new, columns, $2, key, register, force, deleted, $3, $4
+			INSERT INTO upkeep.touch (at, xid, tbl, op, old, new, columns, sync, key, register, force, deleted, path, cursor, origin)
+			SELECT at, xid, tbl, op, old, new, columns, $2, key, register, force, deleted, $3, $4, coalesce(origin, id)
 			FROM upkeep.touch WHERE id = ANY($1) ORDER BY id`, o.ids, s.Sync, o.path, max(last, o.cursor))
 		if err != nil {
 			return missing, err

@@ -14,12 +14,14 @@ import (
 // touched_at, dirty_since) of new groups, in the order (sync, key) so that two
 // statements take their locks in one order. A group that is there already is
 // raised; that wakes it if it was clean, parked or waiting, and leaves its
-// next time alone if it was dirty: a touch must not defeat a backoff.
+// next time alone if it was dirty: a touch must not defeat a backoff. A
+// deleted_generation of 1 is an observed delete of the root row, -1 an insert.
 const raising = `
 	ON CONFLICT (sync, key) DO UPDATE SET
 		generation = g.generation + 1,
 		forced_generation = CASE WHEN excluded.forced_generation > 0 THEN g.generation + 1 ELSE g.forced_generation END,
-		deleted_generation = CASE WHEN excluded.deleted_generation > 0 THEN g.generation + 1 ELSE g.deleted_generation END,
+		deleted_generation = CASE WHEN excluded.deleted_generation > 0 THEN g.generation + 1
+			WHEN excluded.deleted_generation < 0 THEN 0 ELSE g.deleted_generation END,
 		due_at = CASE WHEN g.holder IS NOT NULL OR ` + queued + ` THEN g.due_at ELSE excluded.due_at END,
 		backfill = excluded.backfill AND (g.backfill OR NOT (` + queued + `)),
 		attempts = CASE WHEN ` + queued + ` THEN g.attempts ELSE 0 END,
@@ -49,13 +51,14 @@ func resolve(s *store.Shape, sources []*source) string {
 		switch {
 		case o.hand:
 			ctes = append(ctes, name+` AS (
-		SELECT t.key, max(t.id) AS id, bool_or(coalesce(t.deleted, false)) AS deleted,
+		SELECT t.key, max(t.id) AS id, max(coalesce(t.origin, t.id)) FILTER (WHERE t.deleted) AS gone, NULL::bigint AS came,
 			bool_or(coalesce(t.register, false)) AS there, bool_or(coalesce(t.force, false)) AS force
 		FROM upkeep.touch t WHERE t.id = ANY(`+ids+`) GROUP BY t.key)`)
 		case o.member == nil:
 			ctes = append(ctes, fmt.Sprintf(name+` AS (
-		SELECT key, (SELECT max(id) FROM unnest(%s::bigint[]) AS id) AS id, %t AS deleted, false AS there, false AS force
-		FROM upkeep.groups WHERE sync = $1)`, ids, o.deleted))
+		SELECT g.key, t.id, CASE WHEN %t THEN t.origin END AS gone, NULL::bigint AS came, false AS there, false AS force
+		FROM upkeep.groups g, (SELECT max(id) AS id, max(coalesce(origin, id)) AS origin FROM upkeep.touch WHERE id = ANY(%s)) t
+		WHERE g.sync = $1)`, o.deleted, ids))
 		default:
 			ctes = append(ctes, fromMember(s, o, i, ids)...)
 			missing = append(missing, fmt.Sprintf("EXISTS (SELECT FROM log%d WHERE NOT known)", i))
@@ -73,7 +76,8 @@ func resolve(s *store.Shape, sources []*source) string {
 	}
 	return "WITH " + strings.Join(ctes, ",\n\t") + `,
 	found AS (
-		SELECT key, max(id) AS id, bool_or(deleted) AS deleted, bool_or(there) AS there, bool_or(force) AS force
+		SELECT key, max(id) AS id, coalesce(max(gone), 0) AS gone, coalesce(max(came), 0) AS came,
+			bool_or(there) AS there, bool_or(force) AS force
 		FROM (` + strings.Join(found, " UNION ALL ") + `) AS f GROUP BY key),
 	page AS MATERIALIZED (
 		SELECT f.*, g.key IS NOT NULL AS known, coalesce(g.generation > g.synced_generation, false) AS dirty
@@ -82,7 +86,7 @@ func resolve(s *store.Shape, sources []*source) string {
 	clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 	raised AS (
 		` + raisingInto + `
-		SELECT $1, p.key, p.force::int, p.deleted::int, clock.now, false,
+		SELECT $1, p.key, p.force::int, sign(p.gone - p.came), clock.now, false,
 			jsonb_build_object('table', t.tbl, 'key', ` + key + `, 'op', t.op, 'columns', t.columns,
 				'tx', t.xid::text, 'at', t.at), t.at, t.at
 		FROM clock CROSS JOIN page p JOIN upkeep.touch t ON t.id = p.id
@@ -111,21 +115,22 @@ func fromMember(s *store.Shape, o *source, n int, ids string) []string {
 	if s.ByHand {
 		there = "false"
 	}
-	key, deleted := keyText("", s.Root.Key), "false"
+	// Of the root row's comings and goings the last one says.
+	key, moved := keyText("", s.Root.Key), "false"
 	if len(chain) == 1 {
 		key = keyText("h.k", s.Root.Key)
-		deleted = "v.was AND (t.op = 'delete' OR t.op = 'update' AND " + keyChanged(s.Root.Key) + ")"
+		moved = "t.op <> 'update' OR " + keyChanged(s.Root.Key)
 	}
 	return []string{fmt.Sprintf(`log%d AS MATERIALIZED (
-		SELECT t.id, v.r, %s AS deleted, v.r ?& ARRAY[%s] AS known
+		SELECT t.id, v.r, CASE WHEN %s THEN coalesce(t.origin, t.id) END AS moved, v.was, v.r ?& ARRAY[%s] AS known
 		FROM upkeep.touch t CROSS JOIN LATERAL (VALUES (t.old, true), (t.new, false)) AS v(r, was)
-		WHERE t.id = ANY(%s) AND v.r IS NOT NULL)`, n, deleted, strings.Join(present, ", "), ids),
+		WHERE t.id = ANY(%s) AND v.r IS NOT NULL)`, n, moved, strings.Join(present, ", "), ids),
 		fmt.Sprintf(`h%d AS MATERIALIZED (
-		SELECT %s, max(id) AS id, bool_or(deleted) AS deleted
+		SELECT %s, max(id) AS id, max(moved) FILTER (WHERE was) AS gone, max(moved) FILTER (WHERE NOT was) AS came
 		FROM log%d WHERE known AND %s GROUP BY %s)`, n, strings.Join(typed, ", "), n,
 			strings.Join(notNull, " AND "), strings.Join(groupBy, ", ")),
 		fmt.Sprintf(`found%d AS (
-		SELECT (%s) COLLATE "C" AS key, max(h.id) AS id, bool_or(h.deleted) AS deleted, bool_or(%s) AS there, false AS force
+		SELECT (%s) COLLATE "C" AS key, max(h.id) AS id, max(h.gone) AS gone, max(h.came) AS came, bool_or(%s) AS there, false AS force
 		FROM h%d h%s GROUP BY 1)`, n, key, there, n, from)}
 }
 

@@ -27,7 +27,8 @@ CREATE TABLE upkeep.touch (
     force    boolean,
     deleted  boolean,
     path     text COLLATE "C",
-    cursor   text COLLATE "C"
+    cursor   text COLLATE "C",
+    origin   bigint          -- id of the row that this is the rest of
 );
 -- The log is a queue: small, and always the same pages. Vacuum by the number
 -- of dead rows, without pauses.
@@ -36,7 +37,8 @@ ALTER TABLE upkeep.touch SET (
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 10000,
     autovacuum_vacuum_cost_delay = 0);
 
--- One row for each group. due_at is the queue: when a worker has something to
+-- One row for each group. deleted_generation is above zero when, of the root
+-- row's inserts and deletes, a delete was folded last. due_at is the queue: when a worker has something to
 -- do here, NULL when there is nothing.
 --   dirty and free        now, or the next attempt
 --   held                  lease_until
