@@ -474,3 +474,32 @@ func (b *bench) detail(err error) string {
 	}
 	return ""
 }
+
+// The table's owner may release it without any right on the schema upkeep; a
+// role that does not own it may not.
+func TestReleaseByTheOwner(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	role := "rel_" + b.query(`SELECT current_database()`)[0]
+	b.exec(`CREATE TABLE t (id int PRIMARY KEY, v text)`, `CREATE TABLE u (id int PRIMARY KEY, v text)`,
+		`CREATE ROLE `+role, `ALTER TABLE t OWNER TO `+role)
+	t.Cleanup(func() { b.exec(`DROP OWNED BY `+role, `DROP ROLE `+role) })
+	b.migrate()
+	b.install(b.shape("s", table("t"), "v"), b.shape("u", table("u"), "v"))
+	c, err := b.app.Acquire(b.ctx)
+	b.ok(err)
+	defer func() { _ = c.Conn().Close(b.ctx); c.Release() }()
+	for _, sql := range []string{`SET ROLE ` + role, `SELECT upkeep.release('t')`, `ALTER TABLE t DROP v`} {
+		if _, err := c.Exec(b.ctx, sql); err != nil {
+			t.Fatalf("%v\nin: %s", err, sql)
+		}
+	}
+	for _, sql := range []string{`SELECT upkeep.release('u')`, `SELECT upkeep.note_release('u')`} {
+		if _, err := c.Exec(b.ctx, sql); err == nil {
+			t.Errorf("a role that does not own the table may: %s", sql)
+		}
+	}
+	if n, _ := b.db.Pending(b.ctx, 10); n != 1 {
+		t.Errorf("the log has %d rows, want the one of the release", n)
+	}
+}
