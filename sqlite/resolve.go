@@ -153,14 +153,17 @@ func (j *job) run(ctx context.Context, tx *sql.Tx, h *hits, after string, room i
 	return last, n == room, rows.Err()
 }
 
+// unpacked reads a job's list once, not again for every row that it leads to.
+const unpacked = `SELECT value->0 AS v, value->>1 AS r, value->>2 AS n FROM json_each(?1) LIMIT -1`
+
 // upward is the statement that goes from logged values up to the root: the
 // first step compares with what was logged, the others with rows as they are.
 // CROSS JOIN keeps SQLite from going the other way.
 func upward(s *store.Shape, way []*store.Member) string {
 	var b strings.Builder
 	last := len(way) - 1
-	fmt.Fprintf(&b, `FROM json_each(?1) AS j CROSS JOIN main.%s AS t%d ON %s`,
-		ident(way[last-1].Table.Name), last-1, match(fmt.Sprintf("t%d", last-1), parentSide(way[last]), "j.value->0"))
+	fmt.Fprintf(&b, `FROM (%s) AS j CROSS JOIN main.%s AS t%d ON %s`, unpacked,
+		ident(way[last-1].Table.Name), last-1, match(fmt.Sprintf("t%d", last-1), parentSide(way[last]), "j.v"))
 	for i := last - 1; i > 0; i-- {
 		own, up := ownSide(way[i]), parentSide(way[i])
 		var on []string
@@ -169,6 +172,6 @@ func upward(s *store.Shape, way []*store.Member) string {
 		}
 		fmt.Fprintf(&b, ` CROSS JOIN main.%s AS t%d ON %s`, ident(way[i-1].Table.Name), i-1, strings.Join(on, " AND "))
 	}
-	return fmt.Sprintf(`SELECT %s, %s AS k, %s, max(j.value->>1), sum(j.value->>2) %s WHERE k IS NOT NULL AND (k > ?2 OR ?2 = '') GROUP BY k ORDER BY k LIMIT ?3`,
+	return fmt.Sprintf(`SELECT %s, %s AS k, %s, max(j.r), sum(j.n) %s WHERE k IS NOT NULL AND (k > ?2 OR ?2 = '') GROUP BY k ORDER BY k LIMIT ?3`,
 		literal(s.Sync), keyExpr("t0", s.Root.Key), keyExpr("t0", s.Root.Key), b.String())
 }

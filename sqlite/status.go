@@ -201,9 +201,8 @@ func (d *DB) Prune(ctx context.Context, keep time.Duration) error {
 	}
 }
 
-// Retry makes parked and waiting groups due at once, in bounded pieces. One
-// whose parked generation had been synced (it was parked for another reason
-// than new data) is raised, so that it is really tried.
+// Retry makes parked and waiting groups due at once, in bounded pieces. They
+// are dirty: what was refused was never recorded as synced.
 func (d *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 	var total int64
 	where := `(?1 = '' OR sync = ?1) AND (?2 = '' OR key = ?2)`
@@ -229,8 +228,7 @@ func (d *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 				return nil
 			}
 			list := idsJSON(ids)
-			_, err = tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL, due_at = ?2,
-					generation = max(generation, synced_generation + 1), dirty_since = coalesce(dirty_since, ?2)
+			_, err = tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL, due_at = ?2
 				FROM (SELECT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j WHERE sync = j.s AND upkeep_groups.key = j.k`, list, d.now())
 			if err != nil {
 				return err

@@ -237,4 +237,9 @@ func testBackfillWorkers(e *env) {
 	e.ok(<-errs)
 	e.backfill(s)
 	e.equal("groups", len(e.raised()), 1000)
+	for _, g := range e.groups() {
+		if g.Generation != 1 {
+			e.t.Fatalf("%s was swept %d times", g.ID, g.Generation)
+		}
+	}
 }

@@ -93,7 +93,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 // newEnv migrates the target and makes the shop.
 func newEnv(t *testing.T, target *Target) *env {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	e := &env{t: t, Target: target, ctx: ctx, seen: map[store.ID]int64{}}
 	e.exec(shopTables...)
