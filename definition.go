@@ -31,7 +31,7 @@ func define(syncs []AnySync) ([]*definition, error) {
 			errs = append(errs, fmt.Errorf("sync %d is nil", i))
 			continue
 		}
-		m, err := s.mapping()
+		m, err := s.Declaration()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("sync %d: %w", i, err))
 			continue

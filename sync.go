@@ -1,29 +1,48 @@
 package upkeep
 
-// AnySync is a [Mapping] or a [Sync] of any type.
+// AnySync is a declaration of a sync: a [Mapping], a [Sync] of any type, or one
+// of another package's that ends as a Mapping.
 type AnySync interface {
-	// mapping is the declaration that both end as.
-	mapping() (*Mapping, error)
+	// Declaration is the sync as a Mapping. The error says what is wrong with
+	// the declaration itself; it is not asked about a database.
+	Declaration() (*Mapping, error)
 }
 
-func (m Mapping) mapping() (*Mapping, error) { return &m, nil }
+// Declaration returns a copy of m.
+func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 
 // Sync declares a sync over a struct type, whose tags are the whole
 // declaration of what is loaded and watched:
 //
 //	type Order struct {
-//		ID      int64    `db:"id,key"`
+//		ID      int64    `db:"id"`
 //		State   string   `db:"state"`
-//		UserID  *int64   `db:"user_id"`              // a pointer: may be NULL
-//		User    *User    `belongs_to:"users.user_id"` // table.foreign key here
-//		Billing *Billing `has_one:"billing_infos.order_id"`
+//		UserID  *int64   `db:"user_id"`               // a pointer: may be NULL
+//		User    *User    `belongs_to:"users.user_id"` // the table there, the foreign key here
+//		Billing *Billing `has_one:"billing_infos.order_id"` // the table and its foreign key
 //		Lines   []Line   `has_many:"line_items.order_id" order:"id" where:"qty > 0"`
 //		Notes   int64    `count:"notes.order_id" where:"visible"`
 //		Total   decimal.Decimal `sum:"line_items.order_id" column:"amount"`
 //	}
 //
-// Fields without a tag are left alone. A foreign key of several columns is
-// written a+b. The functions follow the rules of [Mapping].
+// The tags:
+//
+//   - db names a column. What follows a comma is ignored, so that structs with
+//     the tags of other libraries can serve. The primary key comes from the
+//     database's catalogue and needs no field.
+//   - belongs_to, has_one and has_many name a table and a foreign key, a+b for
+//     one of several columns; to names the columns that it points at, when that
+//     is not the primary key. belongs_to and has_one fields are pointers to a
+//     struct, nil when there is no row; has_many fields are slices of structs,
+//     in the order of their keys unless order says otherwise.
+//   - count and sum are done by the database. A sum has a column.
+//   - where and order are SQL over the columns of that table alone, for
+//     has_one, has_many, count and sum.
+//
+// Fields without a tag are left alone. A value that does not fit its field (a
+// NULL, a number too large, an exact decimal for a float64) refuses the group,
+// and is never rounded or replaced by a zero. The functions follow the rules
+// of [Mapping].
 type Sync[T any] struct {
 	// Name of the sync, unique in a configuration.
 	Name string
@@ -50,7 +69,9 @@ type Sync[T any] struct {
 	MemberLimit         int
 }
 
-func (s Sync[T]) mapping() (*Mapping, error) {
+// Declaration reads the tags of T. It is an error if they are wrong, or T is
+// not a struct.
+func (s Sync[T]) Declaration() (*Mapping, error) {
 	d, err := describe[T](s.Table)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,47 @@
 // Some local rows, taken together, become one remote record: an order with its
 // billing info and its lines becomes a NetSuite sales order. Upkeep knows when
 // that record is out of date, and brings it up to date, without a call from the
-// business code. See [Engine] for the way of the data.
+// business code.
+//
+// # Declare
+//
+// A sync says which rows become which kind of record. [Sync] reads it from the
+// tags of a struct type, [Mapping] is the same without a struct, and both are
+// an [AnySync]. What is declared is what is loaded, and what is loaded is
+// watched: there is no second list.
+//
+//   - The root table has one row for each record; [Relation] adds the rows
+//     that hang on it, any number of hops deep, and [Aggregate] counts and sums.
+//   - Translate makes the record's [Fields] from the loaded rows. [Ref] refers
+//     to the record of another sync, which then comes first.
+//   - When says which rows are to be at the remote at all, and an [Ending] what
+//     becomes of the record of a row that was deleted, or no longer passes.
+//   - [Remote] is the account that the record goes to: a connector's open
+//     connection, with its limits.
+//
+// # Run
+//
+// [New] checks the declarations and makes an [Engine] on a [Database], which
+// the packages postgres and sqlite make. [Engine.Run] installs the triggers,
+// backfills what is there and follows what changes, until its context ends.
+// Any number of processes may run it on one database.
+//
+// One instance of a sync, a root row with its members, is a [Group]. A touch,
+// which is the fact that one of its rows changed, raises its generation, and it
+// is dirty until the remote has acknowledged that generation. See [State] for
+// what else it can be.
+//
+// # Ask
+//
+// [Engine.Check] examines a configuration against the database and the remote
+// before anything is installed. [Engine.Status] counts groups by state,
+// [Engine.Groups] lists them, [Engine.Explain] tells all about one, and
+// [Engine.Verify] compares records with what the remote really has.
+// [Engine.Retry] lets parked groups go again, [Engine.Resync] looks at groups
+// again, [Engine.Touch] says what no trigger can see, and [Engine.Register]
+// adds a row to a sync that takes only those it is given.
+//
+// Package upkeeptest tests a sync with rows in and record out.
 package upkeep
 
 import (
@@ -14,11 +54,14 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
-// Database is a source database with its registry: make one with the packages
-// postgres or sqlite.
+// Database is a source database with Upkeep's registry in it: make one with
+// postgres.New, postgres.Open or sqlite.Open, and Close it when the engine has
+// ended. Its other methods are the engine's, and no program needs them. It
+// can't be implemented outside this module.
 type Database = store.Store
 
-// Config makes an [Engine]. Its zero values work, but for Database and Syncs.
+// Config makes an [Engine]. Database and Syncs are required; the zero value of
+// every other field means what its comment says.
 type Config struct {
 	// Database holds the rows and Upkeep's registry.
 	Database Database
@@ -53,18 +96,3 @@ type Clock interface {
 	// Sleep returns when d is over or ctx has ended, with ctx's error then.
 	Sleep(ctx context.Context, d time.Duration) error
 }
-
-// Finding is something that a person should know, with the way to mend it.
-type Finding = store.Finding
-
-// State of a group.
-type State = store.State
-
-// Group is a group as the registry has it.
-type Group = store.Group
-
-// Attempt is an entry of a group's history.
-type Attempt = store.Attempt
-
-// Counts is a sync's line in a status.
-type Counts = store.Counts

@@ -1,0 +1,155 @@
+package upkeep
+
+import "github.com/upkeep-sync/upkeep/internal/store"
+
+// The types below are aliases of internal ones, which documentation tools do
+// not show. Their comments have all fields; a test compares them.
+
+// State is where a group stands. The empty State means any, where a state is
+// asked for.
+type State = store.State
+
+// The states. A group is in exactly one of them.
+const (
+	// Clean: the remote has acknowledged what the database says.
+	Clean State = store.Clean
+	// Dirty: touched since, or never sent; a worker will come to it.
+	Dirty State = store.Dirty
+	// Claimed: a worker is at it.
+	Claimed State = store.Claimed
+	// InDoubt: a request went out and nobody knows whether it was applied.
+	// It ends by itself: when the remote can no longer apply that request,
+	// the record is sent once more.
+	InDoubt State = store.InDoubt
+	// Waiting: a record that it refers to is not at the remote. Ends with
+	// that record's success.
+	Waiting State = store.Waiting
+	// Parked: refused, for a reason that only new data, a new mapping or a
+	// person ([Engine.Retry]) can change.
+	Parked State = store.Parked
+	// Gone: clean, and there is no record at the remote: the row was
+	// deleted, or it never passed When.
+	Gone State = store.Gone
+)
+
+// ID names a group. String is "sync/key".
+//
+//	Sync string // name of the sync
+//	Key  string // root key, in the form of [Key]
+type ID = store.ID
+
+// Key is the text form of a root row's primary key, as [Engine.Explain],
+// [Engine.Retry] and the command line take it: the value's own text ("42"), or
+// for a key of several columns the values joined by commas ("42,eu"), with a
+// backslash before each comma or backslash inside a value. Values are
+// integers, strings, booleans, decimals, a [Date] or a fmt.Stringer (UUIDs);
+// others are an error.
+func Key(values ...any) (string, error) { return store.Key(values...) }
+
+// Group is a group as the registry has it. Times are zero where there is none.
+//
+//	ID                              // Sync and Key
+//	State             State
+//	Generation        int64         // raised by each touch
+//	SyncedGeneration  int64         // the one that the remote acknowledged; lower: behind
+//	ForcedGeneration  int64         // higher than the synced one: to be sent even if equal
+//	Epoch             int64         // number of claims so far
+//	Holder            string        // process that has it claimed
+//	LeaseUntil        time.Time     // end of that claim
+//	InDoubtUntil      time.Time     // when the doubt is settled
+//	DueAt             time.Time     // when a worker has something to do for it
+//	TouchedAt         time.Time     // last touch
+//	SyncedAt          time.Time     // last success
+//	RemoteID          string        // the remote's id; empty: no record there
+//	ExternalID        string        // the key that the record carries there
+//	Digests           []byte        // of the fields that the remote acknowledged; opaque
+//	Attempts          int           // failures in a row
+//	Reason            string        // why it is parked, waits, or failed last
+//	WaitsFor          []ID          // records that are not there
+//	Refs              []ID          // groups that its record refers to
+//	Cause             Cause         // of the last touch
+//	Backfill          bool          // of a backfill or sweep: comes after live changes
+//	DeleteSeen        bool          // the deletion of its row was observed
+type Group = store.Group
+
+// Cause is the change that touched a group last.
+//
+//	Table   string    // of the row that changed
+//	Key     string    // of that row, in the form of [Key]
+//	Op      string    // insert, update, delete, truncate, touch, register, sweep, backfill, resync, settle, reference
+//	Columns []string  // watched columns that changed; empty: all, or not known
+//	Tx      string    // the database's transaction id; empty on SQLite
+//	At      time.Time // of the change
+type Cause = store.Cause
+
+// Attempt is an entry of a group's history. It has no value of the record,
+// only the names of fields.
+//
+//	At      time.Time
+//	Epoch   int64         // the claim that it was made under
+//	Action  string        // create, update, delete, find, initialize
+//	Outcome string        // ok, or what went wrong: the words of connector.Kind
+//	Status  int           // HTTP status; zero: no answer, or no HTTP
+//	Message string        // the remote's own words
+//	Fields  []string      // that were sent
+//	Took    time.Duration
+type Attempt = store.Attempt
+
+// Counts is a sync's line in a [Status]: groups by state, and counters since
+// the sync was installed.
+//
+//	Sync     string
+//	Groups   int64         // all of them; the sum of the states
+//	Clean    int64
+//	Dirty    int64
+//	Claimed  int64
+//	InDoubt  int64
+//	Waiting  int64
+//	Parked   int64
+//	Gone     int64
+//	Touches  int64         // folded
+//	Calls    int64         // made at the remote
+//	Saved    int64         // not made, since nothing differed
+//	Oldest   time.Duration // age of the oldest touch that is not synced; zero: none
+//	Backfill Progress
+type Counts = store.Counts
+
+// Progress is how far a backfill or a sweep came.
+//
+//	Running bool
+//	Done    int64 // root rows passed
+//	Total   int64 // the database's estimate of all
+type Progress = store.Progress
+
+// Finding is something that a person should know, with the way to mend it.
+//
+//	Severity Severity
+//	Subject  string // what it is about: "orders.user_id", a sync, a remote
+//	Message  string // what is wrong
+//	Fix      string // what to do, often a statement to run; empty: nothing more to say
+type Finding = store.Finding
+
+// Severity of a [Finding].
+type Severity = store.Severity
+
+// The severities.
+const (
+	// Warning: it works, but slowly or not for long.
+	Warning Severity = store.Warning
+	// Problem: it will not work.
+	Problem Severity = store.Problem
+)
+
+// Errors that a program may want to tell apart, with errors.Is.
+var (
+	// ErrNotInstalled: the database has no Upkeep in it, or an older one;
+	// [Engine.Run] and [Engine.Install] install it. Run returns it when
+	// somebody uninstalled it meanwhile.
+	ErrNotInstalled = store.ErrNotInstalled
+	// ErrPlan: another process has installed another configuration. Run
+	// returns it so that an old deployment stops: start again with the new
+	// configuration.
+	ErrPlan = store.ErrPlan
+	// ErrNoTable: a declared table does not exist, or the role can't see it.
+	ErrNoTable = store.ErrNoTable
+)

@@ -1,0 +1,91 @@
+package upkeep
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"reflect"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Documentation tools show nothing of an alias but its comment.
+func TestAliasesAreDocumentedWithTheirFields(t *testing.T) {
+	aliases := map[string]reflect.Type{
+		"ID": reflect.TypeFor[ID](), "Group": reflect.TypeFor[Group](), "Cause": reflect.TypeFor[Cause](), "Attempt": reflect.TypeFor[Attempt](),
+		"Counts": reflect.TypeFor[Counts](), "Progress": reflect.TypeFor[Progress](), "Finding": reflect.TypeFor[Finding](),
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), "registry.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, decl := range file.Decls {
+		g, ok := decl.(*ast.GenDecl)
+		if !ok || g.Tok != token.TYPE {
+			continue
+		}
+		spec := g.Specs[0].(*ast.TypeSpec)
+		typ, ok := aliases[spec.Name.Name]
+		if !ok {
+			continue
+		}
+		seen++
+		var documented []string
+		for _, m := range regexp.MustCompile(`(?m)^//\t(\w+)`).FindAllStringSubmatch(commentText(g.Doc), -1) {
+			documented = append(documented, m[1])
+		}
+		if fields := fieldNames(typ); !slices.Equal(slices.Sorted(slices.Values(documented)), slices.Sorted(slices.Values(fields))) {
+			t.Errorf("the comment of %s has the fields %v, the type %v", spec.Name.Name, documented, fields)
+		}
+	}
+	if seen != len(aliases) {
+		t.Errorf("found %d aliases, want %d", seen, len(aliases))
+	}
+}
+
+func commentText(g *ast.CommentGroup) (text string) {
+	for _, c := range g.List {
+		text += c.Text + "\n"
+	}
+	return text
+}
+
+func fieldNames(t reflect.Type) (names []string) {
+	for i := range t.NumField() {
+		names = append(names, t.Field(i).Name)
+	}
+	return names
+}
+
+func TestErrorsAreKnownThroughWrapping(t *testing.T) {
+	for public, internal := range map[error]error{ErrNotInstalled: store.ErrNotInstalled, ErrPlan: store.ErrPlan, ErrNoTable: store.ErrNoTable} {
+		if !errors.Is(fmt.Errorf("fold: %w", internal), public) {
+			t.Errorf("%v is not known as the public error", internal)
+		}
+	}
+}
+
+func TestKey(t *testing.T) {
+	for _, c := range []struct {
+		values []any
+		want   string
+	}{
+		{[]any{42}, "42"},
+		{[]any{"a,b"}, "a,b"},
+		{[]any{"a,b", 1}, `a\,b,1`},
+		{[]any{Date{Year: 2026, Month: 1, Day: 2}, true}, "2026-01-02,true"},
+	} {
+		if got, err := Key(c.values...); err != nil || got != c.want {
+			t.Errorf("Key(%v) = %q, %v; want %q", c.values, got, err, c.want)
+		}
+	}
+	if _, err := Key(3.5); err == nil {
+		t.Error("a float made a key")
+	}
+}
