@@ -36,7 +36,8 @@ var imports = map[string][]string{
 }
 
 // sandbox reports whether a folder is for tests: storetest, netsuitetest. Only
-// tests, other such folders, the demo and the commands import it.
+// tests, other such folders, the benchmarks, the demo and the commands import
+// it.
 func sandbox(folder string) bool { return strings.HasSuffix(folder, "test") }
 
 var standardOnly = []string{"connector", "internal/model"}
@@ -110,7 +111,7 @@ func mayImport(from, to string) bool {
 	if !covers("cmd/...", from) && covers("cmd/...", to) {
 		return false
 	}
-	if sandbox(to) && !sandbox(from) && from != "internal/demo" && !covers("cmd/...", from) {
+	if sandbox(to) && !sandbox(from) && from != "internal/demo" && from != "bench" && !covers("cmd/...", from) {
 		return false
 	}
 	allowed, listed := imports[from]

@@ -1,6 +1,6 @@
-// Package pgtest gives tests a real PostgreSQL: a throw-away server with its
-// data in a temporary directory, which dies with the test process whatever way
-// that ends.
+// Package pgtest gives tests and benchmarks a real PostgreSQL: a throw-away
+// server with its data in a temporary directory, which dies with the process
+// whatever way that ends.
 package pgtest
 
 import (
@@ -40,7 +40,7 @@ func New(t testing.TB) string {
 			t.Error(err)
 		}
 	})
-	return s.url(name)
+	return s.Database(name)
 }
 
 // Start returns a server of its own, for tests that stop it. It ends with t.
@@ -50,16 +50,22 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.discard)
+	t.Cleanup(s.Close)
 	return s
 }
 
+// Open returns a server of its own, for a program that is no test. settings
+// are lines for postgresql.conf; they override the ones for tests, which give
+// durability up for speed ("fsync = off"). The caller closes the server.
+func Open(settings ...string) (*Server, error) { return open(settings...) }
+
 // URL is the URL of the server's database "postgres". It stays the same over
 // Stop and Start.
-func (s *Server) URL() string { return s.url("postgres") }
+func (s *Server) URL() string { return s.Database("postgres") }
 
-func (s *Server) url(database string) string {
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", s.port, database)
+// Database is the URL of one of the server's databases.
+func (s *Server) Database(name string) string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", s.port, name)
 }
 
 func (s *Server) exec(sql string) error {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ wait $!
 [ "$word" = keep ] || rm -rf "$2"`
 
 // open makes a server and starts it.
-func open() (*Server, error) {
+func open(settings ...string) (*Server, error) {
 	bin, err := findBin()
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func open() (*Server, error) {
 	if s.dir, err = os.MkdirTemp("", "upkeep-pg-"); err != nil {
 		return nil, err
 	}
-	if err := s.initialize(); err != nil {
+	if err := s.initialize(settings); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
 	if err := s.launch(); err != nil {
@@ -62,7 +63,7 @@ func open() (*Server, error) {
 
 // initialize makes the data directory. PostgreSQL refuses to run as root, so
 // then it runs as "postgres", or "nobody" where there is no such user.
-func (s *Server) initialize() error {
+func (s *Server) initialize(settings []string) error {
 	if os.Geteuid() == 0 {
 		u, err := user.Lookup("postgres")
 		if err != nil {
@@ -109,7 +110,8 @@ max_connections = 200
 max_prepared_transactions = 20
 shared_buffers = 64MB
 timezone = 'UTC'
-`, s.port, s.dir)
+%s
+`, s.port, s.dir, strings.Join(settings, "\n"))
 	return errors.Join(err, conf.Close())
 }
 
@@ -171,7 +173,8 @@ func (s *Server) Start(t testing.TB) {
 // the next Start recovers from the log.
 func (s *Server) Stop() { s.halt("keep\n") }
 
-func (s *Server) discard() {
+// Close ends the server and removes its data.
+func (s *Server) Close() {
 	s.halt("")
 	_ = os.RemoveAll(s.dir)
 }
