@@ -1,0 +1,138 @@
+// Command bench measures what Upkeep costs the application and how much it
+// carries, on a PostgreSQL server of its own, and prints one table.
+//
+//	go run ./bench -quick             all rows, in about two minutes
+//	go run ./bench -run 'bulk|drain'  some rows
+//
+// What is compared is measured side by side in one run, in turns, and what is
+// printed are medians. The engine runs in processes of their own. See
+// docs/performance.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"runtime"
+	"text/tabwriter"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/pgtest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var err error
+	if len(os.Args) == 2 && os.Args[1] == followArg {
+		err = follow(context.Background(), os.Stdin, os.Stdout) // its parent says when it ends
+	} else {
+		err = bench(ctx, os.Args[1:])
+	}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// row is a line of the table, or some that are measured together.
+type row struct {
+	name    string
+	measure func(*place) ([]result, error)
+}
+
+// result is a line of the table.
+type result struct {
+	what, aim, measured, detail string
+}
+
+// rows are all that is measured.
+func rows() []row {
+	return []row{
+		{"app", (*place).application},
+		{"hot", (*place).hot},
+		{"bulk", (*place).bulk},
+		{"drain", (*place).drain},
+		{"latency", (*place).latency},
+		{"burst", (*place).burst},
+		{"idle", (*place).idle},
+		{"memory", (*place).memory},
+		{"processes", (*place).processes},
+	}
+}
+
+func bench(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	run := flags.String("run", "", "measure only the rows whose name this `regexp` matches")
+	short := flags.Bool("quick", false, "smaller sizes, about two minutes in all")
+	list := flags.Bool("list", false, "list the rows' names")
+	profiles := flags.String("profile", "", "write a CPU profile of each follower to this `folder`")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	pick, err := regexp.Compile(*run)
+	if err != nil {
+		return err
+	}
+	if *list {
+		for _, r := range rows() {
+			fmt.Println(r.name)
+		}
+		return nil
+	}
+	p := &place{ctx: ctx, size: full, progress: os.Stderr, profiles: *profiles, shops: map[string]*shop{}}
+	if *short {
+		p.size = quick
+	}
+	if p.self, err = os.Executable(); err != nil {
+		return err
+	}
+	// As a server is set up that is to keep its data.
+	p.server, err = pgtest.Open("fsync = on", "full_page_writes = on", "wal_level = replica", "shared_buffers = 512MB",
+		"max_wal_size = 4GB", "checkpoint_timeout = 15min")
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return p.table(os.Stdout, pick)
+}
+
+// table measures the rows and prints each as it comes.
+func (p *place) table(out io.Writer, pick *regexp.Regexp) error {
+	began := time.Now()
+	fmt.Fprintf(out, "%s/%s, %d cores, %s\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	var all []result
+	var failed error
+	for _, r := range rows() {
+		if !pick.MatchString(r.name) || p.ctx.Err() != nil {
+			continue
+		}
+		p.row, p.followers = r.name, 0
+		started := time.Now()
+		lines, err := r.measure(p)
+		fmt.Fprintf(p.progress, "\r\033[K")
+		for _, l := range lines {
+			fmt.Fprintf(p.progress, "%s: %s: %s (%s)\n", r.name, l.what, l.measured, l.detail)
+		}
+		fmt.Fprintf(p.progress, "%s took %.1f s\n", r.name, time.Since(started).Seconds())
+		all = append(all, lines...)
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", r.name, err))
+		}
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
+	fmt.Fprintf(w, "| what\t| aim\t| measured\t| details\t|\n|---\t|---\t|---\t|---\t|\n")
+	for _, l := range all {
+		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t|\n", l.what, l.aim, l.measured, l.detail)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nmeasured in %s\n", time.Since(began).Round(time.Second))
+	return failed
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// dirtyFlag is what many write by hand: a trigger that marks the order.
+const dirtyFlag = `
+CREATE TABLE dirty (order_id bigint PRIMARY KEY, since timestamptz NOT NULL);
+CREATE FUNCTION mark() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO dirty VALUES (NEW.order_id, now()) ON CONFLICT (order_id) DO UPDATE SET since = excluded.since;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER mark AFTER UPDATE ON line_items FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION mark();`
+
+// application is what single changes all over the tables cost.
+func (p *place) application() ([]result, error) {
+	lines := int64(p.size.shop * linesPerOrder)
+	return p.besides("one row by key", "0.85", func() int64 { return 1 + rand.Int64N(lines) })
+}
+
+// hot is the same when all clients change lines of the same 20 orders.
+func (p *place) hot() ([]result, error) {
+	return p.besides("one row of 20 hot groups", "0.75", func() int64 { return 1 + rand.Int64N(20*linesPerOrder) })
+}
+
+// besides measures the clients' throughput without anything, with Upkeep in
+// several ways, and with the trigger that is written by hand, in turns.
+func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
+	none, err := p.shop("none", p.size.shop)
+	if err != nil {
+		return nil, err
+	}
+	flag, err := p.flagged()
+	if err != nil {
+		return nil, err
+	}
+	watched, err := p.watched()
+	if err != nil {
+		return nil, err
+	}
+	alone := func(s *shop) func() (float64, error) {
+		return func() (float64, error) { return p.clients(s, pick) }
+	}
+	followed := func(latency time.Duration) func() (float64, error) {
+		return func() (float64, error) {
+			w, err := p.start(following{URL: watched.url, Latency: latency})
+			if err != nil {
+				return 0, err
+			}
+			tps, err := p.clients(watched, pick)
+			if err != nil {
+				w.kill()
+				return 0, err
+			}
+			return tps, w.stop()
+		}
+	}
+	ways := []struct {
+		name, aim string
+		shop      *shop
+		run       func() (float64, error)
+	}{
+		{"nothing", "", none, alone(none)},
+		{"capture installed, and Upkeep following, a remote of 50 ms, 8 at once", aim, watched, followed(50 * time.Millisecond)},
+		{"the same, a remote that answers at once", "-", watched, followed(0)},
+		{"capture installed, no Upkeep running", "-", watched, alone(watched)},
+		{"comparison: a hand-written trigger that upserts a dirty flag, nobody following", "-", flag, alone(flag)},
+	}
+	tps := make([][]float64, len(ways))
+	for n := range p.size.repeats {
+		for i, w := range ways {
+			p.say("%s: %s, %d of %d", what, w.name, n+1, p.size.repeats)
+			if err := p.vacuum(w.shop); err != nil {
+				return nil, err
+			}
+			got, err := w.run()
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", w.name, err)
+			}
+			tps[i] = append(tps[i], got)
+		}
+	}
+	var out []result
+	base := median(tps[0])
+	for i, w := range ways[1:] {
+		got := median(tps[i+1])
+		out = append(out, result{"throughput, " + what + ": " + w.name, w.aim, fmt.Sprintf("%.2f", got/base),
+			fmt.Sprintf("%.0f of %.0f transactions a second, %d clients", got, base, p.size.clients)})
+	}
+	return out, nil
+}
+
+// watched is the shop with capture, all of it at the remote once.
+func (p *place) watched() (*shop, error) {
+	there := p.shops["watched"] != nil
+	s, err := p.shop("watched", p.size.shop)
+	if err != nil {
+		return nil, err
+	}
+	if there {
+		p.say("draining what the last row left")
+	} else {
+		p.say("backfilling %d groups", s.orders)
+	}
+	return s, p.backfilled(s)
+}
+
+func (p *place) flagged() (*shop, error) {
+	there := p.shops["flagged"] != nil
+	s, err := p.shop("flagged", p.size.shop)
+	if err == nil && !there {
+		err = p.exec(s, dirtyFlag)
+	}
+	return s, err
+}
+
+// bulk is what statements over very many rows cost.
+func (p *place) bulk() ([]result, error) {
+	none, err := p.shop("bulk_none", p.size.bulk)
+	if err != nil {
+		return nil, err
+	}
+	watched, err := p.bulkWatched()
+	if err != nil {
+		return nil, err
+	}
+	flag, err := p.shop("bulk_flagged", p.size.bulk)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.exec(flag, `CREATE TABLE IF NOT EXISTS dirty (order_id bigint PRIMARY KEY, since timestamptz NOT NULL);
+		CREATE OR REPLACE FUNCTION mark() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			INSERT INTO dirty VALUES (NEW.id, now()) ON CONFLICT (order_id) DO UPDATE SET since = excluded.since;
+			RETURN NULL;
+		END $$;
+		CREATE OR REPLACE TRIGGER mark AFTER UPDATE ON orders FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION mark();`); err != nil {
+		return nil, err
+	}
+	took := map[string][]time.Duration{}
+	for n := range p.size.repeats {
+		for _, c := range []struct {
+			name, column string
+			shop         *shop
+		}{
+			{"none, unmapped", "note", none}, {"watched, unmapped", "note", watched},
+			{"none, mapped", "ref_no", none}, {"watched, mapped", "ref_no", watched}, {"flagged, mapped", "ref_no", flag},
+		} {
+			p.say("%s, %d of %d", c.name, n+1, p.size.repeats)
+			if err := p.vacuum(c.shop); err != nil {
+				return nil, err
+			}
+			d, err := timed(func() error {
+				return p.exec(c.shop, fmt.Sprintf("UPDATE orders SET %s = 'v%d-' || id", c.column, time.Now().UnixNano()))
+			})
+			if err != nil {
+				return nil, err
+			}
+			took[c.name] = append(took[c.name], d)
+			if c.name == "watched, mapped" {
+				if err := p.exec(watched, "TRUNCATE upkeep.touch"); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	calls, err := p.callsOfUnmapped(watched)
+	if err != nil {
+		return nil, err
+	}
+	line := func(what, aim, with, without, more string) result {
+		a, b := median(took[with]), median(took[without])
+		return result{fmt.Sprintf("bulk UPDATE of %d rows, %s", p.size.bulk, what), aim,
+			fmt.Sprintf("%.2fx time%s", a.Seconds()/b.Seconds(), more), fmt.Sprintf("%d of %d ms", a.Milliseconds(), b.Milliseconds())}
+	}
+	return []result{
+		line("a column nobody maps", "1.05x time, 0 calls", "watched, unmapped", "none, unmapped", fmt.Sprintf(", %d calls", calls)),
+		line("a mapped column", "1.8x time", "watched, mapped", "none, mapped", ""),
+		line("comparison: the trigger that upserts a dirty flag", "-", "flagged, mapped", "none, mapped", ""),
+	}, nil
+}
+
+// callsOfUnmapped is how many calls a bulk update of an unmapped column makes.
+func (p *place) callsOfUnmapped(s *shop) (int, error) {
+	w, err := p.start(following{URL: s.url, Concurrency: 32})
+	if err != nil {
+		return 0, err
+	}
+	defer w.kill()
+	if err := p.settle(s, time.Minute); err != nil {
+		return 0, err
+	}
+	if _, err := w.figures(); err != nil {
+		return 0, err
+	}
+	if err := p.exec(s, "UPDATE orders SET note = 'x' || id"); err != nil {
+		return 0, err
+	}
+	if err := p.settle(s, time.Minute); err != nil {
+		return 0, err
+	}
+	f, err := w.figures()
+	if err != nil {
+		return 0, err
+	}
+	return f.Calls, w.stop()
+}
+
+// bulkWatched is the shop for bulk changes, with capture, all of it at the
+// remote once.
+func (p *place) bulkWatched() (*shop, error) {
+	there := p.shops["bulk_watched"] != nil
+	s, err := p.shop("bulk_watched", p.size.bulk)
+	if err != nil || there {
+		return s, err
+	}
+	p.say("backfilling %d groups", s.orders)
+	return s, p.backfilled(s)
+}
