@@ -183,13 +183,14 @@ func hops(chain []*store.Member) (from, there string) {
 	return b.String(), "true"
 }
 
-// keyChanged is true when the logged row has another key than before.
+// keyChanged is true when the logged row has another key than before. The new
+// one is logged only if it is another.
 func keyChanged(key []store.Column) string {
 	parts := make([]string, len(key))
 	for i, c := range key {
 		parts[i] = fmt.Sprintf("t.old->%[1]s IS DISTINCT FROM t.new->%[1]s", literal(c.Name))
 	}
-	return "(" + strings.Join(parts, " OR ") + ")"
+	return "(t.new IS NOT NULL AND (" + strings.Join(parts, " OR ") + "))"
 }
 
 // keyText is the SQL of a key's text form, as [store.Key] has it: of the

@@ -97,37 +97,35 @@ func bitwise(c store.Column) bool {
 	return false
 }
 
-// body is the trigger function's. It writes one row and must never fail: it
-// reads columns only after it has seen that they are still called so. With a
-// watched column gone it logs that it does not know what changed, with a key
-// column gone it asks for a sweep.
+// body is the trigger function's. It writes one row and must never fail. A
+// column that was renamed since makes the first block end early: it only reads,
+// so nothing is undone with it, and a block that writes nothing takes no
+// transaction id. Looking the columns up before each row instead would cost
+// half as much again as all the rest. With a watched column gone it logs that
+// it does not know what changed, with a key column gone it asks for a sweep.
 func (w *watch) body() string {
 	var changed []string
 	for _, c := range w.columns {
 		changed = append(changed, "CASE WHEN "+differ([]store.Column{c})+" THEN "+literal(c.Name)+" END")
 	}
 	table := literal(w.name())
+	images := func(indent string) string {
+		return indent + "IF TG_OP <> 'INSERT' THEN o := " + image("OLD", w.keys) + "; END IF;\n" +
+			indent + "IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND (" + differ(w.keys) + ")) THEN n := " + image("NEW", w.keys) + "; END IF;\n"
+	}
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
-	p("\nBEGIN\n")
+	p("\nDECLARE\n    o jsonb;\n    n jsonb;\n    changed text[];\nBEGIN\n")
 	p("    IF TG_OP = 'TRUNCATE' THEN\n")
 	p("        INSERT INTO upkeep.touch (tbl, op) VALUES (%s, 'truncate');\n        RETURN NULL;\n    END IF;\n", table)
-	p("    IF %s THEN\n", present(w.columns))
-	p("        IF TG_OP = 'INSERT' THEN\n")
-	p("            INSERT INTO upkeep.touch (tbl, op, new) VALUES (%s, 'insert', %s);\n", table, image("NEW", w.keys))
-	p("        ELSIF TG_OP = 'DELETE' THEN\n")
-	p("            INSERT INTO upkeep.touch (tbl, op, old) VALUES (%s, 'delete', %s);\n", table, image("OLD", w.keys))
-	p("        ELSE\n")
-	p("            INSERT INTO upkeep.touch (tbl, op, old, new, columns) VALUES (%s, 'update', %s, %s,\n", table,
-		image("OLD", w.keys), image("NEW", w.keys))
-	p("                array_remove(ARRAY[%s]::text[], NULL));\n", strings.Join(changed, ",\n                    "))
-	p("        END IF;\n")
-	p("    ELSIF %s THEN\n", present(w.keys))
-	p("        INSERT INTO upkeep.touch (tbl, op, old, new) VALUES (%s, lower(TG_OP),\n", table)
-	p("            CASE WHEN TG_OP <> 'INSERT' THEN %s END,\n", image("OLD", w.keys))
-	p("            CASE WHEN TG_OP <> 'DELETE' THEN %s END);\n", image("NEW", w.keys))
-	p("    ELSE\n")
-	p("        INSERT INTO upkeep.touch (tbl, op) VALUES (%s, 'sweep');\n", table)
+	p("    BEGIN\n%s", images("        "))
+	p("        IF TG_OP = 'UPDATE' THEN\n            changed := array_remove(ARRAY[%s]::text[], NULL);\n        END IF;\n",
+		strings.Join(changed, ",\n                "))
+	p("    EXCEPTION WHEN undefined_column THEN\n        o := NULL; n := NULL; changed := NULL;\n")
+	p("        IF %s THEN\n%s        END IF;\n    END;\n", present(w.keys), images("            "))
+	p("    IF o IS NULL AND n IS NULL THEN\n")
+	p("        INSERT INTO upkeep.touch (tbl, op) VALUES (%s, 'sweep');\n    ELSE\n", table)
+	p("        INSERT INTO upkeep.touch (tbl, op, old, new, columns) VALUES (%s, lower(TG_OP), o, n, changed);\n", table)
 	p("    END IF;\n    RETURN NULL;\nEND\n")
 	return b.String()
 }

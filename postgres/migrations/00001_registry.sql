@@ -18,8 +18,8 @@ CREATE TABLE upkeep.touch (
     xid      xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     tbl      text COLLATE "C",
     op       text COLLATE "C" NOT NULL,
-    old      jsonb,          -- key columns of the row before
-    new      jsonb,          -- and after
+    old      jsonb,          -- key columns of the row before (not of an insert)
+    new      jsonb,          -- and after, of an insert and where they changed
     columns  text[],         -- watched columns that changed; NULL: not known
     sync     text COLLATE "C",
     key      text COLLATE "C",
