@@ -21,8 +21,6 @@ type caller struct {
 // bring makes the calls and completes the result when all went well.
 func (c *caller) bring() error {
 	j := c.job
-	// An external id that goes out must be known even if the row goes away.
-	j.result.ExternalID = j.record.ExternalID
 	id := j.claim.RemoteID
 	if id == "" && c.mustFind() {
 		var err error
@@ -118,28 +116,29 @@ func (c *caller) adopt(id string, err error) error {
 // external key unique; an initialized record, and one with fields that are
 // only for its creation, is looked up first unless this is its first try.
 func (c *caller) mustFind() bool {
-	first := c.job.claim.Epoch == 1 && !c.job.claim.InDoubt
-	if c.job.goal != present {
+	j := c.job
+	first := j.claim.ExternalID == "" && !j.claim.InDoubt && !j.claim.Forced // nothing can have gone out
+	if j.goal != present {
 		return true
 	}
-	return !first && (c.traits.Class != connector.Upsert || c.job.origin != nil || len(c.job.only) > 0)
+	return !first && (c.traits.Class != connector.Upsert || j.origin != nil || len(j.only) > 0)
 }
 
 // findOrigin looks up what a lost record was initialized from; without it the
 // job waits.
 func (c *caller) findOrigin() bool {
 	id := c.job.originID
-	found, err := c.db.RemoteIDs(c.life, []store.ID{id})
+	found, err := c.db.Records(c.life, []store.ID{id})
 	if err != nil {
 		c.job.finish(store.Result{Outcome: store.Retry, Free: true, After: c.backoff(1), Reason: "look up references: " + err.Error()})
 		return false
 	}
-	if found[id] == "" {
+	if found[id].RemoteID == "" {
 		c.job.finish(store.Result{Outcome: store.Waits, WaitsFor: []store.ID{id}, After: waitNet, Reason: "waits for " + id.String()})
 		return false
 	}
-	c.job.origin = &connector.Origin{Type: c.byName[id.Sync].Record, RemoteID: found[id]}
-	return true
+	c.job.origin = &connector.Origin{}
+	return c.fromOrigin(c.job, found[id])
 }
 
 func (c *caller) find() (id string, err error) {
@@ -190,6 +189,8 @@ func (c *caller) call(action string, fields connector.Fields, f func(context.Con
 	}
 	ctx, cancel := context.WithTimeout(c.life, c.traits.Timeout)
 	defer cancel()
+	// An external id that went out must be known even if the row goes away.
+	c.job.result.ExternalID = c.job.record.ExternalID
 	began := c.cfg.Clock.Now()
 	err := f(ctx)
 	took := c.cfg.Clock.Now().Sub(began)

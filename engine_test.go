@@ -212,3 +212,32 @@ func TestRateIsShared(t *testing.T) {
 		t.Errorf("%d requests, the rate allows 7", n)
 	}
 }
+
+// A record that is made from another is made only once that one is up to date:
+// a fulfillment of an order whose lines have just changed has the new lines.
+func TestInitializeWaitsForTheLatestOrigin(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to), orderSync(s.to), fulfillmentSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		hold := make(chan struct{})
+		s.remote.Fail(memory.Fault{On: memory.Update, Type: "salesOrder", Until: hold})
+		s.exec(`update line_items set qty = 7 where id = 1; update orders set state = 'sent' where id = 10`)
+		s.until("the order's update", func() bool { return s.remote.InFlight() == 1 })
+		s.until("the fulfillment to look for its order", func() bool {
+			x, err := e.Explain(s.ctx, "fulfillment", "10")
+			return err == nil && x.Group != nil && x.Group.Epoch > 2
+		})
+		if _, there := s.remote.Record("itemFulfillment", "fulfillment-10"); there {
+			t.Error("the fulfillment was made from an order that is not up to date")
+		}
+		close(hold)
+		s.quiet(e)
+		if _, there := s.remote.Record("itemFulfillment", "fulfillment-10"); !there {
+			t.Error("the fulfillment was not made")
+		}
+		s.inSync(e, "customer", "sales_order", "fulfillment")
+	})
+}

@@ -347,7 +347,11 @@ func (s *shop) inSync(e *upkeep.Engine, syncs ...string) {
 			s.t.Fatal(err)
 		}
 		for _, d := range v.Differences {
-			s.t.Errorf("%s %s field %q: the remote has %s, want %s", d.Sync, d.Key, d.Field, d.Got, d.Want)
+			why := ""
+			if x, err := e.Explain(s.ctx, d.Sync, d.Key); err == nil {
+				why = x.Why
+			}
+			s.t.Errorf("%s %s field %q: the remote has %s, want %s; %s", d.Sync, d.Key, d.Field, d.Got, d.Want, why)
 		}
 	}
 	if dup := s.remote.Duplicates(); len(dup) > 0 {

@@ -70,25 +70,15 @@ func (e *Engine) Groups(ctx context.Context, sync string, state State, after str
 }
 
 // Quiet waits until there is nothing left to do: every sync installed, no
-// touch unfolded, no group dirty, claimed or in doubt, no backfill running. Groups that are parked, or
-// wait for a record that does not come, do not count. Some engine must be at
-// work (see [Engine.Run]); progress, if not nil, is called at every look.
+// touch unfolded, no group dirty, claimed or in doubt, no backfill running.
+// Groups that are parked, or wait for a record that does not come, do not
+// count. Some engine must be at work (see [Engine.Run]), or it waits until ctx
+// ends and returns its error; progress, if not nil, is called at every look.
 func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 	for {
-		installed, err := e.installed(ctx)
+		busy, err := e.busy(ctx, progress)
 		if err != nil {
 			return err
-		}
-		s, err := e.Status(ctx)
-		if err != nil {
-			return err
-		}
-		if progress != nil {
-			progress(s)
-		}
-		busy := !installed || s.Pending > 0
-		for _, c := range s.Syncs {
-			busy = busy || c.Dirty > 0 || c.Claimed > 0 || c.InDoubt > 0 || c.Backfill.Running
 		}
 		if !busy {
 			return nil
@@ -97,6 +87,29 @@ func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 			return err
 		}
 	}
+}
+
+// busy looks once whether there is something left to do.
+func (e *Engine) busy(ctx context.Context, progress func(*Status)) (bool, error) {
+	installed, err := e.installed(ctx)
+	if errors.Is(err, ErrNotInstalled) { // the engine that runs has only begun
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	s, err := e.Status(ctx)
+	if err != nil {
+		return false, err
+	}
+	if progress != nil {
+		progress(s)
+	}
+	busy := !installed || s.Pending > 0
+	for _, c := range s.Syncs {
+		busy = busy || c.Dirty > 0 || c.Claimed > 0 || c.InDoubt > 0 || c.Backfill.Running
+	}
+	return busy, nil
 }
 
 // installed says whether every sync's declaration is the one in the registry.

@@ -133,10 +133,10 @@ func (r *runner) translate(ctx context.Context, jobs []*job) {
 	for id := range wanted {
 		ids = append(ids, id)
 	}
-	found := map[store.ID]string{}
+	found := map[store.ID]store.RecordState{}
 	if len(ids) > 0 {
 		var err error
-		if found, err = r.db.RemoteIDs(ctx, ids); err != nil {
+		if found, err = r.db.Records(ctx, ids); err != nil {
 			for _, j := range jobs {
 				if !j.done && len(j.refs) > 0 {
 					j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(1), Reason: "look up references: " + err.Error()})
@@ -154,10 +154,10 @@ func (r *runner) translate(ctx context.Context, jobs []*job) {
 
 // encode turns a translated job into the record that would be sent, or lets
 // it wait for those it refers to.
-func (r *runner) encode(j *job, found map[store.ID]string) {
+func (r *runner) encode(j *job, found map[store.ID]store.RecordState) {
 	var missing []store.ID
 	for _, id := range j.refs {
-		if found[id] == "" {
+		if found[id].RemoteID == "" {
 			missing = append(missing, id)
 		}
 	}
@@ -174,23 +174,42 @@ func (r *runner) encode(j *job, found map[store.ID]string) {
 		j.refuse("translate: " + err.Error())
 		return
 	}
-	if j.origin != nil {
-		j.origin.Type, j.origin.RemoteID = r.byName[j.originID.Sync].Record, found[j.originID]
+	if j.origin != nil && !r.fromOrigin(j, found[j.originID]) {
+		return
 	}
 	j.record.Fields = fields
 	j.digests = digestOf(r.learned.Load().secret, fields, j.goal == ended)
 }
 
+// fromOrigin fills in the record that a job's record is to be made from. One
+// that is behind is waited for: what is made of it would be made of old data,
+// and might keep it from ever being changed (a fulfilled order's lines).
+func (r *runner) fromOrigin(j *job, origin store.RecordState) bool {
+	res := store.Result{Outcome: store.Released, After: originPause, Reason: "waits until " + j.originID.String() + " is up to date"}
+	if origin.Parked {
+		res = store.Result{Outcome: store.Retry, Free: true, After: waitNet, Reason: "waits for " + j.originID.String() + ", which is parked"}
+	}
+	if origin.Behind || origin.Parked {
+		j.finish(res)
+		return false
+	}
+	*j.origin = connector.Origin{Type: r.byName[j.originID.Sync].Record, RemoteID: origin.RemoteID}
+	return true
+}
+
+// originPause is how soon a job looks again whether its origin is up to date.
+const originPause = 100 * time.Millisecond
+
 // waitNet is how long a waiting group sleeps at most: a net, should the
 // wake-up by the record it waits for be lost.
 const waitNet = 10 * time.Minute
 
-func (r *runner) reference(x Reference, found map[store.ID]string) (json.RawMessage, error) {
+func (r *runner) reference(x Reference, found map[store.ID]store.RecordState) (json.RawMessage, error) {
 	id := store.ID{Sync: x.Sync, Key: x.Key}
 	if c, ok := r.remote.Connection.(connector.Referencer); ok {
-		return c.Reference(connector.Ref{Type: r.byName[x.Sync].Record, RemoteID: found[id]})
+		return c.Reference(connector.Ref{Type: r.byName[x.Sync].Record, RemoteID: found[id].RemoteID})
 	}
-	return json.Marshal(found[id])
+	return json.Marshal(found[id].RemoteID)
 }
 
 // compare decides what to send. Equal digests need no call, unless a resend

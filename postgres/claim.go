@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -97,38 +96,4 @@ func (db *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, e
 		return nil, fmt.Errorf("claim: %w", installed(err))
 	}
 	return claims, nil
-}
-
-// Renew implements [store.Registry]. A lease that has run out is lost, even
-// when nobody has taken the group yet: its holder may no longer write.
-func (db *DB) Renew(ctx context.Context, holder string, ids []store.ID, lease time.Duration) (lost []store.ID, err error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	syncs, keys := splitIDs(ids)
-	err = db.again(ctx, func() error {
-		rows, err := db.pool.Query(ctx, `
-			WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
-			asked AS (SELECT DISTINCT a.sync COLLATE "C" AS sync, a.key COLLATE "C" AS key
-				FROM unnest($2::text[], $3::text[]) AS a(sync, key)),
-			mine AS (
-				SELECT g.sync, g.key FROM upkeep.groups g JOIN asked a USING (sync, key)
-				WHERE g.holder = $1 AND g.lease_until > (SELECT now FROM clock)
-				ORDER BY g.sync, g.key FOR UPDATE OF g),
-			kept AS (
-				UPDATE upkeep.groups g SET lease_until = clock.now + $4 * interval '1 microsecond',
-					due_at = clock.now + $4 * interval '1 microsecond'
-				FROM mine m, clock WHERE g.sync = m.sync AND g.key = m.key RETURNING g.sync, g.key)
-			SELECT sync, key FROM asked EXCEPT SELECT sync, key FROM kept ORDER BY 1, 2`,
-			holder, syncs, keys, lease.Microseconds())
-		if err != nil {
-			return err
-		}
-		lost, err = collectIDs(rows)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("renew leases: %w", installed(err))
-	}
-	return lost, nil
 }

@@ -100,20 +100,19 @@ func (db *DB) Blocked(ctx context.Context, id store.ID, limit int) ([]store.ID, 
 	return ids, installed(err)
 }
 
-// RemoteIDs implements [store.Registry].
-func (db *DB) RemoteIDs(ctx context.Context, ids []store.ID) (map[store.ID]string, error) {
+// Records implements [store.Registry].
+func (db *DB) Records(ctx context.Context, ids []store.ID) (map[store.ID]store.RecordState, error) {
 	syncs, keys := splitIDs(ids)
-	rows, err := db.pool.Query(ctx, `SELECT DISTINCT g.sync, g.key, g.remote_id
-		FROM unnest($1::text[], $2::text[]) AS a(sync, key) JOIN upkeep.groups g USING (sync, key)
-		WHERE g.remote_id <> ''`, syncs, keys)
+	rows, err := db.pool.Query(ctx, `SELECT DISTINCT g.sync, g.key, g.remote_id, g.generation > g.synced_generation, g.parked
+		FROM unnest($1::text[], $2::text[]) AS a(sync, key) JOIN upkeep.groups g USING (sync, key)`, syncs, keys)
 	if err != nil {
 		return nil, installed(err)
 	}
-	found := map[store.ID]string{}
+	found := map[store.ID]store.RecordState{}
 	var id store.ID
-	var remote string
-	_, err = pgx.ForEachRow(rows, []any{&id.Sync, &id.Key, &remote}, func() error {
-		found[id] = remote
+	var r store.RecordState
+	_, err = pgx.ForEachRow(rows, []any{&id.Sync, &id.Key, &r.RemoteID, &r.Behind, &r.Parked}, func() error {
+		found[id] = r
 		return nil
 	})
 	return found, installed(err)

@@ -80,26 +80,28 @@ func scanIDs(rows *sql.Rows) ([]store.ID, error) {
 	return ids, rows.Err()
 }
 
-// RemoteIDs returns the remote ids of those groups that have one.
-func (d *DB) RemoteIDs(ctx context.Context, ids []store.ID) (map[store.ID]string, error) {
-	found := map[store.ID]string{}
+// Records returns what is known of the records of those groups that are in
+// the registry.
+func (d *DB) Records(ctx context.Context, ids []store.ID) (map[store.ID]store.RecordState, error) {
+	found := map[store.ID]store.RecordState{}
 	if len(ids) == 0 {
 		return found, nil
 	}
-	err := d.view(ctx, "read remote ids", func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT g.sync, g.key, g.remote_id FROM json_each(?1) AS j CROSS JOIN upkeep_groups AS g
-			ON g.sync = j.value->>0 AND g.key = j.value->>1 WHERE g.remote_id IS NOT NULL`, idsJSON(ids))
+	err := d.view(ctx, "read records", func(tx *sql.Tx) error {
+		clear(found)
+		rows, err := tx.QueryContext(ctx, `SELECT g.sync, g.key, coalesce(g.remote_id, ''), g.generation > g.synced_generation, g.parked
+			FROM json_each(?1) AS j CROSS JOIN upkeep_groups AS g ON g.sync = j.value->>0 AND g.key = j.value->>1`, idsJSON(ids))
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
 			var id store.ID
-			var remote string
-			if err := rows.Scan(&id.Sync, &id.Key, &remote); err != nil {
+			var r store.RecordState
+			if err := rows.Scan(&id.Sync, &id.Key, &r.RemoteID, &r.Behind, &r.Parked); err != nil {
 				return err
 			}
-			found[id] = remote
+			found[id] = r
 		}
 		return rows.Err()
 	})

@@ -134,6 +134,14 @@ type Result struct {
 	Attempt           *Attempt      // for the history; nil when no call was made
 }
 
+// RecordState is what others must know of a group's record before they refer
+// to it.
+type RecordState struct {
+	RemoteID string // empty: it is not at the remote
+	Behind   bool   // the group is dirty
+	Parked   bool
+}
+
 // Attempt is one entry of a group's history. It never holds a value of the
 // record, only the names of fields.
 type Attempt struct {

@@ -123,9 +123,6 @@ type Registry interface {
 	// Quiet) and settles doubt whose time is over (generation+1, forced at
 	// that generation).
 	Claim(ctx context.Context, r ClaimRequest) ([]Claim, error)
-	// Renew extends the leases that holder still has, for claims whose
-	// calls take long. It returns those that are lost.
-	Renew(ctx context.Context, holder string, ids []ID, lease time.Duration) (lost []ID, err error)
 	// Record applies results, each only if its epoch is still the group's;
 	// the others are returned as stale. A result whose remote id is new
 	// wakes the groups that wait for it; one whose remote id differs from
@@ -134,8 +131,9 @@ type Registry interface {
 	// it waits for that is not in the registry is added (unless its sync is
 	// in byHand). History and counters are written in the same transaction.
 	Record(ctx context.Context, results []Result, byHand []string) (stale []ID, err error)
-	// RemoteIDs returns the remote ids of those groups that have one.
-	RemoteIDs(ctx context.Context, ids []ID) (map[ID]string, error)
+	// Records returns what is known of the records of those groups that are in
+	// the registry.
+	Records(ctx context.Context, ids []ID) (map[ID]RecordState, error)
 
 	// Group returns one group, ErrNoGroup if it is not there.
 	Group(ctx context.Context, id ID) (*Group, error)

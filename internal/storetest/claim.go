@@ -20,7 +20,6 @@ func claimTests() []test {
 		{"not before it is due", testClaimDue},
 		{"touch during a claim", testTouchDuringClaim},
 		{"backoff survives a touch", testBackoffTouch},
-		{"renew", testRenew},
 	}
 }
 
@@ -193,24 +192,4 @@ func testBackoffTouch(e *env) {
 	e.equal("claims of touched groups in their backoff", len(e.claim("w", 2)), 0)
 	e.Advance(time.Minute)
 	e.equal("claims after it", len(e.claim("w", 2)), 2)
-}
-
-func testRenew(e *env) {
-	e.shop(e.orderShape())
-	cs := e.claim("w", 2)
-	e.Advance(50 * time.Second)
-	ids := []store.ID{cs[0].ID, id("sales_order/99")}
-	lost, err := e.Store.Renew(e.ctx, "w", ids, time.Minute)
-	e.ok(err)
-	e.equal("lost", fmt.Sprint(lost), "[sales_order/99]")
-	lost, err = e.Store.Renew(e.ctx, "v", ids[:1], time.Minute)
-	e.ok(err)
-	e.equal("lost by another holder", len(lost), 1)
-	e.Advance(20 * time.Second)
-	c := e.claimOne("v", cs[1].ID.String()) // not renewed
-	e.equal("in doubt", c.InDoubt, true)
-	lost, err = e.Store.Renew(e.ctx, "w", []store.ID{cs[0].ID, cs[1].ID}, time.Minute)
-	e.ok(err)
-	e.equal("lost", fmt.Sprint(lost), "["+cs[1].ID.String()+"]")
-	e.record(synced(cs[0], "r"))
 }

@@ -69,9 +69,12 @@ func testWake(e *env) {
 	blocked, err = e.Store.Blocked(e.ctx, id("customer/1"), 10)
 	e.ok(err)
 	e.equal("blocked", len(blocked), 0)
-	ids, err := e.Store.RemoteIDs(e.ctx, []store.ID{id("customer/1"), id("sales_order/1"), id("customer/404")})
+	e.touch(store.Touch{ID: id("customer/1")})
+	e.fold()
+	found, err := e.Store.Records(e.ctx, []store.ID{id("customer/1"), id("sales_order/1"), id("customer/404")})
 	e.ok(err)
-	e.equal("remote ids", ids, map[store.ID]string{id("customer/1"): "r-1"})
+	e.equal("records", found, map[store.ID]store.RecordState{
+		id("customer/1"): {RemoteID: "r-1", Behind: true}, id("sales_order/1"): {Behind: true}})
 }
 
 func testWakeLast(e *env) {
