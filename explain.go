@@ -102,7 +102,7 @@ func (e *Engine) rehearse(ctx context.Context, d *definition, claim store.Claim)
 func (j *job) rehearsed() (string, []string) {
 	if j.done {
 		switch j.result.Outcome {
-		case store.Waits:
+		case store.Waits, store.Released, store.Retry:
 			return "wait", nil
 		case store.Synced, store.Removed:
 			return "nothing", nil
@@ -146,7 +146,9 @@ func (x *Explanation) why(d *definition, j *job) string {
 		return "claimed by " + g.Holder + " until " + g.LeaseUntil.Format("15:04:05")
 	case store.Dirty:
 		s := "dirty: " + describeCause(g.Cause)
-		if g.Reason != "" {
+		if x.Send == "wait" {
+			s += "; " + j.result.Reason
+		} else if g.Reason != "" {
 			s += "; last try: " + g.Reason
 		}
 		if g.Attempts > 0 {
