@@ -20,6 +20,7 @@ type gate struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when anything below changes
 	slots    int           // held by this process
+	others   int           // processes that hold or want some
 	slotsEnd time.Time
 	busy     int
 	lastUse  time.Time
@@ -61,7 +62,7 @@ func (g *gate) start(ctx context.Context) <-chan struct{} {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if g.heldSlots() > 0 {
-			if _, err := g.db.Hold(end, g.remote.Name, g.cfg.Name, 0, g.traits.Concurrency, slotTTL); err != nil {
+			if _, _, err := g.db.Hold(end, g.remote.Name, g.cfg.Name, 0, g.traits.Concurrency, slotTTL); err != nil {
 				g.log.Warn("slots not given back; they end by themselves", "remote", g.remote.Name, "error", err)
 			}
 		}
@@ -79,24 +80,37 @@ func (g *gate) keep(ctx context.Context) error {
 	g.mu.Lock()
 	held, idle := g.slots, g.busy == 0 && g.cfg.Clock.Now().Sub(g.lastUse) > slotTTL/5
 	g.mu.Unlock()
-	if held == 0 {
+	switch {
+	case held == 0:
 		return nil
-	}
-	if idle {
+	case idle:
 		return g.hold(ctx, 0)
 	}
-	return g.hold(ctx, g.traits.Concurrency)
+	return g.hold(ctx, g.share())
 }
 
+// share is this process's part of the slots.
+func (g *gate) share() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return (g.traits.Concurrency + g.others) / (g.others + 1)
+}
+
+// hold asks for slots, so many or fewer, for a while. Those that are in use
+// are not given back, and those that will be are not entered any more.
 func (g *gate) hold(ctx context.Context, want int) error {
 	asked := g.cfg.Clock.Now()
-	got, err := g.db.Hold(ctx, g.remote.Name, g.cfg.Name, want, g.traits.Concurrency, slotTTL)
+	g.mu.Lock()
+	want = max(want, g.busy)
+	g.slots = min(g.slots, want)
+	g.mu.Unlock()
+	got, others, err := g.db.Hold(ctx, g.remote.Name, g.cfg.Name, want, g.traits.Concurrency, slotTTL)
 	if err != nil {
 		return err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.slots, g.slotsEnd = got, asked.Add(slotTTL)
+	g.slots, g.others, g.slotsEnd = got, others, asked.Add(slotTTL)
 	g.signal()
 	return nil
 }
@@ -211,7 +225,7 @@ func (g *gate) obtain(ctx context.Context, free, needSlots bool, changed <-chan 
 		return g.refill(ctx)
 	}
 	if needSlots {
-		if err := g.hold(ctx, g.traits.Concurrency); err != nil {
+		if err := g.hold(ctx, g.share()); err != nil {
 			return err
 		}
 		if g.heldSlots() > 0 {

@@ -32,20 +32,20 @@ func (db *DB) remote(ctx context.Context, remote string, scan func(pgx.Row) erro
 }
 
 // Hold implements [store.Limits].
-func (db *DB) Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (int, error) {
-	var held int
-	err := db.remote(ctx, remote, func(r pgx.Row) error { return r.Scan(&held) }, `
+func (db *DB) Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (held, others int, err error) {
+	err = db.remote(ctx, remote, func(r pgx.Row) error { return r.Scan(&held, &others) }, `
 		WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
-		dead AS (DELETE FROM upkeep.slots s USING clock WHERE s.remote = $1 AND s.holder <> $2 AND s.until <= clock.now),
+		dead AS (DELETE FROM upkeep.slots s USING clock
+			WHERE s.remote = $1 AND s.holder <> $2 AND (s.until <= clock.now OR NOT s.wants)),
 		others AS (
-			SELECT coalesce(sum(s.held), 0) AS held FROM upkeep.slots s, clock
+			SELECT coalesce(sum(s.held), 0) AS held, count(*) FILTER (WHERE s.wants) AS n FROM upkeep.slots s, clock
 			WHERE s.remote = $1 AND s.holder <> $2 AND s.until > clock.now)
-		INSERT INTO upkeep.slots AS s (remote, holder, held, until)
-		SELECT $1, $2, greatest(least($3::int, $4::int - others.held), 0), clock.now + $5 * interval '1 microsecond'
+		INSERT INTO upkeep.slots AS s (remote, holder, held, wants, until)
+		SELECT $1, $2, greatest(least($3::int, $4::int - others.held), 0), $3::int > 0, clock.now + $5 * interval '1 microsecond'
 		FROM others, clock
-		ON CONFLICT (remote, holder) DO UPDATE SET held = excluded.held, until = excluded.until
-		RETURNING s.held`, holder, want, limit, ttl.Microseconds())
-	return held, err
+		ON CONFLICT (remote, holder) DO UPDATE SET held = excluded.held, wants = excluded.wants, until = excluded.until
+		RETURNING s.held, (SELECT n FROM others)`, holder, want, limit, ttl.Microseconds())
+	return held, others, err
 }
 
 // Take implements [store.Limits]. Without a positive rate nothing is limited.

@@ -10,20 +10,19 @@ import (
 )
 
 // Hold gives a process slots of a remote.
-func (d *DB) Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (int, error) {
-	var got int
-	err := d.update(ctx, "hold slots of "+remote, func(tx *sql.Tx) error {
+func (d *DB) Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (got, others int, err error) {
+	err = d.update(ctx, "hold slots of "+remote, func(tx *sql.Tx) error {
 		now := d.now()
 		if _, err := tx.ExecContext(ctx, `DELETE FROM upkeep_slots WHERE remote = ?1 AND until <= ?2`, remote, now); err != nil {
 			return err
 		}
-		var others int
-		if err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(held), 0) FROM upkeep_slots WHERE remote = ?1 AND holder <> ?2`,
-			remote, holder).Scan(&others); err != nil {
+		var taken int
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(held), 0), count(*) FROM upkeep_slots WHERE remote = ?1 AND holder <> ?2`,
+			remote, holder).Scan(&taken, &others); err != nil {
 			return err
 		}
-		got = max(0, min(want, limit-others))
-		if got == 0 {
+		got = max(0, min(want, limit-taken))
+		if want <= 0 {
 			_, err := tx.ExecContext(ctx, `DELETE FROM upkeep_slots WHERE remote = ?1 AND holder = ?2`, remote, holder)
 			return err
 		}
@@ -32,9 +31,9 @@ func (d *DB) Hold(ctx context.Context, remote, holder string, want, limit int, t
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return got, nil
+	return got, others, nil
 }
 
 // token is one request in the bucket, in the unit that is stored.

@@ -197,10 +197,12 @@ type Composite struct {
 // Limits holds a remote's limits over all processes.
 type Limits interface {
 	// Hold makes the process hold up to want of a remote's slots for ttl,
-	// giving back what it holds above that, and returns how many it has. All
-	// processes together never hold more than limit. Slots of a dead process
-	// come free with its ttl. Call again before ttl is over to keep them.
-	Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (int, error)
+	// giving back what it holds above that, and returns how many it has, and
+	// how many other processes hold or want some. All processes together
+	// never hold more than limit. Slots of a dead process come free with its
+	// ttl. Call again before ttl is over to keep them; want 0 gives all back
+	// and is no wish for more.
+	Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (held, others int, err error)
 	// Take takes up to want requests out of the remote's token bucket of rate
 	// per second and burst; with none it says how long to wait for one.
 	Take(ctx context.Context, remote string, want int, rate float64, burst int) (got int, wait time.Duration, err error)

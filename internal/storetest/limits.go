@@ -13,6 +13,7 @@ func limitTests() []test {
 		{"hold", testHold},
 		{"hold, many at once", testHoldMany},
 		{"dead holder", testHoldDead},
+		{"others who want some", testHoldOthers},
 		{"take", testTake},
 		{"take, many at once", testTakeMany},
 		{"pause", testPause},
@@ -24,7 +25,7 @@ func limitTests() []test {
 // held asks for slots and checks how many it has then.
 func (e *env) held(holder string, ask, limit, want int) {
 	e.t.Helper()
-	n, err := e.Store.Hold(e.ctx, "ns", holder, ask, limit, time.Minute)
+	n, _, err := e.Store.Hold(e.ctx, "ns", holder, ask, limit, time.Minute)
 	e.ok(err)
 	if n != want {
 		e.t.Errorf("%s asked for %d of %d and holds %d, want %d", holder, ask, limit, n, want)
@@ -48,9 +49,9 @@ func testHold(e *env) {
 	e.held("a", 0, 5, 0)
 	e.equal("held", e.health().Held, 4)
 	e.held("a", 5, 2, 0) // the limit went down under what others hold
-	n, err := e.Store.Hold(e.ctx, "other", "a", 5, 5, time.Minute)
+	n, others, err := e.Store.Hold(e.ctx, "other", "a", 5, 5, time.Minute)
 	e.ok(err)
-	e.equal("another remote", n, 5)
+	e.equal("another remote", [2]int{n, others}, [2]int{5, 0})
 }
 
 func testHoldMany(e *env) {
@@ -60,7 +61,7 @@ func testHoldMany(e *env) {
 	for round := range 10 {
 		for i, s := range stores {
 			wg.Go(func() {
-				n, err := s.Hold(e.ctx, "ns", fmt.Sprint("w", i), 1+(round+i)%4, 5, time.Minute)
+				n, _, err := s.Hold(e.ctx, "ns", fmt.Sprint("w", i), 1+(round+i)%4, 5, time.Minute)
 				if err != nil {
 					e.t.Error(err)
 				}
@@ -86,6 +87,25 @@ func testHoldDead(e *env) {
 	e.held("b", 5, 5, 5) // keeps them
 	e.Advance(50 * time.Second)
 	e.held("dead", 5, 5, 0)
+}
+
+// testHoldOthers: a process learns that others wait for slots, so that it can
+// give some back.
+func testHoldOthers(e *env) {
+	others := func(holder string, ask, want int) {
+		e.t.Helper()
+		_, n, err := e.Store.Hold(e.ctx, "ns", holder, ask, 5, time.Minute)
+		e.ok(err)
+		e.equal("others beside "+holder, n, want)
+	}
+	others("a", 5, 0)
+	others("b", 5, 1) // gets none, and waits
+	others("a", 3, 1)
+	others("c", 1, 2)
+	others("b", 0, 2) // has done
+	others("a", 3, 1)
+	e.Advance(61 * time.Second)
+	others("a", 3, 0)
 }
 
 // taken takes requests at 10 a second, 5 at once.

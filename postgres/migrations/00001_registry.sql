@@ -131,6 +131,7 @@ CREATE TABLE upkeep.slots (
     remote text COLLATE "C" NOT NULL,
     holder text COLLATE "C" NOT NULL,
     held   integer NOT NULL,
+    wants  boolean NOT NULL,    -- false: has given all back
     until  timestamptz NOT NULL,
     PRIMARY KEY (remote, holder)
 ) WITH (fillfactor = 50);
