@@ -148,7 +148,10 @@ func follow(ctx context.Context, in io.Reader, out io.Writer) error {
 func (f *following) remote() (connector.Connection, func(*figures)) {
 	if f.Memory {
 		m := memory.New(memory.Config{Concurrency: f.Concurrency})
-		return m.Connect(), func(n *figures) { n.Calls = m.Calls(memory.Any) }
+		return m.Connect(), func(n *figures) {
+			n.Calls = m.Calls(memory.Any)
+			m.Forget()
+		}
 	}
 	s := newSink(f.Latency, f.Concurrency, f.Remember, f.Log)
 	return s, func(n *figures) {

@@ -89,6 +89,7 @@ func (w *follower) stop() error {
 	return nil
 }
 
+// kill ends a follower that did not stop; after stop it does nothing.
 func (w *follower) kill() {
 	_ = w.cmd.Process.Kill()
 	_ = w.cmd.Wait()

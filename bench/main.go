@@ -72,6 +72,12 @@ func bench(ctx context.Context, args []string) error {
 	short := flags.Bool("quick", false, "smaller sizes, about two minutes in all")
 	list := flags.Bool("list", false, "list the rows' names")
 	profiles := flags.String("profile", "", "write a CPU profile of each follower to this `folder`")
+	statements := flags.Bool("statements", false, "after each row, print what took most of the database's time (needs pg_stat_statements)")
+	var extra []string
+	flags.Func("setting", "a `line` for the server's postgresql.conf; may be repeated", func(l string) error {
+		extra = append(extra, l)
+		return nil
+	})
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -93,12 +99,26 @@ func bench(ctx context.Context, args []string) error {
 		return err
 	}
 	// As a server is set up that is to keep its data.
-	p.server, err = pgtest.Open("fsync = on", "full_page_writes = on", "wal_level = replica", "shared_buffers = 512MB",
-		"max_wal_size = 4GB", "checkpoint_timeout = 15min")
+	settings := []string{"fsync = on", "full_page_writes = on", "wal_level = replica", "shared_buffers = 512MB",
+		"max_wal_size = 4GB", "checkpoint_timeout = 15min"}
+	if *profiles != "" {
+		if err := os.MkdirAll(*profiles, 0o755); err != nil {
+			return err
+		}
+	}
+	if p.statements = *statements; p.statements {
+		settings = append(settings, "shared_preload_libraries = pg_stat_statements", "pg_stat_statements.track = all")
+	}
+	p.server, err = pgtest.Open(append(settings, extra...)...)
 	if err != nil {
 		return err
 	}
 	defer p.close()
+	if p.statements {
+		if err := p.countStatements(); err != nil {
+			return err
+		}
+	}
 	return p.table(os.Stdout, pick)
 }
 
@@ -121,6 +141,9 @@ func (p *place) table(out io.Writer, pick *regexp.Regexp) error {
 		}
 		fmt.Fprintf(p.progress, "%s took %.1f s\n", r.name, time.Since(started).Seconds())
 		all = append(all, lines...)
+		if p.statements {
+			err = errors.Join(err, p.printStatements())
+		}
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", r.name, err))
 		}

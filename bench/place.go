@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
@@ -14,15 +13,16 @@ import (
 
 // place is where a run takes place: a server, its databases, the sizes.
 type place struct {
-	ctx       context.Context
-	server    *pgtest.Server
-	self      string // this program's file
-	size      size
-	progress  io.Writer
-	profiles  string // folder for CPU profiles; empty: none are made
-	row       string // the one being measured
-	followers int
-	shops     map[string]*shop
+	ctx        context.Context
+	server     *pgtest.Server
+	self       string // this program's file
+	size       size
+	progress   io.Writer
+	profiles   string // folder for CPU profiles; empty: none are made
+	row        string // the one being measured
+	followers  int
+	statements bool
+	shops      map[string]*shop
 }
 
 // size says how much is measured.
@@ -83,12 +83,7 @@ func (p *place) shop(name string, orders int) (*shop, error) {
 		return s, nil
 	}
 	p.say("making %d orders", orders)
-	admin, err := pgx.Connect(p.ctx, p.server.URL())
-	if err != nil {
-		return nil, err
-	}
-	defer admin.Close(p.ctx)
-	if _, err := admin.Exec(p.ctx, "CREATE DATABASE "+name); err != nil {
+	if err := p.admin("CREATE DATABASE " + name); err != nil {
 		return nil, err
 	}
 	config, err := pgxpool.ParseConfig(p.server.Database(name))
@@ -116,13 +111,7 @@ func (p *place) drop(name string) error {
 	}
 	s.pool.Close()
 	delete(p.shops, name)
-	admin, err := pgx.Connect(p.ctx, p.server.URL())
-	if err != nil {
-		return err
-	}
-	defer admin.Close(p.ctx)
-	_, err = admin.Exec(p.ctx, "DROP DATABASE "+name+" WITH (FORCE)")
-	return err
+	return p.admin("DROP DATABASE " + name + " WITH (FORCE)")
 }
 
 // exec runs statements, without parameters, one after the other.
