@@ -1,0 +1,154 @@
+// Package gormsync declares a sync over a GORM model, so that what the model
+// says of its columns and relations is not said again:
+//
+//	type Order struct {
+//		gorm.Model
+//		State  string
+//		UserID uint
+//		User   User
+//		Lines  []LineItem
+//	}
+//
+//	gormsync.Model[Order]{
+//		Name: "sales_order", To: netsuite, Record: "salesOrder",
+//		Load: []string{"State", "User.Name", "Lines.SKU", "Lines.Price"},
+//		Translate: func(o Order) (upkeep.Fields, error) { ... },
+//	}
+//
+// A Model stands among the syncs of an upkeep.Config as an upkeep.Sync does.
+// The package reads the models only: it opens no database and needs none of
+// GORM's drivers, and Upkeep sees every change, whether GORM made it or not.
+package gormsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+
+	"gorm.io/gorm/schema"
+
+	"github.com/upkeep-sync/upkeep"
+)
+
+// Model declares a sync over a GORM model T. Its functions follow the rules of
+// [upkeep.Mapping].
+//
+// A row of a model with a gorm.DeletedAt that is set counts as deleted, here as
+// in GORM: of a root row it is as if When were false, has_one and has_many
+// leave it out, and a belongs_to finds nothing.
+//
+// Values are set as GORM sets them when it reads: NULL leaves the zero value in
+// a field that is not a pointer, and a decimal goes into a float64. Hooks such
+// as AfterFind are not called. Relations of kind many2many can't be loaded:
+// declare the join table as a model of its own.
+type Model[T any] struct {
+	// Name of the sync, unique in a configuration.
+	Name string
+	// To is the remote, and Record its name for the kind of record.
+	To     *upkeep.Remote
+	Record string
+	// Load names what the functions read, by the names of the Go fields:
+	// columns ("State"), relations ("User", "Lines.Product") and columns of
+	// relations ("Lines.Price"). Of a model of which no column is named, all
+	// are loaded, but for the time of update that GORM keeps; relations are
+	// loaded only if they are named. Fields that are not loaded are zero.
+	// Primary keys are always there. What is loaded is watched, so a column
+	// that is not named here costs nothing when it changes.
+	Load []string
+	// ExternalID defaults to the sync's name, a dash and the root key.
+	ExternalID func(T) string
+	// When says whether the row is to be at the remote. Nil means always.
+	When func(T) bool
+	// Translate makes the representation. Required.
+	Translate func(T) (upkeep.Fields, error)
+	// CreateFields are sent when the record is created, and never again.
+	CreateFields func(T) (upkeep.Fields, error)
+	// Initialize lets the remote make the record from another one.
+	Initialize func(T) upkeep.Reference
+	// RefersTo, OnDelete, ByHand, Version and MemberLimit are as in
+	// upkeep.Mapping; so is WhenFalse, but for a model with a DeletedAt: it
+	// is done for soft deleted rows too, its zero value is OnDelete's, and
+	// with a When it must be said.
+	RefersTo            []string
+	OnDelete, WhenFalse upkeep.Ending
+	ByHand              bool
+	Version             string
+	MemberLimit         int
+	// Naming is the naming strategy of the gorm.Config. Nil: GORM's own.
+	Naming schema.Namer
+}
+
+// Declaration reads the model. It is an error if GORM can't parse it, or Load
+// names what is not there.
+func (m Model[T]) Declaration() (*upkeep.Mapping, error) {
+	naming := m.Naming
+	if naming == nil {
+		naming = schema.NamingStrategy{}
+	}
+	parsed, err := schema.Parse(new(T), &sync.Map{}, naming)
+	if err != nil {
+		return nil, fmt.Errorf("gorm model %s: %w", reflect.TypeFor[T](), err)
+	}
+	from, err := read(parsed, m.Load)
+	if err != nil {
+		return nil, fmt.Errorf("gorm model %s: %w", parsed.Name, err)
+	}
+	whenFalse := m.WhenFalse
+	if from.deleted != nil && whenFalse.Action == "" {
+		if m.When != nil {
+			return nil, errors.New("WhenFalse is missing: it is done when When turns false and when the row is soft deleted")
+		}
+		if whenFalse = m.OnDelete; whenFalse.Action == "" {
+			whenFalse.Action = upkeep.Delete
+		}
+	}
+	return &upkeep.Mapping{
+		Name: m.Name, From: from.relation, To: m.To, Record: m.Record, RefersTo: m.RefersTo, OnDelete: m.OnDelete, WhenFalse: whenFalse,
+		ByHand: m.ByHand, Version: m.Version, MemberLimit: m.MemberLimit,
+		Translate:    filled(from, m.Translate),
+		CreateFields: filled(from, m.CreateFields),
+		ExternalID:   filled(from, plain(m.ExternalID)),
+		Initialize:   filled(from, plain(m.Initialize)),
+		When:         when(from, m.When),
+	}, nil
+}
+
+// filled lifts a function of a model to one of a row; nil stays nil.
+func filled[T, R any](from *table, f func(T) (R, error)) func(upkeep.Row) (R, error) {
+	if f == nil {
+		return nil
+	}
+	return func(r upkeep.Row) (R, error) {
+		var v T
+		if err := from.fill(context.Background(), r, reflect.ValueOf(&v).Elem()); err != nil {
+			var zero R
+			return zero, err
+		}
+		return f(v)
+	}
+}
+
+func plain[T, R any](f func(T) R) func(T) (R, error) {
+	if f == nil {
+		return nil
+	}
+	return func(v T) (R, error) { return f(v), nil }
+}
+
+func when[T any](from *table, f func(T) bool) func(upkeep.Row) (bool, error) {
+	rest := filled(from, plain(f))
+	if from.deleted == nil {
+		return rest
+	}
+	return func(r upkeep.Row) (bool, error) {
+		if from.gone(r) {
+			return false, nil
+		}
+		if rest == nil {
+			return true, nil
+		}
+		return rest(r)
+	}
+}

@@ -1,0 +1,238 @@
+package gormsync
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
+
+	"github.com/upkeep-sync/upkeep"
+)
+
+// table is what is loaded of one model: the columns and relations that were
+// asked for.
+type table struct {
+	relation *upkeep.Relation
+	columns  []*schema.Field
+	deleted  *schema.Field // the model's gorm.DeletedAt; nil: it has none
+	members  []member
+}
+
+type member struct {
+	name  string // in the Row, and of the Go field
+	field *schema.Field
+	many  bool
+	*table
+}
+
+// wish is what is asked for of one model.
+type wish struct {
+	columns   []string // of the database
+	relations map[string]*wish
+}
+
+// read makes the tables that the paths in load lead through.
+func read(s *schema.Schema, load []string) (*table, error) {
+	var asked wish
+	for _, path := range load {
+		if err := asked.add(s, path); err != nil {
+			return nil, err
+		}
+	}
+	return build(s, &asked)
+}
+
+// add notes one path, "Lines.Price".
+func (w *wish) add(s *schema.Schema, path string) error {
+	for rest := path; ; {
+		if f := s.FieldsByBindName[rest]; f != nil && f.DBName != "" { // also "Address.City" of an embedded struct
+			w.columns = append(w.columns, f.DBName)
+			return nil
+		}
+		name, below, deeper := strings.Cut(rest, ".")
+		if rel := s.Relationships.Relations[name]; rel != nil {
+			if w.relations == nil {
+				w.relations = map[string]*wish{}
+			}
+			if w.relations[name] == nil {
+				w.relations[name] = &wish{}
+			}
+			if !deeper {
+				return nil
+			}
+			w, s, rest = w.relations[name], rel.FieldSchema, below
+			continue
+		}
+		f := s.FieldsByName[name]
+		switch {
+		case deeper:
+			return fmt.Errorf("Load %q: %s has no relation %s; it has %s", path, s.Name, name, names(s.Relationships.Relations))
+		case f == nil || f.DBName == "":
+			return fmt.Errorf("Load %q: %s has no column or relation %s; it has %s", path, s.Name, name, strings.Join(append(columnNames(s), names(s.Relationships.Relations)), ", "))
+		}
+		w.columns = append(w.columns, f.DBName)
+		return nil
+	}
+}
+
+func names(relations map[string]*schema.Relationship) string {
+	if len(relations) == 0 {
+		return "no relations"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(relations)), ", ")
+}
+
+func columnNames(s *schema.Schema) (all []string) {
+	for _, f := range s.Fields {
+		if f.DBName != "" {
+			all = append(all, f.Name)
+		}
+	}
+	return all
+}
+
+func build(s *schema.Schema, asked *wish) (*table, error) {
+	t := &table{relation: &upkeep.Relation{Table: s.Table}}
+	for _, f := range s.Fields {
+		if f.DBName == "" {
+			continue
+		}
+		soft := f.FieldType == reflect.TypeFor[gorm.DeletedAt]()
+		if soft {
+			t.deleted = f
+		}
+		all := len(asked.columns) == 0 && f.AutoUpdateTime == 0
+		if all || soft || f.PrimaryKey || slices.Contains(asked.columns, f.DBName) {
+			t.columns = append(t.columns, f)
+			t.relation.Columns = append(t.relation.Columns, f.DBName)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(asked.relations)) {
+		if err := t.join(s.Relationships.Relations[name], asked.relations[name]); err != nil {
+			return nil, fmt.Errorf("relation %s: %w", name, err)
+		}
+	}
+	return t, nil
+}
+
+// join hangs a related model on t.
+func (t *table) join(rel *schema.Relationship, asked *wish) error {
+	to, err := build(rel.FieldSchema, asked)
+	if err != nil {
+		return err
+	}
+	var conditions []string
+	for _, ref := range rel.References {
+		switch {
+		case ref.PrimaryValue != "": // the type of a polymorphic relation
+			conditions = append(conditions, quote(ref.ForeignKey.DBName)+" = '"+strings.ReplaceAll(ref.PrimaryValue, "'", "''")+"'")
+		default:
+			to.relation.Via = append(to.relation.Via, ref.ForeignKey.DBName)
+			to.relation.To = append(to.relation.To, ref.PrimaryKey.DBName)
+		}
+	}
+	into := &t.relation.HasMany
+	switch rel.Type {
+	case schema.BelongsTo:
+		into = &t.relation.BelongsTo
+	case schema.HasOne:
+		into = &t.relation.HasOne
+	case schema.HasMany:
+	default:
+		return fmt.Errorf("a %s can't be loaded; declare the join table %s as a model of its own", rel.Type, joinTable(rel))
+	}
+	if to.deleted != nil && rel.Type != schema.BelongsTo {
+		conditions = append(conditions, quote(to.deleted.DBName)+" IS NULL")
+	}
+	to.relation.Where = strings.Join(conditions, " AND ")
+	if *into == nil {
+		*into = map[string]*upkeep.Relation{}
+	}
+	(*into)[rel.Name] = to.relation
+	t.members = append(t.members, member{name: rel.Name, field: rel.Field, many: rel.Type == schema.HasMany, table: to})
+	return nil
+}
+
+func joinTable(rel *schema.Relationship) string {
+	if rel.JoinTable == nil {
+		return ""
+	}
+	return rel.JoinTable.Table
+}
+
+// quote quotes an identifier, for PostgreSQL and SQLite.
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// gone says whether a row is soft deleted.
+func (t *table) gone(r upkeep.Row) bool { return t.deleted != nil && r[t.deleted.DBName] != nil }
+
+// fill sets the fields of a model from a row.
+func (t *table) fill(ctx context.Context, r upkeep.Row, into reflect.Value) error {
+	for _, f := range t.columns {
+		if err := set(ctx, f, into, r[f.DBName]); err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
+	for _, m := range t.members {
+		if err := m.set(ctx, r[m.name], m.field.ReflectValueOf(ctx, into)); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	return nil
+}
+
+// set sets one column the way GORM does.
+func set(ctx context.Context, f *schema.Field, into reflect.Value, v any) error {
+	switch value := v.(type) {
+	case upkeep.Date:
+		v = value.Time()
+	case map[string]any, []any, json.Number: // a JSON column
+		b, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		v = b
+	}
+	if f.Serializer != nil {
+		return f.Serializer.Scan(ctx, f, into, v)
+	}
+	return f.Set(ctx, into, v)
+}
+
+// set sets a relation: a struct or a slice, each also by pointer.
+func (m *member) set(ctx context.Context, v any, into reflect.Value) error {
+	if rows, many := v.([]upkeep.Row); many {
+		list := into
+		if into.Kind() == reflect.Pointer {
+			into.Set(reflect.New(into.Type().Elem()))
+			list = into.Elem()
+		}
+		list.Set(reflect.MakeSlice(list.Type(), len(rows), len(rows)))
+		for i, row := range rows {
+			if err := m.fill(ctx, row, target(list.Index(i))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	row, _ := v.(upkeep.Row)
+	if row == nil || m.gone(row) {
+		return nil
+	}
+	return m.fill(ctx, row, target(into))
+}
+
+// target is the struct that v is or, made first, points at.
+func target(v reflect.Value) reflect.Value {
+	for v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
+	return v
+}
