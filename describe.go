@@ -145,7 +145,10 @@ func (d *description) fill(r Row, v reflect.Value) error {
 		var err error
 		switch {
 		case f.member == nil:
-			err = assign(field, r[f.name])
+			// The row of an external id may be a key alone: see keyRow.
+			if value, there := r[f.name]; there {
+				err = assign(field, value)
+			}
 		case f.many:
 			rows, _ := r[f.name].([]Row)
 			list := reflect.MakeSlice(field.Type(), len(rows), len(rows))

@@ -21,8 +21,10 @@ type Date = store.Civil
 // Fields is what a translation makes: the remote's field names with their
 // values. A value may be anything that encoding/json can encode, a [Ref], or
 // a Fields, map[string]any, []any or []Fields of such values. Decimals are
-// encoded as JSON numbers, exactly. nil clears the remote's field; a name
-// that is absent leaves it alone.
+// encoded as JSON numbers, exactly, and times in UTC; inside a struct of your
+// own encoding/json decides, which writes a decimal as a string and knows no
+// reference. nil clears the remote's field; a name that is absent leaves it
+// alone.
 type Fields map[string]any
 
 // Reference is the remote record of another group; make one with [Ref].
@@ -76,6 +78,7 @@ type Relation struct {
 // Aggregate is a count of rows or the sum of a column. It stands in the parent's
 // [Row] under Name, as an int64 (count) or a decimal (sum; 0 for no rows).
 type Aggregate struct {
+	// Name of the value in the parent's Row.
 	Name string
 	// Func is "count" or "sum".
 	Func string
@@ -96,7 +99,9 @@ type Mapping struct {
 	To     *Remote
 	Record string
 	// ExternalID is the key that the record carries at the remote. Defaults
-	// to the sync's name, a dash and the root key: "sales_order-42".
+	// to the sync's name, a dash and the root key: "sales_order-42". It is
+	// made from the primary key alone: the row of one that is gone has only
+	// that. A record keeps the one that it was made with.
 	ExternalID func(Row) (string, error)
 	// When says whether the row is to be at the remote. Nil means always.
 	When func(Row) (bool, error)
@@ -136,6 +141,7 @@ type Mapping struct {
 // Action is what becomes of a record whose row ended.
 type Action string
 
+// The actions.
 const (
 	Keep   Action = "keep"   // leave the record as it is
 	Delete Action = "delete" // delete it at the remote

@@ -51,7 +51,9 @@ type Sync[T any] struct {
 	// To is the remote, and Record its name for the kind of record.
 	To     *Remote
 	Record string
-	// ExternalID defaults to the sync's name, a dash and the root key.
+	// ExternalID defaults to the sync's name, a dash and the root key. It is
+	// made from the primary key alone: for a row that is gone, the other
+	// fields are zero.
 	ExternalID func(T) string
 	// When says whether the row is to be at the remote. Nil means always.
 	When func(T) bool

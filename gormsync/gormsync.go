@@ -57,7 +57,8 @@ type Model[T any] struct {
 	// Primary keys are always there. What is loaded is watched, so a column
 	// that is not named here costs nothing when it changes.
 	Load []string
-	// ExternalID defaults to the sync's name, a dash and the root key.
+	// ExternalID defaults to the sync's name, a dash and the root key. It is
+	// made from the primary key alone: of a row that is gone there is no more.
 	ExternalID func(T) string
 	// When says whether the row is to be at the remote. Nil means always.
 	When func(T) bool
