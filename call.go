@@ -184,7 +184,7 @@ func (c *caller) create() (id string, err error) {
 // call makes one call, if the remote's limits and the lease allow it, and
 // notes it in the job's history.
 func (c *caller) call(action string, fields connector.Fields, f func(context.Context) error) error {
-	if err := c.gate.enter(c.running, c.job.deadline.Add(-c.traits.Timeout)); err != nil {
+	if err := c.gate.enter(c.running, c.job.claim.Sync, c.job.deadline.Add(-c.traits.Timeout)); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(c.life, c.traits.Timeout)

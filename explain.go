@@ -30,6 +30,9 @@ type Explanation struct {
 	// for this one.
 	Attempts []Attempt
 	Blocks   []string
+	// Paused is the pause, made by a person, that keeps it from being sent;
+	// nil when there is none.
+	Paused *Pause
 }
 
 // Explain says of one group what the database holds, what the record is to
@@ -76,7 +79,15 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 		x.Record = &j.record
 	}
 	x.Send, x.Changed = j.rehearsed()
+	pauses, err := e.db.PausedByHand(ctx)
+	if err != nil {
+		return nil, err
+	}
+	x.Paused = pauseOf(pauses, d)
 	x.Why = x.why(d, j)
+	if x.Paused != nil && x.Send != "nothing" {
+		x.Why = describePause(*x.Paused) + "; " + x.Why
+	}
 	return x, nil
 }
 
@@ -168,6 +179,15 @@ func (x *Explanation) why(d *definition, j *job) string {
 		return "clean: when is false, and its record is kept as it was"
 	}
 	return "clean: the remote has acknowledged what the database says; last touched by " + describeCause(g.Cause)
+}
+
+func describePause(p Pause) string {
+	kind, name := p.Subject()
+	s := kind + " " + name + " is paused since " + p.Since.Format("2006-01-02 15:04:05")
+	if p.Reason != "" {
+		s += " (" + p.Reason + ")"
+	}
+	return s
 }
 
 func describeCause(c store.Cause) string {

@@ -36,11 +36,12 @@ type gate struct {
 	probeEnd    time.Time
 	nextProbe   time.Time
 	healthAt    time.Time
+	held        held // by people
 }
 
 const (
 	slotTTL     = 15 * time.Second
-	healthEvery = time.Second
+	healthEvery = 700 * time.Millisecond // so that a pause is seen within a second
 	// breakAfter failures of the remote in a row the breaker opens.
 	breakAfter = 5
 	longestOff = time.Minute // between probes, and for a pause nobody timed
@@ -142,9 +143,11 @@ func (g *gate) room(ctx context.Context, want int) (int, time.Duration, error) {
 	}
 	g.mu.Lock()
 	g.probing = g.probing && now.Before(g.probeEnd)
-	paused, broken, probing, next, busy := g.pausedUntil.Sub(now), g.broken, g.probing, g.nextProbe.Sub(now), g.busy
+	held, paused, broken, probing, next, busy := g.held.remote, g.pausedUntil.Sub(now), g.broken, g.probing, g.nextProbe.Sub(now), g.busy
 	g.mu.Unlock()
 	switch {
+	case held:
+		return 0, pollSlow, nil
 	case paused > 0:
 		return 0, min(paused, healthEvery), nil
 	case want <= 0:
@@ -178,9 +181,16 @@ func (g *gate) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pauses, err := g.db.PausedByHand(ctx)
+	if err != nil {
+		return err
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.healthAt = now
+	if g.held = heldBy(pauses, g.remote.Name); len(pauses) > 0 {
+		g.signal() // who waits in enter looks again
+	}
 	if end := now.Add(h.PausedFor); h.PausedFor > 0 && end.After(g.pausedUntil) {
 		g.pausedUntil = end
 	}
@@ -192,12 +202,12 @@ func (g *gate) look(ctx context.Context) error {
 }
 
 // enter waits for leave to make one call, or says errNotSent: when ctx ends,
-// after latest, or when the remote is paused or broken.
-func (g *gate) enter(ctx context.Context, latest time.Time) error {
+// after latest, or when the remote is paused or broken, or the sync paused.
+func (g *gate) enter(ctx context.Context, sync string, latest time.Time) error {
 	for {
 		g.mu.Lock()
 		now := g.cfg.Clock.Now()
-		blocked := g.pausedUntil.After(now) || (g.broken && !g.probing)
+		blocked := g.held.remote || g.held.syncs[sync] || g.pausedUntil.After(now) || (g.broken && !g.probing)
 		if ctx.Err() != nil || now.After(latest) || blocked {
 			g.mu.Unlock()
 			return errNotSent

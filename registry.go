@@ -121,6 +121,15 @@ type Counts = store.Counts
 //	Total   int64 // the database's estimate of all
 type Progress = store.Progress
 
+// Pause is a pause that a person made; see [Engine.Pause]. Subject returns the
+// kind of what is paused, "remote" or "sync", and its name.
+//
+//	Remote string    // one of the two is empty
+//	Sync   string
+//	Reason string    // for people
+//	Since  time.Time // when it began; not read by Pause and Resume
+type Pause = store.Pause
+
 // Finding is something that a person should know, with the way to mend it.
 //
 //	Severity Severity

@@ -16,6 +16,9 @@ type Status struct {
 	Remotes []RemoteStatus
 	// Pending is how many touches are not folded yet, at most PendingMost.
 	Pending int
+	// Pauses are those that people made, also of what the configuration no
+	// longer names.
+	Pauses []Pause
 }
 
 // PendingMost is the highest Status.Pending that is counted.
@@ -38,6 +41,9 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 	// The log before the groups, as a touch goes from one to the other: it is
 	// counted twice rather than not at all.
 	if s.Pending, err = e.db.Pending(ctx, PendingMost); err != nil {
+		return nil, err
+	}
+	if s.Pauses, err = e.db.PausedByHand(ctx); err != nil {
 		return nil, err
 	}
 	counts, err := e.db.Counts(ctx)
@@ -71,8 +77,8 @@ func (e *Engine) Groups(ctx context.Context, sync string, state State, after str
 
 // Quiet waits until there is nothing left to do: every sync installed, no
 // touch unfolded, no group dirty, claimed or in doubt, no backfill running.
-// Groups that are parked, or wait for a record that does not come, do not
-// count. Some engine must be at work (see [Engine.Run]), or it waits until ctx
+// Groups that are parked, or wait for a record that does not come, or whose
+// sync or remote is paused, do not count. Some engine must be at work (see [Engine.Run]), or it waits until ctx
 // ends and returns its error; progress, if not nil, is called at every look.
 func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 	for {
@@ -107,7 +113,10 @@ func (e *Engine) busy(ctx context.Context, progress func(*Status)) (bool, error)
 	}
 	busy := !installed || s.Pending > 0
 	for _, c := range s.Syncs {
-		busy = busy || c.Dirty > 0 || c.Claimed > 0 || c.InDoubt > 0 || c.Backfill.Running
+		busy = busy || c.Backfill.Running || c.Claimed > 0
+		if pauseOf(s.Pauses, e.byName[c.Sync]) == nil {
+			busy = busy || c.Dirty > 0 || c.InDoubt > 0
+		}
 	}
 	return busy, nil
 }

@@ -39,6 +39,7 @@
 // before anything is installed. [Engine.Status] counts groups by state,
 // [Engine.Groups] lists them, [Engine.Explain] tells all about one, and
 // [Engine.Verify] compares records with what the remote really has.
+// [Engine.Pause] holds a remote or a sync back until [Engine.Resume].
 // [Engine.Retry] lets parked groups go again, [Engine.Resync] looks at groups
 // again, [Engine.Touch] says what no trigger can see, and [Engine.Register]
 // adds a row to a sync that takes only those it is given.

@@ -21,7 +21,8 @@ import (
 const claiming = `
 WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 asked AS (
-	SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[]) AS a(sync, quiet_us, hold)),
+	SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[]) AS a(sync, quiet_us, hold)
+	WHERE NOT EXISTS (SELECT FROM upkeep.pauses p WHERE p.kind = 'sync' AND p.name = a.sync)),
 due AS MATERIALIZED (
 	SELECT d.*, a.quiet_us * interval '1 microsecond' AS quiet, a.hold
 	FROM asked a CROSS JOIN (VALUES (false), (true)) AS lane(backfill)

@@ -17,6 +17,7 @@ type statusJSON struct {
 	Pending  int          `json:"pending"`
 	Syncs    []syncForm   `json:"syncs"`
 	Remotes  []remoteForm `json:"remotes"`
+	Pauses   []pauseForm  `json:"pauses"`
 }
 
 type syncForm struct {
@@ -51,7 +52,7 @@ type remoteForm struct {
 }
 
 func statusForm(database string, st *upkeep.Status) statusJSON {
-	f := statusJSON{Database: database, Pending: st.Pending, Syncs: []syncForm{}, Remotes: []remoteForm{}}
+	f := statusJSON{Database: database, Pending: st.Pending, Syncs: []syncForm{}, Remotes: []remoteForm{}, Pauses: pauseForms(st.Pauses)}
 	for _, c := range st.Syncs {
 		s := syncForm{Sync: c.Sync, Groups: c.Groups, Clean: c.Clean, Dirty: c.Dirty, Claimed: c.Claimed, InDoubt: c.InDoubt,
 			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved}
@@ -127,6 +128,7 @@ type explainJSON struct {
 	Changed   []string        `json:"changed,omitempty"`
 	Attempts  []attemptForm   `json:"attempts"`
 	Blocks    []string        `json:"blocks"`
+	Paused    *pauseForm      `json:"paused,omitempty"`
 }
 
 type recordForm struct {
@@ -149,6 +151,9 @@ func explainForm(x *upkeep.Explanation) (*explainJSON, error) {
 	if x.Group != nil {
 		g := formOfGroup(x.Group)
 		f.Group = &g
+	}
+	if x.Paused != nil {
+		f.Paused = (*pauseForm)(x.Paused)
 	}
 	if x.Record != nil {
 		f.Record = &recordForm{x.Record.Type, x.Record.ExternalID, x.Record.Fields}

@@ -97,7 +97,18 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 	for _, r := range st.Remotes {
 		t.row(r.Name, fmt.Sprintf("%d of %d", r.InUse, r.Concurrency), remoteState(r))
 	}
-	return t.flush()
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for i, p := range st.Pauses {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		if _, err := fmt.Fprintln(w, pauseText(p)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func pending(n int) string {

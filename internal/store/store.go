@@ -21,6 +21,7 @@ type Store interface {
 	Registry
 	Loader
 	Limits
+	Pauses
 
 	// Name is the database for people, without a secret in it:
 	// "postgres://db.example:5432/shop", "sqlite:shop.db".
@@ -121,7 +122,8 @@ type Registry interface {
 	// Claim leases due groups: live before backfill, then by due time. In
 	// one statement it also ends leases that have run out (in doubt for
 	// Quiet) and settles doubt whose time is over (generation+1, forced at
-	// that generation).
+	// that generation). Of a sync that is paused by hand ([Pauses]) all that
+	// is left alone.
 	Claim(ctx context.Context, r ClaimRequest) ([]Claim, error)
 	// Record applies results, each only if its epoch is still the group's;
 	// the others are returned as stale. A result whose remote id is new

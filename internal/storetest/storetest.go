@@ -79,6 +79,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"values", valueTests()},
 		{"backfill", backfillTests()},
 		{"limits", limitTests()},
+		{"pause", pauseTests()},
 	} {
 		t.Run(stage.name, func(t *testing.T) {
 			for _, c := range stage.tests {
