@@ -15,7 +15,12 @@ import (
 // [decimal.Decimal]: https://pkg.go.dev/github.com/shopspring/decimal#Decimal
 type Row = store.Row
 
-// Date is a date without a time or a zone; as JSON it is "2006-01-02".
+// Date is a date without a time or a zone. String and JSON are "2006-01-02", and
+// Time is its midnight in UTC. The zero value is not a date.
+//
+//	Year  int
+//	Month time.Month
+//	Day   int
 type Date = store.Civil
 
 // Fields is what a translation makes: the remote's field names with their
