@@ -1,6 +1,10 @@
 // Package postgres keeps Upkeep's touch log and registry in a PostgreSQL
 // database, version 13 or newer, beside the tables that it watches.
 //
+// A program makes a [DB] with [New] or [Open], gives it to upkeep.Config, and
+// closes it when the engine has ended. Its other methods are the engine's own,
+// and may change.
+//
 // Everything lives in the schema "upkeep"; on the application's tables there
 // are triggers and nothing else. The files follow the way of the data:
 // capture, fold, claim, load, record.
@@ -21,7 +25,8 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
-// DB is a PostgreSQL database as a store.
+// DB is a PostgreSQL database with Upkeep's registry, for upkeep.Config. It is
+// safe for concurrent use.
 type DB struct {
 	pool *pgxpool.Pool
 	own  bool // Close closes the pool

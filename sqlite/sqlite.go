@@ -1,6 +1,9 @@
-// Package sqlite implements the store for SQLite: capture by triggers, the
-// touch log, the registry and the loader, all in the application's own
-// database file.
+// Package sqlite keeps Upkeep's touch log and registry in a SQLite database:
+// the application's own file, beside the tables that it watches.
+//
+// A program makes a [DB] with [Open], gives it to upkeep.Config, and closes it
+// when the engine has ended. Its other methods are the engine's own, and may
+// change.
 //
 // SQLite has one writer at a time. Upkeep's own write transactions are
 // short, but the application must wait for them as for any other writer: its
@@ -31,8 +34,8 @@ type Config struct {
 	Clock func() time.Time
 }
 
-// DB is one SQLite database file with its registry. It implements
-// [store.Store] and is safe for concurrent use.
+// DB is one SQLite database file with Upkeep's registry, for upkeep.Config. It
+// is safe for concurrent use.
 type DB struct {
 	name  string // for people
 	uri   string
