@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -51,7 +52,7 @@ func readTable(ctx context.Context, tx pgx.Tx, t store.Table) (*store.TableInfo,
 	if info.Columns, err = readColumns(ctx, tx, oid); err != nil {
 		return nil, err
 	}
-	if info.Key, info.Indexes, err = readIndexes(ctx, tx, oid); err != nil {
+	if err := readIndexes(ctx, tx, oid, info); err != nil {
 		return nil, err
 	}
 	info.ForeignKeys, err = readForeignKeys(ctx, tx, oid)
@@ -160,9 +161,9 @@ func kindOf(name, class string, builtin bool) store.Kind {
 
 // readIndexes reads the primary key and the columns of all usable indexes, up
 // to their first expression.
-func readIndexes(ctx context.Context, tx pgx.Tx, oid uint32) (key []string, indexes [][]string, err error) {
+func readIndexes(ctx context.Context, tx pgx.Tx, oid uint32, info *store.TableInfo) error {
 	rows, err := tx.Query(ctx, `
-		SELECT i.indisprimary, array(
+		SELECT i.indisprimary, i.indisunique AND 0 <> ALL (i.indkey::int2[]), array(
 			SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, n)
 			JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 			WHERE k.n <= i.indnkeyatts AND NOT EXISTS (
@@ -172,20 +173,23 @@ func readIndexes(ctx context.Context, tx pgx.Tx, oid uint32) (key []string, inde
 		WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND am.amname IN ('btree', 'hash')
 		ORDER BY i.indisprimary DESC, c.relname`, oid)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	var primary bool
+	var primary, unique bool
 	var columns []string
-	_, err = pgx.ForEachRow(rows, []any{&primary, &columns}, func() error {
-		if primary {
-			key = append([]string{}, columns...)
+	_, err = pgx.ForEachRow(rows, []any{&primary, &unique, &columns}, func() error {
+		switch {
+		case primary:
+			info.Key = slices.Clone(columns)
+		case unique:
+			info.Unique = append(info.Unique, slices.Clone(columns))
 		}
 		if len(columns) > 0 {
-			indexes = append(indexes, append([]string{}, columns...))
+			info.Indexes = append(info.Indexes, slices.Clone(columns))
 		}
 		return nil
 	})
-	return key, indexes, err
+	return err
 }
 
 func readForeignKeys(ctx context.Context, tx pgx.Tx, oid uint32) ([]store.ForeignKey, error) {

@@ -196,7 +196,7 @@ func readIndexes(ctx context.Context, tx *sql.Tx, info *store.TableInfo) error {
 	if len(info.Key) > 0 {
 		info.Indexes = append(info.Indexes, slices.Clone(info.Key))
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT l.name, coalesce(i.name, '') FROM pragma_index_list(?1, 'main') AS l,
+	rows, err := tx.QueryContext(ctx, `SELECT l.name, l."unique", coalesce(i.name, '') FROM pragma_index_list(?1, 'main') AS l,
 		pragma_index_info(l.name, 'main') AS i WHERE NOT l.partial AND l.origin <> 'pk' ORDER BY l.seq, i.seqno`, info.Name)
 	if err != nil {
 		return err
@@ -205,15 +205,22 @@ func readIndexes(ctx context.Context, tx *sql.Tx, info *store.TableInfo) error {
 	last := ""
 	for rows.Next() {
 		var index, column string
-		if err := rows.Scan(&index, &column); err != nil {
+		var unique bool
+		if err := rows.Scan(&index, &unique, &column); err != nil {
 			return err
 		}
-		if index != last {
-			info.Indexes = append(info.Indexes, nil)
-			last = index
+		into := []*[][]string{&info.Indexes}
+		if unique {
+			into = append(into, &info.Unique)
 		}
-		at := &info.Indexes[len(info.Indexes)-1]
-		*at = append(*at, column) // an expression has no name and matches no column
+		for _, list := range into {
+			if index != last {
+				*list = append(*list, nil)
+			}
+			at := &(*list)[len(*list)-1]
+			*at = append(*at, column) // an expression has no name and matches no column
+		}
+		last = index
 	}
 	return rows.Err()
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/upkeep-sync/upkeep/internal/mapping"
@@ -31,10 +30,6 @@ var (
 
 	rootKeys     = []string{"table", "belongs_to", "has_one", "has_many"}
 	relationKeys = append([]string{"via", "to", "where", "order"}, rootKeys...)
-
-	identifier = regexp.MustCompile(`^[\p{L}_][\p{L}\p{Nd}_]*$`)
-	// reserved are words of the expression language.
-	reserved = []string{"true", "false", "nil", "in", "not", "and", "or", "let", "if", "else", "matches", "contains", "startsWith", "endsWith"}
 )
 
 // root reads from.
@@ -110,7 +105,7 @@ func (r *reader) relations(rel *relation, e entry, depth int) {
 		}
 	}
 	for _, m := range e.value.entries {
-		if !identifier.MatchString(m.key) || slices.Contains(reserved, m.key) {
+		if !mapping.IsName(m.key) {
 			r.fail(m.at, fmt.Sprintf("%q can't be the name of a relation", m.key), "expressions must be able to name it: use letters, digits and _")
 		}
 		for _, other := range rel.members {

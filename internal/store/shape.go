@@ -35,6 +35,7 @@ type TableInfo struct {
 	Key         []string // primary key, in order; empty: there is none
 	ForeignKeys []ForeignKey
 	Indexes     [][]string // column lists of usable (valid, not partial) indexes, the key's too
+	Unique      [][]string // columns of the valid, not partial unique indexes, the key's left out
 	Rows        int64      // the database's own estimate
 }
 

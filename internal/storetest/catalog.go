@@ -91,6 +91,15 @@ func testForeignKeys(e *env) {
 			e.t.Errorf("no index on %v in %v", want, info.Indexes)
 		}
 	}
+	e.equal("unique indexes", len(info.Unique), 0)
+	e.exec(`CREATE TABLE codes (id INTEGER PRIMARY KEY, code TEXT UNIQUE, a INTEGER, b INTEGER, UNIQUE (b, a))`,
+		`CREATE UNIQUE INDEX codes_part ON codes (a) WHERE b > 0`, `CREATE UNIQUE INDEX codes_expression ON codes (a, lower(code))`)
+	unique := e.table("codes").Unique
+	for want, there := range map[string]bool{"code": true, "b a": true, "a": false, "id": false} {
+		if has := slices.ContainsFunc(unique, func(u []string) bool { return strings.Join(u, " ") == want }); has != there {
+			e.t.Errorf("unique columns are %v; %q among them: %v", unique, want, has)
+		}
+	}
 }
 
 func testRights(e *env) {
