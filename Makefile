@@ -14,5 +14,5 @@ lint: ## go vet, and formatting
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt these files:"; echo "$$unformatted"; exit 1; fi
 
 .PHONY: bench
-bench: ## run the Go benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## measure what Upkeep costs and carries, in about 15 minutes (docs/performance.md)
+	go run ./bench
