@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"reflect"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -37,11 +38,11 @@ type Reference struct{ Sync, Key string }
 
 // Ref refers to the record of another sync's group, by the root key of that
 // group: Ref("customer", order.UserID). The group that uses it waits until
-// that record is there, and is woken by it. A nil key refers to nothing and
-// is sent as null.
+// that record is there, and is woken by it. A nil key, or a nil pointer (a
+// foreign key that is NULL), refers to nothing and is sent as null.
 func Ref(sync string, key ...any) Reference {
 	for _, k := range key {
-		if k == nil {
+		if v := reflect.ValueOf(k); k == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 			return Reference{}
 		}
 	}

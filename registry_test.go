@@ -11,6 +11,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -72,6 +74,9 @@ func TestErrorsAreKnownThroughWrapping(t *testing.T) {
 }
 
 func TestKey(t *testing.T) {
+	type id int16
+	type code string
+	seven, money := int64(7), decimal.RequireFromString("1.50")
 	for _, c := range []struct {
 		values []any
 		want   string
@@ -80,12 +85,22 @@ func TestKey(t *testing.T) {
 		{[]any{"a,b"}, "a,b"},
 		{[]any{"a,b", 1}, `a\,b,1`},
 		{[]any{Date{Year: 2026, Month: 1, Day: 2}, true}, "2026-01-02,true"},
+		{[]any{&seven}, "7"},
+		{[]any{id(3), code("x"), uint8(4), &money}, "3,x,4,1.5"},
 	} {
 		if got, err := Key(c.values...); err != nil || got != c.want {
 			t.Errorf("Key(%v) = %q, %v; want %q", c.values, got, err, c.want)
 		}
 	}
-	if _, err := Key(3.5); err == nil {
-		t.Error("a float made a key")
+	for _, bad := range []any{3.5, nil, (*int64)(nil), (*decimal.Decimal)(nil)} {
+		if s, err := Key(bad); err == nil {
+			t.Errorf("%v made the key %q", bad, s)
+		}
+	}
+	if r := Ref("customer", (*int64)(nil)); r != (Reference{}) {
+		t.Errorf("a NULL foreign key refers to %v", r)
+	}
+	if r := Ref("customer", &seven); r.Key != "7" {
+		t.Errorf("a pointer refers to %v", r)
 	}
 }

@@ -16,15 +16,15 @@ import (
 // An engine on the application's own pool, and a registration in one of its
 // transactions.
 func ExampleNew() {
-	if err := keepUp(); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := keepUp(ctx, os.Getenv("DATABASE_URL")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 }
 
-func keepUp() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL"))
+func keepUp(ctx context.Context, url string) error {
+	pool, err := pgxpool.New(ctx, url)
 	if err != nil {
 		return err
 	}
@@ -61,5 +61,5 @@ func keepUp() error {
 	if err := tx.Commit(ctx); err != nil {
 		return err
 	}
-	return engine.Run(ctx) // until an interrupt
+	return engine.Run(ctx) // until ctx ends
 }

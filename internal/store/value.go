@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -138,8 +140,26 @@ func keyText(v any) (string, error) {
 		return v.String(), nil
 	case Civil:
 		return v.String(), nil
-	case fmt.Stringer: // uuid types
-		return v.String(), nil
+	}
+	rv := reflect.ValueOf(v)
+	if rv.Kind() == reflect.Pointer { // of a column that may be NULL
+		if rv.IsNil() {
+			return "", fmt.Errorf("a nil %T can't be part of a key", v)
+		}
+		if s, err := keyText(rv.Elem().Interface()); err == nil {
+			return s, nil
+		}
+	}
+	if s, ok := v.(fmt.Stringer); ok { // uuid types
+		return s.String(), nil
+	}
+	switch {
+	case rv.CanInt():
+		return strconv.FormatInt(rv.Int(), 10), nil
+	case rv.CanUint():
+		return strconv.FormatUint(rv.Uint(), 10), nil
+	case rv.Kind() == reflect.String:
+		return rv.String(), nil
 	}
 	return "", fmt.Errorf("a %T can't be part of a key", v)
 }
