@@ -20,17 +20,26 @@ type Difference struct {
 	Sync, Key string
 	Field     string // empty: the whole record
 	Want, Got string // JSON; Want is empty for a record that should not be
+	// State of the group when it was compared: one that is not clean is known
+	// to be behind.
+	State State
 }
+
+// DifferencesMost is how many differences a [Verification] lists at most.
+const DifferencesMost = 10_000
 
 // Verification is what [Engine.Verify] found.
 type Verification struct {
 	Groups, Records int
 	Differences     []Difference
+	// More: there are more differences than are listed.
+	More bool
 }
 
 // Verify reads the record of every group back from the remote and compares it
-// with what the database says now. It is for a quiet moment: a group that
-// changes meanwhile may show as a difference. Progress, if not nil, is told how
+// with what the database says now. A group that changes meanwhile may show as
+// a difference. The reads go through the remote's limits, on what the workers
+// leave of them; a remote that is paused by hand or broken is an error. Progress, if not nil, is told how
 // many groups were compared. A sync whose remote can't be read is an error.
 func (e *Engine) Verify(ctx context.Context, syncName string, progress func(done int)) (*Verification, error) {
 	d, err := e.definition(syncName)
@@ -44,7 +53,9 @@ func (e *Engine) Verify(ctx context.Context, syncName string, progress func(done
 	if !ok {
 		return nil, fmt.Errorf("remote %q can't be read back", d.To.Name)
 	}
-	v := &verifier{runner: newRunner(e, d.To), def: d, reader: reader, found: &Verification{}}
+	r := newRunner(e, d.To)
+	v := &verifier{runner: r, spare: &spare{Engine: e, remote: d.To, traits: r.traits}, def: d, reader: reader, found: &Verification{}}
+	defer v.spare.close()
 	for after := ""; ; {
 		groups, err := e.db.Groups(ctx, syncName, "", after, maxBatch)
 		if err != nil {
@@ -66,11 +77,14 @@ func (e *Engine) Verify(ctx context.Context, syncName string, progress func(done
 
 type verifier struct {
 	*runner
+	spare  *spare
 	def    *definition
 	reader connector.Reader
 
 	mu    sync.Mutex
 	found *Verification
+
+	states map[string]State // of the batch's groups
 }
 
 func (v *verifier) batch(ctx context.Context, groups []Group) error {
@@ -84,7 +98,9 @@ func (v *verifier) batch(ctx context.Context, groups []Group) error {
 		return fmt.Errorf("load: %w", err)
 	}
 	jobs := make([]*job, len(groups))
+	v.states = map[string]State{}
 	for i, g := range groups {
+		v.states[g.Key] = g.State
 		j := &job{def: v.def, shape: shape, claim: store.Claim{ID: g.ID, RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, DeleteSeen: true}}
 		if c, there := composites[g.Key]; there {
 			j.composite = &c
@@ -148,15 +164,24 @@ func (v *verifier) one(ctx context.Context, j *job) error {
 func (v *verifier) differs(j *job, field, want, got string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.found.Differences = append(v.found.Differences, Difference{Sync: j.claim.Sync, Key: j.claim.Key, Field: field, Want: want, Got: got})
+	if len(v.found.Differences) == DifferencesMost {
+		v.found.More = true
+		return
+	}
+	v.found.Differences = append(v.found.Differences, Difference{Sync: j.claim.Sync, Key: j.claim.Key, Field: field, Want: want, Got: got,
+		State: v.states[j.claim.Key]})
 }
 
 // patiently repeats a read that the remote had no time for.
 func (v *verifier) patiently(ctx context.Context, read func(context.Context) error) error {
 	for failures := 1; ; failures++ {
+		if err := v.spare.enter(ctx); err != nil {
+			return err
+		}
 		within, cancel := context.WithTimeout(ctx, v.traits.Timeout)
 		err := read(within)
 		cancel()
+		v.spare.leave(ctx, err)
 		if err == nil || failures > 8 || ctx.Err() != nil {
 			return err
 		}
@@ -169,3 +194,29 @@ func (v *verifier) patiently(ctx context.Context, read func(context.Context) err
 		}
 	}
 }
+
+// Fix sends the records again that a [Verification] found to differ: their
+// groups are touched and forced, and a running engine does the rest. It returns
+// how many groups that are. One that the remote refuses is refused again.
+func (e *Engine) Fix(ctx context.Context, differences []Difference) (int, error) {
+	var touches []store.Touch
+	seen := map[store.ID]bool{}
+	for _, d := range differences {
+		id := store.ID{Sync: d.Sync, Key: d.Key}
+		if _, err := e.definition(d.Sync); err != nil {
+			return 0, err
+		}
+		if !seen[id] {
+			seen[id] = true
+			touches = append(touches, store.Touch{ID: id, Force: true})
+		}
+	}
+	for piece := range slices.Chunk(touches, fixPiece) {
+		if err := e.db.Append(ctx, nil, piece); err != nil {
+			return 0, fmt.Errorf("touch what differs: %w", err)
+		}
+	}
+	return len(touches), nil
+}
+
+const fixPiece = 500 // touches in one statement

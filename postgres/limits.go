@@ -38,13 +38,14 @@ func (db *DB) Hold(ctx context.Context, remote, holder string, want, limit int, 
 		dead AS (DELETE FROM upkeep.slots s USING clock
 			WHERE s.remote = $1 AND s.holder <> $2 AND (s.until <= clock.now OR NOT s.wants)),
 		others AS (
-			SELECT coalesce(sum(s.held), 0) AS held, count(*) FILTER (WHERE s.wants) AS n FROM upkeep.slots s, clock
+			SELECT coalesce(sum(CASE WHEN starts_with(s.holder, $6) AND s.wants AND $4::int > 1 THEN greatest(s.held, 1) ELSE s.held END), 0) AS held,
+				count(*) FILTER (WHERE s.wants AND NOT starts_with(s.holder, $6)) AS n FROM upkeep.slots s, clock
 			WHERE s.remote = $1 AND s.holder <> $2 AND s.until > clock.now)
 		INSERT INTO upkeep.slots AS s (remote, holder, held, wants, until)
 		SELECT $1, $2, greatest(least($3::int, $4::int - others.held), 0), $3::int > 0, clock.now + $5 * interval '1 microsecond'
 		FROM others, clock
 		ON CONFLICT (remote, holder) DO UPDATE SET held = excluded.held, wants = excluded.wants, until = excluded.until
-		RETURNING s.held, (SELECT n FROM others)`, holder, want, limit, ttl.Microseconds())
+		RETURNING s.held, (SELECT n FROM others)`, holder, want, limit, ttl.Microseconds(), store.Spare)
 	return held, others, err
 }
 

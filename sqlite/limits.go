@@ -17,8 +17,8 @@ func (d *DB) Hold(ctx context.Context, remote, holder string, want, limit int, t
 			return err
 		}
 		var taken int
-		if err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(held), 0), count(*) FROM upkeep_slots WHERE remote = ?1 AND holder <> ?2`,
-			remote, holder).Scan(&taken, &others); err != nil {
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(CASE WHEN instr(holder, ?3) = 1 AND ?4 > 1 THEN max(held, 1) ELSE held END), 0),
+				coalesce(sum(instr(holder, ?3) <> 1), 0) FROM upkeep_slots WHERE remote = ?1 AND holder <> ?2`, remote, holder, store.Spare, limit).Scan(&taken, &others); err != nil {
 			return err
 		}
 		got = max(0, min(want, limit-taken))

@@ -44,6 +44,7 @@ type cli struct {
 	Run       runCmd       `cmd:"" help:"Install what is missing and keep the remotes up to date."`
 	Status    statusCmd    `cmd:"" help:"Show how things stand."`
 	Explain   explainCmd   `cmd:"" help:"Show all that is known of one group, and why it is as it is."`
+	Verify    verifyCmd    `cmd:"" help:"Read the records back from the remotes and compare them with the database."`
 	Pause     pauseCmd     `cmd:"" help:"Pause a remote or a sync until it is resumed; what changes meanwhile is not lost."`
 	Resume    resumeCmd    `cmd:"" help:"End a pause."`
 	Resync    resyncCmd    `cmd:"" help:"Look at groups again and send the records that differ."`

@@ -203,7 +203,10 @@ type Limits interface {
 	// how many other processes hold or want some. All processes together
 	// never hold more than limit. Slots of a dead process come free with its
 	// ttl. Call again before ttl is over to keep them; want 0 gives all back
-	// and is no wish for more.
+	// and is no wish for more. A holder whose name begins with [Spare] lives
+	// on what the workers leave: it is not counted among others, so that none
+	// gives up a share for it, but one slot is set aside for it if there are
+	// two or more.
 	Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (held, others int, err error)
 	// Take takes up to want requests out of the remote's token bucket of rate
 	// per second and burst; with none it says how long to wait for one.
@@ -220,6 +223,9 @@ type Limits interface {
 	// once in each d over all processes.
 	Probe(ctx context.Context, remote, holder string, d time.Duration) (bool, error)
 }
+
+// Spare begins the name of a holder of slots that is no worker.
+const Spare = "spare:"
 
 // Health of a remote.
 type Health struct {

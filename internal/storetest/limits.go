@@ -14,6 +14,7 @@ func limitTests() []test {
 		{"hold, many at once", testHoldMany},
 		{"dead holder", testHoldDead},
 		{"others who want some", testHoldOthers},
+		{"a spare holder", testHoldSpare},
 		{"take", testTake},
 		{"take, many at once", testTakeMany},
 		{"pause", testPause},
@@ -106,6 +107,30 @@ func testHoldOthers(e *env) {
 	others("a", 3, 1)
 	e.Advance(61 * time.Second)
 	others("a", 3, 0)
+}
+
+// testHoldSpare: who lives on spare slots costs no worker its share, but one
+// slot is set aside for it, unless there is only one.
+func testHoldSpare(e *env) {
+	hold := func(holder string, ask, limit, want, wantOthers int) {
+		e.t.Helper()
+		n, others, err := e.Store.Hold(e.ctx, "ns", holder, ask, limit, time.Minute)
+		e.ok(err)
+		e.equal("slots and others of "+holder, [2]int{n, others}, [2]int{want, wantOthers})
+	}
+	hold(store.Spare+"v", 5, 5, 5, 0)
+	hold("a", 5, 5, 0, 0) // all are taken, and it need not share
+	hold(store.Spare+"v", 1, 5, 1, 1)
+	hold("a", 5, 5, 4, 0)
+	hold(store.Spare+"v", 0, 5, 0, 1)
+	hold("a", 5, 5, 5, 0)
+	hold(store.Spare+"v", 1, 5, 0, 1)
+	hold("a", 5, 5, 4, 0) // one is set aside
+	hold(store.Spare+"v", 1, 5, 1, 1)
+	hold(store.Spare+"v", 0, 1, 0, 1)
+	hold("a", 1, 1, 1, 0)
+	hold(store.Spare+"v", 1, 1, 0, 1)
+	hold("a", 1, 1, 1, 0) // the only one is the worker's
 }
 
 // taken takes requests at 10 a second, 5 at once.

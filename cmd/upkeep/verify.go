@@ -1,0 +1,145 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/setup"
+)
+
+type verifyCmd struct {
+	Sync  string `arg:"" optional:"" help:"The sync's name. Default: all of them."`
+	Fix   bool   `help:"Let the records that differ be sent again, in full, by the running upkeep run."`
+	Limit int    `default:"100" help:"How many differences to list at most."`
+	JSON  bool   `help:"Print as JSON."`
+}
+
+// Help is shown by --help.
+func (c *verifyCmd) Help() string {
+	return "It reads every record, on what upkeep run leaves of the remote's limits. A group that is not clean is listed with its state: it may differ because the change is still on its way.\n\nExit statuses: 0 nothing differs, or with --fix what differs will be sent again; 1 something differs, or the command failed; 2 wrong usage or configuration."
+}
+
+type differenceForm struct {
+	Sync  string `json:"sync"`
+	Key   string `json:"key"`
+	State string `json:"state"`
+	Field string `json:"field,omitempty"`
+	Want  string `json:"want,omitempty"`
+	Got   string `json:"got,omitempty"`
+}
+
+type verifyForm struct {
+	Syncs       []verifiedForm   `json:"syncs"`
+	Differences []differenceForm `json:"differences"`
+	More        bool             `json:"more"`
+	Fixed       int              `json:"fixed"`
+}
+
+type verifiedForm struct {
+	Sync    string `json:"sync"`
+	Groups  int    `json:"groups"`
+	Records int    `json:"records"`
+}
+
+// Run compares the remotes' records with the database.
+func (c *verifyCmd) Run(p *program) error {
+	if c.Limit < 1 {
+		return usageError("--limit must be 1 or more")
+	}
+	s, err := p.open(setup.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Known(c.Sync); err != nil {
+		return usageError(err.Error())
+	}
+	syncs := s.Syncs()
+	if c.Sync != "" {
+		syncs = []string{c.Sync}
+	}
+	form := verifyForm{Syncs: []verifiedForm{}, Differences: []differenceForm{}}
+	differing := 0
+	for _, name := range syncs {
+		found, err := c.verify(p, s, name)
+		if err != nil {
+			return err
+		}
+		form.Syncs = append(form.Syncs, verifiedForm{name, found.Groups, found.Records})
+		form.More = form.More || found.More
+		differing += len(found.Differences)
+		for _, d := range found.Differences {
+			if len(form.Differences) == c.Limit {
+				form.More = true
+				break
+			}
+			form.Differences = append(form.Differences, differenceForm{d.Sync, d.Key, string(d.State), d.Field, d.Want, d.Got})
+		}
+		if c.Fix {
+			n, err := s.Engine.Fix(p.ctx, found.Differences)
+			if err != nil {
+				return err
+			}
+			form.Fixed += n
+		}
+	}
+	if c.JSON {
+		err = printJSON(p.out, form)
+	} else {
+		err = c.print(p.out, form)
+	}
+	if err == nil && differing > 0 && !c.Fix {
+		return errReported
+	}
+	return err
+}
+
+func (c *verifyCmd) verify(p *program, s *setup.Setup, name string) (*upkeep.Verification, error) {
+	line := newProgress(p.err)
+	defer line.done()
+	line.say("comparing %s", name)
+	found, err := s.Engine.Verify(p.ctx, name, func(done int) { line.say("comparing %s: %d groups", name, done) })
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", name, err)
+	}
+	return found, nil
+}
+
+func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
+	var errs []error
+	for _, s := range f.Syncs {
+		_, err := fmt.Fprintf(w, "%s: %d groups, %d records read\n", s.Sync, s.Groups, s.Records)
+		errs = append(errs, err)
+	}
+	if len(f.Differences) == 0 {
+		_, err := fmt.Fprintln(w, "nothing differs")
+		return errors.Join(append(errs, err)...)
+	}
+	fmt.Fprintln(w)
+	t := newTable(w, "SYNC", "KEY", "STATE", "FIELD", "DATABASE", "REMOTE")
+	for _, d := range f.Differences {
+		t.row(d.Sync, d.Key, d.State, orElse(d.Field, "(record)"), orDash(shortened(d.Want)), orDash(shortened(d.Got)))
+	}
+	errs = append(errs, t.flush())
+	if f.More {
+		fmt.Fprintln(w, "There are more: see them with --limit, or --json.")
+	}
+	if f.Fixed > 0 {
+		fmt.Fprintf(w, "\n%s: upkeep run sends them again, in full\n", count(f.Fixed, "group"))
+	} else {
+		fmt.Fprintf(w, "\nSend them again with: upkeep verify --fix\n")
+	}
+	return errors.Join(errs...)
+}
+
+// shortened is a value that fits a table.
+func shortened(s string) string {
+	const most = 60
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most]) + "…"
+}

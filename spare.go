@@ -1,0 +1,159 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// spare makes calls that can wait within what the workers leave of a remote's
+// limits: all of them while no worker wants any, else one slot and a quarter
+// of the rate; nothing when there is only one slot and a worker wants it.
+type spare struct {
+	*Engine
+	remote *Remote
+	traits connector.Traits
+
+	mu     sync.Mutex
+	slots  int
+	others int // workers that want slots
+	busy   int
+	lookAt time.Time     // when to ask for slots again
+	rest   time.Duration // what the remote asked for
+	next   time.Time     // of the next call, by the rate
+}
+
+const (
+	spareEvery = time.Second
+	spareRate  = 0.25
+)
+
+func (s *spare) holder() string { return store.Spare + s.cfg.Name }
+
+// enter waits for leave to make one call. It is an error when the remote's
+// breaker is open or a person paused it.
+func (s *spare) enter(ctx context.Context) error {
+	for {
+		wait, err := s.try(ctx)
+		if err != nil || wait <= 0 {
+			return err
+		}
+		if err := s.cfg.Clock.Sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// try takes leave, or says how long to wait before trying again.
+func (s *spare) try(ctx context.Context) (time.Duration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Clock.Now()
+	if !now.Before(s.lookAt) {
+		if err := s.look(ctx); err != nil {
+			return 0, err
+		}
+		s.lookAt = now.Add(spareEvery)
+	}
+	switch {
+	case s.rest > 0:
+		return min(s.rest, spareEvery), nil
+	case s.busy >= s.slots:
+		return pollFast, nil
+	case s.remote.Rate <= 0:
+		s.busy++
+		return 0, nil
+	case now.Before(s.next):
+		return s.next.Sub(now), nil
+	}
+	burst := s.remote.Burst
+	if burst <= 0 {
+		burst = max(1, int(s.remote.Rate))
+	}
+	got, wait, err := s.db.Take(ctx, s.remote.Name, 1, s.remote.Rate, burst)
+	if err != nil || got == 0 {
+		return max(wait, time.Millisecond), err
+	}
+	rate := s.remote.Rate
+	if s.others > 0 {
+		rate *= spareRate
+	}
+	s.next = now.Add(time.Duration(float64(time.Second) / rate))
+	s.busy++
+	return 0, nil
+}
+
+// look reads how the remote stands and takes slots, or gives them back. The
+// caller holds mu.
+func (s *spare) look(ctx context.Context) error {
+	pauses, err := s.db.PausedByHand(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range pauses {
+		if p.Remote == s.remote.Name {
+			return errors.New(describePause(p))
+		}
+	}
+	h, err := s.db.Health(ctx, s.remote.Name)
+	if err != nil {
+		return err
+	}
+	if h.Broken {
+		return fmt.Errorf("remote %s fails, its breaker is open: %s", s.remote.Name, h.Reason)
+	}
+	s.rest = h.PausedFor
+	if err := s.hold(ctx); err != nil {
+		return err
+	}
+	if s.others > 0 && s.slots > s.want() { // a worker came: give back at once
+		return s.hold(ctx)
+	}
+	return nil
+}
+
+// want is how many slots may be held beside the workers that are known.
+func (s *spare) want() int {
+	switch {
+	case s.others == 0:
+		return s.traits.Concurrency
+	case s.traits.Concurrency == 1:
+		return 0
+	}
+	return 1
+}
+
+func (s *spare) hold(ctx context.Context) (err error) {
+	want := max(s.want(), s.busy)
+	s.slots, s.others, err = s.db.Hold(ctx, s.remote.Name, s.holder(), want, s.traits.Concurrency, slotTTL)
+	return err
+}
+
+// leave ends a call.
+func (s *spare) leave(ctx context.Context, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy--
+	if err == nil || connector.KindOf(err) != connector.RateLimited {
+		return
+	}
+	s.lookAt = time.Time{}
+	e := connector.AsError(err)
+	if err := s.db.Pause(ctx, s.remote.Name, max(e.RetryAfter, spareEvery), cut(e.Error(), maxMessage)); err != nil {
+		s.log.Error("pause remote", "remote", s.remote.Name, "error", err)
+	}
+}
+
+// close gives the slots back.
+func (s *spare) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if _, _, err := s.db.Hold(ctx, s.remote.Name, s.holder(), 0, s.traits.Concurrency, slotTTL); err != nil {
+		s.log.Warn("slots not given back; they end by themselves", "remote", s.remote.Name, "error", err)
+	}
+}
