@@ -25,7 +25,7 @@ func (d *DB) Fragment(ctx context.Context, t store.Table, where, order string) (
 	if err != nil {
 		return nil, explain("read a condition on "+info.Name, err)
 	}
-	err = errors.Join(watch(conn, reads.authorize), reads.prepare(ctx, conn, where, order), watch(conn, nil), conn.Close())
+	err = errors.Join(still(ctx, conn), watch(conn, reads.authorize), reads.prepare(ctx, conn, where, order), watch(conn, nil), moving(ctx, conn), conn.Close())
 	if reads.refused != "" {
 		err = errors.New(reads.refused)
 	}
@@ -39,6 +39,23 @@ func (d *DB) Fragment(ctx context.Context, t store.Table, where, order string) (
 		}
 	}
 	return names, nil
+}
+
+// still begins a transaction that has read the schema. When another process
+// changes the schema meanwhile, such as one that installs its triggers, SQLite
+// would prepare a statement a second time, and the authorizer see it twice.
+func still(ctx context.Context, conn *sql.Conn) error {
+	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	var n int
+	return conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&n)
+}
+
+// moving ends it, also after ctx.
+func moving(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+	return err
 }
 
 // watch puts an authorizer on a connection, or takes it off.
