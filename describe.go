@@ -15,7 +15,7 @@ type description struct {
 }
 
 type described struct {
-	index  int          // of the struct field
+	index  []int        // of the struct field, through embedded structs
 	name   string       // in the Row
 	column string       // for errors; empty for a relation
 	member *description // of a relation
@@ -37,22 +37,9 @@ func describeType(t reflect.Type, from *Relation, above []reflect.Type) (*descri
 	if slices.Contains(above, t) {
 		return nil, fmt.Errorf("%s contains itself: a composite must end somewhere, use a type of its own for the inner rows", t)
 	}
-	above = append(above, t)
 	d := &description{from: from}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		var err error
-		if tag, ok := f.Tag.Lookup("db"); ok {
-			err = d.column(i, f, tag)
-		}
-		for _, kind := range relationTags {
-			if tag, ok := f.Tag.Lookup(kind); ok && err == nil {
-				err = d.relation(i, f, kind, tag, above)
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s.%s: %w", t, f.Name, err)
-		}
+	if err := d.read(t, nil, append(above, t)); err != nil {
+		return nil, err
 	}
 	if len(d.fields) == 0 {
 		return nil, fmt.Errorf("%s has no field with a db tag", t)
@@ -60,7 +47,46 @@ func describeType(t reflect.Type, from *Relation, above []reflect.Type) (*descri
 	return d, nil
 }
 
-func (d *description) column(i int, f reflect.StructField, tag string) error {
+// read reads the tags of t's fields and of those of embedded structs, which
+// stand at index.
+func (d *description) read(t reflect.Type, index []int, above []reflect.Type) error {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		f.Index = append(slices.Clone(index), i)
+		var err error
+		if tag, ok := f.Tag.Lookup("db"); ok {
+			err = d.column(f, tag)
+		} else if f.Anonymous {
+			err = d.embedded(f, above)
+		}
+		for _, kind := range relationTags {
+			if tag, ok := f.Tag.Lookup(kind); ok && err == nil {
+				err = d.relation(f, kind, tag, above)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s.%s: %w", t, f.Name, err)
+		}
+	}
+	return nil
+}
+
+// embedded reads an embedded struct as if its fields stood here.
+func (d *description) embedded(f reflect.StructField, above []reflect.Type) error {
+	if f.Type.Kind() == reflect.Struct {
+		return d.read(f.Type, f.Index, above)
+	}
+	var inner description
+	if f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct && !slices.Contains(above, f.Type.Elem()) {
+		inner.from = &Relation{}
+		if err := inner.read(f.Type.Elem(), nil, append(above, f.Type.Elem())); err != nil || len(inner.fields) > 0 {
+			return fmt.Errorf("embed %s itself, not a pointer to it", f.Type.Elem())
+		}
+	}
+	return nil
+}
+
+func (d *description) column(f reflect.StructField, tag string) error {
 	name, _, _ := strings.Cut(tag, ",")
 	if name == "" || name == "-" {
 		return nil
@@ -72,17 +98,20 @@ func (d *description) column(i int, f reflect.StructField, tag string) error {
 		return err
 	}
 	d.from.Columns = append(d.from.Columns, name)
-	d.fields = append(d.fields, described{index: i, name: name, column: name})
+	d.fields = append(d.fields, described{index: f.Index, name: name, column: name})
 	return nil
 }
 
-func (d *description) relation(i int, f reflect.StructField, kind, tag string, above []reflect.Type) error {
+func (d *description) relation(f reflect.StructField, kind, tag string, above []reflect.Type) error {
 	dot := strings.LastIndexByte(tag, '.')
 	if dot < 1 || dot == len(tag)-1 {
 		return fmt.Errorf(`%s:"%s" must be "table.foreign_key"`, kind, tag)
 	}
 	if !f.IsExported() {
 		return fmt.Errorf("a field with a %s tag must be exported", kind)
+	}
+	if slices.ContainsFunc(d.fields, func(o described) bool { return o.name == f.Name }) {
+		return fmt.Errorf("the name %s is taken by another field with a tag", f.Name)
 	}
 	rel := &Relation{Table: tag[:dot], Via: strings.Split(tag[dot+1:], "+"), Where: f.Tag.Get("where"), Order: f.Tag.Get("order")}
 	if to := f.Tag.Get("to"); to != "" {
@@ -94,8 +123,11 @@ func (d *description) relation(i int, f reflect.StructField, kind, tag string, a
 		if kind == "sum" && f.Tag.Get("column") == "" {
 			return fmt.Errorf(`a sum needs the column to sum: column:"amount"`)
 		}
+		if k := f.Type.Kind(); kind == "sum" && (k == reflect.Float32 || k == reflect.Float64) {
+			return fmt.Errorf("a sum is exact and can't be read into a %s; use decimal.Decimal", f.Type)
+		}
 		putRelation(&d.from.HasMany, f.Name, rel)
-		d.fields = append(d.fields, described{index: i, name: f.Name, column: f.Name})
+		d.fields = append(d.fields, described{index: f.Index, name: f.Name, column: f.Name})
 		return decodable(f.Type)
 	}
 	elem := f.Type
@@ -104,7 +136,9 @@ func (d *description) relation(i int, f reflect.StructField, kind, tag string, a
 		if elem.Kind() != reflect.Slice {
 			return fmt.Errorf("a has_many field must be a slice, not %s", f.Type)
 		}
-		elem = elem.Elem()
+		if elem = elem.Elem(); elem.Kind() == reflect.Pointer {
+			elem = elem.Elem()
+		}
 	} else if elem.Kind() != reflect.Pointer {
 		return fmt.Errorf("a %s field must be a pointer (nil: there is none), not %s", kind, f.Type)
 	} else {
@@ -125,7 +159,7 @@ func (d *description) relation(i int, f reflect.StructField, kind, tag string, a
 	default:
 		putRelation(&d.from.HasMany, f.Name, rel)
 	}
-	d.fields = append(d.fields, described{index: i, name: f.Name, member: member, many: many})
+	d.fields = append(d.fields, described{index: f.Index, name: f.Name, member: member, many: many})
 	return nil
 }
 
@@ -141,7 +175,7 @@ func (d *description) decode(r Row, v any) error { return d.fill(r, reflect.Valu
 
 func (d *description) fill(r Row, v reflect.Value) error {
 	for _, f := range d.fields {
-		field := v.Field(f.index)
+		field := v.FieldByIndex(f.index)
 		var err error
 		switch {
 		case f.member == nil:
@@ -153,7 +187,12 @@ func (d *description) fill(r Row, v reflect.Value) error {
 			rows, _ := r[f.name].([]Row)
 			list := reflect.MakeSlice(field.Type(), len(rows), len(rows))
 			for i, row := range rows {
-				if err = f.member.fill(row, list.Index(i)); err != nil {
+				one := list.Index(i)
+				if one.Kind() == reflect.Pointer {
+					one.Set(reflect.New(one.Type().Elem()))
+					one = one.Elem()
+				}
+				if err = f.member.fill(row, one); err != nil {
 					break
 				}
 			}

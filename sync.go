@@ -33,13 +33,15 @@ func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 //   - belongs_to, has_one and has_many name a table and a foreign key, a+b for
 //     one of several columns; to names the columns that it points at, when that
 //     is not the primary key. belongs_to and has_one fields are pointers to a
-//     struct, nil when there is no row; has_many fields are slices of structs,
-//     in the order of their keys unless order says otherwise.
+//     struct, nil when there is no row; has_many fields are slices of structs
+//     or of pointers to them, in the order of their keys unless order says
+//     otherwise.
 //   - count and sum are done by the database. A sum has a column.
 //   - where and order are SQL over the columns of that table alone, for
 //     has_one, has_many, count and sum.
 //
-// Fields without a tag are left alone. A value that does not fit its field (a
+// Embedded structs are read as if their fields stood in their place. Fields
+// without a tag are left alone. A value that does not fit its field (a
 // NULL, a number too large, an exact decimal for a float64) refuses the group,
 // and is never rounded or replaced by a zero. The functions follow the rules
 // of [Mapping].
