@@ -17,7 +17,8 @@ type description struct {
 type described struct {
 	index  []int        // of the struct field, through embedded structs
 	name   string       // in the Row
-	column string       // for errors; empty for a relation
+	field  string       // name of the field, for errors
+	typ    reflect.Type // of the field
 	member *description // of a relation
 	many   bool
 }
@@ -98,7 +99,7 @@ func (d *description) column(f reflect.StructField, tag string) error {
 		return err
 	}
 	d.from.Columns = append(d.from.Columns, name)
-	d.fields = append(d.fields, described{index: f.Index, name: name, column: name})
+	d.fields = append(d.fields, described{index: f.Index, name: name, field: f.Name, typ: f.Type})
 	return nil
 }
 
@@ -127,7 +128,7 @@ func (d *description) relation(f reflect.StructField, kind, tag string, above []
 			return fmt.Errorf("a sum is exact and can't be read into a %s; use decimal.Decimal", f.Type)
 		}
 		putRelation(&d.from.HasMany, f.Name, rel)
-		d.fields = append(d.fields, described{index: f.Index, name: f.Name, column: f.Name})
+		d.fields = append(d.fields, described{index: f.Index, name: f.Name, field: f.Name, typ: f.Type})
 		return decodable(f.Type)
 	}
 	elem := f.Type
@@ -159,7 +160,7 @@ func (d *description) relation(f reflect.StructField, kind, tag string, above []
 	default:
 		putRelation(&d.from.HasMany, f.Name, rel)
 	}
-	d.fields = append(d.fields, described{index: f.Index, name: f.Name, member: member, many: many})
+	d.fields = append(d.fields, described{index: f.Index, name: f.Name, field: f.Name, typ: f.Type, member: member, many: many})
 	return nil
 }
 

@@ -128,11 +128,15 @@ func ExampleEngine_Status() {
 func ExampleEngine_Check() {
 	x := newExample(`
 		create table users (id integer primary key, name text not null);
+		create table products (sku text primary key, title text, price decimal(10,2) not null);
 		create table orders (id integer primary key, user_id integer not null references users(id));`)
 	defer x.close()
 
 	type User struct {
 		FullName string `db:"full_name"`
+	}
+	type Product struct {
+		Price float64 `db:"price"`
 	}
 	type Order struct {
 		UserID int64 `db:"user_id"`
@@ -144,17 +148,22 @@ func ExampleEngine_Check() {
 	engine := x.engine(
 		upkeep.Sync[User]{Name: "customer", Table: "users", To: x.erp, Record: "customer",
 			Translate: func(User) (upkeep.Fields, error) { return nothing, nil }},
+		upkeep.Sync[Product]{Name: "product", Table: "products", To: x.erp, Record: "inventoryItem",
+			Translate: func(Product) (upkeep.Fields, error) { return nothing, nil }},
 		upkeep.Sync[Order]{Name: "sales_order", Table: "orders", To: x.erp, Record: "salesOrder",
 			Translate: func(Order) (upkeep.Fields, error) { return nothing, nil }},
 	)
 	findings, err := engine.Check(context.Background())
 	must(err)
 	for _, f := range findings {
-		fmt.Printf("%s: %s\n%s\n", f.Severity, f.Message, f.Fix)
+		fmt.Printf("%s: %s\n", f.Severity, f.Message)
+		if f.Fix != "" {
+			fmt.Println(f.Fix)
+		}
 	}
 	// Output:
 	// problem: sync "customer": table main.users has no column "full_name"; it has id, name
-	//
+	// problem: sync "product": column price of main.products (decimal(10,2)) and the field Price: an exact decimal can't be read into a float64; use decimal.Decimal or string
 	// warning: no index: every change that follows this reference reads the whole table
 	// CREATE INDEX "orders_user_id" ON "orders" ("user_id")
 }

@@ -142,6 +142,8 @@ type Mapping struct {
 	// MemberLimit is the most rows of one relation in one record. Zero means
 	// 10,000.
 	MemberLimit int
+
+	described *description // of the struct type that it was made of; nil: of none
 }
 
 // Action is what becomes of a record whose row ended.

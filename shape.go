@@ -19,6 +19,12 @@ func resolve(ctx context.Context, catalog store.Catalog, d *definition) (*store.
 	if d.From.Where != "" || d.From.Order != "" {
 		r.fail("%s: the root table takes no where or order; use when", d.From.Table)
 	}
+	if d.described != nil && len(r.errs) == 0 {
+		unfit, _ := d.described.misfits(root)
+		for _, what := range unfit {
+			r.fail("%s", what)
+		}
+	}
 	return &store.Shape{Sync: d.Name, ByHand: d.ByHand, Root: root, MemberLimit: d.MemberLimit}, errors.Join(r.errs...)
 }
 

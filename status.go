@@ -153,6 +153,12 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 			continue
 		}
 		shapes = append(shapes, shape)
+		if d.described != nil {
+			_, nullable := d.described.misfits(shape.Root)
+			for _, what := range nullable {
+				findings = append(findings, Finding{Severity: Warning, Subject: d.Name, Message: what})
+			}
+		}
 	}
 	rights, err := e.db.Rights(ctx, shapes)
 	if err != nil {

@@ -83,6 +83,7 @@ func (s Sync[T]) Declaration() (*Mapping, error) {
 	m := &Mapping{
 		Name: s.Name, From: d.from, To: s.To, Record: s.Record, RefersTo: s.RefersTo,
 		OnDelete: s.OnDelete, WhenFalse: s.WhenFalse, ByHand: s.ByHand, Version: s.Version, MemberLimit: s.MemberLimit,
+		described: d,
 	}
 	m.Translate = decoded(d, s.Translate)
 	m.CreateFields = decoded(d, s.CreateFields)

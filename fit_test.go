@@ -1,0 +1,79 @@
+package upkeep
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+func TestFieldsFitTheirColumns(t *testing.T) {
+	type name string
+	type answer bool
+	for _, c := range []struct {
+		kind store.Kind
+		fits []any // values of types that take the kind
+		not  []any
+	}{
+		{store.Int, []any{0, int8(0), uint(0), "", false, decimal.Decimal{}, any(nil)}, []any{0.0, time.Time{}, []byte(nil)}},
+		{store.Decimal, []any{decimal.Decimal{}, "", 0, name("")}, []any{0.0, float32(0), false}},
+		{store.Float, []any{0.0, float32(0), decimal.Decimal{}}, []any{"", false, time.Time{}}},
+		{store.Text, []any{"", name(""), decimal.Decimal{}, time.Time{}, Date{}}, []any{0, 0.0, false, struct{}{}}},
+		{store.Bool, []any{false, answer(false)}, []any{0, "", 0.0}},
+		{store.Date, []any{Date{}, time.Time{}, ""}, []any{0, false}},
+		{store.Time, []any{time.Time{}, ""}, []any{0, Date{}}},
+		{store.JSON, []any{map[string]any{}, []string{}, struct{}{}, json.RawMessage{}}, nil},
+	} {
+		check := func(v any, want bool) {
+			typ := reflect.TypeFor[any]()
+			if v != nil {
+				typ = reflect.TypeOf(v)
+			}
+			for _, typ := range []reflect.Type{typ, reflect.PointerTo(typ)} {
+				if err := misfit(typ, c.kind); (err == nil) != want {
+					t.Errorf("a column of kind %s and a field of type %s: %v", c.kind, typ, err)
+				}
+			}
+		}
+		for _, v := range c.fits {
+			check(v, true)
+		}
+		for _, v := range c.not {
+			check(v, false)
+		}
+	}
+}
+
+func TestMisfitsAreFoundInEveryMember(t *testing.T) {
+	type line struct {
+		Price float64 `db:"price"`
+		Qty   int     `db:"qty"`
+	}
+	type order struct {
+		ID    string  `db:"id"`
+		Note  string  `db:"note"`
+		Memo  *string `db:"memo"`
+		Lines []line  `has_many:"lines.order_id"`
+	}
+	d, err := describe[order]("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unfit, nullable := d.misfits(&store.Member{
+		Table:   store.Table{Name: "orders"},
+		Columns: []store.Column{{Name: "id", Kind: store.Int}, {Name: "note", Kind: store.Text, Nullable: true}, {Name: "memo", Kind: store.Text, Nullable: true}},
+		Members: []*store.Member{{Name: "Lines", Table: store.Table{Name: "lines"}, Columns: []store.Column{
+			{Name: "price", Kind: store.Decimal, Type: "numeric(10,2)"}, {Name: "qty", Kind: store.Int}}}},
+	})
+	if len(unfit) != 1 || !strings.Contains(unfit[0], "column price of lines (numeric(10,2)) and the field Price: an exact decimal") {
+		t.Errorf("unfit: %q", unfit)
+	}
+	if len(nullable) != 1 || !strings.Contains(nullable[0], "make the field a pointer (*string)") {
+		t.Errorf("nullable: %q", nullable)
+	}
+}
