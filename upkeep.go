@@ -36,7 +36,8 @@
 // # Ask
 //
 // [Engine.Check] examines a configuration against the database and the remote
-// before anything is installed. [Engine.Status] counts groups by state,
+// before anything is installed, and [Engine.Doctor] one that is at work.
+// [Engine.Status] counts groups by state,
 // [Engine.Groups] lists them, [Engine.Explain] tells all about one, and
 // [Engine.Verify] compares records with what the remote really has.
 // [Engine.Pause] holds a remote or a sync back until [Engine.Resume].

@@ -27,6 +27,11 @@ func (c *checkCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
+	return reportFindings(p, findings, c.JSON)
+}
+
+// reportFindings prints findings; problems make the command fail.
+func reportFindings(p *program, findings []upkeep.Finding, asJSON bool) (err error) {
 	problems, warnings := 0, 0
 	forms := []findingForm{}
 	for _, f := range findings {
@@ -37,10 +42,10 @@ func (c *checkCmd) Run(p *program) error {
 		}
 		forms = append(forms, findingForm{string(f.Severity), f.Subject, f.Message, f.Fix})
 	}
-	if c.JSON {
+	if asJSON {
 		err = printJSON(p.out, forms)
 	} else {
-		err = c.print(p, findings, problems, warnings)
+		err = printFindings(p, findings, problems, warnings)
 	}
 	if err == nil && problems > 0 {
 		return errReported
@@ -48,7 +53,7 @@ func (c *checkCmd) Run(p *program) error {
 	return err
 }
 
-func (c *checkCmd) print(p *program, findings []upkeep.Finding, problems, warnings int) error {
+func printFindings(p *program, findings []upkeep.Finding, problems, warnings int) error {
 	for _, f := range findings {
 		fmt.Fprintf(p.out, "%s: %s: %s\n", f.Severity, f.Subject, indented(f.Message))
 		if f.Fix != "" {

@@ -40,10 +40,12 @@ Exit statuses: 0 all is well; 1 problems were found, or the command failed; 2 wr
 type cli struct {
 	Config string `short:"c" placeholder:"FILE" help:"Configuration file. Default: $$UPKEEP_CONFIG, or else upkeep.yaml."`
 
+	Init      initCmd      `cmd:"" help:"Look at a database and propose a configuration for it."`
 	Check     checkCmd     `cmd:"" help:"Examine the configuration, the database and the remotes, and list all problems."`
 	Run       runCmd       `cmd:"" help:"Install what is missing and keep the remotes up to date."`
 	Status    statusCmd    `cmd:"" help:"Show how things stand."`
 	Explain   explainCmd   `cmd:"" help:"Show all that is known of one group, and why it is as it is."`
+	Doctor    doctorCmd    `cmd:"" help:"Examine a system that is at work: capture, touch log, database, clocks, groups and remotes."`
 	Verify    verifyCmd    `cmd:"" help:"Read the records back from the remotes and compare them with the database."`
 	Pause     pauseCmd     `cmd:"" help:"Pause a remote or a sync until it is resumed; what changes meanwhile is not lost."`
 	Resume    resumeCmd    `cmd:"" help:"End a pause."`

@@ -150,6 +150,9 @@ type Registry interface {
 	Counts(ctx context.Context) ([]Counts, error)
 	// Pending is how many rows the touch log has, at most limit.
 	Pending(ctx context.Context, limit int) (int, error)
+	// Vitals examines the database itself; transactions that are open for
+	// longer than long are findings.
+	Vitals(ctx context.Context, long time.Duration) (*Vitals, error)
 	// Prune deletes history older than keep, in bounded pieces.
 	Prune(ctx context.Context, keep time.Duration) error
 

@@ -80,6 +80,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"backfill", backfillTests()},
 		{"limits", limitTests()},
 		{"pause", pauseTests()},
+		{"vitals", vitalTests()},
 	} {
 		t.Run(stage.name, func(t *testing.T) {
 			for _, c := range stage.tests {

@@ -1,0 +1,123 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// From when on [Engine.Doctor] speaks up.
+const (
+	longTransaction = 5 * time.Minute
+	oldTouch        = time.Minute
+	oldGroup        = 15 * time.Minute
+	clockWarning    = 5 * time.Second
+	clockProblem    = time.Minute // signed requests are refused by many remotes
+)
+
+// Doctor examines a system that is at work: all that [Engine.Check] does, then
+// the touch log, old transactions, vacuum, the clocks, and what is parked,
+// late, in doubt, paused or broken. Each finding says what to do. It changes
+// nothing; the error is for what kept it from looking.
+func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
+	findings, err := e.Check(ctx)
+	if err != nil {
+		return findings, err
+	}
+	status, err := e.Status(ctx)
+	if errors.Is(err, ErrNotInstalled) {
+		return append(findings, Finding{Severity: Problem, Subject: e.db.Name(), Message: "Upkeep is not installed in this database, or is an older version",
+			Fix: "upkeep plan, then upkeep apply; or upkeep run"}), nil
+	}
+	if err != nil {
+		return findings, err
+	}
+	same, err := e.installed(ctx)
+	if err != nil {
+		return findings, err
+	}
+	if !same {
+		findings = append(findings, Finding{Severity: Warning, Subject: "configuration", Message: "it is not the one that is installed; the capture was not examined",
+			Fix: "see the difference with upkeep plan, and install it with upkeep apply"})
+	}
+	before := e.cfg.Clock.Now()
+	vitals, err := e.db.Vitals(ctx, longTransaction)
+	if err != nil {
+		return findings, err
+	}
+	findings = append(findings, vitals.Findings...)
+	findings = append(findings, clockFinding(vitals.Now, before, e.cfg.Clock.Now())...)
+	findings = append(findings, logFinding(vitals, status)...)
+	for _, c := range status.Syncs {
+		findings = append(findings, syncFindings(c, pauseOf(status.Pauses, e.byName[c.Sync]))...)
+	}
+	return append(findings, remoteFindings(status)...), nil
+}
+
+// clockFinding compares the server's clock with this machine's: it was read
+// between the two times.
+func clockFinding(server, before, after time.Time) []Finding {
+	off := server.Sub(before)
+	if off > 0 {
+		off = max(0, server.Sub(after))
+	}
+	f := Finding{Severity: Warning, Subject: "clock", Fix: "let both machines keep their time by NTP"}
+	switch ago := off.Abs(); {
+	case ago < clockWarning:
+		return nil
+	case ago >= clockProblem:
+		f.Severity = Problem
+	}
+	f.Message = fmt.Sprintf("the database's clock is %s off this machine's; remotes refuse signed requests with a wrong time", off.Round(time.Second))
+	return []Finding{f}
+}
+
+func logFinding(v *store.Vitals, s *Status) []Finding {
+	if v.OldestTouch < oldTouch {
+		return nil
+	}
+	return []Finding{{Severity: Problem, Subject: "touch log",
+		Message: fmt.Sprintf("its oldest row waits for %s to be folded; it has %d rows and %d MB", v.OldestTouch.Round(time.Second), s.Pending, v.LogBytes>>20),
+		Fix:     "see that upkeep run is at work, and what it logs"}}
+}
+
+func syncFindings(c Counts, pause *Pause) []Finding {
+	var found []Finding
+	add := func(s Severity, message, fix string) {
+		found = append(found, Finding{Severity: s, Subject: c.Sync, Message: message, Fix: fix})
+	}
+	if c.Parked > 0 {
+		add(Problem, fmt.Sprintf("refused and not tried again (parked): %d", c.Parked),
+			"see the reasons with upkeep status "+c.Sync+" --state parked; mend the data or the mapping, or upkeep retry "+c.Sync)
+	}
+	if c.InDoubt > 0 {
+		add(Warning, fmt.Sprintf("groups whose last call has an unknown outcome (in doubt): %d", c.InDoubt), "nothing: each is sent once more when its time is over")
+	}
+	if c.Oldest > oldGroup && pause == nil {
+		add(Warning, fmt.Sprintf("a change waits since %s", c.Oldest.Round(time.Second)),
+			"see what it waits for with upkeep status "+c.Sync+" --state dirty, and --state waiting")
+	}
+	return found
+}
+
+func remoteFindings(s *Status) []Finding {
+	var found []Finding
+	for _, r := range s.Remotes {
+		switch {
+		case r.Broken:
+			found = append(found, Finding{Severity: Problem, Subject: r.Name, Message: "its breaker is open: " + r.Reason,
+				Fix: "see whether the remote works and the credentials are right; it is probed by itself"})
+		case r.PausedFor > 0:
+			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("it asked for a pause, of which %s are left: %s", r.PausedFor.Round(time.Second), r.Reason),
+				Fix: "nothing; if it comes often, lower its rate or concurrency"})
+		}
+	}
+	for _, p := range s.Pauses {
+		_, name := p.Subject()
+		found = append(found, Finding{Severity: Warning, Subject: name, Message: describePause(p), Fix: "upkeep resume " + name})
+	}
+	return found
+}

@@ -1,0 +1,66 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// longLog is how many bytes of the write-ahead log are too many: a reader
+// that does not end keeps it from being taken over into the file.
+const longLog = 256 << 20
+
+// Vitals examines the file. SQLite does not say which transactions are open.
+func (d *DB) Vitals(ctx context.Context, _ time.Duration) (*store.Vitals, error) {
+	v := &store.Vitals{Now: time.UnixMicro(d.now()).UTC()}
+	err := d.view(ctx, "examine the touch log", func(tx *sql.Tx) error {
+		var at sql.NullInt64
+		err := tx.QueryRowContext(ctx, `SELECT at FROM upkeep_touch WHERE op NOT IN ('replacing', 'nothing') ORDER BY id LIMIT 1`).Scan(&at)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if at.Valid {
+			v.OldestTouch = max(time.Duration(d.now()-at.Int64)*time.Microsecond, time.Microsecond)
+		}
+		var rows int64
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM upkeep_touch`).Scan(&rows); err != nil {
+			return err
+		}
+		v.LogBytes = rows * touchBytes
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	size, err := d.logSize()
+	if err != nil {
+		return nil, fmt.Errorf("examine the write-ahead log: %w", err)
+	}
+	if size > longLog {
+		v.Findings = append(v.Findings, store.Finding{Severity: store.Warning, Subject: d.name,
+			Message: fmt.Sprintf("its write-ahead log has %d MB: some reader stays in an old transaction", size>>20),
+			Fix:     "end long reads of the application, then: PRAGMA wal_checkpoint(TRUNCATE)"})
+	}
+	return v, nil
+}
+
+// touchBytes is what a row of the touch log takes, about.
+const touchBytes = 200
+
+// logSize is the size of the write-ahead log beside the file.
+func (d *DB) logSize() (int64, error) {
+	info, err := os.Stat(strings.TrimPrefix(d.name, "sqlite:") + "-wal")
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
