@@ -191,7 +191,8 @@ func TestFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFields := upkeep.Fields{"entityId": "Ada", "email": nil, "isPerson": true, "custentity_segment": nil, "custentity_orders": int64(2),
-		"custentity_spent": dec("10.26"), "billingAddress": map[string]any{"addr1": "Via Po", "country": "IT"}}
+		"custentity_spent": dec("10.26"), "addressBook": map[string]any{"items": []any{
+			map[string]any{"addressBookAddress": map[string]any{"addr1": "Via Po", "country": map[string]any{"id": "IT"}}}}}}
 	if fmt.Sprint(got) != fmt.Sprint(wantFields) {
 		t.Errorf("got\n%v, want\n%v", got, wantFields)
 	}
