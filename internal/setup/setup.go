@@ -126,6 +126,12 @@ func read(o Options) (*config.File, error) {
 	return file, nil
 }
 
+// OpenSource opens the database that a configuration's source would name,
+// without a file. Its errors hold no password.
+func OpenSource(ctx context.Context, source string) (upkeep.Database, error) {
+	return openDatabase(ctx, source)
+}
+
 // openDatabase opens what source names; its errors hold no password.
 func openDatabase(ctx context.Context, source string) (upkeep.Database, error) {
 	if strings.HasPrefix(source, "postgres://") || strings.HasPrefix(source, "postgresql://") {

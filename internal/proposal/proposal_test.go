@@ -1,0 +1,230 @@
+package proposal
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"database/sql"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/connector/netsuite"
+	"github.com/upkeep-sync/upkeep/internal/config"
+	"github.com/upkeep-sync/upkeep/internal/pgtest"
+	"github.com/upkeep-sync/upkeep/postgres"
+	"github.com/upkeep-sync/upkeep/sqlite"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const odd = "../../cmd/upkeep/testdata/shop/odd.sql"
+
+// onPostgres has what only PostgreSQL can: schemas.
+const onPostgres = `
+CREATE SCHEMA "Sales Dep.";
+CREATE TABLE "Sales Dep.".leads (id integer PRIMARY KEY);
+CREATE SCHEMA sales;
+CREATE TABLE sales."Order" (id uuid PRIMARY KEY, kunde integer REFERENCES public."Kunden", seller integer REFERENCES public."Kunden", doc jsonb, at double precision);
+CREATE TABLE sales.items (id bigserial PRIMARY KEY, "order" uuid REFERENCES sales."Order", amount numeric);
+CREATE TABLE sales.readings (at timestamptz PRIMARY KEY);
+`
+
+// onSQLite has what only SQLite takes: keys between kinds, names in any case.
+const onSQLite = `
+CREATE TABLE loose (id INTEGER PRIMARY KEY, kunde TEXT REFERENCES "Kunden", nobody INTEGER REFERENCES nowhere, maker INTEGER REFERENCES MAKERS (ID), two INTEGER REFERENCES makers);
+`
+
+func open(t *testing.T, kind, statements string) upkeep.Database {
+	t.Helper()
+	if kind == "postgres" {
+		url := pgtest.New(t)
+		c, err := pgx.Connect(t.Context(), url)
+		check(t, err)
+		_, err = c.Exec(t.Context(), statements)
+		check(t, errors.Join(err, c.Close(t.Context())))
+		db, err := postgres.Open(t.Context(), url)
+		check(t, err)
+		t.Cleanup(func() { check(t, db.Close()) })
+		return db
+	}
+	file := filepath.Join(t.TempDir(), "odd.db")
+	c, err := sql.Open("sqlite", file)
+	check(t, err)
+	_, err = c.Exec(statements)
+	check(t, errors.Join(err, c.Close()))
+	db, err := sqlite.Open("sqlite:"+file, sqlite.Config{})
+	check(t, err)
+	t.Cleanup(func() { check(t, db.Close()) })
+	return db
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var connectors = config.Connectors{
+	"memory": {New: func(func(any) error) (connector.Connection, error) { return memory.New(memory.Config{}).Connect(), nil }},
+	"netsuite": {New: func(decode func(any) error) (connector.Connection, error) {
+		var c netsuite.Config
+		err := decode(&c)
+		return nil, errors.Join(err, c.Validate())
+	}},
+}
+
+func privateKey(t *testing.T) string {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(k)
+	check(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// compiles makes sure that a file has no problem with this database.
+func compiles(t *testing.T, db upkeep.Database, text string, openRemotes bool) {
+	t.Helper()
+	f, err := config.Parse("upkeep.yaml", []byte(text), func(name string) (string, bool) {
+		if name == "NS_PRIVATE_KEY" {
+			return privateKey(t), true
+		}
+		return "value of " + name, strings.HasPrefix(name, "NS_")
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if openRemotes {
+		_, err := f.Open(connectors)
+		check(t, err)
+	}
+	if _, errs := f.Mappings(t.Context(), db, nil); len(errs) > 0 {
+		t.Fatalf("%v\n%s", errors.Join(errs...), text)
+	}
+}
+
+func TestProposalsAreTheGoldenOnes(t *testing.T) {
+	t.Parallel()
+	schema, err := os.ReadFile(odd)
+	check(t, err)
+	for _, c := range []struct {
+		name, database, more string
+		tables               []string
+	}{
+		{"sqlite", "sqlite", "", nil},
+		{"postgres", "postgres", "", nil},
+		{"schemas", "postgres", onPostgres, []string{"sales.Order", "kunden"}},
+		{"loose", "sqlite", onSQLite, []string{"loose", "makers"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, c.database, string(schema)+c.more)
+			var text string
+			for range 2 {
+				p, err := Make(t.Context(), db, Options{Source: "sqlite:shop.db", SourceNotes: []string{"The source."}, Tables: c.tables})
+				check(t, err)
+				if text != "" && text != p.Text {
+					t.Error("the same database gave two texts")
+				}
+				text = p.Text
+			}
+			compiles(t, db, text, true)
+			compiles(t, db, uncommented(text), false)
+			golden := filepath.Join("testdata", c.name+".yaml")
+			if *update {
+				check(t, os.WriteFile(golden, []byte(text), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			check(t, err)
+			if text != string(want) {
+				t.Errorf("not as in %s (go test -update writes it):\n%s", golden, text)
+			}
+		})
+	}
+}
+
+var comment = regexp.MustCompile(`(?m)^(      |          )# (.*)$`)
+
+// uncommented has the fields and the relations that stand as comments, too.
+// References in a circle stay comments.
+func uncommented(text string) string {
+	at := strings.Index(text, "\nsyncs:")
+	return text[:at] + comment.ReplaceAllStringFunc(text[at:], func(line string) string {
+		if strings.Contains(line, "circle") {
+			return line
+		}
+		return strings.Replace(line, "# ", "", 1)
+	})
+}
+
+func TestTheNetSuiteLinesAreOnesToUse(t *testing.T) {
+	t.Parallel()
+	db := open(t, "sqlite", `CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT)`)
+	p, err := Make(t.Context(), db, Options{Source: "sqlite:shop.db"})
+	check(t, err)
+	var lines []string
+	for l := range strings.Lines(p.Text) {
+		if rest, ok := strings.CutPrefix(l, "  #   "); ok {
+			lines = append(lines, "    "+rest)
+		}
+	}
+	if len(lines) < 7 {
+		t.Fatalf("the lines are gone:\n%s", p.Text)
+	}
+	compiles(t, db, strings.Replace(p.Text, "    connector: memory\n", strings.Join(lines, ""), 1), true)
+}
+
+func TestTablesThatCannotBeRoots(t *testing.T) {
+	t.Parallel()
+	db := open(t, "sqlite", `CREATE TABLE logs (line TEXT); CREATE TABLE Users (id INTEGER PRIMARY KEY)`)
+	for table, want := range map[string]string{"logs": "no primary key", "orders": "there are: Users, logs", "users": ""} {
+		_, err := Make(t.Context(), db, Options{Source: "x", Tables: []string{table}})
+		var unknown *UnknownTableError
+		if want == "" && err != nil || want != "" && (!errors.As(err, &unknown) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", table, err, want)
+		}
+	}
+	empty := open(t, "sqlite", `CREATE TABLE logs (line TEXT)`)
+	if p, err := Make(context.Background(), empty, Options{}); !errors.Is(err, ErrNothing) || p.Tables != 1 {
+		t.Errorf("nothing to propose: %+v, %v", p, err)
+	}
+}
+
+func TestSourcesHoldNoPassword(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		source string
+		env    bool
+		want   string
+	}{
+		{"sqlite:shop.db", false, "sqlite:shop.db"},
+		{"sqlite:shop.db", true, "${DATABASE_URL:-sqlite:shop.db}"},
+		{"sqlite:my $shop's.db", false, "'sqlite:my $$shop''s.db'"},
+		{"sqlite:a}b.db", true, "sqlite:a}b.db"},
+		{"postgres://ada@db.example/shop", false, "postgres://ada@db.example/shop"},
+		{"postgres://ada:canary@db.example/shop?sslmode=require", false, "${DATABASE_URL:-postgres://ada@db.example/shop?sslmode=require}"},
+		{"postgres://db.example/shop?user=ada&password=canary", true, "${DATABASE_URL:-postgres://db.example/shop?user=ada}"},
+		{"postgres://ada:can%ary@db.example/shop", true, "${DATABASE_URL:-postgres://user@host/database}"},
+	} {
+		got, notes := Source(c.source, c.env)
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.source, got, c.want)
+		}
+		if said := strings.Contains(strings.Join(notes, " "), "password is not in this file"); said != strings.Contains(c.source, "ary") {
+			t.Errorf("%s: says that a password is missing: %v", c.source, said)
+		}
+	}
+}
