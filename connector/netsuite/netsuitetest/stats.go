@@ -156,7 +156,10 @@ func (s *Server) Duplicates(fields ...string) []Duplicate {
 					continue
 				}
 				key := f.name + "=" + plain(r.fields[f.name])
-				byKey[key] = append(byKey[key], r.id)
+				ids := byKey[key]
+				if len(ids) == 0 || ids[len(ids)-1] != r.id { // a field may be named that is looked at anyway
+					byKey[key] = append(ids, r.id)
+				}
 			}
 		}
 		for key, ids := range byKey {

@@ -53,7 +53,7 @@ func TestTransform(t *testing.T) {
 	if got := a.show(order, "status"); got != "status=G" {
 		t.Error(got)
 	}
-	if d := a.server.Duplicates(); len(d) != 2 || d[0].Key != "createdFrom=salesOrder/"+order[11:] || d[1].Type != "itemFulfillment" {
+	if d := a.server.Duplicates("externalId", "externalid", "createdFrom"); len(d) != 2 || len(d[1].IDs) != 2 || d[0].Key != "createdFrom=salesOrder/"+order[11:] || d[1].Type != "itemFulfillment" {
 		t.Errorf("%+v", d)
 	}
 	refused("DELETE", order, ``, "This record cannot be deleted because it has dependent records.")
