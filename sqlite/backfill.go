@@ -89,7 +89,7 @@ func (p *passing) readRows(ctx context.Context, tx *sql.Tx, shape *store.Shape, 
 		cols, order = append(cols, col), append(order, col)
 		quoted = append(quoted, "quote("+col+")")
 	}
-	where, args := "true", []any{limit}
+	where, args := "1", []any{limit} // not true: a column of that name would be meant
 	if p.cursor != "" {
 		values, err := literals(p.cursor)
 		if err != nil {

@@ -15,6 +15,7 @@ func backfillTests() []test {
 		{"sweep", testSweep},
 		{"sweep with force", testSweepForce},
 		{"composite keys", testBackfillComposite},
+		{"column named true", testBackfillTrue},
 		{"live beats backfill", testBackfillLane},
 		{"sync by hand", testBackfillByHand},
 		{"not started", testBackfillNotStarted},
@@ -62,6 +63,17 @@ func testBackfill(e *env) {
 	e.equal("op", e.group("sales_order/1").Cause.Op, "backfill")
 	e.record(synced(c[0], "r"), synced(c[1], "s"))
 	e.equal("in the backfill lane once synced", e.group("sales_order/1").Backfill, false)
+}
+
+// testBackfillTrue: SQLite takes true for a column where there is one.
+func testBackfillTrue(e *env) {
+	e.exec(`CREATE TABLE facts (id INTEGER PRIMARY KEY, "true" BOOLEAN, "false" BOOLEAN)`,
+		`INSERT INTO facts VALUES (1, true, true), (2, false, true), (3, NULL, NULL)`)
+	s := e.root("fact", "facts", "true")
+	e.install(s)
+	e.start(s, false, false)
+	e.backfill(s)
+	e.wantRaised("fact/1", "fact/2", "fact/3")
 }
 
 func testBackfillResumes(e *env) {
