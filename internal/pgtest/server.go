@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -42,8 +43,19 @@ kill -QUIT $! 2>/dev/null
 wait $!
 [ "$word" = keep ] || rm -rf "$2"`
 
-// open makes a server and starts it.
+// open makes a server and starts it, again with another port if somebody was
+// faster.
 func open(settings ...string) (*Server, error) {
+	for tries := 1; ; tries++ {
+		s, err := openOnce(settings)
+		if err == nil || s == nil || tries == 5 || !strings.Contains(err.Error(), "Address already in use") {
+			return s, err
+		}
+		s.Close()
+	}
+}
+
+func openOnce(settings []string) (*Server, error) {
 	bin, err := findBin()
 	if err != nil {
 		return nil, err
@@ -55,10 +67,20 @@ func open(settings ...string) (*Server, error) {
 	if err := s.initialize(settings); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
-	if err := s.launch(); err != nil {
-		return nil, err
+	return s, s.launch()
+}
+
+// freePort finds a port below those that the system gives to connections that
+// go out: one of these could be taken before the server has started.
+func freePort() (int, error) {
+	for range 100 {
+		port := 15_000 + rand.IntN(17_000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	return s, nil
+	return 0, errors.New("no free port between 15000 and 32000")
 }
 
 // initialize makes the data directory. PostgreSQL refuses to run as root, so
@@ -81,12 +103,8 @@ func (s *Server) initialize(settings []string) error {
 			return err
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	s.port = l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
+	var err error
+	if s.port, err = freePort(); err != nil {
 		return err
 	}
 	data := filepath.Join(s.dir, "data")
