@@ -189,11 +189,19 @@ func dropOthers(ctx context.Context, c *pgxpool.Conn, wanted []*watch) error {
 }
 
 // placed is one of our triggers on a table.
-type placed struct{ name, table, function string }
+type placed struct {
+	name, table, function string
+	on                    store.Table
+}
+
+// querier is a connection or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
 
 // ourTriggers lists all triggers that call a function of ours, clones on
 // partitions left out.
-func ourTriggers(ctx context.Context, c *pgxpool.Conn) ([]placed, error) {
+func ourTriggers(ctx context.Context, c querier) ([]placed, error) {
 	rows, err := c.Query(ctx, `SELECT g.tgname, n.nspname, r.relname, p.proname
 		FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
 		JOIN pg_catalog.pg_class r ON r.oid = g.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
@@ -206,7 +214,7 @@ func ourTriggers(ctx context.Context, c *pgxpool.Conn) ([]placed, error) {
 		var p placed
 		var schema, table string
 		err := row.Scan(&p.name, &schema, &table, &p.function)
-		p.table = quote(schema, table)
+		p.table, p.on = quote(schema, table), store.Table{Schema: schema, Name: table}
 		return p, err
 	})
 }

@@ -17,6 +17,10 @@ type fault struct {
 	message string
 	gap     bool // changes may have gone unseen
 	mend    func(context.Context, pgx.Tx) error
+
+	relation store.Table
+	trigger  string
+	action   string // what mend does, in the words of [store.TriggerChange]
 }
 
 // relation is a table that has to have our triggers: the watched one, a
@@ -24,6 +28,7 @@ type fault struct {
 type relation struct {
 	oid       uint32
 	table     string // quoted
+	name      store.Table
 	partition bool
 	triggers  map[string]state
 }
@@ -83,7 +88,7 @@ func inspectTable(ctx context.Context, tx pgx.Tx, w *watch) ([]fault, error) {
 				// The parent's trigger makes and drops the clone; only its
 				// being enabled is the partition's own.
 				if s, ok := r.triggers[t.name]; ok && s.clone && s.enabled != "A" {
-					faults = append(faults, fault{r.table, "trigger " + t.name + " is not enabled always", s.enabled != "O", enable(r, t)})
+					faults = append(faults, fault{r.table, "trigger " + t.name + " is not enabled always", s.enabled != "O", enable(r, t), r.name, t.name, "enable"})
 				}
 				continue
 			}
@@ -99,11 +104,11 @@ func check(r relation, t *trigger) []fault {
 	s, ok := r.triggers[t.name]
 	switch {
 	case !ok:
-		return []fault{{r.table, "trigger " + t.name + " is missing", true, create(r, t, false)}}
+		return []fault{{r.table, "trigger " + t.name + " is missing", true, create(r, t, false), r.name, t.name, "create"}}
 	case s.hash != t.hash:
-		return []fault{{r.table, "trigger " + t.name + " is not as this configuration needs it", false, create(r, t, true)}}
+		return []fault{{r.table, "trigger " + t.name + " is not as this configuration needs it", false, create(r, t, true), r.name, t.name, "replace"}}
 	case s.enabled != "A":
-		return []fault{{r.table, "trigger " + t.name + " is disabled", true, enable(r, t)}}
+		return []fault{{r.table, "trigger " + t.name + " is disabled", true, enable(r, t), r.name, t.name, "enable"}}
 	}
 	return nil
 }
@@ -189,7 +194,7 @@ func descendants(ctx context.Context, tx pgx.Tx, w *watch) ([]relation, error) {
 	var s state
 	_, err = pgx.ForEachRow(rows, []any{&r.oid, &schema, &table, &r.partition, &name, &s.hash, &s.enabled, &s.clone}, func() error {
 		if len(all) == 0 || all[len(all)-1].oid != r.oid {
-			all = append(all, relation{r.oid, quote(schema, table), r.partition, map[string]state{}})
+			all = append(all, relation{r.oid, quote(schema, table), store.Table{Schema: schema, Name: table}, r.partition, map[string]state{}})
 		}
 		if name = strings.TrimSpace(name); name != "" {
 			all[len(all)-1].triggers[name] = s

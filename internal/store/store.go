@@ -82,6 +82,16 @@ type Capture interface {
 	// trigger that is missing, disabled or altered, a new partition. Each
 	// finding is a Problem. Empty: capture is intact.
 	Inspect(ctx context.Context, shapes []*Shape) ([]Finding, error)
+	// Preview says what Install would do to triggers, by table and trigger.
+	// It writes nothing, and needs nothing of Upkeep in the database.
+	Preview(ctx context.Context, shapes []*Shape) ([]TriggerChange, error)
+}
+
+// TriggerChange is one thing that [Capture.Install] would do.
+type TriggerChange struct {
+	Table   Table
+	Trigger string // or function
+	Action  string // create replace enable drop
 }
 
 // Log is the touch log.
@@ -189,6 +199,11 @@ type Loader interface {
 	// member of the shape. A key without a root row has no composite in the
 	// answer. Row-level security that would hide rows is an error.
 	Load(ctx context.Context, shape *Shape, keys []string) (map[string]Composite, error)
+	// Keys lists root keys, limit at most, in an order that stays: those after
+	// a place, which is empty for the first, and the place to go on from,
+	// which is empty after the last. It needs nothing of Upkeep in the
+	// database.
+	Keys(ctx context.Context, shape *Shape, after string, limit int) (keys []string, next string, err error)
 }
 
 // Composite is a root row with its members.

@@ -81,6 +81,8 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"limits", limitTests()},
 		{"pause", pauseTests()},
 		{"vitals", vitalTests()},
+		{"preview", previewTests()},
+		{"keys", keyTests()},
 	} {
 		t.Run(stage.name, func(t *testing.T) {
 			for _, c := range stage.tests {

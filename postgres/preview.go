@@ -1,0 +1,63 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Preview implements [store.Capture].
+func (db *DB) Preview(ctx context.Context, shapes []*store.Shape) ([]store.TriggerChange, error) {
+	var all []store.TriggerChange
+	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		var there bool
+		if err := tx.QueryRow(ctx, "SELECT to_regnamespace('upkeep') IS NOT NULL").Scan(&there); err != nil {
+			return err
+		}
+		var keep []string
+		for _, w := range watches(shapes) {
+			keep = append(keep, "touch_"+w.id())
+			changes, err := previewTable(ctx, tx, w, there)
+			if err != nil {
+				return fmt.Errorf("triggers of %s: %w", w.name(), err)
+			}
+			all = append(all, changes...)
+		}
+		if !there {
+			return nil
+		}
+		found, err := ourTriggers(ctx, tx)
+		for _, p := range found {
+			if !slices.Contains(keep, p.function) {
+				all = append(all, store.TriggerChange{Table: p.on, Trigger: p.name, Action: "drop"})
+			}
+		}
+		return err
+	})
+	return all, err
+}
+
+func previewTable(ctx context.Context, tx pgx.Tx, w *watch, there bool) ([]store.TriggerChange, error) {
+	var all []store.TriggerChange
+	faults, err := inspectTable(ctx, tx, w)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range faults {
+		all = append(all, store.TriggerChange{Table: f.relation, Trigger: f.trigger, Action: f.action})
+	}
+	if len(all) > 0 || !there {
+		return all, nil
+	}
+	var same bool
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc
+		WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND proname = $1 AND prosrc = $2)`, "touch_"+w.id(), w.body()).Scan(&same)
+	if err == nil && !same {
+		all = append(all, store.TriggerChange{Table: w.table, Trigger: "touch_" + w.id(), Action: "replace"})
+	}
+	return all, err
+}
