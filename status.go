@@ -98,13 +98,13 @@ func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 // busy looks once whether there is something left to do.
 func (e *Engine) busy(ctx context.Context, progress func(*Status)) (bool, error) {
 	installed, err := e.installed(ctx)
+	var s *Status
+	if err == nil {
+		s, err = e.Status(ctx)
+	}
 	if errors.Is(err, ErrNotInstalled) { // the engine that runs has only begun
 		return true, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	s, err := e.Status(ctx)
 	if err != nil {
 		return false, err
 	}
