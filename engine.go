@@ -66,7 +66,7 @@ func New(cfg Config) (*Engine, error) {
 		longest = max(longest, d.traits.Timeout)
 	}
 	if e.cfg.Lease == 0 {
-		e.cfg.Lease = 2*longest + time.Minute
+		e.cfg.Lease = longest + 30*time.Second
 	}
 	if e.cfg.Lease <= longest {
 		return nil, fmt.Errorf("a lease of %s is shorter than one call may take (%s)", e.cfg.Lease, longest)

@@ -73,7 +73,7 @@ type Config struct {
 	// host name, process id and a random part.
 	Name string
 	// Lease is how long a group stays claimed by a process that died.
-	// Defaults to twice the longest timeout of the remotes, and a minute.
+	// Defaults to the longest timeout of the remotes and half a minute.
 	Lease time.Duration
 	// MaxAttempts is after how many failures in a row a group is parked.
 	// Failures of the remote as a whole do not count. Defaults to 12.
