@@ -21,6 +21,7 @@ import (
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/netsuite/netsuitetest"
 	"github.com/upkeep-sync/upkeep/internal/config"
+	"github.com/upkeep-sync/upkeep/internal/screen"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -68,7 +69,7 @@ type demo struct {
 	place   *place
 	account *account
 	shop    *shop
-	screen  *screen
+	screen  *board
 	watch   *watch
 	engine  *upkeep.Engine
 	touches atomic.Int64 // that triggers logged
@@ -85,7 +86,7 @@ func Run(ctx context.Context, c Config) (inSync bool, err error) {
 	if c.Scale == 0 {
 		c.Scale = 1
 	}
-	d := &demo{Config: c, size: sizeOf(c.Scale), watch: &watch{}, screen: &screen{out: c.Out, terminal: c.Terminal, width: c.Width}}
+	d := &demo{Config: c, size: sizeOf(c.Scale), watch: &watch{}, screen: &board{Screen: screen.Screen{Out: c.Out, Width: c.Width}, terminal: c.Terminal}}
 	if d.dir, err = os.MkdirTemp(c.under, "upkeep-demo-"); err != nil {
 		return false, err
 	}

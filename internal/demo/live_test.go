@@ -13,6 +13,7 @@ import (
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
+	"github.com/upkeep-sync/upkeep/internal/screen"
 )
 
 // until is a writer that calls then once all that was written matches.
@@ -121,7 +122,7 @@ func TestInterrupted(t *testing.T) {
 func TestScreenCutsLines(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	s := &screen{out: &out, terminal: true, width: 20}
+	s := &board{Screen: screen.Screen{Out: &out, Width: 20}, terminal: true}
 	s.did("a very long description of what was done")
 	s.live(&upkeep.Status{Syncs: []upkeep.Counts{{Sync: "customer", Groups: 1234567, Dirty: 2, Claimed: 1, Parked: 3, Oldest: 1500 * time.Millisecond}}}, 0, 0, 0)
 	for _, l := range visible(out.String()) {
