@@ -176,6 +176,20 @@ func TestOnlyWhatIsNamedIsLoaded(t *testing.T) {
 	}
 }
 
+// A save that changes nothing but the time of update touches nothing.
+func TestTimeOfUpdateIsLeftOut(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ load, columns []string }{
+		{nil, []string{"id", "created_at", "deleted_at", "name", "email"}},
+		{[]string{"UpdatedAt"}, []string{"id", "updated_at", "deleted_at"}},
+	} {
+		m, err := gormsync.Model[User]{Load: c.load}.Declaration()
+		if err != nil || !slices.Equal(m.From.Columns, c.columns) {
+			t.Errorf("%v: columns %v, %v", c.load, m.From.Columns, err)
+		}
+	}
+}
+
 func TestWhatIsWrongIsSaid(t *testing.T) {
 	t.Parallel()
 	type stamped struct {
