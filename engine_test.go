@@ -1,7 +1,9 @@
 package upkeep_test
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -240,4 +242,42 @@ func TestInitializeWaitsForTheLatestOrigin(t *testing.T) {
 		}
 		s.inSync(e, "customer", "sales_order", "fulfillment")
 	})
+}
+
+// A process that comes later gets its share of a remote's slots from one that
+// has them all and never rests.
+func TestSlotsAreSharedOut(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{Concurrency: 4, Limit: 4})
+	for i := range 200 {
+		s.exec(`insert into users(id, name) values (%d, 'u')`, i+1)
+	}
+	s.remote.Fail(memory.Fault{Times: -1, Latency: 20 * time.Millisecond})
+	s.run(s.engine(customerSync(s.to)))
+	s.until("the first to be at work", func() bool { return s.remote.InFlight() == 4 })
+	second := &countingConnection{Connection: s.to.Connection}
+	late := *s.to
+	late.Connection = second
+	s.run(s.engine(customerSync(&late)))
+	round := 0
+	s.until("the second to make calls", func() bool {
+		round++
+		s.exec(`update users set name = 'u%d' where id %% 4 = %d`, round, round%4)
+		return second.calls.Load() > 10
+	})
+	for _, r := range s.remote.Requests() {
+		if r.Err != nil && connector.KindOf(r.Err) == connector.RateLimited {
+			t.Fatal("the two together went over the remote's limit")
+		}
+	}
+}
+
+type countingConnection struct {
+	connector.Connection
+	calls atomic.Int64
+}
+
+func (c *countingConnection) Update(ctx context.Context, id string, r connector.Record) error {
+	c.calls.Add(1)
+	return c.Connection.Update(ctx, id, r)
 }

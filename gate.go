@@ -98,12 +98,12 @@ func (g *gate) share() int {
 }
 
 // hold asks for slots, so many or fewer, for a while. Those that are in use
-// are not given back, and those that will be are not entered any more.
-func (g *gate) hold(ctx context.Context, want int) error {
+// above that are kept until their calls have ended, and not entered again.
+func (g *gate) hold(ctx context.Context, most int) error {
 	asked := g.cfg.Clock.Now()
 	g.mu.Lock()
-	want = max(want, g.busy)
-	g.slots = min(g.slots, want)
+	g.slots = min(g.slots, most)
+	want := max(most, g.busy)
 	g.mu.Unlock()
 	got, others, err := g.db.Hold(ctx, g.remote.Name, g.cfg.Name, want, g.traits.Concurrency, slotTTL)
 	if err != nil {
@@ -111,7 +111,7 @@ func (g *gate) hold(ctx context.Context, want int) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.slots, g.others, g.slotsEnd = got, others, asked.Add(slotTTL)
+	g.slots, g.others, g.slotsEnd = min(got, most), others, asked.Add(slotTTL)
 	g.signal()
 	return nil
 }
