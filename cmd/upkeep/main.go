@@ -43,6 +43,7 @@ type cli struct {
 	Init      initCmd      `cmd:"" help:"Look at a database and propose a configuration for it."`
 	Check     checkCmd     `cmd:"" help:"Examine the configuration, the database and the remotes, and list all problems."`
 	Run       runCmd       `cmd:"" help:"Install what is missing and keep the remotes up to date."`
+	Top       topCmd       `cmd:"" help:"Show how things go, live, until q is pressed; in a pipe, line by line."`
 	Status    statusCmd    `cmd:"" help:"Show how things stand."`
 	Explain   explainCmd   `cmd:"" help:"Show all that is known of one group, and why it is as it is."`
 	Doctor    doctorCmd    `cmd:"" help:"Examine a system that is at work: capture, touch log, database, clocks, groups and remotes."`

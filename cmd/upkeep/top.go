@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/screen"
+	"github.com/upkeep-sync/upkeep/internal/setup"
+)
+
+type topCmd struct {
+	Every time.Duration `default:"1s" help:"How often to look."`
+}
+
+// Run shows how things go until q is pressed or the context ends. Where there
+// is no terminal it prints lines.
+func (c *topCmd) Run(p *program) (err error) {
+	if c.Every < 100*time.Millisecond {
+		return usageError("--every must be 100ms or more")
+	}
+	s, err := p.open(setup.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ctx, stop := context.WithCancel(p.ctx)
+	defer stop()
+	t := &top{out: p.out, database: s.Database.Name()}
+	if isTerminal(p.out) {
+		t.screen = &screen.Screen{Out: p.out}
+		if in, ok := p.in.(*os.File); ok && isTerminal(in) {
+			before, err := term.MakeRaw(int(in.Fd()))
+			if err != nil {
+				return fmt.Errorf("read keys from the terminal: %w", err)
+			}
+			defer func() { err = errors.Join(err, term.Restore(int(in.Fd()), before)) }()
+			t.screen.Raw = true
+			go untilQuit(in, stop)
+		}
+	}
+	tick := time.NewTicker(c.Every)
+	defer tick.Stop()
+	for {
+		st, err := s.Engine.Status(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := t.show(st, time.Now()); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// untilQuit reads keys and stops at q or Ctrl-C, which a terminal in raw mode
+// hands over as a key.
+func untilQuit(in io.Reader, stop func()) {
+	key := make([]byte, 1)
+	for {
+		n, err := in.Read(key)
+		if err != nil {
+			return // the keyboard is gone; the signals are not
+		}
+		if n == 1 && (key[0] == 'q' || key[0] == 'Q' || key[0] == 3) {
+			stop()
+			return
+		}
+	}
+}
+
+// top is a view of the status with what changed since the look before.
+type top struct {
+	out      io.Writer
+	screen   *screen.Screen // nil: lines
+	database string
+	before   map[string]upkeep.Counts
+	at       time.Time
+}
+
+func (t *top) show(st *upkeep.Status, now time.Time) error {
+	rates := map[string]string{}
+	seen := map[string]upkeep.Counts{}
+	for _, c := range st.Syncs {
+		rates[c.Sync] = "-" // at the first look
+		if b, ok := t.before[c.Sync]; ok && now.After(t.at) {
+			rates[c.Sync] = strconv.FormatFloat(float64(max(0, c.Calls-b.Calls))/now.Sub(t.at).Seconds(), 'f', 1, 64)
+		}
+		seen[c.Sync] = c
+	}
+	t.before, t.at = seen, now
+	if t.screen == nil {
+		return t.lines(st, rates)
+	}
+	lines, err := t.picture(st, rates)
+	if err != nil {
+		return err
+	}
+	if f, ok := t.out.(*os.File); ok { // the window may have changed
+		if width, height, err := term.GetSize(int(f.Fd())); err == nil {
+			t.screen.Width, t.screen.Height = width, height
+		}
+	}
+	t.screen.Draw(lines)
+	return nil
+}
+
+// unsynced is how many groups the remote may not have as they are.
+func unsynced(c upkeep.Counts) int64 { return c.Dirty + c.Claimed + c.InDoubt }
+
+// picture is what a terminal shows.
+func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s, %s\n\n", oneLine(t.database), pending(st.Pending))
+	tab := newTable(&b, "SYNC", "GROUPS", "DIRTY", "PARKED", "WAITING", "LAG", "CALLS/S", "SAVED", "BACKFILL")
+	n := screen.Digits
+	for _, c := range st.Syncs {
+		fill := "-"
+		if c.Backfill.Running {
+			fill = screen.Bar(c.Backfill.Done, max(c.Backfill.Total, c.Backfill.Done)) + " " + backfill(c)
+		}
+		tab.row(c.Sync, n(c.Groups), n(unsynced(c)), n(c.Parked), n(c.Waiting), short(c.Oldest), rates[c.Sync], n(c.Saved), fill)
+	}
+	if err := tab.flush(); err != nil {
+		return nil, err
+	}
+	fmt.Fprintln(&b)
+	tab = newTable(&b, "REMOTE", "SLOTS", "STATE")
+	for _, r := range st.Remotes {
+		tab.row(r.Name, fmt.Sprintf("%d of %d", r.InUse, r.Concurrency), remoteState(r))
+	}
+	if err := tab.flush(); err != nil {
+		return nil, err
+	}
+	for _, p := range st.Pauses {
+		fmt.Fprintf(&b, "\n%s", pauseText(p))
+	}
+	fmt.Fprint(&b, "\nq ends it.")
+	return strings.Split(b.String(), "\n"), nil
+}
+
+// lines is the same for a pipe: a line for each sync and each remote.
+func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
+	var b bytes.Buffer
+	at := t.at.UTC().Format(time.RFC3339)
+	for _, c := range st.Syncs {
+		fmt.Fprintf(&b, "%s sync %s: %d groups, %d dirty, %d parked, %d waiting, lag %s, %s calls/s, %d saved", at, c.Sync, c.Groups, unsynced(c), c.Parked, c.Waiting,
+			short(c.Oldest), rates[c.Sync], c.Saved)
+		if c.Backfill.Running {
+			fmt.Fprintf(&b, ", backfill %s", backfill(c))
+		}
+		fmt.Fprintln(&b)
+	}
+	for _, r := range st.Remotes {
+		fmt.Fprintf(&b, "%s remote %s: %d of %d slots, %s\n", at, r.Name, r.InUse, r.Concurrency, oneLine(remoteState(r)))
+	}
+	for _, p := range st.Pauses {
+		fmt.Fprintf(&b, "%s %s\n", at, pauseText(p))
+	}
+	_, err := t.out.Write(b.Bytes())
+	return err
+}
