@@ -76,12 +76,18 @@ func (g *gate) pause(ctx context.Context, e *connector.Error) {
 func (g *gate) failed(ctx context.Context, e *connector.Error) {
 	g.mu.Lock()
 	g.failures++
-	open := g.failures >= breakAfter || g.probing
+	after, first, longest := breakAfter, time.Second, longestOff
+	if e.Kind == connector.Unauthorized {
+		// It is as likely to be refused again, and a remote may lock a user
+		// out who comes with wrong credentials too often.
+		after, first, longest = lockedOutAfter, 5*time.Second, longestLockOut
+	}
+	open := g.failures >= after || g.probing
 	if !open || (g.broken && !g.probing) { // already open: an answer that was under way
 		g.mu.Unlock()
 		return
 	}
-	d := min(time.Second<<min(g.breaks, 10), longestOff)
+	d := min(first<<min(g.breaks, 10), longest)
 	d = time.Duration(float64(d) * (0.5 + g.cfg.Random()))
 	g.breaks++
 	g.broken, g.probing = true, false

@@ -45,6 +45,9 @@ const (
 	// breakAfter failures of the remote in a row the breaker opens.
 	breakAfter = 5
 	longestOff = time.Minute // between probes, and for a pause nobody timed
+	// The same for logins that are refused.
+	lockedOutAfter = 3
+	longestLockOut = 15 * time.Minute
 )
 
 func newGate(e *Engine, r *Remote, t connector.Traits) *gate {
