@@ -110,7 +110,7 @@ type Attempt = store.Attempt
 //	Touches  int64         // folded
 //	Calls    int64         // made at the remote
 //	Saved    int64         // not made, since nothing differed
-//	Oldest   time.Duration // age of the oldest touch that is not synced; zero: none
+//	Oldest   time.Duration // age of the oldest touch that is not synced, of a group that is not parked; zero: none
 //	Backfill Progress
 type Counts = store.Counts
 

@@ -143,7 +143,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 	rows, err := db.pool.Query(ctx, `
 		WITH g AS (
 			SELECT sync, `+stateOf+` AS state,
-				CASE WHEN generation > synced_generation THEN dirty_since END AS dirty_since
+				CASE WHEN generation > synced_generation AND NOT parked THEN dirty_since END AS dirty_since
 			FROM upkeep.groups),
 		n AS (
 			SELECT sync, count(*) AS groups,

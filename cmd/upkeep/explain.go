@@ -109,6 +109,9 @@ func printRecord(w io.Writer, x *upkeep.Explanation) {
 		"wait":    "can't be sent yet",
 		"refuse":  "would not be sent",
 	}[x.Send]
+	if x.Send == "nothing" && (x.Group == nil || x.Group.RemoteID == "") {
+		note = "which is not to be there: nothing would be sent"
+	}
 	fmt.Fprintf(w, "\nRepresentation: %s %s, %s\n", x.Record.Type, x.Record.ExternalID, orElse(note, x.Send))
 	width := 0
 	for name := range x.Record.Fields {

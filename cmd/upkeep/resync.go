@@ -31,6 +31,15 @@ func (c *resyncCmd) Run(p *program) error {
 	if err := s.Known(c.Sync); err != nil {
 		return usageError(err.Error())
 	}
+	if c.Key != "" {
+		x, err := s.Engine.Explain(p.ctx, c.Sync, c.Key)
+		if err != nil {
+			return err
+		}
+		if x.Group == nil && x.Composite == nil {
+			return fmt.Errorf("%s/%s: %s", c.Sync, c.Key, x.Why)
+		}
+	}
 	if err := s.Engine.Resync(p.ctx, upkeep.Resync{Sync: c.Sync, Key: c.Key, Force: c.Force, Deleted: c.Deleted}); err != nil {
 		return err
 	}
@@ -41,7 +50,7 @@ func (c *resyncCmd) Run(p *program) error {
 	case c.Sync != "":
 		what = "all of " + c.Sync
 	}
-	_, err = fmt.Fprintf(p.out, "%s will be looked at again by the running upkeep run; follow it with: upkeep status\n", what)
+	_, err = fmt.Fprintf(p.out, "%s will be looked at again by upkeep run, as soon as one is at work; follow it with: upkeep status\n", what)
 	return err
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -33,7 +34,7 @@ func (c *statusCmd) Run(p *program) error {
 	}
 	s, err := p.open(setup.Options{})
 	if err != nil {
-		return err
+		return errors.Join(err, c.stored(p))
 	}
 	defer s.Close()
 	if !c.Watch {
@@ -57,6 +58,28 @@ func (c *statusCmd) Run(p *program) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// stored shows what the registry has when the configuration does not fit: a
+// column was renamed, say. That is when somebody wants to know how things
+// stand.
+func (c *statusCmd) stored(p *program) error {
+	if c.JSON || c.Watch || c.State != "" {
+		return nil
+	}
+	db, err := setup.OpenDatabase(p.ctx, p.options(setup.Options{}))
+	if err != nil {
+		return nil // the error that led here says it
+	}
+	defer db.Close()
+	st := &upkeep.Status{}
+	if st.Syncs, err = db.Counts(p.ctx); err != nil {
+		return nil
+	}
+	if st.Pending, err = db.Pending(p.ctx, upkeep.PendingMost); err != nil {
+		return nil
+	}
+	return printStatus(p.out, db.Name()+", without the configuration", st)
 }
 
 func (c *statusCmd) show(ctx context.Context, w io.Writer, s *setup.Setup) error {

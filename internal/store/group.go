@@ -160,7 +160,7 @@ type Counts struct {
 	Sync                                                          string
 	Groups, Clean, Dirty, Claimed, InDoubt, Waiting, Parked, Gone int64
 	Touches, Calls, Saved                                         int64         // since install
-	Oldest                                                        time.Duration // age of the oldest unsynced touch; zero: none
+	Oldest                                                        time.Duration // age of the oldest unsynced touch of a group that is not parked; zero: none
 	Backfill                                                      Progress
 }
 
