@@ -52,9 +52,7 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 	x.Group, err = e.db.Group(ctx, id)
 	switch {
 	case err == nil:
-		g := x.Group
-		claim = store.Claim{ID: id, Forced: g.ForcedGeneration > g.SyncedGeneration, InDoubt: !g.InDoubtUntil.IsZero(), DeleteSeen: g.DeleteSeen,
-			RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, Refs: g.Refs, Epoch: g.Epoch}
+		claim = claimOf(*x.Group)
 	case !errors.Is(err, store.ErrNoGroup):
 		return nil, err
 	}

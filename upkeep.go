@@ -35,7 +35,8 @@
 //
 // # Ask
 //
-// [Engine.Check] examines a configuration against the database and the remote
+// [Engine.Plan] says what would be installed, and [Engine.Forecast] which
+// records would be sent. [Engine.Check] examines a configuration against the database and the remote
 // before anything is installed, and [Engine.Doctor] one that is at work.
 // [Engine.Status] counts groups by state,
 // [Engine.Groups] lists them, [Engine.Explain] tells all about one, and

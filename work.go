@@ -206,7 +206,8 @@ const waitNet = 10 * time.Minute
 
 func (r *runner) reference(x Reference, found map[store.ID]store.RecordState) (json.RawMessage, error) {
 	id := store.ID{Sync: x.Sync, Key: x.Key}
-	if c, ok := r.remote.Connection.(connector.Referencer); ok {
+	c, ok := r.remote.Connection.(connector.Referencer)
+	if _, dry := r.db.(promising); ok && !(dry && promised(found[id].RemoteID)) {
 		return c.Reference(connector.Ref{Type: r.byName[x.Sync].Record, RemoteID: found[id].RemoteID})
 	}
 	return json.Marshal(found[id].RemoteID)

@@ -30,11 +30,12 @@ const (
 	statusOK     = 0
 	statusFailed = 1 // problems were found, or the command failed
 	statusUsage  = 2 // wrong usage or configuration
+	statusChange = 3 // plan: there is something to do
 )
 
 const description = `Keeps third-party systems up to date with a database: some local rows together become one remote record.
 
-Exit statuses: 0 all is well; 1 problems were found, or the command failed; 2 wrong usage or configuration.`
+Exit statuses: 0 all is well; 1 problems were found, or the command failed; 2 wrong usage or configuration; 3 plan only: there is something to do.`
 
 // cli is the command line.
 type cli struct {
@@ -42,6 +43,8 @@ type cli struct {
 
 	Init      initCmd      `cmd:"" help:"Look at a database and propose a configuration for it."`
 	Check     checkCmd     `cmd:"" help:"Examine the configuration, the database and the remotes, and list all problems."`
+	Plan      planCmd      `cmd:"" help:"Show what would be installed and sent for the configuration, and change nothing."`
+	Apply     applyCmd     `cmd:"" help:"Install what the configuration needs; changed mappings are then sent by upkeep run."`
 	Run       runCmd       `cmd:"" help:"Install what is missing and keep the remotes up to date."`
 	Top       topCmd       `cmd:"" help:"Show how things go, live, until q is pressed; in a pipe, line by line."`
 	Status    statusCmd    `cmd:"" help:"Show how things stand."`
@@ -102,6 +105,9 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), in
 // errReported ends a command that has already said what is wrong.
 var errReported = errors.New("problems were found")
 
+// errPending ends a plan that has something in it.
+var errPending = errors.New("there is something to do")
+
 // usageError is an error of the command line that kong can't see.
 type usageError string
 
@@ -116,6 +122,8 @@ func (p *program) report(err error) int {
 		return statusOK
 	case errors.Is(err, errReported):
 		return statusFailed
+	case errors.Is(err, errPending):
+		return statusChange
 	case errors.Is(err, context.Canceled) && p.ctx.Err() != nil:
 		fmt.Fprintln(p.err, "upkeep: interrupted")
 	case errors.As(err, &usage):

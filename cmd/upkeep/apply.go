@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/setup"
+)
+
+type applyCmd struct {
+	Yes bool `short:"y" help:"Don't ask."`
+}
+
+// Help is shown by --help.
+func (c *applyCmd) Help() string {
+	return "It makes Upkeep's own tables and the triggers, and asks for the backfill of new syncs and the sweep of changed ones; upkeep run does these, and sends only the records whose representation changed. An upkeep run with another configuration stops by itself."
+}
+
+// Run installs what plan shows.
+func (c *applyCmd) Run(p *program) error {
+	s, err := p.open(setup.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	plan, err := s.Engine.Plan(p.ctx)
+	if err != nil {
+		return err
+	}
+	if err := printPlan(p.out, formOfPlan(s.Database.Name(), plan)); err != nil {
+		return err
+	}
+	if !plan.Pending() {
+		_, err := fmt.Fprintln(p.out, "nothing to do")
+		return err
+	}
+	if err := c.ask(p); err != nil {
+		return err
+	}
+	if err := s.Engine.Install(p.ctx); err != nil {
+		return err
+	}
+	return printApplied(p.out, plan)
+}
+
+func (c *applyCmd) ask(p *program) error {
+	if c.Yes {
+		return nil
+	}
+	fmt.Fprint(p.out, "Install? [y/N] ")
+	answer, err := bufio.NewReader(io.LimitReader(p.in, 100)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	if answer != "y" && answer != "yes" {
+		return errors.New("nothing was installed; answer y, or say --yes")
+	}
+	return nil
+}
+
+// printApplied says what was done.
+func printApplied(w io.Writer, plan *upkeep.Plan) error {
+	done := map[string]int{"drop": len(plan.Drop)}
+	for _, t := range plan.Tables {
+		for _, g := range t.Triggers {
+			done[g.Action]++
+		}
+	}
+	var parts []string
+	for _, action := range []struct{ name, past string }{{"create", "created"}, {"replace", "replaced"}, {"enable", "enabled"}, {"drop", "dropped"}} {
+		if n := done[action.name]; n > 0 {
+			parts = append(parts, count(n, "trigger")+" "+action.past)
+		}
+	}
+	for _, s := range plan.Syncs {
+		switch s.Change {
+		case "new":
+			parts = append(parts, "backfill of "+s.Sync+" asked for")
+		case "changed":
+			parts = append(parts, "sweep of "+s.Sync+" asked for")
+		}
+	}
+	if plan.Create {
+		parts = append([]string{"Upkeep's tables made"}, parts...)
+	}
+	_, err := fmt.Fprintf(w, "installed: %s\nupkeep run does the rest; follow it with: upkeep status\n", strings.Join(parts, ", "))
+	return err
+}

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/setup"
+)
+
+type planCmd struct {
+	Records bool          `help:"Also show which records would be created, updated and deleted, field by field, and how long that takes."`
+	Sync    string        `help:"With --records: this sync only."`
+	Limit   int           `default:"20" help:"With --records: how many records to list at most; all are counted."`
+	Latency time.Duration `default:"500ms" help:"With --records: how long a call takes, where none was observed yet."`
+	JSON    bool          `help:"Print as JSON."`
+}
+
+// Help is shown by --help.
+func (c *planCmd) Help() string {
+	return "Nothing is written and nothing is sent; it works before anything is installed.\n\nExit statuses: 0 nothing to do; 1 the command failed; 2 wrong usage or configuration; 3 there is something to do: to install, or with --records also to send."
+}
+
+// Run shows what apply and run would do.
+func (c *planCmd) Run(p *program) error {
+	switch {
+	case c.Limit < 0:
+		return usageError("--limit must not be negative")
+	case c.Latency <= 0:
+		return usageError("--latency must be more than nothing")
+	case c.Sync != "" && !c.Records:
+		return usageError("--sync goes with --records")
+	}
+	s, err := p.open(setup.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Known(c.Sync); err != nil {
+		return usageError(err.Error())
+	}
+	plan, err := s.Engine.Plan(p.ctx)
+	if err != nil {
+		return err
+	}
+	pending := plan.Pending()
+	form := formOfPlan(s.Database.Name(), plan)
+	if !c.JSON {
+		if err := printPlan(p.out, form); err != nil {
+			return err
+		}
+	}
+	if c.Records {
+		forecast, listed, err := c.forecast(p, s)
+		if err != nil {
+			return err
+		}
+		pending = pending || forecast.Calls() > 0
+		form.Records = formOfForecast(forecast, listed)
+		if !c.JSON {
+			if err := printForecast(p.out, form.Records); err != nil {
+				return err
+			}
+		}
+	}
+	form.Pending = pending
+	if c.JSON {
+		err = printJSON(p.out, form)
+	} else if !pending {
+		_, err = fmt.Fprintln(p.out, "nothing to do")
+	}
+	if err == nil && pending {
+		return errPending
+	}
+	return err
+}
+
+// forecast counts what would be sent, and keeps the first changes to list.
+func (c *planCmd) forecast(p *program, s *setup.Setup) (*upkeep.Forecast, []upkeep.RecordChange, error) {
+	line := newProgress(p.err)
+	defer line.done()
+	listed := []upkeep.RecordChange{}
+	f, err := s.Engine.Forecast(p.ctx, upkeep.ForecastOptions{
+		Sync: c.Sync, Latency: c.Latency,
+		Each: func(r upkeep.RecordChange) error {
+			if len(listed) < c.Limit {
+				listed = append(listed, r)
+			}
+			return nil
+		},
+		Progress: func(sync string, done int64) { line.say("looking at %s: %d groups", sync, done) },
+	})
+	return f, listed, err
+}
+
+type planForm struct {
+	Database string             `json:"database"`
+	Pending  bool               `json:"pending"`
+	Create   bool               `json:"create_registry"`
+	Syncs    []plannedSyncForm  `json:"syncs"`
+	Tables   []plannedTableForm `json:"tables"`
+	Drop     []string           `json:"drop"`
+	Records  *forecastForm      `json:"records,omitempty"`
+}
+
+type plannedSyncForm struct {
+	Sync   string `json:"sync"`
+	Change string `json:"change"`
+	Groups int64  `json:"groups"`
+	Rows   int64  `json:"rows"`
+}
+
+type plannedTableForm struct {
+	Table    string               `json:"table"`
+	Columns  map[string][]string  `json:"columns"`
+	Triggers []plannedTriggerForm `json:"triggers"`
+}
+
+type plannedTriggerForm struct {
+	Trigger string `json:"trigger"`
+	Action  string `json:"action"`
+}
+
+func formOfPlan(database string, p *upkeep.Plan) *planForm {
+	f := &planForm{Database: database, Create: p.Create, Syncs: []plannedSyncForm{}, Tables: []plannedTableForm{}, Drop: append([]string{}, p.Drop...)}
+	for _, s := range p.Syncs {
+		f.Syncs = append(f.Syncs, plannedSyncForm(s))
+	}
+	for _, t := range p.Tables {
+		form := plannedTableForm{Table: t.Table, Columns: map[string][]string{}, Triggers: []plannedTriggerForm{}}
+		for _, c := range t.Columns {
+			form.Columns[c.Column] = c.Why
+		}
+		for _, g := range t.Triggers {
+			form.Triggers = append(form.Triggers, plannedTriggerForm(g))
+		}
+		f.Tables = append(f.Tables, form)
+	}
+	return f
+}
+
+func printPlan(w io.Writer, f *planForm) error {
+	fmt.Fprintf(w, "%s\n\n", f.Database)
+	if f.Create {
+		fmt.Fprintf(w, "+ Upkeep's own tables: the touch log and the registry\n\n")
+	}
+	t := newTable(w, "SYNC", "CHANGE", "GROUPS", "WHAT HAPPENS")
+	for _, s := range f.Syncs {
+		what := map[string]string{
+			"new":     backfillText(s.Rows),
+			"changed": "a sweep: every record is looked at, those that differ are sent",
+			"removed": "it is no longer kept; its records stay as they are",
+		}[s.Change]
+		t.row(s.Sync, orDash(s.Change), fmt.Sprint(s.Groups), orDash(what))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, g := range f.Tables {
+		fmt.Fprintf(w, "\n%s\n", oneLine(g.Table))
+		t := &table{w: newTabs(w)}
+		for _, c := range slices.Sorted(maps.Keys(g.Columns)) {
+			t.row("    "+c, strings.Join(g.Columns[c], "; "))
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+		for _, c := range g.Triggers {
+			mark := map[string]string{"create": "+", "drop": "-"}[c.Action]
+			fmt.Fprintf(w, "  %s %s trigger %s\n", orElse(mark, "~"), c.Action, oneLine(c.Trigger))
+		}
+	}
+	for i, d := range f.Drop {
+		if i == 0 {
+			fmt.Fprintf(w, "\nno longer watched\n")
+		}
+		fmt.Fprintf(w, "  - drop trigger, %s\n", oneLine(d))
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
+
+func backfillText(rows int64) string {
+	if rows <= 0 {
+		return "a backfill"
+	}
+	return fmt.Sprintf("a backfill of about %d rows", rows)
+}
+
+type forecastForm struct {
+	Syncs   []forecastSyncForm    `json:"syncs"`
+	Remotes []forecastRemoteForm  `json:"remotes"`
+	Changes []upkeep.RecordChange `json:"changes"`
+	More    bool                  `json:"more"`
+}
+
+type forecastSyncForm struct {
+	Sync      string `json:"sync"`
+	Create    int64  `json:"create"`
+	Update    int64  `json:"update"`
+	Delete    int64  `json:"delete"`
+	Unchanged int64  `json:"unchanged"`
+	Waits     int64  `json:"waits"`
+	Refused   int64  `json:"refused"`
+}
+
+type forecastRemoteForm struct {
+	Remote      string  `json:"remote"`
+	Calls       int64   `json:"calls"`
+	Rate        float64 `json:"rate,omitempty"`
+	Concurrency int     `json:"concurrency"`
+	Latency     float64 `json:"latency_seconds"`
+	Observed    bool    `json:"latency_observed"`
+	Takes       float64 `json:"takes_seconds"`
+}
+
+func formOfForecast(f *upkeep.Forecast, listed []upkeep.RecordChange) *forecastForm {
+	form := &forecastForm{Syncs: []forecastSyncForm{}, Remotes: []forecastRemoteForm{}, Changes: listed}
+	var changes int64
+	for _, s := range f.Syncs {
+		changes += s.Calls() + s.Waits + s.Refused
+		form.Syncs = append(form.Syncs, forecastSyncForm(s))
+	}
+	form.More = changes > int64(len(listed))
+	for _, r := range f.Remotes {
+		form.Remotes = append(form.Remotes, forecastRemoteForm{r.Remote, r.Calls, r.Rate, r.Concurrency, r.Latency.Seconds(), r.Observed, r.Takes.Seconds()})
+	}
+	return form
+}
+
+func printForecast(w io.Writer, f *forecastForm) error {
+	t := newTable(w, "SYNC", "CREATE", "UPDATE", "DELETE", "UNCHANGED", "WAIT", "REFUSED")
+	for _, s := range f.Syncs {
+		t.row(s.Sync, fmt.Sprint(s.Create), fmt.Sprint(s.Update), fmt.Sprint(s.Delete), fmt.Sprint(s.Unchanged), fmt.Sprint(s.Waits), fmt.Sprint(s.Refused))
+	}
+	errs := []error{t.flush()}
+	for _, c := range f.Changes {
+		fmt.Fprintf(w, "\n%s %s/%s %s\n", c.Action, oneLine(c.Sync), oneLine(c.Key), oneLine(c.ExternalID+" "+c.Reason))
+		t := &table{w: newTabs(w)}
+		for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
+			t.row("    "+name, shortened(string(c.Fields[name])))
+		}
+		errs = append(errs, t.flush())
+	}
+	if f.More {
+		fmt.Fprintf(w, "\nThere are more: see them with --limit, or --json.\n")
+	}
+	fmt.Fprintln(w)
+	for _, r := range f.Remotes {
+		by := "assumed"
+		if r.Observed {
+			by = "observed"
+		}
+		limit := fmt.Sprintf("%d at once", r.Concurrency)
+		if r.Rate > 0 {
+			limit += fmt.Sprintf(", %g a second", r.Rate)
+		}
+		_, err := fmt.Fprintf(w, "%s: %s, about %s (%s; a call takes %s, %s)\n", r.Remote, count(int(r.Calls), "call"), short(seconds(r.Takes)),
+			limit, short(seconds(r.Latency)), by)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -1,0 +1,348 @@
+package upkeep
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Forecast is what [Engine.Forecast] found: what would be sent now.
+type Forecast struct {
+	Syncs   []ForecastSync
+	Remotes []ForecastRemote
+}
+
+// ForecastSync counts one sync's groups by what would be done with them.
+type ForecastSync struct {
+	Sync                                              string
+	Create, Update, Delete, Unchanged, Waits, Refused int64
+}
+
+// Calls is how many calls a sync's records take, at least.
+func (f ForecastSync) Calls() int64 { return f.Create + f.Update + f.Delete }
+
+// ForecastRemote is the work at one remote. Takes is by its limits: the larger
+// of the calls by their rate, and the calls by their latency over all slots.
+type ForecastRemote struct {
+	Remote      string
+	Calls       int64
+	Rate        float64       // a second; zero: not limited
+	Concurrency int           // calls at once
+	Latency     time.Duration // of one call
+	Observed    bool          // the latency is that of earlier calls, not assumed
+	Takes       time.Duration
+}
+
+// Calls is how many calls there are in all.
+func (f *Forecast) Calls() (n int64) {
+	for _, s := range f.Syncs {
+		n += s.Calls()
+	}
+	return n
+}
+
+// RecordChange is what would be done with one group's record.
+type RecordChange struct {
+	Sync, Key  string
+	Action     string // create update delete wait refuse
+	ExternalID string
+	Fields     connector.Fields // that would be sent
+	Reason     string           // of wait and refuse
+}
+
+// ForecastOptions say what to forecast.
+type ForecastOptions struct {
+	// Sync is one sync's name; empty for all.
+	Sync string
+	// Latency of a call, where none was observed yet. Defaults to 500 ms.
+	Latency time.Duration
+	// Each, if not nil, gets every change; its error ends the forecast.
+	Each func(RecordChange) error
+	// Progress, if not nil, is told how many groups were looked at.
+	Progress func(sync string, done int64)
+}
+
+// Forecast goes over all rows and says which records would be created, updated
+// and deleted with these declarations, without sending anything. It changes
+// nothing, and needs nothing of Upkeep in the database: without a registry all
+// records are new. A record that is to be made is taken to be there by those
+// that refer to it. Rows are looked at a piece at a time.
+func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, error) {
+	setDefault(&o.Latency, 500*time.Millisecond)
+	defs := e.defs
+	if o.Sync != "" {
+		d, err := e.definition(o.Sync)
+		if err != nil {
+			return nil, err
+		}
+		defs = []*definition{d}
+	}
+	shapes, err := e.resolveAll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &learned{shapes: shapes}
+	f := &forecaster{ForecastOptions: o, took: map[*Remote][]time.Duration{}, installed: true}
+	if l.secret, err = e.db.Secret(ctx); errors.Is(err, ErrNotInstalled) {
+		f.installed = false
+	} else if err != nil {
+		return nil, err
+	}
+	// An engine of its own, whose references all lead somewhere.
+	f.Engine = &Engine{cfg: e.cfg, db: promising{e.db, f.installed}, log: e.log, defs: e.defs, byName: e.byName, remotes: e.remotes}
+	f.Engine.learned.Store(l)
+	for _, d := range defs {
+		if err := f.sync(ctx, d); err != nil {
+			return nil, fmt.Errorf("forecast %s: %w", d.Name, err)
+		}
+	}
+	for _, r := range e.remotes {
+		f.remote(r, defs)
+	}
+	return &f.found, nil
+}
+
+// promise begins the remote id of a record that is not there yet.
+const promise = "(record of "
+
+func promised(remoteID string) bool { return strings.HasPrefix(remoteID, promise) }
+
+// promising answers that every record that is not there yet will be.
+type promising struct {
+	store.Store
+	installed bool
+}
+
+func (p promising) Records(ctx context.Context, ids []store.ID) (map[store.ID]store.RecordState, error) {
+	found := map[store.ID]store.RecordState{}
+	if p.installed {
+		var err error
+		if found, err = p.Store.Records(ctx, ids); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range ids {
+		r := found[id]
+		if r.RemoteID == "" {
+			r.RemoteID = promise + id.String() + ")"
+		}
+		found[id] = store.RecordState{RemoteID: r.RemoteID} // up to date by then
+	}
+	return found, nil
+}
+
+// forecaster is one forecast under way.
+type forecaster struct {
+	*Engine
+	ForecastOptions
+	installed bool
+	found     Forecast
+	took      map[*Remote][]time.Duration // earlier calls
+}
+
+const sampled = 20 // groups whose last call is looked at for its latency
+
+// sync looks at the groups that there are, then at the rows without one.
+func (f *forecaster) sync(ctx context.Context, d *definition) error {
+	r := newRunner(f.Engine, d.To)
+	s := &ForecastSync{Sync: d.Name}
+	done := int64(0)
+	step := func(jobs []*job, n int) error {
+		if err := f.piece(ctx, r, d, s, jobs); err != nil {
+			return err
+		}
+		if done += int64(n); f.Progress != nil {
+			f.Progress(d.Name, done)
+		}
+		return nil
+	}
+	for after := ""; f.installed; {
+		groups, err := f.db.Groups(ctx, d.Name, "", after, maxBatch)
+		if err != nil {
+			return err
+		}
+		if len(groups) == 0 {
+			break
+		}
+		var jobs []*job
+		for _, g := range groups {
+			if err := f.sample(ctx, d, g); err != nil {
+				return err
+			}
+			jobs = append(jobs, &job{def: d, claim: claimOf(g)})
+		}
+		if err := step(jobs, len(groups)); err != nil {
+			return err
+		}
+		after = groups[len(groups)-1].Key
+	}
+	if !d.ByHand {
+		if err := f.rows(ctx, d, step); err != nil {
+			return err
+		}
+	}
+	f.found.Syncs = append(f.found.Syncs, *s)
+	return nil
+}
+
+// rows goes over the root rows that have no group.
+func (f *forecaster) rows(ctx context.Context, d *definition, step func([]*job, int) error) error {
+	shape := f.shape(d.Name)
+	for next, first := "", true; first || next != ""; first = false {
+		keys, at, err := f.db.Keys(ctx, shape, next, maxBatch)
+		if err != nil {
+			return err
+		}
+		next = at
+		ids := make([]store.ID, len(keys))
+		for i, k := range keys {
+			ids[i] = store.ID{Sync: d.Name, Key: k}
+		}
+		there := map[store.ID]store.RecordState{}
+		if f.installed && len(ids) > 0 {
+			if there, err = f.db.(promising).Store.Records(ctx, ids); err != nil {
+				return err
+			}
+		}
+		var jobs []*job
+		for _, id := range ids {
+			if _, known := there[id]; !known {
+				jobs = append(jobs, &job{def: d, claim: store.Claim{ID: id}})
+			}
+		}
+		if err := step(jobs, len(jobs)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claimOf is a group as a worker would get it.
+func claimOf(g Group) store.Claim {
+	return store.Claim{ID: g.ID, Forced: g.ForcedGeneration > g.SyncedGeneration, InDoubt: !g.InDoubtUntil.IsZero(), DeleteSeen: g.DeleteSeen,
+		RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, Refs: g.Refs, Epoch: g.Epoch}
+}
+
+// piece does with some groups all that comes before send.
+func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *ForecastSync, jobs []*job) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	keys := make([]string, len(jobs))
+	for i, j := range jobs {
+		keys[i] = j.claim.Key
+	}
+	shape := f.shape(d.Name)
+	composites, err := f.db.Load(ctx, shape, keys)
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	for _, j := range jobs {
+		j.shape = shape
+		j.result = store.Result{ID: j.claim.ID, RemoteID: j.claim.RemoteID, Digests: j.claim.Digests}
+		if c, there := composites[j.claim.Key]; there {
+			j.composite = &c
+		}
+	}
+	r.translate(ctx, jobs)
+	for _, j := range jobs {
+		r.compare(j)
+		if err := f.count(s, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count adds one group to its sync's line, and tells of its change.
+func (f *forecaster) count(s *ForecastSync, j *job) error {
+	c := RecordChange{Sync: j.claim.Sync, Key: j.claim.Key, ExternalID: j.record.ExternalID}
+	var changed []string
+	c.Action, changed = j.rehearsed()
+	switch c.Action {
+	case "nothing":
+		s.Unchanged++
+		return nil
+	case "create":
+		s.Create++
+		c.Fields = j.record.Fields
+	case "update":
+		s.Update++
+		c.Fields = only(j.record.Fields, changed)
+	case "delete":
+		s.Delete++
+	case "wait":
+		s.Waits++
+		c.Reason = j.result.Reason
+	default:
+		s.Refused++
+		c.Reason = j.result.Reason
+	}
+	if f.Each == nil {
+		return nil
+	}
+	return f.Each(c)
+}
+
+// sample notes how long the last call of a group took.
+func (f *forecaster) sample(ctx context.Context, d *definition, g Group) error {
+	if len(f.took[d.To]) >= sampled || g.RemoteID == "" {
+		return nil
+	}
+	last, err := f.db.Attempts(ctx, g.ID, 1)
+	if err != nil {
+		return err
+	}
+	for _, a := range last {
+		if a.Outcome == "ok" {
+			f.took[d.To] = append(f.took[d.To], a.Took)
+		}
+	}
+	return nil
+}
+
+// remote sums up what the syncs ask of a remote.
+func (f *forecaster) remote(r *Remote, defs []*definition) {
+	t := r.traits()
+	line := ForecastRemote{Remote: r.Name, Rate: r.Rate, Concurrency: t.Concurrency, Latency: f.Latency}
+	asked := false
+	for i, d := range defs {
+		if d.To == r {
+			asked = true
+			line.Calls += f.found.Syncs[i].Calls()
+		}
+	}
+	if !asked {
+		return
+	}
+	if took := f.took[r]; len(took) > 0 {
+		var sum time.Duration
+		for _, d := range took {
+			sum += d
+		}
+		line.Latency, line.Observed = sum/time.Duration(len(took)), true
+	}
+	line.Takes = time.Duration(float64(line.Calls) * float64(line.Latency) / float64(t.Concurrency))
+	if r.Rate > 0 {
+		line.Takes = max(line.Takes, time.Duration(float64(line.Calls)/r.Rate*float64(time.Second)))
+	}
+	f.found.Remotes = append(f.found.Remotes, line)
+}
+
+// MarshalJSON has the names of the command line's --json.
+func (c RecordChange) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Sync       string           `json:"sync"`
+		Key        string           `json:"key"`
+		Action     string           `json:"action"`
+		ExternalID string           `json:"external_id,omitempty"`
+		Fields     connector.Fields `json:"fields,omitempty"`
+		Reason     string           `json:"reason,omitempty"`
+	}(c))
+}
