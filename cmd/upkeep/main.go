@@ -53,6 +53,7 @@ type cli struct {
 	Verify    verifyCmd    `cmd:"" help:"Read the records back from the remotes and compare them with the database."`
 	Pause     pauseCmd     `cmd:"" help:"Pause a remote or a sync until it is resumed; what changes meanwhile is not lost."`
 	Resume    resumeCmd    `cmd:"" help:"End a pause."`
+	Backfill  backfillCmd  `cmd:"" help:"Pass over all rows of a sync now, and send what differs; works beside upkeep run."`
 	Resync    resyncCmd    `cmd:"" help:"Look at groups again and send the records that differ."`
 	Retry     retryCmd     `cmd:"" help:"Let parked and waiting groups go again at once."`
 	Uninstall uninstallCmd `cmd:"" help:"Remove every trace of Upkeep from the database."`

@@ -52,8 +52,8 @@ func (p *progress) say(format string, args ...any) {
 		return
 	}
 	s := fmt.Sprintf(format, args...)
-	if p.width > 1 && len(s) >= p.width {
-		s = s[:p.width-1]
+	if r := []rune(s); p.width > 1 && len(r) >= p.width {
+		s = string(r[:p.width-1])
 	}
 	if s == p.shown {
 		return

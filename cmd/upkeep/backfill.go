@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/screen"
+	"github.com/upkeep-sync/upkeep/internal/setup"
+)
+
+type backfillCmd struct {
+	Sync string `arg:"" optional:"" help:"The sync's name. Default: all syncs."`
+	JSON bool   `help:"Print as JSON."`
+}
+
+// backfillLook is how often the registry is asked how far it is.
+const backfillLook = 100 * time.Millisecond
+
+// Run passes over every row once, or follows the pass that is under way, until
+// what it found is sent. It does the work itself, beside any upkeep run.
+func (c *backfillCmd) Run(p *program) error {
+	line := newProgress(p.err)
+	log := slog.New(slog.NewTextHandler(line, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s, err := p.open(setup.Options{Engine: upkeep.Config{Logger: log}})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Known(c.Sync); err != nil {
+		return usageError(err.Error())
+	}
+	f := &filling{engine: s.Engine, syncs: s.Syncs(), line: line}
+	if c.Sync != "" {
+		f.syncs = []string{c.Sync}
+	}
+	if err := f.start(p.ctx); err != nil {
+		return err
+	}
+	err = f.work(p.ctx)
+	line.done()
+	if err != nil {
+		if p.ctx.Err() != nil {
+			return errors.New("stopped before the backfill was over; it goes on with upkeep run, or with upkeep backfill")
+		}
+		return err
+	}
+	if c.JSON {
+		return printJSON(p.out, f.forms())
+	}
+	return f.print(p.out)
+}
+
+// filling is a backfill of some syncs.
+type filling struct {
+	engine *upkeep.Engine
+	syncs  []string
+	line   *progress
+	last   []upkeep.Counts // of the syncs
+	held   bool            // a pause keeps something back
+	passed time.Time       // when the rows were seen to be passed over; zero: not yet
+}
+
+// start starts a backfill of the syncs that have none under way. A sync that
+// is new gets its own by being installed.
+func (f *filling) start(ctx context.Context) error {
+	if err := f.engine.Install(ctx); err != nil {
+		return err
+	}
+	if _, err := f.look(ctx); err != nil {
+		return err
+	}
+	for _, c := range f.last {
+		if !c.Backfill.Running {
+			if err := f.engine.Resync(ctx, upkeep.Resync{Sync: c.Sync}); err != nil {
+				return err
+			}
+		}
+	}
+	f.passed = time.Time{}
+	return nil
+}
+
+// work runs the engine until the backfill is over.
+func (f *filling) work(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	over := false
+	g.Go(func() error {
+		defer stop()
+		return f.engine.Run(ctx)
+	})
+	g.Go(func() error {
+		defer stop()
+		tick := time.NewTicker(backfillLook)
+		defer tick.Stop()
+		for {
+			done, err := f.look(ctx)
+			if err != nil || done {
+				over = done
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+		}
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if !over {
+		return errors.New("the backfill ended early")
+	}
+	return nil
+}
+
+// look notes how far the backfill is, and says whether it is over: all rows
+// passed, and whatever is unsynced was touched after that.
+func (f *filling) look(ctx context.Context) (bool, error) {
+	st, err := f.engine.Status(ctx)
+	if err != nil {
+		return false, err
+	}
+	f.last, f.held = f.last[:0], false
+	var done, total, left int64
+	running, old := false, false
+	for _, c := range st.Syncs {
+		if !slices.Contains(f.syncs, c.Sync) {
+			continue
+		}
+		f.last = append(f.last, c)
+		running = running || c.Backfill.Running
+		done, total = done+c.Backfill.Done, total+max(c.Backfill.Total, c.Backfill.Done)
+		left += unsynced(c)
+		old = old || unsynced(c) > 0 && (f.passed.IsZero() || c.Oldest == 0 || c.Oldest >= time.Since(f.passed))
+	}
+	for _, p := range st.Pauses {
+		f.held = f.held || p.Remote != "" || slices.Contains(f.syncs, p.Sync)
+	}
+	f.line.say("%s %d of about %d rows, %d groups to send", screen.Bar(done, total), done, total, left)
+	if running {
+		f.passed = time.Time{}
+		return false, nil
+	}
+	if f.passed.IsZero() {
+		f.passed = time.Now()
+	}
+	return !old || f.held, nil
+}
+
+// filledForm is a sync's line in --json.
+type filledForm struct {
+	Sync    string `json:"sync"`
+	Rows    int64  `json:"rows"`
+	Groups  int64  `json:"groups"`
+	Clean   int64  `json:"clean"`
+	Dirty   int64  `json:"dirty"`
+	Waiting int64  `json:"waiting"`
+	Parked  int64  `json:"parked"`
+	Gone    int64  `json:"gone"`
+}
+
+func (f *filling) forms() []filledForm {
+	out := []filledForm{}
+	for _, c := range f.last {
+		out = append(out, filledForm{c.Sync, c.Backfill.Done, c.Groups, c.Clean, unsynced(c), c.Waiting, c.Parked, c.Gone})
+	}
+	return out
+}
+
+func (f *filling) print(w io.Writer) error {
+	for _, c := range f.last {
+		sum := tally(&upkeep.Status{Syncs: []upkeep.Counts{c}})
+		if _, err := fmt.Fprintf(w, "%s: passed over %s; %s\n", c.Sync, count(int(c.Backfill.Done), "row"), sum); err != nil {
+			return err
+		}
+	}
+	if f.held {
+		_, err := fmt.Fprintln(w, "Something is paused: what is left goes out when it is resumed; see: upkeep status")
+		return err
+	}
+	return nil
+}
