@@ -133,8 +133,19 @@ func (e *Engine) Install(ctx context.Context) error {
 		return err
 	}
 	l := e.learned.Load()
+	lost, err := e.lost(ctx)
+	if err != nil {
+		return err
+	}
+	// Before and after: whenever this process ends, the sweep is asked for.
+	if err := e.sweep(ctx, lost); err != nil {
+		return err
+	}
 	if err := e.db.Install(ctx, l.shapes, l.plan); err != nil {
 		return fmt.Errorf("install capture: %w", err)
+	}
+	if err := e.sweep(ctx, lost); err != nil {
+		return err
 	}
 	for _, d := range e.defs {
 		state, err := e.db.Sync(ctx, d.Name)
@@ -149,6 +160,46 @@ func (e *Engine) Install(ctx context.Context) error {
 			return fmt.Errorf("start backfill of %s: %w", d.Name, err)
 		}
 		e.log.Info("mapping is new or changed", "sync", d.Name, "sweep", state.Version != "")
+	}
+	return nil
+}
+
+// lost lists the syncs that were installed as they are declared now, and lack
+// a trigger: changes of their tables may have gone unseen.
+func (e *Engine) lost(ctx context.Context) ([]*definition, error) {
+	changes, err := e.db.Preview(ctx, e.learned.Load().shapes)
+	if err != nil {
+		return nil, fmt.Errorf("compare the triggers: %w", err)
+	}
+	gaps := map[store.Table]bool{}
+	for _, c := range changes {
+		gaps[c.Table] = gaps[c.Table] || c.Action == "create" || c.Action == "enable"
+	}
+	var lost []*definition
+	for _, d := range e.defs {
+		gap := false
+		e.shape(d.Name).Root.Walk(func(_ string, m, _ *store.Member) { gap = gap || gaps[m.Table] })
+		if !gap {
+			continue
+		}
+		state, err := e.db.Sync(ctx, d.Name)
+		if err != nil {
+			return nil, err
+		}
+		if state.Version == d.version {
+			lost = append(lost, d)
+			e.log.Warn("a trigger was lost; every group is looked at again", "sync", d.Name)
+		}
+	}
+	return lost, nil
+}
+
+// sweep asks for every group of the syncs to be looked at again.
+func (e *Engine) sweep(ctx context.Context, defs []*definition) error {
+	for _, d := range defs {
+		if err := e.db.StartBackfill(ctx, d.Name, d.version, true, false); err != nil {
+			return fmt.Errorf("start a sweep of %s: %w", d.Name, err)
+		}
 	}
 	return nil
 }

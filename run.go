@@ -129,12 +129,7 @@ func (e *Engine) mend(ctx context.Context) error {
 	if err := e.db.Install(ctx, l.shapes, l.plan); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
-	for _, d := range e.defs {
-		if err := e.db.StartBackfill(ctx, d.Name, d.version, true, false); err != nil {
-			return err
-		}
-	}
-	return nil
+	return e.sweep(ctx, e.defs)
 }
 
 // forever calls step, waits as long as it says, and calls it again. A step

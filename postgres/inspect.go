@@ -54,7 +54,7 @@ func (db *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Findi
 			}
 			for _, f := range faults {
 				found = append(found, store.Finding{Severity: store.Problem, Subject: f.table, Message: f.message,
-					Fix: "a running worker puts the triggers back and sweeps; or run `upkeep install`"})
+					Fix: "a running worker puts the triggers back and sweeps; or run: upkeep apply"})
 			}
 			var there bool
 			err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc
@@ -65,7 +65,7 @@ func (db *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Findi
 			}
 			if !there {
 				found = append(found, store.Finding{Severity: store.Problem, Subject: quoteTable(w.table),
-					Message: "the trigger function is missing or was altered", Fix: "run `upkeep install`"})
+					Message: "the trigger function is missing or was altered", Fix: "run: upkeep apply"})
 			}
 		}
 		return nil

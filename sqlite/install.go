@@ -169,5 +169,5 @@ func (d *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Findin
 
 func problem(table, message string) store.Finding {
 	return store.Finding{Severity: store.Problem, Subject: table, Message: message,
-		Fix: "start upkeep again: it installs the trigger; then sweep the syncs of this table"}
+		Fix: "a running worker puts the trigger back and sweeps; or run: upkeep apply"}
 }
