@@ -13,7 +13,7 @@ import (
 // run. A line "// ..." in a block leaves something out.
 func TestGoBlocksInDocumentsAreExamples(t *testing.T) {
 	examples := map[string][]string{}
-	for _, pattern := range []string{"example_*_test.go", "*/example_test.go", "examples/*/*.go"} {
+	for _, pattern := range []string{"example_*_test.go", "*/example_test.go", "connector/*/example_test.go", "examples/*/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -22,9 +22,17 @@ func TestGoBlocksInDocumentsAreExamples(t *testing.T) {
 			examples[file] = codeLines(readText(t, file))
 		}
 	}
-	for _, document := range []string{"README.md", "docs/go.md"} {
+	documents := []string{"README.md"}
+	for _, pattern := range []string{"docs/*.md", "docs/*/*.md", "*/*/README.md"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents = append(documents, files...)
+	}
+	for _, document := range documents {
 		blocks := goBlocks(readText(t, document))
-		if len(blocks) == 0 {
+		if len(blocks) == 0 && (document == "README.md" || document == "docs/go.md") {
 			t.Errorf("%s has no Go block", document)
 		}
 		for _, block := range blocks {
