@@ -78,6 +78,25 @@ func Open(ctx context.Context, o Options) (*Setup, error) {
 	return s, nil
 }
 
+// SyncNames lists the syncs that the file declares. It opens nothing, and takes
+// variables that are not set for anything: for completion, not for work.
+func SyncNames(o Options) ([]string, error) {
+	env := o.Env
+	o.Env = func(name string) (string, bool) {
+		if env != nil {
+			if v, ok := env(name); ok {
+				return v, true
+			}
+		}
+		return "1", true
+	}
+	file, err := read(o)
+	if err != nil {
+		return nil, err
+	}
+	return file.Syncs(), nil
+}
+
 // OpenDatabase opens the database that the file names, and nothing else.
 func OpenDatabase(ctx context.Context, o Options) (upkeep.Database, error) {
 	file, err := read(o)
