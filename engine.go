@@ -173,7 +173,7 @@ func (e *Engine) lost(ctx context.Context) ([]*definition, error) {
 	}
 	gaps := map[store.Table]bool{}
 	for _, c := range changes {
-		gaps[c.Table] = gaps[c.Table] || c.Action == "create" || c.Action == "enable"
+		gaps[c.Table] = gaps[c.Table] || c.Gap
 	}
 	var lost []*definition
 	for _, d := range e.defs {

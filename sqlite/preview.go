@@ -15,7 +15,7 @@ func (d *DB) Preview(ctx context.Context, shapes []*store.Shape) ([]store.Trigge
 	err := d.view(ctx, "compare triggers", func(tx *sql.Tx) error {
 		all = nil
 		add := func(name string, t trigger, action string) {
-			all = append(all, store.TriggerChange{Table: store.Table{Schema: "main", Name: t.table}, Trigger: name, Action: action})
+			all = append(all, store.TriggerChange{Table: store.Table{Schema: "main", Name: t.table}, Trigger: name, Action: action, Gap: action == "create"})
 		}
 		want, err := wanted(ctx, tx, shapes)
 		if err != nil {

@@ -92,6 +92,9 @@ type TriggerChange struct {
 	Table   Table
 	Trigger string // or function
 	Action  string // create replace enable drop
+	// Gap: if the sync was installed before, changes went unseen, and Install
+	// does not ask for a sweep by itself.
+	Gap bool
 }
 
 // Log is the touch log.
