@@ -276,7 +276,7 @@ func (d *desk) yaml(at string, b block) {
 	text := d.own(b.text)
 	if regexp.MustCompile(`(?m)^source:`).MatchString(text) {
 		// A real account's address is left out; here it is the sandbox's.
-		if !strings.Contains(text, "base_url:") {
+		if !ownAddress.MatchString(text) {
 			text = regexp.MustCompile(`(?m)^( +)account: .*$`).ReplaceAllString(text, "${0}\n${1}base_url: "+d.sandbox)
 		}
 	} else {
@@ -292,6 +292,8 @@ func (d *desk) yaml(at string, b block) {
 		d.Errorf("%s: upkeep check: %v\n%s\n%s", at, err, out, text)
 	}
 }
+
+var ownAddress = regexp.MustCompile(`(?m)^ +base_url:`)
 
 const (
 	sandboxRemote = `
@@ -315,7 +317,7 @@ func (d *desk) completed(text string) string {
 	remote := fmt.Sprintf(sandboxRemote, d.sandbox)
 	switch {
 	case has("remotes"):
-		if !strings.Contains(text, "base_url:") {
+		if !ownAddress.MatchString(text) {
 			text = regexp.MustCompile(`(?m)^( +)account: .*$`).ReplaceAllString(text, "${0}\n${1}base_url: "+d.sandbox)
 		}
 		if !has("syncs") {
