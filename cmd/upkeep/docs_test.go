@@ -112,6 +112,23 @@ func blocksOf(document string) ([]block, error) {
 	return blocks, nil
 }
 
+func TestBlocksOf(t *testing.T) {
+	t.Parallel()
+	got, err := blocksOf("a\n```\nbare\n```\n- in a list\n\n  ```sql postgres as=owner\n  SELECT 1\n  ```\n")
+	if err != nil || len(got) != 2 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	if got[0].kind != "" || got[0].line != 2 || got[0].text != "bare\n" {
+		t.Errorf("a bare block: %+v", got[0])
+	}
+	if _, postgres := got[1].is["postgres"]; got[1].kind != "sql" || !postgres || got[1].is["as"] != "owner" || got[1].text != "SELECT 1\n" {
+		t.Errorf("a block in a list: %+v", got[1])
+	}
+	if _, err := blocksOf("```sh\nls\n"); err == nil {
+		t.Error("a block without an end is taken")
+	}
+}
+
 var link = regexp.MustCompile(`\]\(([^)#: ]+)(?:#[^)]*)?\)`)
 
 // checkLinks looks whether what a document links to is there.
