@@ -41,7 +41,8 @@ var ErrNothing = errors.New("no table of this database can be the root of a sync
 const rootsMost = 3
 
 // Make reads the catalogue and writes the proposal. The same catalogue gives
-// the same text.
+// the same text. With [ErrNothing], or an [UnknownTableError], the proposal says
+// how many tables there are and nothing else.
 func Make(ctx context.Context, catalog store.Catalog, o Options) (*Proposal, error) {
 	s, err := survey(ctx, catalog)
 	if err != nil {
