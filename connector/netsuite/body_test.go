@@ -97,7 +97,7 @@ func TestDecode(t *testing.T) {
 			if c.got != "" {
 				got["fIELD"] = json.RawMessage(c.got)
 			}
-			out, err := decode(got, connector.Fields{"field": json.RawMessage(c.want)})
+			out, err := decode(got, connector.Fields{"field": json.RawMessage(c.want)}, nil)
 			if err != nil || string(out["field"]) != c.out || len(out) != 1 {
 				t.Errorf("got %s, %v; want %s", out["field"], err, c.out)
 			}
@@ -108,7 +108,7 @@ func TestDecode(t *testing.T) {
 func TestDecodeRefusesHalfAList(t *testing.T) {
 	t.Parallel()
 	for _, got := range []string{`{"items":[{"q":1}],"hasMore":true}`, `{"items":[{"q":1}],"totalResults":2}`} {
-		_, err := decode(map[string]json.RawMessage{"item": json.RawMessage(got)}, connector.Fields{"item": json.RawMessage(`[]`)})
+		_, err := decode(map[string]json.RawMessage{"item": json.RawMessage(got)}, connector.Fields{"item": json.RawMessage(`[]`)}, nil)
 		if err == nil || !strings.Contains(err.Error(), "only 1 of its lines") {
 			t.Errorf("%s: %v", got, err)
 		}
@@ -123,12 +123,12 @@ func FuzzDecode(f *testing.F) {
 		if !json.Valid([]byte(want)) || !json.Valid([]byte(got)) {
 			return
 		}
-		out, err := decode(map[string]json.RawMessage{"f": json.RawMessage(got)}, connector.Fields{"f": json.RawMessage(want)})
+		out, err := decode(map[string]json.RawMessage{"f": json.RawMessage(got)}, connector.Fields{"f": json.RawMessage(want)}, nil)
 		if err != nil || !json.Valid(out["f"]) {
 			t.Fatalf("%s, %v", out["f"], err)
 		}
 		// Reading what one sent is no difference, if names don't clash.
-		same, err := decode(map[string]json.RawMessage{"f": json.RawMessage(want)}, connector.Fields{"f": json.RawMessage(want)})
+		same, err := decode(map[string]json.RawMessage{"f": json.RawMessage(want)}, connector.Fields{"f": json.RawMessage(want)}, nil)
 		if err != nil || string(same["f"]) != want && !strings.Contains(want, ":") {
 			t.Fatalf("%s read as itself is %s, %v", want, same["f"], err)
 		}

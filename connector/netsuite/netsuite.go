@@ -36,6 +36,7 @@ type Connection struct {
 	own    *http.Transport // nil: the transport is the caller's
 	oauth1 *oauth1         // one of the two
 	oauth2 *oauth2
+	names  names
 
 	closed context.Context
 	close  context.CancelCauseFunc
@@ -302,26 +303,6 @@ func (c *Connection) Initialize(ctx context.Context, origin connector.Origin, r 
 		return "", err
 	}
 	return c.created(ctx, a, r)
-}
-
-// Read returns the fields that want names.
-func (c *Connection) Read(ctx context.Context, recordType, remoteID string, want connector.Fields) (connector.Fields, error) {
-	if err := internal(remoteID); err != nil {
-		return nil, err
-	}
-	a, err := c.do(ctx, request{verb: read, method: http.MethodGet, path: recordPath(recordType, remoteID), query: "expandSubResources=true"})
-	if err != nil {
-		return nil, err
-	}
-	var got map[string]json.RawMessage
-	if json.Unmarshal(a.body, &got) != nil || got == nil || len(got) == 0 {
-		return nil, unexpected(a)
-	}
-	fields, fail := decode(got, want)
-	if fail != nil {
-		return nil, &connector.Error{Kind: connector.Unknown, Status: a.status, Message: "the record can't be read", Err: fail}
-	}
-	return fields, nil
 }
 
 // Reference is {"id": "..."} with the internal id: the form that NetSuite

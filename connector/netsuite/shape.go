@@ -10,29 +10,33 @@ import (
 	"github.com/upkeep-sync/upkeep/connector"
 )
 
-// decode brings a record to want's form.
-func decode(got map[string]json.RawMessage, want connector.Fields) (connector.Fields, error) {
+// decode brings a record to want's form. name, if not nil, is told each
+// reference that is wanted by external id and was answered without one.
+func decode(got map[string]json.RawMessage, want connector.Fields, name func(reference map[string]any) error) (connector.Fields, error) {
 	out := make(connector.Fields, len(want))
-	for name, raw := range want {
+	for field, raw := range want {
 		w, err := parseJSON(raw)
 		if err != nil {
-			return nil, fmt.Errorf("wanted value of field %s: %w", name, err)
+			return nil, fmt.Errorf("wanted value of field %s: %w", field, err)
 		}
 		var g any
-		if answered := member(got, name); answered != nil {
+		if answered := member(got, field); answered != nil {
 			if g, err = parseJSON(answered); err != nil {
-				return nil, fmt.Errorf("field %s: %w", name, err)
+				return nil, fmt.Errorf("field %s: %w", field, err)
 			}
 			if cut := short(g); cut != "" {
-				return nil, fmt.Errorf("field %s: %s", name, cut)
+				return nil, fmt.Errorf("field %s: %s", field, cut)
+			}
+			if err := nameReferences(w, g, name); err != nil {
+				return nil, fmt.Errorf("field %s: %w", field, err)
 			}
 		}
 		shaped, err := encodeJSON(shape(w, g))
 		if err != nil {
-			return nil, fmt.Errorf("field %s: %w", name, err)
+			return nil, fmt.Errorf("field %s: %w", field, err)
 		}
-		if out[name], err = connector.Project(raw, shaped); err != nil {
-			return nil, fmt.Errorf("field %s: %w", name, err)
+		if out[field], err = connector.Project(raw, shaped); err != nil {
+			return nil, fmt.Errorf("field %s: %w", field, err)
 		}
 	}
 	return out, nil
