@@ -60,9 +60,6 @@ type passing struct {
 // Backfill implements [store.Registry].
 func (db *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (more bool, err error) {
 	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL row_security = off"); err != nil {
-			return err
-		}
 		var p passing
 		err := tx.QueryRow(ctx, `SELECT pass, coalesce(cursor, ''), sweep, force, again, done
 			FROM upkeep.syncs WHERE sync = $1 FOR UPDATE`, shape.Sync).Scan(&p.pass, &p.cursor, &p.sweep, &p.force, &p.again, &p.done)

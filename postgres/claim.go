@@ -79,22 +79,22 @@ func (db *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, e
 	}
 	var claims []store.Claim
 	err := db.again(ctx, func() error {
-		rows, err := db.pool.Query(ctx, claiming, r.Holder, r.Limit, syncs, quiet, hold, r.Lease.Microseconds())
-		if err != nil {
+		return db.queryByKey(ctx, func(rows pgx.Rows) (err error) {
+			claims, err = pgx.CollectRows(rows, scanClaim)
 			return err
-		}
-		claims, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (store.Claim, error) {
-			var c store.Claim
-			var refs []string
-			err := row.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Forced, &c.InDoubt, &c.DeleteSeen, &c.Backfill,
-				&c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &c.TouchedAt)
-			c.Refs, c.TouchedAt = idsOf(refs), c.TouchedAt.UTC()
-			return c, err
-		})
-		return err
+		}, claiming, r.Holder, r.Limit, syncs, quiet, hold, r.Lease.Microseconds())
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", installed(err))
 	}
 	return claims, nil
+}
+
+func scanClaim(row pgx.CollectableRow) (store.Claim, error) {
+	var c store.Claim
+	var refs []string
+	err := row.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Forced, &c.InDoubt, &c.DeleteSeen, &c.Backfill,
+		&c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &c.TouchedAt)
+	c.Refs, c.TouchedAt = idsOf(refs), c.TouchedAt.UTC()
+	return c, err
 }

@@ -79,8 +79,57 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// writing begins a transaction that writes.
-var writing = pgx.TxOptions{}
+// A statement that is prepared while a table is small keeps its plan while the
+// table grows, until the next analysis of it: scans of all groups, for each
+// batch, through a whole backfill. So our statements are planned as if the
+// tables were large already. Where there is no index the cost of that counts
+// as very high, for which the server would compile the plan: 100 ms, each time.
+const (
+	largeTables = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
+	// fewKeys is for statements that are given the keys of all the rows that
+	// they need, a batch of them.
+	fewKeys = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+)
+
+// writing begins a transaction that writes. Rows that a policy hides are an
+// error in it, since they would look like rows that are not there.
+var writing = pgx.TxOptions{BeginQuery: "BEGIN; SET LOCAL row_security = off; " + largeTables}
+
+// byKey begins a transaction that writes groups whose keys it is given.
+var byKey = pgx.TxOptions{BeginQuery: "BEGIN; " + largeTables + "; " + fewKeys}
+
+// queryByKey runs one query as a transaction that byKey begins, in a single
+// round trip. After an error the pool gives the connection up.
+func (db *DB) queryByKey(ctx context.Context, scan func(pgx.Rows) error, sql string, args ...any) error {
+	batch := &pgx.Batch{}
+	before := []string{"BEGIN", `SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('enable_hashjoin', 'off', true),
+		set_config('enable_mergejoin', 'off', true)`}
+	for _, s := range before {
+		batch.Queue(s)
+	}
+	batch.Queue(sql, args...)
+	batch.Queue("COMMIT")
+	results := db.pool.SendBatch(ctx, batch)
+	var err error
+	for range before {
+		if err == nil {
+			_, err = results.Exec()
+		}
+	}
+	if err == nil {
+		var rows pgx.Rows
+		if rows, err = results.Query(); err == nil {
+			err = scan(rows)
+		}
+	}
+	if err == nil {
+		_, err = results.Exec()
+	}
+	if closed := results.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
 
 // retries is how often a transaction that lost against another one (deadlock,
 // serialization) is begun again.

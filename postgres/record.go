@@ -75,7 +75,7 @@ func (db *DB) Record(ctx context.Context, results []store.Result, byHand []strin
 	if err != nil {
 		return nil, err
 	}
-	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
+	err = db.tx(ctx, byKey, func(tx pgx.Tx) error {
 		if err := lockForRecord(ctx, tx, results, waitsFor, byHand); err != nil {
 			return err
 		}
@@ -208,10 +208,16 @@ func wakeDependents(ctx context.Context, tx pgx.Tx, news []store.ID) error {
 		var n int
 		err := tx.QueryRow(ctx, `
 			WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
+			-- Apart from the locking, whose order would tempt the planner to walk
+			-- all groups in that order.
+			found AS MATERIALIZED (
+				SELECT g.sync, g.key FROM upkeep.groups g WHERE g.waits_for <> '{}' AND g.waits_for && $1
+				UNION SELECT g.sync, g.key FROM upkeep.groups g WHERE g.refs <> '{}' AND g.refs && $1),
 			page AS MATERIALIZED (
-				SELECT g.sync, g.key, g.waits_for && $1 AS waiting, g.refs && $1 AS referring FROM upkeep.groups g
-				WHERE g.waits_for <> '{}' AND g.waits_for && $1 OR g.refs <> '{}' AND g.refs && $1
-				ORDER BY g.sync, g.key LIMIT $2 FOR UPDATE),
+				SELECT g.sync, g.key, g.waits_for && $1 AS waiting, g.refs && $1 AS referring
+				FROM found f JOIN upkeep.groups g USING (sync, key)
+				WHERE g.waits_for && $1 OR g.refs && $1
+				ORDER BY g.sync, g.key LIMIT $2 FOR UPDATE OF g),
 			woken AS (
 				UPDATE upkeep.groups g SET
 					waits_for = CASE WHEN p.waiting THEN '{}' ELSE g.waits_for END,

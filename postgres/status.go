@@ -103,18 +103,17 @@ func (db *DB) Blocked(ctx context.Context, id store.ID, limit int) ([]store.ID, 
 // Records implements [store.Registry].
 func (db *DB) Records(ctx context.Context, ids []store.ID) (map[store.ID]store.RecordState, error) {
 	syncs, keys := splitIDs(ids)
-	rows, err := db.pool.Query(ctx, `SELECT DISTINCT g.sync, g.key, g.remote_id, g.generation > g.synced_generation, g.parked
-		FROM unnest($1::text[], $2::text[]) AS a(sync, key) JOIN upkeep.groups g USING (sync, key)`, syncs, keys)
-	if err != nil {
-		return nil, installed(err)
-	}
 	found := map[store.ID]store.RecordState{}
-	var id store.ID
-	var r store.RecordState
-	_, err = pgx.ForEachRow(rows, []any{&id.Sync, &id.Key, &r.RemoteID, &r.Behind, &r.Parked}, func() error {
-		found[id] = r
-		return nil
-	})
+	err := db.queryByKey(ctx, func(rows pgx.Rows) error {
+		var id store.ID
+		var r store.RecordState
+		_, err := pgx.ForEachRow(rows, []any{&id.Sync, &id.Key, &r.RemoteID, &r.Behind, &r.Parked}, func() error {
+			found[id] = r
+			return nil
+		})
+		return err
+	}, `SELECT DISTINCT g.sync, g.key, g.remote_id, g.generation > g.synced_generation, g.parked
+		FROM unnest($1::text[], $2::text[]) AS a(sync, key) JOIN upkeep.groups g USING (sync, key)`, syncs, keys)
 	return found, installed(err)
 }
 
