@@ -41,6 +41,11 @@ func (g *gate) wellAgain(ctx context.Context) {
 	if !was {
 		return
 	}
+	g.telling.Lock()
+	defer g.telling.Unlock()
+	if g.isBroken() {
+		return
+	}
 	if err := g.db.Mend(ctx, g.remote.Name); err != nil {
 		g.log.Error("mend breaker", "remote", g.remote.Name, "error", err)
 		return
@@ -95,7 +100,18 @@ func (g *gate) failed(ctx context.Context, e *connector.Error) {
 	g.signal()
 	g.mu.Unlock()
 	g.log.Warn("the remote fails; its breaker is open", "remote", g.remote.Name, "probe_in", d, "error", cut(e.Error(), maxMessage))
+	g.telling.Lock()
+	defer g.telling.Unlock()
+	if !g.isBroken() { // another call was answered meanwhile
+		return
+	}
 	if err := g.db.Break(ctx, g.remote.Name, d, cut(e.Error(), maxMessage)); err != nil {
 		g.log.Error("open breaker", "remote", g.remote.Name, "error", err)
 	}
+}
+
+func (g *gate) isBroken() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.broken
 }
