@@ -129,6 +129,7 @@ func TestBlindCreateIsNotRepeated(t *testing.T) {
 	if !strings.Contains(x.Why, "look for it there") {
 		t.Errorf("why: %s", x.Why)
 	}
+	s.until("the other record", func() bool { return len(s.remote.Records("customer")) > 1 })
 	if n := len(s.remote.Records("customer")); n != 2 {
 		t.Errorf("%d records", n)
 	}

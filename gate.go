@@ -17,6 +17,9 @@ type gate struct {
 	remote *Remote
 	traits connector.Traits
 
+	// telling is held while the database is told of the breaker, so that what
+	// it was told last is how it is.
+	telling  sync.Mutex
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when anything below changes
 	slots    int           // held by this process
@@ -41,6 +44,8 @@ type gate struct {
 
 const (
 	slotTTL     = 15 * time.Second
+	keepEvery   = time.Second // and learn whether others want some
+	idleAfter   = 3 * time.Second
 	healthEvery = 700 * time.Millisecond // so that a pause is seen within a second
 	// breakAfter failures of the remote in a row the breaker opens.
 	breakAfter = 5
@@ -61,7 +66,7 @@ func (g *gate) start(ctx context.Context) <-chan struct{} {
 	go func() {
 		defer close(done)
 		_ = g.forever(ctx, "hold slots of "+g.remote.Name, func() (time.Duration, error) {
-			return slotTTL / 5, g.keep(ctx)
+			return keepEvery, g.keep(ctx)
 		})
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
@@ -82,7 +87,7 @@ func (g *gate) heldSlots() int {
 
 func (g *gate) keep(ctx context.Context) error {
 	g.mu.Lock()
-	held, idle := g.slots, g.busy == 0 && g.cfg.Clock.Now().Sub(g.lastUse) > slotTTL/5
+	held, idle := g.slots, g.busy == 0 && g.cfg.Clock.Now().Sub(g.lastUse) > idleAfter
 	g.mu.Unlock()
 	switch {
 	case held == 0:
@@ -90,7 +95,13 @@ func (g *gate) keep(ctx context.Context) error {
 	case idle:
 		return g.hold(ctx, 0)
 	}
-	return g.hold(ctx, g.share())
+	if err := g.hold(ctx, g.share()); err != nil {
+		return err
+	}
+	if part := g.share(); g.heldSlots() > part { // it has just learned of others
+		return g.hold(ctx, part)
+	}
+	return nil
 }
 
 // share is this process's part of the slots.

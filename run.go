@@ -201,7 +201,9 @@ type runner struct {
 	claimedAt time.Time
 
 	mu      sync.Mutex
-	pending int // handed to the senders and not yet recorded
+	queued  int // handed to the senders and not yet answered
+	enough  int // of them, so that no more are claimed
+	pending int // and those not yet recorded
 	latency time.Duration
 	held    map[string]time.Time // syncs that can't be loaded, until when
 }

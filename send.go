@@ -25,7 +25,7 @@ func (r *runner) run(ctx context.Context) error {
 		go func() {
 			for j := range r.calls {
 				r.perform(drain, ctx, j)
-				r.answered <- j
+				r.answer(j)
 			}
 			senders <- struct{}{}
 		}()
@@ -93,26 +93,50 @@ func (r *runner) rest(ctx context.Context, d time.Duration) {
 	_ = r.cfg.Clock.Sleep(ctx, d) // its only error is that ctx ended
 }
 
-// appetite is how many more groups to claim: what the senders can take on
-// within some 50 ms. Groups that queue for long would be sent as they were
-// loaded, and a change meanwhile would cost a second call.
+// appetite is how many more groups to claim: what the senders can take on at
+// once, and within some 30 ms more, so that they have work while the next are
+// claimed and loaded. Groups that queue for long would be sent as they were
+// loaded, and a change meanwhile would cost a second call. Without slots it is
+// one group, to ask for some with: more would only wait here while other
+// processes have all slots.
 func (r *runner) appetite() int {
+	slots := min(r.gate.heldSlots(), r.traits.Concurrency)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	slots := r.traits.Concurrency
-	most := slots
-	if r.latency > 0 && r.latency < 50*time.Millisecond {
-		most = int(50*time.Millisecond/r.latency+1) * slots
+	if slots == 0 {
+		return max(0, 1-r.pending)
 	}
-	return max(0, min(most, maxBatch)-r.pending)
+	most := slots
+	if r.latency > 0 {
+		most += int(min(maxBatch, time.Duration(slots)*30*time.Millisecond/r.latency))
+	}
+	most = min(most, maxBatch)
+	r.enough = min(slots+(most-slots)/2, most-1)
+	if r.queued > r.enough {
+		return 0 // a claim of many costs little more than one of a few
+	}
+	return max(0, min(most-r.queued, 2*maxBatch-r.pending))
 }
 
 // send hands a job to the senders.
 func (r *runner) send(j *job) {
 	r.mu.Lock()
 	r.pending++
+	r.queued++
 	r.mu.Unlock()
 	r.calls <- j
+}
+
+// answer hands a job that the senders are done with to the recorder.
+func (r *runner) answer(j *job) {
+	r.mu.Lock()
+	r.queued--
+	hungry := r.queued <= r.enough
+	r.mu.Unlock()
+	if hungry {
+		r.nudge()
+	}
+	r.answered <- j
 }
 
 // record hands a job that needed no call to the recorder.

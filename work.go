@@ -100,7 +100,9 @@ func (r *runner) load(ctx context.Context, claims []store.Claim) []*job {
 		cs, err := r.db.Load(ctx, r.shape(sync), ks)
 		if err != nil {
 			failed[sync] = err
-			r.holdSync(sync, err)
+			if ctx.Err() == nil { // a stop is no fault of the sync
+				r.holdSync(sync, err)
+			}
 		}
 		composites[sync] = cs
 	}
