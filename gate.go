@@ -43,10 +43,12 @@ type gate struct {
 }
 
 const (
-	slotTTL     = 15 * time.Second
-	keepEvery   = time.Second // and learn whether others want some
-	idleAfter   = 3 * time.Second
-	healthEvery = 700 * time.Millisecond // so that a pause is seen within a second
+	slotTTL   = 15 * time.Second
+	keepEvery = time.Second // and learn whether others want some
+	idleAfter = 3 * time.Second
+	// slotPatience is how long a claimed group waits for slots that others have.
+	slotPatience = 2 * time.Second
+	healthEvery  = 700 * time.Millisecond // so that a pause is seen within a second
 	// breakAfter failures of the remote in a row the breaker opens.
 	breakAfter = 5
 	longestOff = time.Minute // between probes, and for a pause nobody timed
@@ -216,8 +218,10 @@ func (g *gate) look(ctx context.Context) error {
 }
 
 // enter waits for leave to make one call, or says errNotSent: when ctx ends,
-// after latest, or when the remote is paused or broken, or the sync paused.
+// after latest, or when the remote is paused or broken, or the sync paused, or
+// when other processes have had all slots for a while: they may take the group.
 func (g *gate) enter(ctx context.Context, sync string, latest time.Time) error {
+	patience := g.cfg.Clock.Now().Add(slotPatience)
 	for {
 		g.mu.Lock()
 		now := g.cfg.Clock.Now()
@@ -237,6 +241,9 @@ func (g *gate) enter(ctx context.Context, sync string, latest time.Time) error {
 		needSlots := g.slots == 0 || !now.Before(g.slotsEnd)
 		changed := g.changed
 		g.mu.Unlock()
+		if needSlots && now.After(patience) {
+			return errNotSent
+		}
 		if err := g.obtain(ctx, free, needSlots, changed); err != nil {
 			return errNotSent
 		}

@@ -60,10 +60,12 @@ func (e *Engine) foldLoop(ctx context.Context, runners []*runner) error {
 	l := e.learned.Load()
 	idle := pacer{fast: pollFast, slow: pollSlow}
 	return e.forever(ctx, "fold", func() (time.Duration, error) {
+		began := e.cfg.Clock.Now()
 		f, err := e.db.Fold(ctx, l.shapes, l.plan, foldLimit)
 		if err != nil {
 			return 0, err
 		}
+		took := e.cfg.Clock.Now().Sub(began)
 		if f.Groups > 0 {
 			for _, r := range runners {
 				r.nudge()
@@ -72,7 +74,9 @@ func (e *Engine) foldLoop(ctx context.Context, runners []*runner) error {
 		if f.More {
 			return 0, nil
 		}
-		return idle.next(f.Rows > 0), nil
+		// A fold of many rows costs little more than one of a few: when they
+		// get long, more are let come together.
+		return max(idle.next(f.Rows > 0), min(took, pollSlow)), nil
 	})
 }
 
