@@ -27,7 +27,7 @@ var imports = map[string][]string{
 	"postgres/...":       {"internal/store"},
 	"sqlite/...":         {"internal/store"},
 	"internal/store":     {},
-	"internal/model":     {},
+	"internal/protocol":     {},
 	"internal/storetest": {"internal/store"},
 	"internal/config":    {".", "connector", "internal/store", "internal/mapping"},
 	"internal/mapping":   {".", "connector", "internal/store"},
@@ -41,7 +41,7 @@ var imports = map[string][]string{
 // import it.
 func sandbox(folder string) bool { return strings.HasSuffix(folder, "test") }
 
-var standardOnly = []string{"connector", "internal/model"}
+var standardOnly = []string{"connector", "internal/protocol"}
 
 // goPackage is what go list says of a package.
 type goPackage struct {

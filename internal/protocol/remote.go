@@ -1,4 +1,4 @@
-package model
+package protocol
 
 // deliver moves request j on: the remote applies it, it is lost, or its
 // answer arrives.

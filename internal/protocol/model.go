@@ -1,4 +1,4 @@
-// Package model is the claim protocol as a small machine whose every state is
+// Package protocol is the claim protocol as a small machine whose every state is
 // visited, so that a race is found by a search and not by luck. It is a
 // specification that runs: when the contracts in internal/store change, this
 // changes with them. No other package imports it.
@@ -39,9 +39,9 @@
 // # Numbers
 //
 // The tests log how many states each search visited: go test -v
-// ./internal/model. Numbers in the project's documents come from there, with
+// ./internal/protocol. Numbers in the project's documents come from there, with
 // -deep for those with three faults.
-package model
+package protocol
 
 // class is how the remote treats a create that is repeated.
 type class uint8

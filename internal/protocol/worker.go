@@ -1,4 +1,4 @@
-package model
+package protocol
 
 func (p protocol) claim(s state, i int, out emit) {
 	g := s.group
