@@ -250,6 +250,9 @@ func TestUnseenDeleteDeletesNothing(t *testing.T) {
 		if _, there := s.remote.Record("customer", "customer-2"); !there {
 			t.Fatal("the record was deleted")
 		}
+		if err := e.Resync(s.ctx, upkeep.Resync{Sync: "customer", Key: "1", Deleted: true}); err == nil || !strings.Contains(err.Error(), "the row is there") {
+			t.Errorf("the deletion of a row that is there was taken as observed: %v", err)
+		}
 		if err := e.Resync(s.ctx, upkeep.Resync{Sync: "customer", Key: "2", Deleted: true}); err != nil {
 			t.Fatal(err)
 		}

@@ -58,6 +58,11 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 		if _, err := e.definition(r.Sync); err != nil {
 			return err
 		}
+		if r.Deleted {
+			if err := e.rowGone(ctx, r.Sync, r.Key); err != nil {
+				return err
+			}
+		}
 		id := store.ID{Sync: r.Sync, Key: r.Key}
 		return e.db.Append(ctx, nil, []store.Touch{{ID: id, Force: r.Force, Deleted: r.Deleted}})
 	}
@@ -73,6 +78,22 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 		if err := e.db.StartBackfill(ctx, d.Name, d.version, true, r.Force); err != nil {
 			return fmt.Errorf("resync %s: %w", d.Name, err)
 		}
+	}
+	return nil
+}
+
+// rowGone is an error while the row is there: said of it, "its deletion was
+// observed" would stay, and hold for a day on which it is merely not visible.
+func (e *Engine) rowGone(ctx context.Context, sync, key string) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	found, err := e.db.Load(ctx, e.shape(sync), []string{key})
+	if err != nil {
+		return fmt.Errorf("look for the row: %w", err)
+	}
+	if _, there := found[key]; there {
+		return fmt.Errorf("%s/%s: the row is there, so its deletion can't have been observed", sync, key)
 	}
 	return nil
 }
