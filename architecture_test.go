@@ -27,7 +27,7 @@ var imports = map[string][]string{
 	"postgres/...":       {"internal/store"},
 	"sqlite/...":         {"internal/store"},
 	"internal/store":     {},
-	"internal/protocol":     {},
+	"internal/protocol":  {},
 	"internal/storetest": {"internal/store"},
 	"internal/config":    {".", "connector", "internal/store", "internal/mapping"},
 	"internal/mapping":   {".", "connector", "internal/store"},
