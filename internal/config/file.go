@@ -35,6 +35,24 @@ var fileKeys = []string{"source", "remotes", "syncs"}
 // Parse reads a configuration. name is the file's, for errors and for paths in
 // ${file:...}; env looks variables up (os.LookupEnv). An error is an [Errors].
 func Parse(name string, data []byte, env func(string) (string, bool)) (*File, error) {
+	f, errs := examine(name, data, env)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return f, nil
+}
+
+// Sound reads what Parse refuses, and returns the remotes and syncs that it
+// found nothing wrong with: so that their tables, expressions and options can
+// be examined in the same run. Not for work.
+func Sound(name string, data []byte, env func(string) (string, bool)) *File {
+	f, _ := examine(name, data, env)
+	f.remotes = slices.DeleteFunc(f.remotes, func(m *remote) bool { return m.broken })
+	f.syncs = slices.DeleteFunc(f.syncs, func(s *syncDecl) bool { return s.broken })
+	return f
+}
+
+func examine(name string, data []byte, env func(string) (string, bool)) (*File, Errors) {
 	if env == nil {
 		env = func(string) (string, bool) { return "", false }
 	}
@@ -50,10 +68,7 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*File, er
 			r.fail(root.at, "there are no syncs", "add syncs: with at least one sync")
 		}
 	}
-	if errs := r.take(); len(errs) > 0 {
-		return nil, errs
-	}
-	return f, nil
+	return f, r.take()
 }
 
 // Syncs lists the names of the syncs, in the order of the file.

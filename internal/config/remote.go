@@ -27,6 +27,7 @@ type Connectors map[string]Connector
 type remote struct {
 	name      string
 	at        place // of the name
+	broken    bool  // something of its own is wrong
 	connector string
 	kindAt    place
 	options   *value // the connector's own keys
@@ -43,8 +44,10 @@ func (r *reader) remotes(v *value) []*remote {
 	for _, e := range v.entries {
 		m := &remote{name: e.key, at: e.at, limits: upkeep.Remote{Name: e.key}}
 		out = append(out, m)
+		before := len(r.errs)
 		r.checkName(e, "a remote")
 		if !r.is(e.value, object) {
+			m.broken = true
 			continue
 		}
 		m.options = &value{at: e.value.at, kind: object}
@@ -54,6 +57,7 @@ func (r *reader) remotes(v *value) []*remote {
 		if m.connector == "" {
 			r.fail(e.at, fmt.Sprintf("remote %q has no connector", e.key), "write connector: netsuite, or another kind of system")
 		}
+		m.broken = len(r.errs) > before
 	}
 	return out
 }

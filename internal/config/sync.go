@@ -20,6 +20,7 @@ const language = "1"
 type syncDecl struct {
 	name                 string
 	at                   place // of the name
+	broken               bool  // something of its own is wrong
 	from                 *relation
 	to                   string
 	record               string
@@ -52,9 +53,12 @@ func (r *reader) syncs(v *value, remotes []*remote) []*syncDecl {
 	}
 	var out []*syncDecl
 	for _, e := range v.entries {
+		before := len(r.errs)
 		r.checkName(e, "a sync")
 		if r.is(e.value, object) {
-			out = append(out, r.sync(e, remotes))
+			s := r.sync(e, remotes)
+			s.broken = len(r.errs) > before
+			out = append(out, s)
 		}
 	}
 	r.references(out)

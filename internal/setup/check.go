@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,7 @@ func (c *check) all() error {
 	file, err := read(c.Options)
 	if err != nil {
 		if c.configured(err) {
+			c.sound()
 			return nil
 		}
 		return err
@@ -91,6 +93,31 @@ func (c *check) all() error {
 		c.remotes(s)
 	}
 	return nil
+}
+
+// sound examines the parts of a refused file that nothing was wrong with so
+// far, so that one run tells of their tables, expressions and options too.
+func (c *check) sound() {
+	data, err := os.ReadFile(c.Path)
+	if err != nil {
+		return // it was read a moment ago, and its problems are told
+	}
+	file := config.Sound(c.Path, data, c.Env)
+	s := &Setup{file: file}
+	defer func() { _ = s.Close() }() // nothing was written
+	if s.Remotes, err = file.Open(c.Connectors); err != nil {
+		c.configured(err)
+	}
+	if file.Source == "" {
+		return
+	}
+	c.progress("the database")
+	if s.Database, err = openDatabase(c.ctx, file.Source); err != nil {
+		c.problem("source", err.Error(), "check source in "+c.Path+", and that the database can be reached from here")
+		return
+	}
+	_, problems := file.Mappings(c.ctx, s.Database, s.Remotes)
+	c.configured(errors.Join(problems...))
 }
 
 // configured makes findings of the problems of a configuration; false when
