@@ -23,7 +23,7 @@ const module = "github.com/upkeep-sync/upkeep"
 var imports = map[string][]string{
 	".":                  {"connector", "internal/store"},
 	"connector":          {},
-	"connector/...":      {"connector"},
+	"connector/...":      {"connector", "connector/exchange"},
 	"postgres/...":       {"internal/store"},
 	"sqlite/...":         {"internal/store"},
 	"internal/store":     {},

@@ -31,6 +31,14 @@ type Record struct {
 	// Fields holds all fields at creation, and only the changed ones in an
 	// update. A JSON array is a list that replaces the remote's list whole.
 	Fields Fields
+	// Version grows with every claim of the record's group: of two writes to a
+	// record, the one with the higher version was made of newer rows. A remote
+	// that can compare it refuses the older one.
+	Version int64
+	// Generation is the group's generation that this write brings to the
+	// remote. A repeated attempt at one generation may be of newer rows than the
+	// first; with a digest of the body it makes a key for idempotency.
+	Generation int64
 }
 
 // Origin is the remote record from which another is initialized, such as the
@@ -45,6 +53,8 @@ type Ref struct {
 	Type       string
 	RemoteID   string
 	ExternalID string
+	// Field is the top-level field that the reference stands in.
+	Field string
 }
 
 // Connection is an open connector. Every method is safe for concurrent use,
@@ -148,4 +158,9 @@ type Traits struct {
 	Concurrency int
 	// Timeout is how long one call may take. Zero means a minute.
 	Timeout time.Duration
+	// Linger is how long changes may gather after a batch before the next one
+	// that is not full goes out: for remotes that count requests. The first
+	// change after a rest is not delayed. Zero means not at all. Of a
+	// connection that is no [Batcher] it is ignored.
+	Linger time.Duration
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/exchange"
 )
 
 // recordPath is the path of a record, or of its type when id is empty. A
@@ -50,7 +51,7 @@ func internal(id string) error {
 	if internalID(id) {
 		return nil
 	}
-	return &connector.Error{Kind: connector.Rejected, Message: fmt.Sprintf("%q is not an internal id of NetSuite", cut(id, 80))}
+	return &connector.Error{Kind: connector.Rejected, Message: fmt.Sprintf("%q is not an internal id of NetSuite", exchange.Cut(id, 80))}
 }
 
 // nameable refuses what no request could name.
@@ -62,7 +63,7 @@ func nameable(r connector.Record) error {
 		return &connector.Error{Kind: connector.Rejected, Message: "the external id is empty"}
 	case !filterable(r.ExternalID):
 		return &connector.Error{Kind: connector.Rejected, Message: fmt.Sprintf(
-			`the external id %q has a character (", \ or a control character) with which NetSuite can't be asked for the record; use letters, digits, _ and -`, cut(r.ExternalID, 80))}
+			`the external id %q has a character (", \ or a control character) with which NetSuite can't be asked for the record; use letters, digits, _ and -`, exchange.Cut(r.ExternalID, 80))}
 	}
 	return nil
 }

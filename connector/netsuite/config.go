@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/exchange"
 )
 
 // Config opens an account. The zero value of each optional field is the real
@@ -25,6 +25,10 @@ type Config struct {
 	// the account, https://123456-sb1.suitetalk.api.netsuite.com.
 	BaseURL string `yaml:"base_url"`
 	Auth    Auth   `yaml:"auth"`
+
+	// PrivateNetwork lets the account's name lead to a private address, as a
+	// private link does. Otherwise only public addresses are dialled.
+	PrivateNetwork bool `yaml:"private_network"`
 
 	// Clock is the time, for signatures and token lifetimes. Nil: time.Now.
 	Clock func() time.Time `yaml:"-"`
@@ -148,27 +152,15 @@ func (a *OAuth2) key() (*key, error) {
 	return k, nil
 }
 
-// checkBaseURL refuses what would send credentials in the clear over a
-// network that is not the machine's own or a private one.
+// checkBaseURL refuses what would send credentials in the clear, and a path.
 func checkBaseURL(base string) error {
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return fmt.Errorf("base_url is not a URL such as https://123456.suitetalk.api.netsuite.com")
+	if err := exchange.CheckBase(base, "https://123456.suitetalk.api.netsuite.com"); err != nil {
+		return err
 	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+	if u, err := url.Parse(base); err != nil || strings.Trim(u.Path, "/") != "" {
 		return fmt.Errorf("base_url must be scheme and host only, such as %s://%s", u.Scheme, u.Host)
 	}
-	if u.Scheme == "http" && !private(u.Hostname()) {
-		return fmt.Errorf("base_url must begin with https:// (http:// is for a stand-in on this machine or a private network)")
-	}
 	return nil
-}
-
-func private(host string) bool {
-	if ip := net.ParseIP(host); ip != nil {
-		return ip.IsLoopback() || ip.IsPrivate()
-	}
-	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost")
 }
 
 // base is the scheme and host of the services, without a slash at the end. A
@@ -193,19 +185,4 @@ func (c Config) withDefaults() Config {
 		c.Rand = rand.Reader
 	}
 	return c
-}
-
-// ownTransport is the connection's own way to the network. Connections that
-// idle are closed early, before NetSuite closes them: a request that meets a
-// closing connection has an unknown outcome.
-func ownTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		ForceAttemptHTTP2:      true,
-		TLSHandshakeTimeout:    10 * time.Second,
-		IdleConnTimeout:        30 * time.Second,
-		MaxIdleConnsPerHost:    32,
-		MaxResponseHeaderBytes: 256 << 10,
-	}
 }

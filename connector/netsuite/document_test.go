@@ -10,7 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/upkeep-sync/upkeep/connector/exchange"
 )
 
 func document(t *testing.T) string {
@@ -65,8 +66,8 @@ func TestErrorsOnThePage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/vnd.oracle.resource+json; type=error"}}}
-		e := classify(v, resp, body, time.Time{})
+		e := classify(v, &exchange.Answer{Status: status, Body: body,
+			Header: http.Header{"Content-Type": {"application/vnd.oracle.resource+json; type=error"}}})
 		if e.Kind.String() != m[5] || !strings.Contains(e.Message, m[3]) {
 			t.Errorf("%s %s %q of a %s: %v (%s), the page says %s", m[1], m[2], m[3], m[4], e.Kind, e.Message, m[5])
 		}

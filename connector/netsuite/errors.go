@@ -4,10 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"time"
-	"unicode/utf8"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/exchange"
 )
 
 // maxMessage is how much of the remote's words an error keeps, in bytes.
@@ -30,13 +29,14 @@ type detail struct {
 }
 
 // classify makes an error of an answer that is no success.
-func classify(v verb, resp *http.Response, body []byte, now time.Time) *connector.Error {
+func classify(v verb, a *exchange.Answer) *connector.Error {
 	var r refusal
-	own := isJSON(resp.Header) || len(body) > 0 && body[0] == '{'
-	own = own && json.Unmarshal(body, &r) == nil && (len(r.Details) > 0 || r.Title != "" || r.Code != "")
-	e := &connector.Error{Status: resp.StatusCode, RetryAfter: retryAfter(resp, now), Code: r.code(), Message: r.words()}
-	e.Kind = r.kind(v, resp.StatusCode, own)
-	if hint := hint(e, own, resp.StatusCode); hint != "" {
+	// NetSuite's media type is application/vnd.oracle.resource+json.
+	own := exchange.IsJSON(a.Header) || len(a.Body) > 0 && a.Body[0] == '{'
+	own = own && json.Unmarshal(a.Body, &r) == nil && (len(r.Details) > 0 || r.Title != "" || r.Code != "")
+	e := &connector.Error{Status: a.Status, RetryAfter: a.RetryAfter, Code: r.code(), Message: r.words()}
+	e.Kind = r.kind(v, a.Status, own)
+	if hint := hint(e, own, a.Status); hint != "" {
 		e.Message = strings.TrimSpace(e.Message + " (" + hint + ")")
 	}
 	return e
@@ -48,7 +48,7 @@ func (r *refusal) code() string {
 	if len(r.Details) > 0 && r.Details[0].Code != "" {
 		code = r.Details[0].Code
 	}
-	return cut(code, 100)
+	return exchange.Cut(code, 100)
 }
 
 // words joins what NetSuite says, with the places it says it of.
@@ -70,7 +70,7 @@ func (r *refusal) words() string {
 	if len(parts) == 0 && r.Title != "" {
 		parts = append(parts, r.Title)
 	}
-	return cut(strings.Join(parts, "; "), maxMessage)
+	return exchange.Cut(strings.Join(parts, "; "), maxMessage)
 }
 
 // says looks for one of the words in codes and details, whatever their case.
@@ -205,17 +205,4 @@ func hint(e *connector.Error, own bool, status int) string {
 		return "NetSuite gave no reason"
 	}
 	return ""
-}
-
-// cut shortens a text at a whole character and makes it valid UTF-8.
-func cut(s string, most int) string {
-	s = strings.ToValidUTF8(s, "?")
-	if len(s) <= most {
-		return s
-	}
-	i := most
-	for i > 0 && !utf8.RuneStart(s[i]) {
-		i--
-	}
-	return s[:i] + "..."
 }

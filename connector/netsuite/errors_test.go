@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/exchange"
 )
 
 func TestClassify(t *testing.T) {
@@ -75,11 +75,11 @@ func TestClassify(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			resp := &http.Response{StatusCode: c.status, Header: http.Header{}}
+			a := &exchange.Answer{Status: c.status, Header: http.Header{}, Body: []byte(c.body)}
 			if strings.HasPrefix(c.body, "{") {
-				resp.Header.Set("Content-Type", "application/vnd.oracle.resource+json; type=error")
+				a.Header.Set("Content-Type", "application/vnd.oracle.resource+json; type=error")
 			}
-			e := classify(c.verb, resp, []byte(c.body), time.Now())
+			e := classify(c.verb, a)
 			text := e.Error()
 			if e.Kind != c.kind || e.Status != c.status || e.Message == "" || !strings.Contains(text, c.says) {
 				t.Errorf("got %q, want %v and %q in it", text, c.kind, c.says)
@@ -88,19 +88,5 @@ func TestClassify(t *testing.T) {
 				t.Errorf("not for people: %.300q", text)
 			}
 		})
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for h, want := range map[string]time.Duration{
-		"": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "99999999999": time.Hour, "1.5": 0,
-		"Fri, 02 Jan 2026 03:04:35 GMT": 30 * time.Second, "Fri, 02 Jan 2026 03:04:00 GMT": 0, "Fri, 02 Jan 2099 03:04:00 GMT": time.Hour,
-	} {
-		resp := &http.Response{Header: http.Header{"Retry-After": {h}}}
-		if got := retryAfter(resp, now); got != want {
-			t.Errorf("%q: %v, want %v", h, got, want)
-		}
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/exchange"
 )
 
 // Connection is an open account. It implements [connector.Connection],
@@ -32,14 +33,10 @@ import (
 type Connection struct {
 	config Config
 	base   string
-	client *http.Client
-	own    *http.Transport // nil: the transport is the caller's
-	oauth1 *oauth1         // one of the two
-	oauth2 *oauth2
+	client *exchange.Client
+	oauth1 *oauth1 // one of the two
+	oauth2 *exchange.Tokens
 	names  names
-
-	closed context.Context
-	close  context.CancelCauseFunc
 }
 
 var (
@@ -57,17 +54,8 @@ func Open(config Config) (*Connection, error) {
 		return nil, fmt.Errorf("netsuite configuration: %w", err)
 	}
 	c := &Connection{config: config.withDefaults(), base: config.base()}
-	transport := config.Transport
-	if transport == nil {
-		c.own = ownTransport()
-		transport = c.own
-	}
-	c.client = &http.Client{
-		Transport: transport,
-		// A redirect would carry credentials to another host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	c.closed, c.close = context.WithCancelCause(context.Background())
+	c.client = exchange.Open(exchange.Config{Remote: "NetSuite", Base: c.base, AllowPrivate: config.PrivateNetwork,
+		Transport: config.Transport, Clock: c.config.Clock})
 	if a := config.Auth.OAuth1; a != nil {
 		c.oauth1 = &oauth1{OAuth1: *a, realm: config.realm(), clock: c.config.Clock, rand: c.config.Rand}
 		return c, nil
@@ -76,18 +64,15 @@ func Open(config Config) (*Connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netsuite configuration: %w", err)
 	}
-	c.oauth2 = &oauth2{OAuth2: *config.Auth.OAuth2, key: k, url: c.base + tokenPath, client: c.client, clock: c.config.Clock, closed: c.closed}
+	c.oauth2 = config.Auth.OAuth2.tokens(k, c.client, c.base+tokenPath)
 	return c, nil
 }
 
 // Close ends calls under way and frees the network connections.
 func (c *Connection) Close() error {
-	c.close(errClosed)
+	c.client.Close()
 	if c.oauth2 != nil {
-		c.oauth2.wait.Wait()
-	}
-	if c.own != nil {
-		c.own.CloseIdleConnections()
+		c.oauth2.Wait()
 	}
 	return nil
 }

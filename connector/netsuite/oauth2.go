@@ -1,39 +1,28 @@
 package netsuite
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/exchange"
 )
 
 const (
 	tokenPath     = "/services/rest/auth/oauth2/v1/token"
 	assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-	// tokenTimeout is how long a request for a token may take.
-	tokenTimeout = 30 * time.Second
 	// assertionLife is far below NetSuite's bound of 60 minutes, and leaves
 	// room for a clock that is a little off.
 	assertionLife = 5 * time.Minute
-	// renewEarly is how long before its end a token is renewed, at most a
-	// fifth of its life.
-	renewEarly = 5 * time.Minute
 )
 
 // key is a private key with the method it signs by.
@@ -94,143 +83,20 @@ func parseKey(text, algorithm string) (*key, error) {
 	return nil, errors.New("the key is neither RSA nor elliptic (P-256, P-384, P-521)")
 }
 
-// oauth2 gets access tokens by the client credentials flow and keeps the
-// current one. There is no refresh token: one asks again.
-type oauth2 struct {
-	OAuth2
-	key    *key
-	url    string
-	client *http.Client
-	clock  func() time.Time
-	closed context.Context // ends requests for a token
-	wait   sync.WaitGroup  // those under way
-
-	mu    sync.Mutex
-	token string
-	renew time.Time // when to ask for the next one
-	ask   *asking   // nil: nobody is asking
-}
-
-// asking is one request for a token, which any number of calls wait for.
-type asking struct {
-	done  chan struct{}
-	token string
-	err   *connector.Error
-}
-
-// bearer returns a token that is good for a while, asking for one if needed.
-func (o *oauth2) bearer(ctx context.Context) (string, *connector.Error) {
-	o.mu.Lock()
-	if o.token != "" && o.clock().Before(o.renew) {
-		defer o.mu.Unlock()
-		return o.token, nil
-	}
-	if err := context.Cause(o.closed); err != nil {
-		o.mu.Unlock()
-		return "", notSent(err)
-	}
-	a := o.ask
-	if a == nil {
-		a = &asking{done: make(chan struct{})}
-		o.ask = a
-		// Not in the caller's context: others wait for the same token.
-		o.wait.Go(func() { o.get(a) })
-	}
-	o.mu.Unlock()
-	select {
-	case <-a.done:
-		return a.token, a.err
-	case <-ctx.Done():
-		return "", notSent(context.Cause(ctx))
-	}
-}
-
-// drop forgets a token that the remote refused, unless it is replaced already.
-func (o *oauth2) drop(token string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.token == token {
-		o.token = ""
-	}
-}
-
-func (o *oauth2) get(a *asking) {
-	ctx, cancel := context.WithTimeout(o.closed, tokenTimeout)
-	defer cancel()
-	asked := o.clock()
-	token, life, err := o.request(ctx, asked)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	a.token, a.err = token, err
-	if err == nil {
-		o.token, o.renew = token, asked.Add(life-min(renewEarly, life/5))
-	}
-	o.ask = nil
-	close(a.done)
-}
-
-// request asks for a token once. Whatever goes wrong, the call that needed
-// the token was not sent.
-func (o *oauth2) request(ctx context.Context, now time.Time) (string, time.Duration, *connector.Error) {
-	assertion := jwt.NewWithClaims(o.key.method, jwt.MapClaims{
-		"iss": o.ClientID, "scope": []string{"rest_webservices"}, "aud": o.url,
-		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
-	})
-	assertion.Header["kid"] = o.CertificateID
-	signed, err := assertion.SignedString(o.key.private)
-	if err != nil {
-		return "", 0, &connector.Error{Kind: connector.Unauthorized, Message: "the private key of auth.oauth2 can't sign", Err: err}
-	}
-	form := url.Values{"grant_type": {"client_credentials"}, "client_assertion_type": {assertionType}, "client_assertion": {signed}}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url, strings.NewReader(form.Encode()))
-	if err != nil {
-		return "", 0, notSent(err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Accept", "application/json")
-	resp, err := o.client.Do(r)
-	if err != nil {
-		return "", 0, &connector.Error{Kind: connector.Unavailable, Message: "no access token: the token endpoint can't be reached", Err: bare(err)}
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil {
-		return "", 0, &connector.Error{Kind: connector.Unavailable, Status: resp.StatusCode, Message: "no access token: the token endpoint's answer broke off", Err: bare(err)}
-	}
-	return o.readToken(resp, body)
-}
-
-// oauthCode is what an error code of RFC 6749 looks like.
-var oauthCode = regexp.MustCompile(`^[a-z_]{1,40}$`)
-
-// readToken reads the token endpoint's answer. Only its error code gets into
-// an error, since the rest may hold a token.
-func (o *oauth2) readToken(resp *http.Response, body []byte) (string, time.Duration, *connector.Error) {
-	var a struct {
-		Token string  `json:"access_token"`
-		Life  float64 `json:"expires_in"` // seconds
-		Error string  `json:"error"`
-	}
-	bad := json.Unmarshal(body, &a) != nil
-	fail := &connector.Error{Kind: connector.Unavailable, Status: resp.StatusCode, RetryAfter: retryAfter(resp, o.clock())}
-	switch {
-	case resp.StatusCode == http.StatusOK && !bad && a.Token != "":
-		life := time.Duration(min(max(a.Life, 0), 24*3600)) * time.Second
-		if life == 0 {
-			life = time.Hour // as documented
+// tokens gets access tokens by the client credentials flow. There is no
+// refresh token: one asks again.
+func (o OAuth2) tokens(k *key, client *exchange.Client, address string) *exchange.Tokens {
+	return &exchange.Tokens{Client: client, URL: address, Form: func(now time.Time) (url.Values, error) {
+		assertion := jwt.NewWithClaims(k.method, jwt.MapClaims{
+			"iss": o.ClientID, "scope": []string{"rest_webservices"}, "aud": address,
+			"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
+		})
+		assertion.Header["kid"] = o.CertificateID
+		signed, err := assertion.SignedString(k.private)
+		if err != nil {
+			return nil, fmt.Errorf("the private key of auth.oauth2 can't sign: %w", err)
 		}
-		return a.Token, life, nil
-	case resp.StatusCode == http.StatusTooManyRequests:
-		fail.Kind, fail.Message = connector.RateLimited, "the token endpoint asks for fewer requests"
-	case !bad && oauthCode.MatchString(a.Error), resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden:
-		fail.Kind = connector.Unauthorized
-		if oauthCode.MatchString(a.Error) {
-			fail.Code = a.Error
-		}
-		fail.Message = "NetSuite gives no access token: check auth.oauth2 (client_id, certificate_id, the private key), " +
-			"that the certificate is mapped in this account and not expired, and this machine's clock"
-	default:
-		fail.Message = "no access token: the token endpoint's answer makes no sense; check base_url"
-	}
-	return "", 0, fail
+		return url.Values{"grant_type": {"client_credentials"}, "client_assertion_type": {assertionType}, "client_assertion": {signed}}, nil
+	}, Hint: "check auth.oauth2 (client_id, certificate_id, the private key), " +
+		"that the certificate is mapped in this account and not expired, and this machine's clock"}
 }
