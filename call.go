@@ -157,6 +157,11 @@ func (c *caller) update(id string, fields connector.Fields) error {
 
 func (c *caller) delete(id string) error {
 	return c.call("delete", nil, func(ctx context.Context) error {
+		if remover, ok := c.remote.Connection.(connector.Remover); ok {
+			rec := c.job.record
+			rec.Fields = nil
+			return remover.Remove(ctx, id, rec)
+		}
 		return c.remote.Connection.Delete(ctx, c.job.record.Type, id)
 	})
 }

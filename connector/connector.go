@@ -97,6 +97,13 @@ type Initializer interface {
 	Initialize(ctx context.Context, origin Origin, r Record) (remoteID string, err error)
 }
 
+// Remover is a [Connection] whose deletes tell the remote more than its id.
+type Remover interface {
+	// Remove is Delete for a record of which also the external id, the version
+	// and the generation are known; r has no fields.
+	Remove(ctx context.Context, remoteID string, r Record) error
+}
+
 // Reader is a [Connection] that can read a record back.
 type Reader interface {
 	// Read returns the remote's values of the fields that want names, in

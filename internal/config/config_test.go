@@ -37,6 +37,7 @@ type settings struct {
 	Strict  *bool             `yaml:"strict"`
 	Extra   map[string]string `yaml:"extra"`
 	Paths   []string          `yaml:"paths"`
+	Body    any               `yaml:"body,template"`
 	Auth    struct {
 		OAuth1 struct {
 			ConsumerKey    string           `yaml:"consumer_key"`
@@ -64,6 +65,12 @@ func connectors(made *[]*closed) Connectors {
 		}
 		if c.settings.Account == "bad" {
 			return nil, errors.New("account \"bad\" with secret hunter2-secret")
+		}
+		if c.settings.Body != nil && c.settings.Extra == nil {
+			return nil, fmt.Errorf("configuration: %w", errors.Join(
+				&connector.OptionError{Path: []string{"body", "list", "1", "name"}, Offset: 4, Err: errors.New("there is no $nonesuch")},
+				&connector.OptionError{Path: []string{"auth", "oauth1", "token_id"}, Err: errors.New("is missing")},
+				errors.New("another problem")))
 		}
 		*made = append(*made, c)
 		return c, nil
@@ -234,6 +241,35 @@ func TestFull(t *testing.T) {
 	}
 	if fields, err := fulfillment.Translate(row); err != nil || fields == nil || len(fields) != 0 || !fulfillment.ByHand {
 		t.Errorf("fulfillment %v %v %+v", fields, err, fulfillment)
+	}
+}
+
+// In a template a variable's value is text, and $$ stays what it is.
+func TestTemplateOfAConnector(t *testing.T) {
+	t.Parallel()
+	f, err := Parse("upkeep.yaml", []byte(`
+source: sqlite:shop.db
+remotes:
+  ns:
+    connector: netsuite
+    extra: {plain: "$${PRICE} $id"}
+    body: {a: "$$5 $id ${PRICE}", list: [null, true, 7, 1.50, "${NUMBER}"]}
+syncs: {order: {from: orders, to: ns, record: salesOrder, fields: {memo: ref_no}}}
+`), func(name string) (string, bool) { return map[string]string{"PRICE": "$id", "NUMBER": "7"}[name], true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made []*closed
+	if _, err := f.Open(connectors(&made)); err != nil {
+		t.Fatal(err)
+	}
+	s := made[0].settings
+	if got := s.Extra["plain"]; got != "${PRICE} $id" {
+		t.Errorf("plain %q", got)
+	}
+	want := map[string]any{"a": "$$5 $id $$id", "list": []any{nil, true, int64(7), dec("1.5"), "7"}}
+	if !reflect.DeepEqual(fmt.Sprint(s.Body), fmt.Sprint(want)) {
+		t.Errorf("template %v, want %v", s.Body, want)
 	}
 }
 

@@ -15,7 +15,9 @@ import (
 // decode fills a struct (or a map, a list, a scalar) from a value, strictly:
 // an unknown key or a wrong type is a problem with its place. A struct's keys
 // are its yaml tags, or its field names in lower case. A type that implements
-// [encoding.TextUnmarshaler] is read from text; durations are like "30s".
+// [encoding.TextUnmarshaler] is read from text; durations are like "30s". A
+// field whose tag has the option template holds texts in which $ means
+// something to the connector, see [reader.expandText].
 func (r *reader) decode(v *value, into reflect.Value) {
 	t := into.Type()
 	if v.kind == nothing {
@@ -123,10 +125,16 @@ func goWord(k reflect.Kind) string {
 	return "an integer"
 }
 
+// structField is a struct's field that a key fills.
+type structField struct {
+	reflect.Value
+	template bool
+}
+
 // structFields are the fields of a struct by their keys, embedded ones and
 // those marked inline with their own.
-func structFields(v reflect.Value) (map[string]reflect.Value, []string) {
-	fields := map[string]reflect.Value{}
+func structFields(v reflect.Value) (map[string]structField, []string) {
+	fields := map[string]structField{}
 	var names []string
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
@@ -145,7 +153,7 @@ func structFields(v reflect.Value) (map[string]reflect.Value, []string) {
 		if tag == "" {
 			tag = strings.ToLower(f.Name)
 		}
-		fields[tag] = v.Field(i)
+		fields[tag] = structField{v.Field(i), strings.Contains(options, "template")}
 		names = append(names, tag)
 	}
 	return fields, names
@@ -162,7 +170,10 @@ func (r *reader) decodeStruct(v *value, into reflect.Value) {
 			r.fail(e.at, fmt.Sprintf("unknown key %q", e.key), mapping.Suggest(e.key, names))
 			continue
 		}
-		r.decode(e.value, f)
+		outer := r.template
+		r.template = outer || f.template
+		r.decode(e.value, f.Value)
+		r.template = outer
 	}
 }
 
@@ -187,6 +198,8 @@ func (r *reader) decodeMap(v *value, into reflect.Value) {
 // plain is a value as encoding/json would decode it.
 func (r *reader) plain(v *value) any {
 	switch v.kind {
+	case nothing:
+		return nil
 	case object:
 		m := map[string]any{}
 		for _, e := range v.entries {

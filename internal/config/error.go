@@ -67,6 +67,8 @@ type reader struct {
 	env     func(string) (string, bool)
 	secrets []string // values that came from outside
 	errs    Errors
+
+	template bool // what is decoded now is a template
 }
 
 func (r *reader) fail(at place, message, help string) {

@@ -26,6 +26,9 @@ func (r *reader) expand(v *value) string {
 
 // expandText is expand for a text; fail is told problems with their offset
 // in characters. It also says whether anything was replaced.
+//
+// In a template $$ stays $$, which is a dollar sign there too, and what a
+// variable holds is escaped: it is text, never a placeholder.
 func (r *reader) expandText(s string, fail func(offset int, message, help string)) (string, bool) {
 	if !strings.Contains(s, "$") {
 		return s, false
@@ -36,7 +39,7 @@ func (r *reader) expandText(s string, fail func(offset int, message, help string
 		rest := string(runes[i:])
 		switch {
 		case strings.HasPrefix(rest, "$$"):
-			b.WriteByte('$')
+			b.WriteString(r.dollars("$"))
 			i++
 		case strings.HasPrefix(rest, "${"):
 			end := strings.IndexByte(rest, '}')
@@ -44,13 +47,21 @@ func (r *reader) expandText(s string, fail func(offset int, message, help string
 				fail(i, "${ without a closing }", "write ${NAME}, or $$ for a dollar sign")
 				return b.String(), true
 			}
-			b.WriteString(r.lookup(rest[2:end], func(message, help string) { fail(i, message, help) }))
+			b.WriteString(r.dollars(r.lookup(rest[2:end], func(message, help string) { fail(i, message, help) })))
 			i += len([]rune(rest[:end]))
 		default:
 			b.WriteRune(runes[i])
 		}
 	}
 	return b.String(), true
+}
+
+// dollars escapes a text for a template.
+func (r *reader) dollars(s string) string {
+	if !r.template {
+		return s
+	}
+	return strings.ReplaceAll(s, "$", "$$")
 }
 
 // lookup is the value of what stands between ${ and }.

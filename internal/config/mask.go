@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-const secretWords = `(?:secret|password|passwd|passphrase|token|private|credential|api_?key|consumer_key|certificate_key)`
+const secretWords = `(?:secret|password|passwd|passphrase|token|private|credential|bearer|api_?key|consumer_key|certificate_key)`
 
 var (
 	secretName  = regexp.MustCompile(`(?i)` + secretWords)

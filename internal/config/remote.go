@@ -6,6 +6,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
@@ -136,7 +138,7 @@ func (f *File) Open(connectors Connectors) (map[string]*upkeep.Remote, error) {
 		}
 		before := len(f.reader.errs)
 		conn, err := c.New(func(into any) error { return f.options(m, into) })
-		if err != nil && len(f.reader.errs) == before {
+		if err != nil && len(f.reader.errs) == before && !f.reader.failOptions(m, err) {
 			f.reader.fail(m.at, fmt.Sprintf("remote %q: %v", m.name, err), "")
 		}
 		if conn == nil || err != nil {
@@ -167,4 +169,50 @@ func (f *File) options(m *remote, into any) error {
 		return slices.Clone(f.reader.errs[before:])
 	}
 	return nil
+}
+
+// failOptions reports the problems of single options in an error, each at its
+// place; false if there is none.
+func (r *reader) failOptions(m *remote, err error) bool {
+	var option *connector.OptionError
+	if !errors.As(err, &option) {
+		return false
+	}
+	switch e := err.(type) {
+	case *connector.OptionError:
+		r.fail(r.optionPlace(m, e), e.Err.Error(), "")
+	case interface{ Unwrap() []error }:
+		for _, err := range e.Unwrap() {
+			if !r.failOptions(m, err) {
+				r.fail(m.at, fmt.Sprintf("remote %q: %v", m.name, err), "")
+			}
+		}
+	case interface{ Unwrap() error }:
+		return r.failOptions(m, e.Unwrap())
+	}
+	return true
+}
+
+// optionPlace is where an option stands, or the nearest that it is missing in.
+func (r *reader) optionPlace(m *remote, e *connector.OptionError) place {
+	at, v := m.at, m.options
+	for _, key := range e.Path {
+		i := slices.IndexFunc(v.entries, func(o entry) bool { return o.key == key })
+		n, err := strconv.Atoi(key)
+		switch {
+		case i >= 0:
+			at, v = v.entries[i].at, v.entries[i].value
+		case err == nil && n >= 0 && n < len(v.items):
+			at, v = v.items[n].at, v.items[n]
+		default:
+			return at
+		}
+	}
+	switch {
+	case !v.scalar():
+		return at
+	case e.Offset > 0 && !strings.Contains(v.text, "${"): // else it is not the text that the connector saw
+		return r.placeIn(v, e.Offset)
+	}
+	return v.at
 }
