@@ -124,8 +124,18 @@ func (realClock) Sleep(ctx context.Context, d time.Duration) error {
 
 // Install makes the database ready: Upkeep's own schema, and the triggers that
 // the declarations ask for. A sync that is new is backfilled from then on, one
-// whose declaration changed is swept. Idempotent; [Engine.Run] calls it.
+// whose declaration changed is swept. Then it makes the remotes ready that need
+// it ([connector.Preparer]), as far as they can be: the error tells of the
+// others. Idempotent; [Engine.Run] does it too, and does not wait for a remote
+// that can't be made ready.
 func (e *Engine) Install(ctx context.Context) error {
+	if err := e.install(ctx); err != nil {
+		return err
+	}
+	return e.prepareAll(ctx)
+}
+
+func (e *Engine) install(ctx context.Context) error {
 	if err := e.db.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}

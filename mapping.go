@@ -125,6 +125,11 @@ type Mapping struct {
 	// Sends names the top-level fields that are sent, for Check; nil: not
 	// known before they are made.
 	Sends []string
+	// Columns are the fields of Sends with the types of their values, for a
+	// remote that makes tables or columns of them. Nil: not known; such a
+	// remote then needs them to be there. Fields that an Ending sets need not
+	// be here.
+	Columns []connector.Column
 	// OnDelete is done when the root row was deleted; the zero value deletes
 	// the record.
 	OnDelete Ending

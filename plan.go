@@ -23,6 +23,9 @@ type Plan struct {
 	// Syncs are all that are declared, and those that are not declared any
 	// more.
 	Syncs []PlannedSync
+	// Remotes are those at which something would be made, or that could not
+	// be asked.
+	Remotes []PlannedRemote
 }
 
 // PlannedTable is a table that would be watched.
@@ -57,6 +60,7 @@ type PlannedSync struct {
 // removed alone is no change.
 func (p *Plan) Pending() bool {
 	return p.Create || len(p.Drop) > 0 ||
+		slices.ContainsFunc(p.Remotes, func(r PlannedRemote) bool { return len(r.Make) > 0 }) ||
 		slices.ContainsFunc(p.Tables, func(t PlannedTable) bool { return len(t.Triggers) > 0 }) ||
 		slices.ContainsFunc(p.Syncs, func(s PlannedSync) bool { return s.Change == "new" || s.Change == "changed" })
 }
@@ -105,6 +109,7 @@ func (e *Engine) Plan(ctx context.Context) (*Plan, error) {
 		}
 	}
 	p.Tables = plannedTables(shapes)
+	p.Remotes = e.planRemotes(ctx)
 	return p, e.planTriggers(ctx, shapes, p)
 }
 

@@ -32,7 +32,7 @@ const (
 // error when the configuration does not fit the database, when another process
 // installed another one, or when Upkeep was uninstalled.
 func (e *Engine) Run(ctx context.Context) error {
-	if err := e.Install(ctx); err != nil {
+	if err := e.install(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}

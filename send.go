@@ -36,6 +36,7 @@ func (r *runner) run(ctx context.Context) error {
 		close(recorded)
 	}()
 
+	r.prepared(ctx)
 	err := r.dispatch(ctx)
 
 	close(r.calls) // what is queued is released by the senders, as ctx is over

@@ -177,14 +177,8 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 		if !ok {
 			continue
 		}
-		var uses []connector.Use
-		for _, d := range e.defs {
-			if d.To == r {
-				uses = append(uses, connector.Use{Sync: d.Name, Type: d.Record, Fields: d.Sends, Initialized: d.Initialize != nil})
-			}
-		}
 		within, cancel := context.WithTimeout(ctx, r.traits().Timeout)
-		for _, err := range checker.Check(within, uses) {
+		for _, err := range checker.Check(within, e.uses(r)) {
 			problem(r.Name, err)
 		}
 		cancel()

@@ -1,5 +1,7 @@
 package upkeep
 
+import "github.com/upkeep-sync/upkeep/connector"
+
 // AnySync is a declaration of a sync: a [Mapping], a [Sync] of any type, or one
 // of another package's that ends as a Mapping.
 type AnySync interface {
@@ -67,6 +69,8 @@ type Sync[T any] struct {
 	Initialize func(T) Reference
 	// The others are as in [Mapping].
 	RefersTo            []string
+	Sends               []string
+	Columns             []connector.Column
 	OnDelete, WhenFalse Ending
 	ByHand              bool
 	Version             string
@@ -81,7 +85,7 @@ func (s Sync[T]) Declaration() (*Mapping, error) {
 		return nil, err
 	}
 	m := &Mapping{
-		Name: s.Name, From: d.from, To: s.To, Record: s.Record, RefersTo: s.RefersTo,
+		Name: s.Name, From: d.from, To: s.To, Record: s.Record, RefersTo: s.RefersTo, Sends: s.Sends, Columns: s.Columns,
 		OnDelete: s.OnDelete, WhenFalse: s.WhenFalse, ByHand: s.ByHand, Version: s.Version, MemberLimit: s.MemberLimit,
 		described: d,
 	}

@@ -122,12 +122,15 @@ type Referencer interface {
 	Reference(Ref) (json.RawMessage, error)
 }
 
-// Use says what a sync uses of the remote: for [Checker].
+// Use says what a sync uses of the remote: for [Checker] and [Preparer].
 type Use struct {
-	Sync        string
-	Type        string
-	Fields      []string // top-level fields, sorted
-	Initialized bool     // made by [Initializer]
+	Sync   string
+	Type   string
+	Fields []string // top-level fields, sorted
+	// Columns are the fields with their types, those that an ending sets too,
+	// by name. Nil: they are not known before they are sent.
+	Columns     []Column
+	Initialized bool // made by [Initializer]
 }
 
 // Checker is a [Connection] that can examine its own configuration against

@@ -88,6 +88,11 @@ func printApplied(w io.Writer, plan *upkeep.Plan) error {
 	if plan.Create {
 		parts = append([]string{"Upkeep's tables made"}, parts...)
 	}
+	for _, r := range plan.Remotes {
+		if len(r.Make) > 0 {
+			parts = append(parts, "remote "+r.Remote+" prepared")
+		}
+	}
 	_, err := fmt.Fprintf(w, "installed: %s\nupkeep run does the rest; follow it with: upkeep status\n", strings.Join(parts, ", "))
 	return err
 }

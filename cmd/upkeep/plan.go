@@ -99,13 +99,14 @@ func (c *planCmd) forecast(p *program, s *setup.Setup) (*upkeep.Forecast, []upke
 }
 
 type planForm struct {
-	Database string             `json:"database"`
-	Pending  bool               `json:"pending"`
-	Create   bool               `json:"create_registry"`
-	Syncs    []plannedSyncForm  `json:"syncs"`
-	Tables   []plannedTableForm `json:"tables"`
-	Drop     []string           `json:"drop"`
-	Records  *forecastForm      `json:"records,omitempty"`
+	Database string              `json:"database"`
+	Pending  bool                `json:"pending"`
+	Create   bool                `json:"create_registry"`
+	Syncs    []plannedSyncForm   `json:"syncs"`
+	Tables   []plannedTableForm  `json:"tables"`
+	Drop     []string            `json:"drop"`
+	Remotes  []plannedRemoteForm `json:"remotes"`
+	Records  *forecastForm       `json:"records,omitempty"`
 }
 
 type plannedSyncForm struct {
@@ -121,13 +122,22 @@ type plannedTableForm struct {
 	Triggers []plannedTriggerForm `json:"triggers"`
 }
 
+type plannedRemoteForm struct {
+	Remote  string   `json:"remote"`
+	Make    []string `json:"make"`
+	Problem string   `json:"problem,omitempty"`
+}
+
 type plannedTriggerForm struct {
 	Trigger string `json:"trigger"`
 	Action  string `json:"action"`
 }
 
 func formOfPlan(database string, p *upkeep.Plan) *planForm {
-	f := &planForm{Database: database, Create: p.Create, Syncs: []plannedSyncForm{}, Tables: []plannedTableForm{}, Drop: append([]string{}, p.Drop...)}
+	f := &planForm{Database: database, Create: p.Create, Syncs: []plannedSyncForm{}, Tables: []plannedTableForm{}, Drop: append([]string{}, p.Drop...), Remotes: []plannedRemoteForm{}}
+	for _, r := range p.Remotes {
+		f.Remotes = append(f.Remotes, plannedRemoteForm{r.Remote, append([]string{}, r.Make...), r.Problem})
+	}
 	for _, s := range p.Syncs {
 		f.Syncs = append(f.Syncs, plannedSyncForm(s))
 	}
@@ -180,6 +190,15 @@ func printPlan(w io.Writer, f *planForm) error {
 			fmt.Fprintf(w, "\nno longer watched\n")
 		}
 		fmt.Fprintf(w, "  - drop trigger, %s\n", oneLine(d))
+	}
+	for _, r := range f.Remotes {
+		fmt.Fprintf(w, "\nremote %s\n", oneLine(r.Remote))
+		for _, made := range r.Make {
+			fmt.Fprintf(w, "  + %s\n", oneLine(made))
+		}
+		if r.Problem != "" {
+			fmt.Fprintf(w, "  ! %s\n", oneLine(r.Problem))
+		}
 	}
 	_, err := fmt.Fprintln(w)
 	return err

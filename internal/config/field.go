@@ -8,6 +8,8 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/mapping"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -200,6 +202,28 @@ func (f *field) eval(row store.Row) (any, error) {
 		return out, nil
 	}
 	return f.literal, nil
+}
+
+// columns are the top-level fields with what is known of their values.
+func (f *field) columns() []connector.Column {
+	var out []connector.Column
+	for i, name := range f.names {
+		out = append(out, f.items[i].column(name))
+	}
+	return out
+}
+
+// column is what is known of a field's values.
+func (f *field) column(name string) connector.Column {
+	switch {
+	case f.code != nil:
+		return f.code.Column(name)
+	case f.names != nil:
+		return connector.Column{Name: name, Type: connector.JSON}
+	case f.list:
+		return connector.Column{Name: name, Type: connector.List}
+	}
+	return connector.Column{Name: name, Type: upkeep.TypeOf(f.literal)}
 }
 
 // refersTo collects the syncs that the expressions name.

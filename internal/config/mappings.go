@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/mapping"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -63,7 +64,7 @@ func (s *syncDecl) mapping(r *resolver, t *tree, trees map[string]*tree, to *upk
 	m := upkeep.Mapping{
 		Name: s.name, To: to, Record: s.record, ByHand: s.byHand, Version: s.version, MemberLimit: s.memberLimit,
 		OnDelete: s.onDelete, WhenFalse: s.whenFalse,
-		From: t.declaration(), Sends: sends(fields, createFields), RefersTo: refersTo(transform, fields, createFields),
+		From: t.declaration(), Sends: sends(fields, createFields), Columns: columns(fields, createFields), RefersTo: refersTo(transform, fields, createFields),
 		When: condition(s, when), Translate: translate(fields),
 	}
 	if externalID != nil {
@@ -148,6 +149,22 @@ func sends(fields ...*field) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// columns lists the top-level fields with their types.
+func columns(fields ...*field) []connector.Column {
+	out := []connector.Column{}
+	for _, f := range fields {
+		if f == nil {
+			continue
+		}
+		for _, c := range f.columns() {
+			if !slices.ContainsFunc(out, func(have connector.Column) bool { return have.Name == c.Name }) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
 }
 
 func refersTo(transform *mapping.Expression, fields ...*field) []string {
