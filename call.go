@@ -22,7 +22,7 @@ type caller struct {
 func (c *caller) bring() error {
 	j := c.job
 	id := j.claim.RemoteID
-	if id == "" && c.mustFind() {
+	if id == "" && c.mustFind(j) {
 		var err error
 		if id, err = c.find(); err != nil && !isKind(err, connector.NotFound) {
 			return err
@@ -115,13 +115,12 @@ func (c *caller) adopt(id string, err error) error {
 // mustFind: a create may be repeated blindly only where the remote holds the
 // external key unique; an initialized record, and one with fields that are
 // only for its creation, is looked up first unless this is its first try.
-func (c *caller) mustFind() bool {
-	j := c.job
+func (r *runner) mustFind(j *job) bool {
 	first := j.claim.ExternalID == "" && !j.claim.InDoubt && !j.claim.Forced // nothing can have gone out
 	if j.goal != present {
 		return true
 	}
-	return !first && (c.traits.Class != connector.Upsert || j.origin != nil || len(j.only) > 0)
+	return !first && (r.traits.Class != connector.Upsert || j.origin != nil || len(j.only) > 0)
 }
 
 // findOrigin looks up what a lost record was initialized from; without it the
@@ -151,7 +150,9 @@ func (c *caller) find() (id string, err error) {
 
 func (c *caller) update(id string, fields connector.Fields) error {
 	return c.call("update", fields, func(ctx context.Context) error {
-		return c.remote.Connection.Update(ctx, id, connector.Record{Type: c.job.record.Type, ExternalID: c.job.record.ExternalID, Fields: fields})
+		rec := c.job.record
+		rec.Fields = fields
+		return c.remote.Connection.Update(ctx, id, rec)
 	})
 }
 
@@ -168,10 +169,7 @@ func (c *caller) delete(id string) error {
 
 func (c *caller) create() (id string, err error) {
 	rec := c.job.record
-	if len(c.job.only) > 0 {
-		rec.Fields = maps.Clone(rec.Fields)
-		maps.Copy(rec.Fields, c.job.only)
-	}
+	rec.Fields = c.job.createFields()
 	if c.job.origin != nil {
 		err = c.call("initialize", rec.Fields, func(ctx context.Context) error {
 			id, err = c.remote.Connection.(connector.Initializer).Initialize(ctx, *c.job.origin, rec)
@@ -194,20 +192,25 @@ func (c *caller) call(action string, fields connector.Fields, f func(context.Con
 	}
 	ctx, cancel := context.WithTimeout(c.life, c.traits.Timeout)
 	defer cancel()
-	// An external id that went out must be known even if the row goes away.
-	c.job.result.ExternalID = c.job.record.ExternalID
 	began := c.cfg.Clock.Now()
 	err := f(ctx)
 	took := c.cfg.Clock.Now().Sub(began)
 	c.gate.leave(c.life, err)
 	c.job.result.Calls++
 	c.observe(took)
-	c.job.attempt = &store.Attempt{Epoch: c.job.claim.Epoch, Action: action, Outcome: "ok", Took: took, Fields: slices.Sorted(maps.Keys(fields))}
+	c.job.tried(action, fields, err, took)
+	return err
+}
+
+// tried notes a call in the job's history.
+func (j *job) tried(action string, fields connector.Fields, err error, took time.Duration) {
+	// An external id that went out must be known even if the row goes away.
+	j.result.ExternalID = j.record.ExternalID
+	j.attempt = &store.Attempt{Epoch: j.claim.Epoch, Action: action, Outcome: "ok", Took: took, Fields: slices.Sorted(maps.Keys(fields))}
 	if err != nil {
 		e := connector.AsError(err)
-		c.job.attempt.Outcome, c.job.attempt.Status, c.job.attempt.Message = e.Kind.String(), e.Status, cut(e.Error(), maxMessage)
+		j.attempt.Outcome, j.attempt.Status, j.attempt.Message = e.Kind.String(), e.Status, cut(e.Error(), maxMessage)
 	}
-	return err
 }
 
 const maxMessage = 2_000 // bytes of the remote's words that are kept

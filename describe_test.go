@@ -172,7 +172,7 @@ func TestNullAndOverflowAreNotGuessed(t *testing.T) {
 }
 
 func TestEncodeHasOneFormForEqualValues(t *testing.T) {
-	ref := func(r Reference) (json.RawMessage, error) { return json.Marshal("id of " + r.Key) }
+	ref := func(_ string, r Reference) (json.RawMessage, error) { return json.Marshal("id of " + r.Key) }
 	email := "a<b@example.com"
 	got, err := encode(Fields{
 		"d": decimal.RequireFromString("1.500"), "big": decimal.RequireFromString("12345678901234567890.12"), "n": nil, "p": &email, "none": (*string)(nil),

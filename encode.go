@@ -53,10 +53,10 @@ func references(v any, into map[store.ID]bool) error {
 // encode makes the JSON of each top-level field, in one form for equal values
 // (sorted keys, exact decimals without trailing zeros), with references as
 // ref has them.
-func encode(f Fields, ref func(Reference) (json.RawMessage, error)) (connector.Fields, error) {
+func encode(f Fields, ref func(field string, x Reference) (json.RawMessage, error)) (connector.Fields, error) {
 	out := make(connector.Fields, len(f))
 	for name, v := range f {
-		plain, err := plainValue(v, ref, 0)
+		plain, err := plainValue(v, func(x Reference) (json.RawMessage, error) { return ref(name, x) }, 0)
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", name, err)
 		}

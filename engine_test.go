@@ -228,9 +228,13 @@ func TestInitializeWaitsForTheLatestOrigin(t *testing.T) {
 		s.remote.Fail(memory.Fault{On: memory.Update, Type: "salesOrder", Until: hold})
 		s.exec(`update line_items set qty = 7 where id = 1; update orders set state = 'sent' where id = 10`)
 		s.until("the order's update", func() bool { return s.remote.InFlight() == 1 })
+		claims := map[int64]bool{}
 		s.until("the fulfillment to look for its order", func() bool {
 			x, err := e.Explain(s.ctx, "fulfillment", "10")
-			return err == nil && x.Group != nil && x.Group.Epoch > 2
+			if err == nil && x.Group != nil {
+				claims[x.Group.Epoch] = true
+			}
+			return len(claims) > 2
 		})
 		if _, there := s.remote.Record("itemFulfillment", "fulfillment-10"); there {
 			t.Error("the fulfillment was made from an order that is not up to date")

@@ -103,7 +103,9 @@ func (e *Engine) rehearse(ctx context.Context, d *definition, claim store.Claim)
 		j.composite = &c
 	}
 	r.translate(ctx, []*job{j})
-	r.compare(j)
+	if !j.done {
+		j.compare()
+	}
 	return j, nil
 }
 
@@ -227,7 +229,7 @@ func orElse(s, other string) string {
 // they would be sent.
 func (x *Explanation) MarshalJSON() ([]byte, error) {
 	type plain Explanation // without this method
-	composite, err := encode(Fields{"composite": x.Composite}, func(r Reference) (json.RawMessage, error) { return json.Marshal(r) })
+	composite, err := encode(Fields{"composite": x.Composite}, func(_ string, r Reference) (json.RawMessage, error) { return json.Marshal(r) })
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,18 @@ type ForecastSync struct {
 	Create, Update, Delete, Unchanged, Waits, Refused int64
 }
 
-// Calls is how many calls a sync's records take, at least.
-func (f ForecastSync) Calls() int64 { return f.Create + f.Update + f.Delete }
+// Changes is how many of the sync's records would be sent.
+func (f ForecastSync) Changes() int64 { return f.Create + f.Update + f.Delete }
+
+// calls is how many requests the sync's changes take, at least.
+func (f ForecastSync) calls(b connector.Batch) int64 {
+	most := int64(max(b.Most, 1))
+	requests := func(changes int64) int64 { return (changes + most - 1) / most }
+	if b.Mixed {
+		return requests(f.Changes())
+	}
+	return requests(f.Create) + requests(f.Update) + requests(f.Delete)
+}
 
 // ForecastRemote is the work at one remote. Takes is by its limits: the larger
 // of the calls by their rate, and the calls by their latency over all slots.
@@ -41,8 +51,8 @@ type ForecastRemote struct {
 
 // Calls is how many calls there are in all.
 func (f *Forecast) Calls() (n int64) {
-	for _, s := range f.Syncs {
-		n += s.Calls()
+	for _, r := range f.Remotes {
+		n += r.Calls
 	}
 	return n
 }
@@ -132,7 +142,7 @@ func (p promising) Records(ctx context.Context, ids []store.ID) (map[store.ID]st
 		if r.RemoteID == "" {
 			r.RemoteID = promise + id.String() + ")"
 		}
-		found[id] = store.RecordState{RemoteID: r.RemoteID} // up to date by then
+		found[id] = store.RecordState{RemoteID: r.RemoteID, ExternalID: r.ExternalID} // up to date by then
 	}
 	return found, nil
 }
@@ -163,7 +173,7 @@ func (f *forecaster) sync(ctx context.Context, d *definition) error {
 		return nil
 	}
 	for after := ""; f.installed; {
-		groups, err := f.db.Groups(ctx, d.Name, "", after, maxBatch)
+		groups, err := f.db.Groups(ctx, d.Name, "", after, maxRecord)
 		if err != nil {
 			return err
 		}
@@ -195,7 +205,7 @@ func (f *forecaster) sync(ctx context.Context, d *definition) error {
 func (f *forecaster) rows(ctx context.Context, d *definition, step func([]*job, int) error) error {
 	shape := f.shape(d.Name)
 	for next, first := "", true; first || next != ""; first = false {
-		keys, at, err := f.db.Keys(ctx, shape, next, maxBatch)
+		keys, at, err := f.db.Keys(ctx, shape, next, maxRecord)
 		if err != nil {
 			return err
 		}
@@ -252,7 +262,9 @@ func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *For
 	}
 	r.translate(ctx, jobs)
 	for _, j := range jobs {
-		r.compare(j)
+		if !j.done {
+			j.compare()
+		}
 		if err := f.count(s, j); err != nil {
 			return err
 		}
@@ -315,7 +327,7 @@ func (f *forecaster) remote(r *Remote, defs []*definition) {
 	for i, d := range defs {
 		if d.To == r {
 			asked = true
-			line.Calls += f.found.Syncs[i].Calls()
+			line.Calls += f.found.Syncs[i].calls(d.batch())
 		}
 	}
 	if !asked {

@@ -53,7 +53,7 @@ func Key(values ...any) (string, error) { return store.Key(values...) }
 //	Generation        int64         // raised by each touch
 //	SyncedGeneration  int64         // the one that the remote acknowledged; lower: behind
 //	ForcedGeneration  int64         // higher than the synced one: to be sent even if equal
-//	Epoch             int64         // number of claims so far
+//	Epoch             int64         // of the last claim; grows with each
 //	Holder            string        // process that has it claimed
 //	LeaseUntil        time.Time     // end of that claim
 //	InDoubtUntil      time.Time     // when the doubt is settled

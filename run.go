@@ -200,14 +200,16 @@ type runner struct {
 	gate   *gate
 
 	wake      chan struct{}
-	calls     chan *job
+	calls     chan []*job
 	answered  chan *job
 	claimedAt time.Time
+	perCall   int           // the most groups that one call takes
+	linger    time.Duration // zero: not
 
 	mu      sync.Mutex
-	queued  int // handed to the senders and not yet answered
-	enough  int // of them, so that no more are claimed
-	pending int // and those not yet recorded
+	queued  int // calls handed to the senders and not yet answered
+	enough  int // of them, so that no more groups are claimed
+	pending int // groups claimed and not yet recorded
 	latency time.Duration
 	held    map[string]time.Time // syncs that can't be loaded, until when
 }
@@ -221,8 +223,15 @@ func newRunner(e *Engine, remote *Remote) *runner {
 		}
 	}
 	r.gate = newGate(e, remote, r.traits)
-	r.calls = make(chan *job, maxBatch)
-	r.answered = make(chan *job, maxBatch)
+	r.perCall = 1
+	for _, d := range r.defs {
+		r.perCall = max(r.perCall, d.batch().Most)
+	}
+	if r.perCall > 1 {
+		r.linger = r.traits.Linger
+	}
+	r.calls = make(chan []*job, maxRecord)
+	r.answered = make(chan *job, maxRecord)
 	return r
 }
 

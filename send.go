@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	maxBatch      = 256 // groups claimed at once, and results recorded at once
+	maxRecord     = 256   // results recorded at once
+	maxClaim      = 2_000 // groups claimed at once, where the remote takes many in a request
 	recordTimeout = 10 * time.Second
 )
 
@@ -23,9 +24,9 @@ func (r *runner) run(ctx context.Context) error {
 	senders := make(chan struct{})
 	for range r.traits.Concurrency {
 		go func() {
-			for j := range r.calls {
-				r.perform(drain, ctx, j)
-				r.answer(j)
+			for batch := range r.calls {
+				r.performBatch(drain, ctx, batch)
+				r.answer(batch)
 			}
 			senders <- struct{}{}
 		}()
@@ -72,8 +73,11 @@ func (r *runner) dispatch(ctx context.Context) error {
 		if n > 0 {
 			r.gate.used()
 		}
-		if n == room {
+		switch {
+		case n == room:
 			return 0, nil
+		case n > 0 && r.linger > 0:
+			return r.linger, nil // whatever nudges: what comes meanwhile goes out together
 		}
 		r.rest(ctx, idle.next(n > 0))
 		return 0, nil
@@ -94,12 +98,12 @@ func (r *runner) rest(ctx context.Context, d time.Duration) {
 	_ = r.cfg.Clock.Sleep(ctx, d) // its only error is that ctx ended
 }
 
-// appetite is how many more groups to claim: what the senders can take on at
-// once, and within some 30 ms more, so that they have work while the next are
-// claimed and loaded. Groups that queue for long would be sent as they were
-// loaded, and a change meanwhile would cost a second call. Without slots it is
-// one group, to ask for some with: more would only wait here while other
-// processes have all slots.
+// appetite is how many more groups to claim: for the calls that the senders
+// can take on at once, and within some 30 ms more, so that they have work while
+// the next are claimed and loaded. Groups that queue for long would be sent as
+// they were loaded, and a change meanwhile would cost a second call. Without
+// slots it is one group, to ask for some with: more would only wait here while
+// other processes have all slots.
 func (r *runner) appetite() int {
 	slots := min(r.gate.heldSlots(), r.traits.Concurrency)
 	r.mu.Lock()
@@ -109,27 +113,28 @@ func (r *runner) appetite() int {
 	}
 	most := slots
 	if r.latency > 0 {
-		most += int(min(maxBatch, time.Duration(slots)*30*time.Millisecond/r.latency))
+		most += int(min(maxRecord, time.Duration(slots)*30*time.Millisecond/r.latency))
 	}
-	most = min(most, maxBatch)
+	most = min(most, maxRecord)
 	r.enough = min(slots+(most-slots)/2, most-1)
 	if r.queued > r.enough {
 		return 0 // a claim of many costs little more than one of a few
 	}
-	return max(0, min(most-r.queued, 2*maxBatch-r.pending))
+	largest := min(max(maxRecord, r.perCall*slots), maxClaim)
+	return max(0, min((most-r.queued)*r.perCall, largest, 2*largest-r.pending))
 }
 
-// send hands a job to the senders.
-func (r *runner) send(j *job) {
+// send hands the jobs of one call to the senders.
+func (r *runner) send(batch []*job) {
 	r.mu.Lock()
-	r.pending++
+	r.pending += len(batch)
 	r.queued++
 	r.mu.Unlock()
-	r.calls <- j
+	r.calls <- batch
 }
 
-// answer hands a job that the senders are done with to the recorder.
-func (r *runner) answer(j *job) {
+// answer hands jobs that the senders are done with to the recorder.
+func (r *runner) answer(batch []*job) {
 	r.mu.Lock()
 	r.queued--
 	hungry := r.queued <= r.enough
@@ -137,7 +142,9 @@ func (r *runner) answer(j *job) {
 	if hungry {
 		r.nudge()
 	}
-	r.answered <- j
+	for _, j := range batch {
+		r.answered <- j
+	}
 }
 
 // record hands a job that needed no call to the recorder.
@@ -153,7 +160,7 @@ func (r *runner) recordAnswers(ctx context.Context) {
 	for j := range r.answered {
 		batch := []*job{j}
 	more:
-		for len(batch) < maxBatch {
+		for len(batch) < maxRecord {
 			select {
 			case j, ok := <-r.answered:
 				if !ok {

@@ -57,7 +57,7 @@ func (e *Engine) Verify(ctx context.Context, syncName string, progress func(done
 	v := &verifier{runner: r, spare: &spare{Engine: e, remote: d.To, traits: r.traits}, def: d, reader: reader, found: &Verification{}}
 	defer v.spare.close()
 	for after := ""; ; {
-		groups, err := e.db.Groups(ctx, syncName, "", after, maxBatch)
+		groups, err := e.db.Groups(ctx, syncName, "", after, maxRecord)
 		if err != nil {
 			return nil, err
 		}

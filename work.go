@@ -21,13 +21,9 @@ func (r *runner) work(ctx context.Context, limit int) (int, error) {
 	}
 	jobs := r.load(ctx, claims)
 	r.translate(ctx, jobs)
-	for _, j := range jobs {
-		r.compare(j)
-		if j.done {
-			r.record(j)
-		} else {
-			r.send(j)
-		}
+	due := r.compare(jobs)
+	for _, batch := range r.batches(due) {
+		r.send(batch)
 	}
 	return len(claims), nil
 }
@@ -167,7 +163,7 @@ func (r *runner) encode(j *job, found map[store.ID]store.RecordState) {
 		j.finish(store.Result{Outcome: store.Waits, WaitsFor: missing, After: waitNet, Reason: "waits for " + missing[0].String()})
 		return
 	}
-	ref := func(x Reference) (json.RawMessage, error) { return r.reference(x, found) }
+	ref := func(field string, x Reference) (json.RawMessage, error) { return r.reference(field, x, found) }
 	fields, err := encode(j.fields, ref)
 	if err == nil {
 		j.only, err = encode(j.create, ref)
@@ -206,21 +202,33 @@ const originPause = 100 * time.Millisecond
 // wake-up by the record it waits for be lost.
 const waitNet = 10 * time.Minute
 
-func (r *runner) reference(x Reference, found map[store.ID]store.RecordState) (json.RawMessage, error) {
+func (r *runner) reference(field string, x Reference, found map[store.ID]store.RecordState) (json.RawMessage, error) {
 	id := store.ID{Sync: x.Sync, Key: x.Key}
 	c, ok := r.remote.Connection.(connector.Referencer)
 	if _, dry := r.db.(promising); ok && !(dry && promised(found[id].RemoteID)) {
-		return c.Reference(connector.Ref{Type: r.byName[x.Sync].Record, RemoteID: found[id].RemoteID})
+		return c.Reference(connector.Ref{Type: r.byName[x.Sync].Record, RemoteID: found[id].RemoteID, ExternalID: found[id].ExternalID, Field: field})
 	}
 	return json.Marshal(found[id].RemoteID)
 }
 
-// compare decides what to send. Equal digests need no call, unless a resend
-// is forced or an older request may still land.
-func (r *runner) compare(j *job) {
-	if j.done {
-		return
+// compare decides what to send, and records the others.
+func (r *runner) compare(jobs []*job) (due []*job) {
+	for _, j := range jobs {
+		if !j.done {
+			j.compare()
+		}
+		if j.done {
+			r.record(j)
+		} else {
+			due = append(due, j)
+		}
 	}
+	return due
+}
+
+// compare decides what to send of one job. Equal digests need no call, unless
+// a resend is forced or an older request may still land.
+func (j *job) compare() {
 	sure := !j.claim.Forced && !j.claim.InDoubt
 	known, any := parseDigests(j.claim.Digests)
 	switch j.goal {

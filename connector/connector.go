@@ -168,9 +168,9 @@ type Traits struct {
 	Concurrency int
 	// Timeout is how long one call may take. Zero means a minute.
 	Timeout time.Duration
-	// Linger is how long changes may gather after a batch before the next one
-	// that is not full goes out: for remotes that count requests. The first
-	// change after a rest is not delayed. Zero means not at all. Of a
-	// connection that is no [Batcher] it is ignored.
+	// Linger is how long changes may gather, after some were sent, before the
+	// next are: for remotes that count requests. The first change after a rest
+	// is not delayed, nor is a backlog that fills the batches. Zero means not
+	// at all. Of a connection that is no [Batcher] it is ignored.
 	Linger time.Duration
 }

@@ -54,7 +54,8 @@ claimed AS (
 		cause = CASE WHEN r.settled THEN jsonb_build_object('op', 'settle', 'at', clock.now) ELSE g.cause END,
 		dirty_since = CASE WHEN r.settled THEN coalesce(g.dirty_since, clock.now) ELSE g.dirty_since END,
 		in_doubt_until = r.still,
-		epoch = g.epoch + r.ready::int,
+		-- Higher than in a registry that was restored to the past.
+		epoch = CASE WHEN r.ready THEN greatest(g.epoch + 1, (extract(epoch FROM clock.now) * 1000000)::bigint) ELSE g.epoch END,
 		holder = CASE WHEN r.ready THEN $1 END,
 		lease_until = CASE WHEN r.ready THEN clock.now + $6 * interval '1 microsecond' END,
 		due_at = CASE WHEN r.ready THEN clock.now + $6 * interval '1 microsecond' ELSE r.still END

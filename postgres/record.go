@@ -300,7 +300,7 @@ func history(ctx context.Context, tx pgx.Tx, results, fresh []store.Result) erro
 		calls[r.Sync] += int64(r.Calls)
 	}
 	for _, r := range fresh {
-		if r.Outcome == store.Synced && r.Calls == 0 {
+		if r.Outcome == store.Synced && r.Attempt == nil {
 			saved[r.Sync]++
 		}
 	}

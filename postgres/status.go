@@ -107,12 +107,12 @@ func (db *DB) Records(ctx context.Context, ids []store.ID) (map[store.ID]store.R
 	err := db.queryByKey(ctx, func(rows pgx.Rows) error {
 		var id store.ID
 		var r store.RecordState
-		_, err := pgx.ForEachRow(rows, []any{&id.Sync, &id.Key, &r.RemoteID, &r.Behind, &r.Parked}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&id.Sync, &id.Key, &r.RemoteID, &r.ExternalID, &r.Behind, &r.Parked}, func() error {
 			found[id] = r
 			return nil
 		})
 		return err
-	}, `SELECT DISTINCT g.sync, g.key, g.remote_id, g.generation > g.synced_generation, g.parked
+	}, `SELECT DISTINCT g.sync, g.key, g.remote_id, g.external_id, g.generation > g.synced_generation, g.parked
 		FROM unnest($1::text[], $2::text[]) AS a(sync, key) JOIN upkeep.groups g USING (sync, key)`, syncs, keys)
 	return found, installed(err)
 }

@@ -148,7 +148,7 @@ const settled = `(holder IS NULL AND in_doubt_until <= ?2)`
 // leaseSQL hands groups out. A doubt that is over is settled: the group is
 // raised, and that generation is forced.
 const leaseSQL = `UPDATE upkeep_groups SET
-		epoch = epoch + 1,
+		epoch = max(epoch + 1, ?2),
 		in_doubt_until = CASE WHEN holder IS NOT NULL THEN max(coalesce(in_doubt_until, 0), ?2 + j.quiet)
 			WHEN in_doubt_until <= ?2 THEN NULL ELSE in_doubt_until END,
 		generation = CASE WHEN ` + settled + ` THEN generation + 1 ELSE generation END,

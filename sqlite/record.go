@@ -217,7 +217,7 @@ func (w *writing) add(r store.Result, g *held, a after, waits bool) {
 		w.calls, w.saved = map[string]int64{}, map[string]int64{}
 	}
 	w.calls[r.Sync] += int64(r.Calls)
-	if r.Outcome == store.Synced && r.Calls == 0 {
+	if r.Outcome == store.Synced && r.Attempt == nil {
 		w.saved[r.Sync]++
 	}
 	if t := r.Attempt; t != nil {

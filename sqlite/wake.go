@@ -89,7 +89,7 @@ func (d *DB) Records(ctx context.Context, ids []store.ID) (map[store.ID]store.Re
 	}
 	err := d.view(ctx, "read records", func(tx *sql.Tx) error {
 		clear(found)
-		rows, err := tx.QueryContext(ctx, `SELECT g.sync, g.key, coalesce(g.remote_id, ''), g.generation > g.synced_generation, g.parked
+		rows, err := tx.QueryContext(ctx, `SELECT g.sync, g.key, coalesce(g.remote_id, ''), coalesce(g.external_id, ''), g.generation > g.synced_generation, g.parked
 			FROM json_each(?1) AS j CROSS JOIN upkeep_groups AS g ON g.sync = j.value->>0 AND g.key = j.value->>1`, idsJSON(ids))
 		if err != nil {
 			return err
@@ -98,7 +98,7 @@ func (d *DB) Records(ctx context.Context, ids []store.ID) (map[store.ID]store.Re
 		for rows.Next() {
 			var id store.ID
 			var r store.RecordState
-			if err := rows.Scan(&id.Sync, &id.Key, &r.RemoteID, &r.Behind, &r.Parked); err != nil {
+			if err := rows.Scan(&id.Sync, &id.Key, &r.RemoteID, &r.ExternalID, &r.Behind, &r.Parked); err != nil {
 				return err
 			}
 			found[id] = r

@@ -242,7 +242,7 @@ func formOfForecast(f *upkeep.Forecast, listed []upkeep.RecordChange) *forecastF
 	form := &forecastForm{Syncs: []forecastSyncForm{}, Remotes: []forecastRemoteForm{}, Changes: listed}
 	var changes int64
 	for _, s := range f.Syncs {
-		changes += s.Calls() + s.Waits + s.Refused
+		changes += s.Changes() + s.Waits + s.Refused
 		form.Syncs = append(form.Syncs, forecastSyncForm(s))
 	}
 	form.More = changes > int64(len(listed))

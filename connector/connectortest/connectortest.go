@@ -56,6 +56,10 @@ type Target struct {
 	RefField string
 	Ref      func(t *testing.T) connector.Ref
 
+	// Poison are fields for which the remote refuses a record, and that record
+	// alone, in a batch. Nil: no such are known. For a [connector.Batcher].
+	Poison connector.Fields
+
 	// Origin makes a record from which the connection's Initialize makes
 	// records of InitType, with the text field InitText. Needed for a
 	// [connector.Initializer].
@@ -139,7 +143,7 @@ func Run(t *testing.T, newTarget func(t *testing.T) Target) {
 		test func(*suite)
 		// optional tells whether the connection has the ability that the
 		// test is about; nil: every connection has.
-		optional func(connector.Connection) bool
+		optional func(Target) bool
 	}{
 		{name: "close leaves nothing behind", test: (*suite).closeLeavesNothing},
 		{name: "traits", test: (*suite).traits},
@@ -167,12 +171,16 @@ func Run(t *testing.T, newTarget func(t *testing.T) Target) {
 		{name: "read follows want", test: (*suite).readFollowsWant, optional: is[connector.Reader]},
 		{name: "initialize", test: (*suite).initialize, optional: is[connector.Initializer]},
 		{name: "initialize with a lost reply", test: (*suite).initializeLostReply, optional: is[connector.Initializer]},
+		{name: "batch", test: (*suite).batch, optional: batches},
+		{name: "a batch with records to blame", test: (*suite).batchPartly, optional: batches},
+		{name: "a batch that meets a fault", test: (*suite).batchFaults, optional: batches},
+		{name: "a batch with a lost reply", test: (*suite).batchLostReply, optional: batches},
 		{name: "check", test: (*suite).check, optional: is[connector.Checker]},
 	}
-	var sample connector.Connection
+	var sample Target
 	t.Run("open and close", func(t *testing.T) {
-		sample = newTarget(t).Connection
-		if err := sample.Close(); err != nil {
+		sample = newTarget(t)
+		if err := sample.Connection.Close(); err != nil {
 			t.Errorf("close of an unused connection: %v", err)
 		}
 	})
@@ -184,7 +192,7 @@ func Run(t *testing.T, newTarget func(t *testing.T) Target) {
 	}
 }
 
-func is[T any](c connector.Connection) bool { _, ok := c.(T); return ok }
+func is[T any](t Target) bool { _, ok := t.Connection.(T); return ok }
 
 // suite is one subtest's target and what it has seen.
 type suite struct {

@@ -41,6 +41,8 @@ func (r *Remote) apply(q Request) (answer, error) {
 		return r.initialize(q)
 	case Read:
 		return r.read(q)
+	case Apply:
+		return r.applyAll(q), nil
 	}
 	return answer{}, nil
 }

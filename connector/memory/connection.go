@@ -20,8 +20,8 @@ type connection struct {
 var errClosed = errors.New("the connection is closed")
 
 // Connect opens a connection. It also has all optional abilities:
-// [connector.Initializer], [connector.Reader], [connector.Referencer] and
-// [connector.Checker].
+// [connector.Initializer], [connector.Reader], [connector.Referencer],
+// [connector.Checker] and [connector.Batcher].
 func (r *Remote) Connect() connector.Connection {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &connection{remote: r, closed: ctx, close: cancel}
@@ -89,8 +89,9 @@ func (c *connection) Close() error {
 
 // answer is what a call returns when it succeeds.
 type answer struct {
-	id     string
-	fields connector.Fields
+	id      string
+	fields  connector.Fields
+	results []connector.Result // of an Apply
 }
 
 // call is the one way of all verbs: arrive, meet a fault, apply, leave.

@@ -31,6 +31,9 @@ type Config struct {
 	// Limit is how many calls the remote takes at once; those over it fail
 	// with RateLimited. Zero: no limit.
 	Limit int
+	// Batch is how many changes one call of Apply takes, of all actions side by
+	// side. Zero: the remote takes no batches.
+	Batch int
 	// Lag is how long after its creation a record is hidden from Find, by
 	// Clock: a search index that comes late.
 	Lag time.Duration
@@ -56,6 +59,10 @@ const (
 	Initialize Verb = "initialize"
 	Read       Verb = "read"
 	Check      Verb = "check"
+	// Apply is a batch: faults on it concern the call as a whole. Those on
+	// Create, Update and Delete concern single changes of a batch too, but for
+	// those that hold or delay.
+	Apply Verb = "apply"
 )
 
 // Record is one record as the remote has it.
@@ -81,6 +88,8 @@ type Request struct {
 	RemoteID string
 	Fields   connector.Fields
 	Origin   connector.Origin
+	// Changes are those of an Apply.
+	Changes []connector.Change
 	// Err is what the caller got. Nil in the applied log, which says what
 	// the remote did and not what it answered.
 	Err error

@@ -56,9 +56,12 @@ type Cause struct {
 type Claim struct {
 	ID
 	Generation int64 // at the claim; recorded as synced on success
-	Epoch      int64
-	Forced     bool // send even when the digests are equal
-	InDoubt    bool // an older request may still land: no skip, send all fields
+	// Epoch is higher than that of every earlier claim of the group, also of
+	// those that a registry restored from a backup has forgotten: it is the
+	// clock in microseconds, or the last one plus 1 if that is more.
+	Epoch   int64
+	Forced  bool // send even when the digests are equal
+	InDoubt bool // an older request may still land: no skip, send all fields
 	// DeleteSeen: of the root row's inserts and deletes, a delete was folded
 	// last (deleted_generation is not zero: a delete sets it, an insert clears
 	// it). A sync does not end it: what settling a doubt makes dirty again has
@@ -99,7 +102,8 @@ const (
 	// Released: nothing was tried (drain, remote paused); due again After.
 	Released Outcome = iota
 	// Synced: remote id, external id, digests and refs are as given, and
-	// synced_generation is the claimed one. Calls may be zero (equal).
+	// synced_generation is the claimed one. Without an Attempt no call was
+	// made (equal): one saved.
 	Synced
 	// Removed: the record is not at the remote (deleted, or never made):
 	// synced, with remote id and digests cleared.
@@ -129,7 +133,7 @@ type Result struct {
 	After             time.Duration // Released, Retry, Waits (the net under the wake-up), Doubtful
 	Doubt             time.Duration // Doubtful, and Refused after an unknown outcome: in doubt for so long from now
 	Reason            string        // Retry, Waits, Refused, Doubtful
-	Calls             int           // made at the remote, for the counters
+	Calls             int           // made at the remote, for the counters; of a batch, the first result has it
 	Free              bool          // Retry, Doubtful: costs no attempt (the remote as a whole is to blame)
 	Attempt           *Attempt      // for the history; nil when no call was made
 }
@@ -137,9 +141,10 @@ type Result struct {
 // RecordState is what others must know of a group's record before they refer
 // to it.
 type RecordState struct {
-	RemoteID string // empty: it is not at the remote
-	Behind   bool   // the group is dirty
-	Parked   bool
+	RemoteID   string // empty: it is not at the remote
+	ExternalID string
+	Behind     bool // the group is dirty
+	Parked     bool
 }
 
 // Attempt is one entry of a group's history. It never holds a value of the
