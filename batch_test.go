@@ -141,12 +141,24 @@ func TestBatchesShrinkAfterFailures(t *testing.T) {
 		})
 		e := s.engine(customerSync(s.to))
 		s.run(e)
-		s.until("the other 29", func() bool {
-			if x, err := e.Explain(s.ctx, "customer", "7"); err == nil && x.Group != nil && x.Group.State == "in doubt" {
-				s.advance(time.Minute) // and the pauses between
+		for range 4 { // all in one request, in requests of 25, of 6, of 1
+			s.until("all that failed to rest", func() bool {
+				st, err := e.Status(s.ctx)
+				return err == nil && len(st.Syncs) == 1 && st.Syncs[0].Groups == 30 &&
+					int(st.Syncs[0].InDoubt) == 30-len(s.remote.Records("customer"))
+			})
+			s.advance(10 * time.Second) // then all of them are due at once
+		}
+		s.until("the other 29", func() bool { return len(s.remote.Records("customer")) == 29 })
+		failed := 0
+		for _, q := range s.remote.Requests() {
+			if q.Err == nil || q.Verb != memory.Apply {
+				continue
 			}
-			return len(s.remote.Records("customer")) == 29
-		})
+			if failed++; failed > 1 && len(q.Changes) > 25 {
+				t.Errorf("failure %d was of %d changes", failed, len(q.Changes))
+			}
+		}
 	})
 }
 

@@ -74,7 +74,7 @@ func testWake(e *env) {
 	found, err := e.Store.Records(e.ctx, []store.ID{id("customer/1"), id("sales_order/1"), id("customer/404")})
 	e.ok(err)
 	e.equal("records", found, map[store.ID]store.RecordState{
-		id("customer/1"): {RemoteID: "r-1", Behind: true}, id("sales_order/1"): {Behind: true}})
+		id("customer/1"): {RemoteID: "r-1", ExternalID: "ext-1", Behind: true}, id("sales_order/1"): {Behind: true}})
 }
 
 func testWakeLast(e *env) {
