@@ -135,12 +135,11 @@ func (r *runner) translate(ctx context.Context, jobs []*job) {
 	if len(ids) > 0 {
 		var err error
 		if found, err = r.db.Records(ctx, ids); err != nil {
-			for _, j := range jobs {
+			for _, j := range jobs { // the others refer to nothing, and go on
 				if !j.done && len(j.refs) > 0 {
 					j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(1), Reason: "look up references: " + err.Error()})
 				}
 			}
-			return
 		}
 	}
 	for _, j := range jobs {
