@@ -4,21 +4,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
 	"net/url"
-	"strconv"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/connectortest"
+	"github.com/upkeep-sync/upkeep/connector/exchange"
 )
 
 // This file is the connector of docs/writing-a-connector.md, for an API that
@@ -28,21 +26,12 @@ import (
 type Connection struct {
 	base   string
 	token  connector.Secret
-	client *http.Client
-	closed context.Context
-	close  context.CancelFunc
+	client *exchange.Client
 }
 
 // Open makes a connection, without asking the remote anything.
 func Open(base string, token connector.Secret) *Connection {
-	c := &Connection{base: base, token: token}
-	c.client = &http.Client{
-		Transport: &http.Transport{IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 32},
-		// A redirect would carry the token to another host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	c.closed, c.close = context.WithCancel(context.Background())
-	return c
+	return &Connection{base: base, token: token, client: exchange.Open(exchange.Config{Remote: "the ledger", Base: base})}
 }
 
 // Traits: PUT by key is an upsert.
@@ -77,8 +66,7 @@ func (c *Connection) Find(ctx context.Context, recordType, externalID string) (s
 
 // Close ends calls under way.
 func (c *Connection) Close() error {
-	c.close()
-	c.client.CloseIdleConnections()
+	c.client.Close()
 	return nil
 }
 
@@ -128,87 +116,102 @@ func senseless() error {
 }
 
 // do makes one attempt.
-func (c *Connection) do(ctx context.Context, method, path string, fields connector.Fields, want int) ([]byte, error) {
-	if err := errors.Join(ctx.Err(), c.closed.Err()); err != nil {
-		return nil, &connector.Error{Kind: connector.Unavailable, Message: "nothing was sent", Err: err}
+func (c *Connection) do(ctx context.Context, method, path string, content any, want int) ([]byte, error) {
+	body, err := json.Marshal(content)
+	if err != nil {
+		return nil, &connector.Error{Kind: connector.Rejected, Message: "a field is not JSON", Err: err}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(c.closed, cancel)()
-	var sent atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { sent.Store(false) },
-		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
-	})
-	var body []byte
-	if fields != nil {
-		var err error
-		if body, err = json.Marshal(fields); err != nil {
-			return nil, &connector.Error{Kind: connector.Rejected, Message: "a field is not JSON", Err: err}
+	answer, failed := c.client.Do(ctx, func(ctx context.Context) (*http.Request, error) {
+		req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+		if err == nil {
+			req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 		}
+		return req, err
+	})
+	switch {
+	case failed != nil: // Unavailable if nothing was sent, else Unknown
+		return nil, failed
+	case answer.Status != want:
+		return nil, refusal(answer)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, &connector.Error{Kind: connector.Rejected, Message: "the request can't be made"}
-	}
-	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
-	resp, err := c.client.Do(req)
-	if err != nil {
-		return nil, broken(err, sent.Load())
-	}
-	defer resp.Body.Close()
-	const most = 8 << 20
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, most))
-	if err != nil {
-		return nil, broken(err, true)
-	}
-	if resp.StatusCode != want {
-		return nil, refusal(resp, answer)
-	}
-	return answer, nil
-}
-
-// broken is a request without an answer: before a connection stood nothing
-// was sent; after it, nobody knows.
-func broken(err error, sent bool) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err // without the address, which may hold a secret
-	}
-	if sent {
-		return &connector.Error{Kind: connector.Unknown, Message: "no whole answer", Err: err}
-	}
-	return &connector.Error{Kind: connector.Unavailable, Message: "can't be reached", Err: err}
+	return answer.Body, nil
 }
 
 // refusal makes a decision of an answer that is no success.
-func refusal(resp *http.Response, body []byte) error {
+func refusal(a *exchange.Answer) error {
 	var own struct {
 		Error string `json:"error"`
 	}
-	isOwn := json.Unmarshal(body, &own) == nil && own.Error != ""
-	e := &connector.Error{Status: resp.StatusCode, Message: own.Error}
+	isOwn := json.Unmarshal(a.Body, &own) == nil && own.Error != ""
+	e := &connector.Error{Status: a.Status, RetryAfter: a.RetryAfter, Message: exchange.Cut(own.Error, 1000)}
 	if e.Message == "" {
 		e.Message = "an answer without a reason"
 	}
-	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
-		e.RetryAfter = time.Duration(n) * time.Second
-	}
 	switch {
-	case resp.StatusCode == http.StatusTooManyRequests:
+	case a.Status == http.StatusTooManyRequests:
 		e.Kind = connector.RateLimited
-	case resp.StatusCode == http.StatusUnauthorized:
+	case a.Status == http.StatusUnauthorized:
 		e.Kind = connector.Unauthorized
-	case resp.StatusCode >= 500 || resp.StatusCode < 300:
+	case a.Status >= 500 || a.Status < 300:
 		e.Kind = connector.Unknown // also a success that is not the expected one
 	case !isOwn:
 		e.Kind = connector.Unavailable // a redirect, a portal, a wrong address
-	case resp.StatusCode == http.StatusNotFound:
+	case a.Status == http.StatusNotFound:
 		e.Kind = connector.NotFound
 	default:
 		e.Kind = connector.Rejected
 	}
 	return e
+}
+
+// Batch: 100 changes in one request, of all actions.
+func (c *Connection) Batch(recordType string) connector.Batch {
+	return connector.Batch{Most: 100, Mixed: true}
+}
+
+// Apply makes many changes in one request.
+func (c *Connection) Apply(ctx context.Context, recordType string, changes []connector.Change) ([]connector.Result, error) {
+	sent := make([]change, len(changes))
+	for i, x := range changes {
+		sent[i] = change{x.Action.String(), x.Record.ExternalID, x.RemoteID, x.Record.Fields}
+	}
+	body, err := c.do(ctx, http.MethodPost, "/batches/"+url.PathEscape(recordType), sent, http.StatusOK)
+	if err != nil {
+		return nil, err
+	}
+	var got []struct{ Key, ID, Error string }
+	if json.Unmarshal(body, &got) != nil {
+		return nil, senseless()
+	}
+	byKey := map[string]connector.Result{}
+	for _, g := range got {
+		r := connector.Result{RemoteID: g.ID}
+		switch g.Error {
+		case "":
+		case "no such record":
+			r.Err = &connector.Error{Kind: connector.NotFound, Message: g.Error}
+		default:
+			r.Err = &connector.Error{Kind: connector.Rejected, Message: g.Error}
+		}
+		byKey[g.Key] = r
+	}
+	results := make([]connector.Result, len(changes))
+	for i, x := range changes {
+		r, answered := byKey[x.Record.ExternalID]
+		if !answered {
+			r.Err = senseless()
+		}
+		results[i] = r
+	}
+	return results, nil
+}
+
+// change is a change as the ledger's API has it.
+type change struct {
+	Action string           `json:"action"`
+	Key    string           `json:"key"`
+	ID     string           `json:"id"`
+	Fields connector.Fields `json:"fields"`
 }
 
 // ledger is the stand-in.
@@ -240,10 +243,8 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e = l.records[id]
 	} else {
 		e = l.find(r.PathValue("type"), r.PathValue("key"))
-		if e == nil && r.Method == http.MethodPut {
-			l.last++
-			e = &entry{fmt.Sprint(l.last), r.PathValue("type"), r.PathValue("key"), connector.Fields{}}
-			l.records[e.id] = e
+		if r.Method == http.MethodPut {
+			e = l.upsert(r.PathValue("type"), r.PathValue("key"))
 		}
 	}
 	if e == nil {
@@ -273,6 +274,51 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// batch makes each change for itself, and answers in an order of its own.
+func (l *ledger) batch(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var changes []change
+	if err := json.NewDecoder(r.Body).Decode(&changes); err != nil {
+		fail(w, http.StatusBadRequest, "not JSON")
+		return
+	}
+	out := []map[string]string{}
+	for _, c := range slices.Backward(changes) {
+		e := l.records[c.ID]
+		if c.Action == "create" {
+			e = l.upsert(r.PathValue("type"), c.Key)
+		}
+		answer := map[string]string{"key": c.Key}
+		switch {
+		case e == nil:
+			answer["error"] = "no such record"
+		case string(c.Fields["amount"]) == `"much"`:
+			answer["error"] = "amount is a number"
+			if len(e.fields) == 0 {
+				delete(l.records, e.id)
+			}
+		case c.Action == "delete":
+			delete(l.records, e.id)
+		default:
+			answer["id"] = e.id
+			maps.Copy(e.fields, c.Fields)
+		}
+		out = append(out, answer)
+	}
+	_ = json.NewEncoder(w).Encode(out)
+}
+
+func (l *ledger) upsert(recordType, key string) *entry {
+	e := l.find(recordType, key)
+	if e == nil {
+		l.last++
+		e = &entry{fmt.Sprint(l.last), recordType, key, connector.Fields{}}
+		l.records[e.id] = e
+	}
+	return e
+}
+
 func fail(w http.ResponseWriter, status int, words string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -284,6 +330,7 @@ func newTarget(t *testing.T) connectortest.Target {
 	mux := http.NewServeMux()
 	mux.Handle("/records/{type}/{key}", account)
 	mux.Handle("/ids/{id}", account)
+	mux.HandleFunc("POST /batches/{type}", account.batch)
 	disturbed := connectortest.Disturb(mux, func(w http.ResponseWriter, f connectortest.Fault) { fail(w, f.Status, f.Message) }, nil)
 	server := httptest.NewServer(disturbed)
 	t.Cleanup(server.Close)
@@ -295,7 +342,8 @@ func newTarget(t *testing.T) connectortest.Target {
 		Text:       "memo", Other: "title", LongText: 10_000,
 		Number: "amount", Numbers: []string{"12.50", "0", "-1", "9007199254740993"},
 		Date: "day", Time: "at",
-		List: "lines",
+		Poison: connector.Fields{"amount": json.RawMessage(`"much"`)},
+		List:   "lines",
 		Line: func(i, q int) json.RawMessage {
 			return json.RawMessage(fmt.Sprintf(`{"sku":"s%d","quantity":%d}`, i, q))
 		},
