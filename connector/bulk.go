@@ -78,7 +78,8 @@ type JobResult struct {
 //     nothing will be: the changes are free to go another way.
 //   - [JobRunning]: wait. A job can't be taken back while it runs.
 //   - [JobDone], [JobEnded]: JobResults. A change of which they say nothing has
-//     the outcome [Unknown].
+//     the outcome [Unknown]. What a job that ended before its time did not come
+//     to goes another way: the next job may end as this one did.
 //   - an error of kind [NotFound]: the remote forgot the job. The outcome of
 //     all its changes is Unknown.
 //
@@ -113,7 +114,8 @@ type Bulker interface {
 	// no two of one external id, and starts the job. It is called once for a
 	// job. Nil: the job runs. After [Unknown] it may run: PollJob tells. After
 	// any other kind it does not run; abort it, and the changes were surely not
-	// applied.
+	// applied. [Rejected] is also for changes that are too large together: fewer
+	// may pass, as in [Batcher.Apply].
 	//
 	// The changes may be many: RunJob keeps no second copy of all of them, and
 	// may take much longer than [Traits.Timeout] says of other calls; ctx is

@@ -101,6 +101,14 @@ func (c *Client) Close() {
 // end. Any whole answer is returned, whatever its status. The error is of kind
 // Unavailable if nothing of the request went out, and Unknown otherwise.
 func (c *Client) Do(ctx context.Context, newRequest func(context.Context) (*http.Request, error)) (*Answer, *connector.Error) {
+	return c.Stream(ctx, newRequest, nil)
+}
+
+// Stream is Do for answers of any length: the body of a success (a status of
+// the 200s) is handed to take as it comes, and Answer.Body stays empty. What
+// take could not read is an error of kind Unknown with its error as the cause.
+// A nil take makes it Do.
+func (c *Client) Stream(ctx context.Context, newRequest func(context.Context) (*http.Request, error), take func(io.Reader) error) (*Answer, *connector.Error) {
 	if err := context.Cause(c.closed); err != nil {
 		return nil, c.NotSent(err)
 	}
@@ -129,6 +137,15 @@ func (c *Client) Do(ctx context.Context, newRequest func(context.Context) (*http
 		return nil, c.broken(ctx, err, sent.Load())
 	}
 	defer resp.Body.Close()
+	a := &Answer{Status: resp.StatusCode, Header: resp.Header, RetryAfter: RetryAfter(resp.Header, c.config.Clock())}
+	if take != nil && a.OK() {
+		if err := take(resp.Body); err != nil {
+			e := c.broken(ctx, err, true)
+			e.Status = resp.StatusCode
+			return nil, e
+		}
+		return a, nil
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, c.config.MaxBody+1))
 	switch {
 	case err != nil:
@@ -140,7 +157,8 @@ func (c *Client) Do(ctx context.Context, newRequest func(context.Context) (*http
 		return nil, &connector.Error{Kind: connector.Unknown, Status: resp.StatusCode,
 			Message: fmt.Sprintf("the answer is longer than %d bytes", c.config.MaxBody)}
 	}
-	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body, RetryAfter: RetryAfter(resp.Header, c.config.Clock())}, nil
+	a.Body = body
+	return a, nil
 }
 
 // NotSent is the failure of a call before anything went out.

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -99,12 +100,17 @@ func (t *Tokens) Wait() { t.wait.Wait() }
 // with 401 was not applied to anything: another is asked for, and the attempt
 // made again, once.
 func (t *Tokens) Authorized(ctx context.Context, newRequest func(ctx context.Context, token string) (*http.Request, error)) (*Answer, *connector.Error) {
+	return t.Stream(ctx, newRequest, nil)
+}
+
+// Stream is Authorized for answers of any length; see [Client.Stream].
+func (t *Tokens) Stream(ctx context.Context, newRequest func(ctx context.Context, token string) (*http.Request, error), take func(io.Reader) error) (*Answer, *connector.Error) {
 	token, err := t.Bearer(ctx)
 	if err != nil {
 		return nil, err
 	}
 	attempt := func(token string) (*Answer, *connector.Error) {
-		return t.Client.Do(ctx, func(ctx context.Context) (*http.Request, error) { return newRequest(ctx, token) })
+		return t.Client.Stream(ctx, func(ctx context.Context) (*http.Request, error) { return newRequest(ctx, token) }, take)
 	}
 	a, err := attempt(token)
 	if err != nil || a.Status != http.StatusUnauthorized {
