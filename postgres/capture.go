@@ -27,6 +27,9 @@ func (db *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) e
 		if err := setPlan(ctx, c, plan); err != nil {
 			return fmt.Errorf("store the plan: %w", err)
 		}
+		if err := createComposers(ctx, c, shapes); err != nil {
+			return err
+		}
 		wanted := watches(shapes)
 		for _, w := range wanted {
 			if err := createFunction(ctx, c, w); err != nil {
@@ -37,6 +40,9 @@ func (db *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) e
 			if err := installTable(ctx, c, w); err != nil {
 				return fmt.Errorf("install triggers on %s: %w", w.name(), err)
 			}
+		}
+		if err := tidyCommands(ctx, c, shapes); err != nil {
+			return fmt.Errorf("tidy the ordered lane: %w", err)
 		}
 		return dropOthers(ctx, c, wanted)
 	})
@@ -80,10 +86,13 @@ func setPlan(ctx context.Context, c *pgxpool.Conn, plan string) error {
 }
 
 func createFunction(ctx context.Context, c *pgxpool.Conn, w *watch) error {
+	if w.ordered != nil {
+		return createCommandFunction(ctx, c, w)
+	}
 	var there bool
 	err := c.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc
 		WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND proname = $1 AND prosrc = $2 AND prosecdef
-		AND proconfig = ARRAY['search_path=pg_catalog, pg_temp'])`, "touch_"+w.id(), w.body()).Scan(&there)
+		AND proconfig = ARRAY['search_path=pg_catalog, pg_temp'])`, w.functionName(), w.body()).Scan(&there)
 	if err != nil || there {
 		return err
 	}
@@ -111,6 +120,9 @@ func installTable(ctx context.Context, c *pgxpool.Conn, w *watch) error {
 			if err := f.mend(ctx, tx); err != nil {
 				return err
 			}
+		}
+		if w.ordered != nil {
+			return noteCommandGap(ctx, tx, w, gap)
 		}
 		_, err = tx.Exec(ctx, `
 			WITH known AS (INSERT INTO upkeep.watched (tbl) VALUES ($1) ON CONFLICT DO NOTHING RETURNING tbl)
@@ -145,9 +157,9 @@ func briefly(ctx context.Context, c *pgxpool.Conn, f func(pgx.Tx) error) error {
 
 // dropOthers removes our triggers and functions that no shape needs.
 func dropOthers(ctx context.Context, c *pgxpool.Conn, wanted []*watch) error {
-	var keep []string
+	keep := []string{"commit_commands"}
 	for _, w := range wanted {
-		keep = append(keep, "touch_"+w.id())
+		keep = append(keep, w.functionName())
 	}
 	found, err := ourTriggers(ctx, c)
 	if err != nil {
@@ -182,7 +194,7 @@ func dropOthers(ctx context.Context, c *pgxpool.Conn, wanted []*watch) error {
 	}
 	var tables []string
 	for _, w := range wanted {
-		tables = append(tables, w.name())
+		tables = append(tables, w.mark())
 	}
 	_, err = c.Exec(ctx, "DELETE FROM upkeep.watched WHERE NOT tbl = ANY (coalesce($1::text[], '{}'))", tables)
 	return err

@@ -59,7 +59,7 @@ func (db *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Findi
 			var there bool
 			err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc
 				WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND proname = $1 AND prosrc = $2)`,
-				"touch_"+w.id(), w.body()).Scan(&there)
+				w.functionName(), w.body()).Scan(&there)
 			if err != nil {
 				return err
 			}

@@ -18,9 +18,9 @@ func (db *DB) Preview(ctx context.Context, shapes []*store.Shape) ([]store.Trigg
 		if err := tx.QueryRow(ctx, "SELECT to_regnamespace('upkeep') IS NOT NULL").Scan(&there); err != nil {
 			return err
 		}
-		var keep []string
+		keep := []string{"commit_commands"}
 		for _, w := range watches(shapes) {
-			keep = append(keep, "touch_"+w.id())
+			keep = append(keep, w.functionName())
 			changes, err := previewTable(ctx, tx, w, there)
 			if err != nil {
 				return fmt.Errorf("triggers of %s: %w", w.name(), err)
@@ -55,9 +55,9 @@ func previewTable(ctx context.Context, tx pgx.Tx, w *watch, there bool) ([]store
 	}
 	var same bool
 	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc
-		WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND proname = $1 AND prosrc = $2)`, "touch_"+w.id(), w.body()).Scan(&same)
+		WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND proname = $1 AND prosrc = $2)`, w.functionName(), w.body()).Scan(&same)
 	if err == nil && !same {
-		all = append(all, store.TriggerChange{Table: w.table, Trigger: "touch_" + w.id(), Action: "replace"})
+		all = append(all, store.TriggerChange{Table: w.table, Trigger: w.functionName(), Action: "replace"})
 	}
 	return all, err
 }

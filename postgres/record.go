@@ -32,6 +32,7 @@ type recorded struct {
 	DoubtUS  int64    `json:"doubt_us"`
 	Reason   string   `json:"reason"`
 	Attempt  bool     `json:"attempt"` // costs one
+	Command  bool     `json:"command"` // of one, and not of the current state
 }
 
 func record(r store.Result) recorded {
@@ -40,7 +41,8 @@ func record(r store.Result) recorded {
 	w := recorded{Sync: r.Sync, Key: r.Key, Epoch: r.Epoch, Gen: r.Generation, Outcome: words[r.Outcome],
 		RemoteID: clean(r.RemoteID), External: clean(r.ExternalID), Refs: textOf(r.Refs), WaitsFor: textOf(r.WaitsFor),
 		AfterUS: r.After.Microseconds(), DoubtUS: r.Doubt.Microseconds(), Reason: clean(r.Reason),
-		Attempt: !r.Free && (r.Outcome == store.Retry || r.Outcome == store.Doubtful)}
+		Attempt: !r.Free && (r.Outcome == store.Retry || r.Outcome == store.Doubtful),
+		Command: r.Command != 0}
 	if r.Digests != nil {
 		d := `\x` + hex.EncodeToString(r.Digests)
 		w.Digests = &d
@@ -52,7 +54,7 @@ func record(r store.Result) recorded {
 const given = `given AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(sync text, key text, epoch bigint, gen bigint, outcome text,
 		remote_id text, external_id text, digests bytea, refs text[], waits_for text[], after_us bigint,
-		doubt_us bigint, reason text, attempt boolean))`
+		doubt_us bigint, reason text, attempt boolean, command boolean))`
 
 // Record implements [store.Registry]. Everything that one call writes or
 // depends on is locked first, in the order of (sync, key): the groups of the
@@ -95,6 +97,9 @@ func (db *DB) Record(ctx context.Context, results []store.Result, byHand []strin
 				stale = append(stale, r.ID)
 			}
 		}
+		if err := finishCommands(ctx, tx, fresh); err != nil {
+			return err
+		}
 		return history(ctx, tx, results, fresh)
 	})
 	if err != nil {
@@ -136,7 +141,8 @@ func apply(ctx context.Context, tx pgx.Tx, text string) (applied map[store.ID]bo
 	WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now), `+given+`,
 	known AS (
 		SELECT r.*, g.remote_id AS old_remote_id,
-			g.generation > r.gen AS newer,
+			-- A delivered command is followed by another one, or by the state.
+			g.generation > r.gen OR r.command AND r.outcome IN ('synced', 'removed') AS newer,
 			r.outcome IN ('synced', 'removed') AS done,
 			-- What it waits for came in the meantime.
 			r.outcome = 'waits' AND EXISTS (
@@ -158,7 +164,7 @@ func apply(ctx context.Context, tx pgx.Tx, text string) (applied map[store.ID]bo
 	written AS (
 		UPDATE upkeep.groups g SET
 			holder = NULL, lease_until = NULL,
-			synced_generation = CASE WHEN d.done THEN d.gen ELSE g.synced_generation END,
+			synced_generation = CASE WHEN d.done AND NOT d.command THEN d.gen ELSE g.synced_generation END,
 			synced_at = CASE WHEN d.done THEN clock.now ELSE g.synced_at END,
 			remote_id = CASE d.outcome WHEN 'synced' THEN d.remote_id WHEN 'removed' THEN '' ELSE g.remote_id END,
 			external_id = CASE WHEN d.external_id <> '' THEN d.external_id ELSE g.external_id END,
@@ -171,7 +177,7 @@ func apply(ctx context.Context, tx pgx.Tx, text string) (applied map[store.ID]bo
 			attempts = CASE
 				WHEN d.done OR d.outcome IN ('refused', 'waits') AND d.newer THEN 0
 				ELSE g.attempts + d.attempt::int END,
-			dirty_since = CASE WHEN NOT d.done THEN g.dirty_since WHEN d.newer THEN g.touched_at END,
+			dirty_since = CASE WHEN NOT d.done OR d.command THEN g.dirty_since WHEN d.newer THEN g.touched_at END,
 			backfill = g.backfill AND NOT d.done,
 			due_at = CASE
 				WHEN d.park THEN NULL

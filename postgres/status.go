@@ -189,7 +189,7 @@ func (db *DB) Prune(ctx context.Context, keep time.Duration) error {
 			return fmt.Errorf("prune history: %w", installed(err))
 		}
 		if tag.RowsAffected() < piece {
-			return nil
+			return db.pruneCommands(ctx, keep)
 		}
 	}
 }
@@ -206,7 +206,12 @@ func (db *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 			UPDATE upkeep.groups g SET parked = false, waits_for = '{}', attempts = 0, reason = '',
 				due_at = (SELECT upkeep.clock()), dirty_since = coalesce(g.dirty_since, upkeep.clock())
 			FROM held h WHERE g.sync = h.sync AND g.key = h.key`, clean(sync), clean(key))
+		if err != nil {
+			return err
+		}
 		n = tag.RowsAffected()
+		_, err = tx.Exec(ctx, `UPDATE upkeep.commands SET refused = '', refused_version = ''
+			WHERE refused <> '' AND ($1 = '' OR sync = $1) AND ($2 = '' OR key = $2)`, clean(sync), clean(key))
 		return err
 	})
 	return n, err

@@ -23,7 +23,14 @@ func (t *trigger) comment() string {
 }
 
 // function is the quoted name of the table's trigger function.
-func (w *watch) function() string { return quote("upkeep", "touch_"+w.id()) }
+func (w *watch) function() string { return quote("upkeep", w.functionName()) }
+
+func (w *watch) functionName() string {
+	if w.ordered != nil {
+		return "command_" + w.id()
+	}
+	return "touch_" + w.id()
+}
 
 // triggers are the triggers for the table. The name tells where to look,
 // because PostgreSQL's message about a column that can't be dropped has it.
@@ -43,6 +50,9 @@ func (w *watch) triggers() (rows []*trigger, truncate *trigger) {
 }
 
 func (w *watch) trigger(op, rest string) *trigger {
+	if w.ordered != nil {
+		op = "command_" + op
+	}
 	t := &trigger{name: "upkeep_" + op + "_" + w.id() + " see upkeep.release()"}
 	t.sql = "CREATE TRIGGER " + strings.ReplaceAll(quote(t.name), "%", "%%") + " " + escapeFormat(rest)
 	h := sha256.Sum256([]byte(t.sql))
@@ -104,6 +114,9 @@ func bitwise(c store.Column) bool {
 // half as much again as all the rest. With a watched column gone it logs that
 // it does not know what changed, with a key column gone it asks for a sweep.
 func (w *watch) body() string {
+	if w.ordered != nil {
+		return w.commandBody()
+	}
 	var changed []string
 	for _, c := range w.columns {
 		changed = append(changed, "CASE WHEN "+differ([]store.Column{c})+" THEN "+literal(c.Name)+" END")

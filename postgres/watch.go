@@ -15,6 +15,9 @@ type watch struct {
 	table   store.Table
 	keys    []store.Column // logged, old and new: the way to the groups
 	columns []store.Column // watched: an update of no other column is a touch
+	// ordered are the syncs, of a watch of the ordered lane: its triggers stand
+	// beside those that write touches.
+	ordered []*store.Shape
 }
 
 // name is how the table is called in the log.
@@ -26,8 +29,21 @@ func (w *watch) id() string {
 	return hex.EncodeToString(h[:5])
 }
 
-// watches derives from the shapes what to watch, by table, in name order.
+// mark is how the triggers are called among those that are in place.
+func (w *watch) mark() string {
+	if w.ordered != nil {
+		return "every version of " + w.name()
+	}
+	return w.name()
+}
+
+// watches derives from the shapes what to watch, by table, in name order: what
+// writes touches, then what the ordered lane needs.
 func watches(shapes []*store.Shape) []*watch {
+	return append(tableWatches(shapes), orderedWatches(shapes)...)
+}
+
+func tableWatches(shapes []*store.Shape) []*watch {
 	byTable := map[store.Table]*watch{}
 	for _, s := range shapes {
 		s.Root.Walk(func(_ string, m, _ *store.Member) {

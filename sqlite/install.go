@@ -15,7 +15,13 @@ import (
 // Install makes the triggers be exactly what the shapes need and records the
 // plan, in one transaction.
 func (d *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
+	if err := unfit(shapes); err != nil {
+		return err
+	}
 	return d.update(ctx, "install triggers", func(tx *sql.Tx) error {
+		if err := d.tidyCommands(ctx, tx, shapes); err != nil {
+			return err
+		}
 		want, err := wanted(ctx, tx, shapes)
 		if err != nil {
 			return err

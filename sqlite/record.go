@@ -110,6 +110,9 @@ type writing struct {
 	attempts []attemptRow
 	calls    map[string]int64
 	saved    map[string]int64
+
+	delivered []int64 // numbers of commands
+	refused   []finishedCommand
 }
 
 // attemptRow is one row of the history.
@@ -146,6 +149,12 @@ func (w *writing) apply(r store.Result, g *held) {
 		a.Waiting = waits
 	case store.Synced, store.Removed:
 		w.done(&a, r, g)
+		if r.Command != 0 { // another command follows, or the state
+			a.Synced = g.Synced
+			w.delivered = append(w.delivered, r.Command)
+			due = w.now
+			break
+		}
 		if a.Synced == g.Generation {
 			a.Due, a.Since, a.Backfill = a.Doubt, nil, false
 			w.add(r, g, a, false)
@@ -167,6 +176,9 @@ func (w *writing) apply(r store.Result, g *held) {
 			due = w.now
 		}
 	case store.Refused:
+		if r.Command != 0 {
+			w.refused = append(w.refused, finishedCommand{r.Command, r.Reason, r.Version})
+		}
 		if a.Parked = !touched; touched {
 			due, a.Reason, a.Attempts = w.now, nil, 0
 		}
@@ -264,6 +276,9 @@ func (w *writing) write(ctx context.Context, tx *sql.Tx, byHand []string) error 
 		{len(w.attempts), `INSERT INTO upkeep_attempts (sync, key, at, epoch, action, outcome, status, message, fields, took)
 			SELECT value->>'Sync', value->>'Key', value->>'At', value->>'Epoch', value->>'Action', value->>'Outcome', value->>'Status',
 				value->>'Message', value->>'Fields', value->>'Took' FROM json_each(?1) ORDER BY key`, w.attempts, nil},
+		{len(w.delivered), `DELETE FROM upkeep_commands WHERE number IN (SELECT value FROM json_each(?1))`, w.delivered, nil},
+		{len(w.refused), `UPDATE upkeep_commands SET refused = j.v->>'Refused', refused_version = j.v->>'Version'
+			FROM (SELECT value AS v FROM json_each(?1)) AS j WHERE number = j.v->>'Number'`, w.refused, nil},
 	} {
 		if step.n == 0 {
 			continue

@@ -195,8 +195,11 @@ func (d *DB) Prune(ctx context.Context, keep time.Duration) error {
 			n, err = r.RowsAffected()
 			return err
 		})
-		if err != nil || n < prunePiece {
+		if err != nil {
 			return err
+		}
+		if n < prunePiece {
+			return d.pruneCommands(ctx, before)
 		}
 	}
 }
@@ -230,6 +233,11 @@ func (d *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 			list := idsJSON(ids)
 			_, err = tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL, due_at = ?2
 				FROM (SELECT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j WHERE sync = j.s AND upkeep_groups.key = j.k`, list, d.now())
+			if err != nil {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, `UPDATE upkeep_commands SET refused = '', refused_version = ''
+				WHERE refused <> '' AND (sync, key) IN (SELECT value->>0, value->>1 FROM json_each(?1))`, list)
 			if err != nil {
 				return err
 			}

@@ -136,6 +136,12 @@ type Result struct {
 	Calls             int           // made at the remote, for the counters; of a batch, the first result has it
 	Free              bool          // Retry, Doubtful: costs no attempt (the remote as a whole is to blame)
 	Attempt           *Attempt      // for the history; nil when no call was made
+	// Command is the number of the command that was delivered; zero: the
+	// current state was. Synced and Removed delete it and leave the group
+	// dirty and due, for the command or the state that follows; Refused keeps
+	// the reason and Version, of the mapping, with it.
+	Command int64
+	Version string
 }
 
 // RecordState is what others must know of a group's record before they refer

@@ -57,7 +57,10 @@ type Shape struct {
 	// ByHand: groups are made by [Log.Append] of a Register only. Otherwise
 	// every row of the root table is a group.
 	ByHand bool
-	Root   *Member
+	// Every: each committed version of a group becomes a command ([Commands]);
+	// with ByHand only those that [Commands.AppendCommand] appends.
+	Every bool
+	Root  *Member
 	// MemberLimit is the most rows that one composite may have in one
 	// relation; over it the composite is refused ([Composite.Err]).
 	MemberLimit int

@@ -22,6 +22,7 @@ type Store interface {
 	Loader
 	Limits
 	Pauses
+	Commands
 
 	// Name is the database for people, without a secret in it:
 	// "postgres://db.example:5432/shop", "sqlite:shop.db".
@@ -166,12 +167,14 @@ type Registry interface {
 	// Vitals examines the database itself; transactions that are open for
 	// longer than long are findings.
 	Vitals(ctx context.Context, long time.Duration) (*Vitals, error)
-	// Prune deletes history older than keep, in bounded pieces.
+	// Prune deletes history older than keep, in bounded pieces. Commands that
+	// are older, and those of a group beyond [MostCommands], go too, oldest
+	// first, and each group that loses some gets a [Gap] and goes on.
 	Prune(ctx context.Context, keep time.Duration) error
 
 	// Retry makes parked and waiting groups of a sync ("" for all; key "" for
 	// all) dirty and due at once with a fresh attempt count, and returns how
-	// many.
+	// many. Their refused commands are refused no more.
 	Retry(ctx context.Context, sync, key string) (int64, error)
 	// Sync reads what is stored of a sync; the zero SyncState if nothing is.
 	Sync(ctx context.Context, sync string) (SyncState, error)

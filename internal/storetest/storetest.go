@@ -83,6 +83,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"vitals", vitalTests()},
 		{"preview", previewTests()},
 		{"keys", keyTests()},
+		{"command", commandTests()},
 	} {
 		t.Run(stage.name, func(t *testing.T) {
 			for _, c := range stage.tests {

@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Commands is the log of the ordered lane: for syncs whose shape is Every, each
+// committed version of a group with its payload, until it is delivered. A
+// group's commands are numbered in the order of their commits.
+type Commands interface {
+	// NextCommands returns the oldest command that waits of each group that
+	// has one.
+	NextCommands(ctx context.Context, ids []ID) (map[ID]Command, error)
+	// WaitingCommands lists a group's commands, oldest first, without their
+	// payloads.
+	WaitingCommands(ctx context.Context, id ID, limit int) ([]Command, error)
+	// AppendCommand makes the version that the group has in tx a command, for
+	// a sync that is ByHand, and registers the group. tx is as in
+	// [Log.Append].
+	AppendCommand(ctx context.Context, tx any, shape *Shape, key string) error
+	// SkipCommand drops the oldest command of a group, writes that into its
+	// history, and lets the group go on. ErrNoCommand if none waits;
+	// ErrClaimed while a worker has the group.
+	SkipCommand(ctx context.Context, id ID) (Command, error)
+	// Gaps lists versions that did not become commands, newest first: of a
+	// group or, with an empty key, of a sync and all its groups.
+	Gaps(ctx context.Context, sync, key string, limit int) ([]Gap, error)
+}
+
+// Command is one committed version of a group.
+type Command struct {
+	ID
+	Number  int64     `json:"number"`       // grows with each command; not without holes
+	At      time.Time `json:"at"`           // when its transaction appended it
+	Tx      string    `json:"tx,omitempty"` // the database's transaction id
+	Deleted bool      `json:"deleted,omitempty"`
+	// Unordered is why the place of this version among the group's others, or
+	// its being whole, is not certain; empty: it is.
+	Unordered string `json:"unordered,omitempty"`
+	// Refused is why the remote, or the mapping of that version, did not take
+	// it; empty: not refused.
+	Refused        string `json:"refused,omitempty"`
+	RefusedVersion string `json:"-"`
+	// Payload is the composite, as [DecodePayload] reads it; nil if Deleted.
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
+
+// Gap is a version, or several, that did not become commands.
+type Gap struct {
+	Sync string    `json:"sync"`
+	Key  string    `json:"key,omitempty"` // empty: any group of the sync may be concerned
+	At   time.Time `json:"at"`
+	Tx   string    `json:"tx,omitempty"`
+	// Reason is for a person.
+	Reason string `json:"reason"`
+}
+
+// SkippedMessage is what the history says of a skipped command.
+func SkippedMessage(c Command) string {
+	s := fmt.Sprintf("command %d of %s, %s", c.Number, c.At.Format("2006-01-02 15:04:05"), "dropped by hand")
+	if c.Refused != "" {
+		s += "; it had been refused: " + c.Refused
+	}
+	return s
+}
+
+// MostCommands is how many commands of one group wait at most. Beyond it
+// [Registry.Prune] drops the oldest, and leaves a [Gap].
+const MostCommands = 10_000
+
+// Errors of [Commands.SkipCommand].
+var (
+	ErrNoCommand = errors.New("no command waits")
+	ErrClaimed   = errors.New("a worker is at this group")
+)
