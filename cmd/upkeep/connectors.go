@@ -4,6 +4,7 @@ import (
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
 	"github.com/upkeep-sync/upkeep/connector/netsuite"
+	"github.com/upkeep-sync/upkeep/connector/salesforce"
 	"github.com/upkeep-sync/upkeep/internal/config"
 )
 
@@ -17,6 +18,13 @@ func connectors() config.Connectors {
 				return nil, err
 			}
 			return netsuite.Open(c)
+		}},
+		"salesforce": {New: func(decode func(any) error) (connector.Connection, error) {
+			var c salesforce.Config
+			if err := decode(&c); err != nil {
+				return nil, err
+			}
+			return salesforce.Open(c)
 		}},
 		// For trying things out: its records live and die with the process.
 		"memory": {New: func(decode func(any) error) (connector.Connection, error) {

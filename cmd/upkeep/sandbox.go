@@ -12,7 +12,8 @@ import (
 )
 
 type sandboxCmd struct {
-	Netsuite sandboxNetsuiteCmd `cmd:"" help:"A NetSuite account in memory, with faults on command."`
+	Netsuite   sandboxNetsuiteCmd   `cmd:"" help:"A NetSuite account in memory, with faults on command."`
+	Salesforce sandboxSalesforceCmd `cmd:"" help:"A Salesforce org in memory, with faults on command."`
 }
 
 type sandboxNetsuiteCmd struct {
@@ -37,13 +38,20 @@ func (c *sandboxNetsuiteCmd) Run(p *program) error {
 			return err
 		}
 	}
-	l, err := net.Listen("tcp", c.Listen)
+	return serveSandbox(p, c.Listen, account, func(url string) string {
+		return fmt.Sprintf(sandboxText, url, netsuitetest.Account, netsuitetest.ConsumerKey, netsuitetest.ConsumerSecret,
+			netsuitetest.TokenID, netsuitetest.TokenSecret, c.Concurrency)
+	})
+}
+
+// serveSandbox listens, says so, and serves until the context ends.
+func serveSandbox(p *program, listen string, handler http.Handler, text func(url string) string) error {
+	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --listen", err)
 	}
-	fmt.Fprintf(p.out, sandboxText, "http://"+l.Addr().String(), netsuitetest.Account,
-		netsuitetest.ConsumerKey, netsuitetest.ConsumerSecret, netsuitetest.TokenID, netsuitetest.TokenSecret, c.Concurrency)
-	server := &http.Server{Handler: account, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	fmt.Fprint(p.out, text("http://"+l.Addr().String()))
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	stopped := context.AfterFunc(p.ctx, func() { _ = server.Close() })
 	defer stopped()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
