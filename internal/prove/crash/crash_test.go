@@ -1,0 +1,154 @@
+package crash
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/prove/provetest"
+	"github.com/upkeep-sync/upkeep/internal/prove/worker"
+)
+
+var (
+	seeds = flag.Int("seeds", 0, "how often each point is tried with each change and class, each time at another hit of it; 0: each point with each change once, either class in turn")
+	seed  = flag.Uint64("seed", 1, "of the application's rows and changes")
+	only  = flag.String("at", "", "one case: action/point:hit, such as update/send.after:1")
+)
+
+func TestMain(m *testing.M) {
+	worker.Main()
+	flag.Parse()
+	goleak.VerifyTestMain(m)
+}
+
+// changes are what is under way when the process dies.
+var changes = []string{"create", "update", "delete", "batch"}
+
+// TestCrashPoints dies at every point, with every change, at the first hit or
+// a later one. Each case goes on where the one before it left the database.
+func TestCrashPoints(t *testing.T) {
+	t.Parallel()
+	for _, driver := range []string{worker.SQLite, worker.Postgres} {
+		for _, class := range []connector.Class{connector.Upsert, connector.Lookup} {
+			name := map[connector.Class]string{connector.Upsert: "upsert", connector.Lookup: "lookup"}[class]
+			t.Run(driver+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				r := &run{t: t, place: provetest.New(t, driver, class, *seed)}
+				r.all()
+				r.print(driver + ", " + name)
+			})
+		}
+	}
+}
+
+// run is the cases on one database.
+type run struct {
+	t     *testing.T
+	place *provetest.Place
+
+	tried, died, lost, duplicated, deleted, other int
+	reached                                       map[string]bool
+}
+
+func (r *run) all() {
+	r.reached = map[string]bool{}
+	// The first start installs, backfills and creates all.
+	for i, point := range worker.All(r.place.Worker.Driver) {
+		for n := range max(1, *seeds) {
+			for j, change := range changes {
+				if *seeds == 0 && (i+j)%2 != int(r.place.Worker.Class) {
+					continue
+				}
+				r.one(change, fmt.Sprintf("%s:%d", point, n+1))
+				if r.t.Failed() {
+					return
+				}
+			}
+		}
+	}
+	for _, point := range worker.All(r.place.Worker.Driver) {
+		if *only == "" && !r.reached[point] {
+			r.t.Errorf("no process died at %s", point)
+		}
+	}
+}
+
+// one makes a change, lets a worker die over it, heals and judges.
+func (r *run) one(change, at string) {
+	if *only != "" && *only != change+"/"+at {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	p := r.place
+	fail := func(what string, err error) {
+		r.t.Errorf("%s/%s: %s: %v\nagain: go test ./internal/prove/crash -run '%s' -seeds %d -seed %d", change, at, what, err, r.t.Name(), *seeds, *seed)
+	}
+	if err := r.change(ctx, change); err != nil {
+		fail("the application", err)
+		return
+	}
+	if strings.HasPrefix(at, "backfill") {
+		if err := p.Sweep(ctx); err != nil {
+			fail("sweep", err)
+			return
+		}
+	}
+	c := p.Worker
+	c.DieAt, c.UntilQuiet = at, true
+	w, err := worker.Start(c)
+	if err != nil {
+		fail("start", err)
+		return
+	}
+	killed, err := w.Wait()
+	_, _ = p.Logs.Write([]byte(w.Log()))
+	if err != nil {
+		fail("the worker", err)
+		return
+	}
+	r.tried++
+	if killed {
+		r.died++
+		r.reached[strings.Split(at, ":")[0]] = true
+	}
+	if err := p.Heal(ctx); err != nil {
+		fail("heal", err)
+		return
+	}
+	v, err := p.Judge(ctx)
+	if err != nil {
+		fail("judge", err)
+		return
+	}
+	r.lost, r.duplicated, r.deleted = r.lost+v.Lost, r.duplicated+v.Duplicates, r.deleted+v.Deletes
+	r.other += v.Unsettled + v.Touches + v.Leaked + v.AppErrors
+	if err := v.Err(); err != nil {
+		fail("judged", err)
+	}
+}
+
+func (r *run) change(ctx context.Context, change string) error {
+	w := r.place.Writer
+	switch change {
+	case "create":
+		return w.Create(ctx)
+	case "update":
+		return w.Update(ctx)
+	case "delete":
+		return w.Delete(ctx)
+	}
+	return w.Batch(ctx)
+}
+
+func (r *run) print(name string) {
+	fmt.Fprintf(os.Stderr, "crash points  %-18s points %2d  tried %4d  died %4d  lost %d  duplicated %d  deleted %d  other %d\n",
+		name, len(worker.All(r.place.Worker.Driver)), r.tried, r.died, r.lost, r.duplicated, r.deleted, r.other)
+}

@@ -1,0 +1,236 @@
+package oracle_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/prove/ledger"
+	"github.com/upkeep-sync/upkeep/internal/prove/oracle"
+	"github.com/upkeep-sync/upkeep/internal/prove/provetest"
+	"github.com/upkeep-sync/upkeep/internal/prove/shop"
+	"github.com/upkeep-sync/upkeep/internal/prove/worker"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// An oracle that never says no proves nothing. Each mutant breaks one rule of
+// the engine's or of the database's, and the oracle has to notice; without the
+// mutant the same story ends well.
+func TestMutantsAreNoticed(t *testing.T) {
+	t.Parallel()
+	for _, m := range []struct {
+		name    string
+		class   connector.Class // of the remote
+		falsify func(*provetest.Place)
+		story   func(*story)
+		noticed func(*oracle.Verdict) int
+	}{
+		{"synced = now", connector.Upsert, lying(&syncedIsNow{}), changeDuringCall, lost},
+		{"no doubt after a timeout", connector.Upsert, lying(&noDoubt{}), lateUpdate, lost},
+		{"a second create without a look", connector.Lookup, blindTrust, lostAnswer, duplicates},
+		{"not visible is deleted", connector.Upsert, lying(&hides{}), touchAll, deletes},
+		{"a touch is lost", connector.Upsert, none, lostTouch, lost},
+		{"a secret in the registry", connector.Upsert, none, leak, leaked},
+		{"a group that is stuck", connector.Upsert, none, stuck, unsettled},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			for _, broken := range []bool{false, true} {
+				s := &story{t: t, p: provetest.New(t, worker.SQLite, m.class, 1), broken: broken}
+				s.ctx, s.cancel = context.WithTimeout(context.Background(), time.Minute)
+				s.ok(s.p.Heal(s.ctx)) // all is sent once
+				if broken {
+					m.falsify(s.p)
+				}
+				m.story(s)
+				v, err := s.p.Judge(s.ctx)
+				s.ok(err)
+				if n := m.noticed(v); broken && n == 0 {
+					t.Errorf("not noticed; the verdict: %+v", v)
+				}
+				if !broken {
+					s.ok(v.Err())
+				}
+				s.cancel()
+			}
+		})
+	}
+}
+
+func lost(v *oracle.Verdict) int       { return v.Lost }
+func duplicates(v *oracle.Verdict) int { return v.Duplicates }
+func deletes(v *oracle.Verdict) int    { return v.Deletes }
+func leaked(v *oracle.Verdict) int     { return v.Leaked }
+func unsettled(v *oracle.Verdict) int  { return v.Unsettled }
+
+// story is what happens, with or without a mutant.
+type story struct {
+	t      *testing.T
+	p      *provetest.Place
+	ctx    context.Context
+	cancel context.CancelFunc
+	broken bool
+}
+
+func (s *story) ok(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *story) exec(query string) {
+	s.t.Helper()
+	_, err := s.p.App.ExecContext(s.ctx, query)
+	s.ok(err)
+}
+
+func (s *story) until(ok func() bool) {
+	s.t.Helper()
+	for !ok() {
+		select {
+		case <-s.ctx.Done():
+			s.t.Fatal("waited in vain")
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+func none(*provetest.Place) {}
+
+func lying(liar interface {
+	over(upkeep.Database) upkeep.Database
+}) func(*provetest.Place) {
+	return func(p *provetest.Place) { p.Worker.Falsify = liar.over }
+}
+
+// changeDuringCall changes a row while its record is on the way.
+func changeDuringCall(s *story) {
+	s.p.Remote.Fail(ledger.Fault{Kind: ledger.Delay, Verb: "update", For: 300 * time.Millisecond, Times: 1})
+	e, err := s.p.Run(s.ctx)
+	s.ok(err)
+	s.exec("update customers set name = 'one' where id = 1")
+	s.until(func() bool { return s.p.Remote.Struck(ledger.Delay) == 1 })
+	s.exec("update customers set name = 'two' where id = 1")
+	s.until(func() bool { n, err := e.Store.Pending(s.ctx, 1); return err == nil && n == 0 })
+	s.ok(e.Stop())
+	s.ok(s.p.Heal(s.ctx))
+}
+
+// syncedIsNow records the generation of the moment instead of the claimed one.
+type syncedIsNow struct{ upkeep.Database }
+
+func (d syncedIsNow) over(db upkeep.Database) upkeep.Database { return syncedIsNow{db} }
+
+func (d syncedIsNow) Record(ctx context.Context, rs []store.Result, byHand []string) ([]store.ID, error) {
+	for i := range rs {
+		if g, err := d.Group(ctx, rs[i].ID); err == nil {
+			rs[i].Generation = g.Generation
+		}
+	}
+	return d.Database.Record(ctx, rs, byHand)
+}
+
+// lateUpdate lets an old update land after a newer one.
+func lateUpdate(s *story) {
+	s.p.Worker.Timeout = 200 * time.Millisecond
+	s.p.Remote.Fail(ledger.Fault{Kind: ledger.Late, Verb: "update", Times: 1})
+	e, err := s.p.Run(s.ctx)
+	s.ok(err)
+	s.exec("update customers set name = 'old' where id = 1")
+	s.until(func() bool { return s.p.Remote.Waiting() == 1 })
+	s.exec("update customers set name = 'new' where id = 1")
+	s.until(func() bool {
+		for _, e := range s.p.Remote.Applied(0) {
+			if string(e.Fields["name"]) == `"new"` {
+				return true
+			}
+		}
+		return false
+	})
+	s.ok(e.Stop())
+	s.p.Remote.Land()
+	s.ok(s.p.Heal(s.ctx))
+}
+
+// noDoubt takes an unknown outcome for a plain failure.
+type noDoubt struct{ upkeep.Database }
+
+func (d noDoubt) over(db upkeep.Database) upkeep.Database { return noDoubt{db} }
+
+func (d noDoubt) Record(ctx context.Context, rs []store.Result, byHand []string) ([]store.ID, error) {
+	for i := range rs {
+		if rs[i].Outcome == store.Doubtful {
+			rs[i].Outcome, rs[i].Doubt = store.Retry, 0
+		}
+	}
+	return d.Database.Record(ctx, rs, byHand)
+}
+
+// lostAnswer breaks the connection after a create was applied.
+func lostAnswer(s *story) {
+	s.p.Remote.Fail(ledger.Fault{Kind: ledger.Reset, Verb: "create", Applied: true, Times: 1})
+	s.exec("insert into customers(id, name) values (100, 'x')")
+	s.ok(s.p.Heal(s.ctx))
+}
+
+// blindTrust takes the remote for one that keeps keys unique.
+func blindTrust(p *provetest.Place) { p.Worker.Class = connector.Upsert }
+
+// touchAll looks at every group again.
+func touchAll(s *story) {
+	s.exec("insert into customers(id, name) values (100, 'x')")
+	liar := s.p.Worker.Falsify
+	s.p.Worker.Falsify = nil
+	s.ok(s.p.Heal(s.ctx))
+	s.p.Worker.Falsify = liar
+	s.ok(s.p.Sweep(s.ctx))
+	s.ok(s.p.Heal(s.ctx))
+}
+
+// hides does not see one customer, and says that it was deleted.
+type hides struct{ upkeep.Database }
+
+func (d hides) over(db upkeep.Database) upkeep.Database { return hides{db} }
+
+func (d hides) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, error) {
+	claims, err := d.Database.Claim(ctx, r)
+	for i := range claims {
+		claims[i].DeleteSeen = true
+	}
+	return claims, err
+}
+
+func (d hides) Load(ctx context.Context, s *store.Shape, keys []string) (map[string]store.Composite, error) {
+	found, err := d.Database.Load(ctx, s, keys)
+	if s.Sync == "customer" {
+		delete(found, "100")
+	}
+	return found, err
+}
+
+func lostTouch(s *story) {
+	s.exec("update customers set name = 'unseen' where id = 1")
+	if s.broken {
+		s.exec("delete from upkeep_touch")
+	}
+	s.ok(s.p.Heal(s.ctx))
+}
+
+func leak(s *story) {
+	if s.broken {
+		s.exec("update upkeep_groups set external_id = external_id || '" + shop.Canary + "' where key = '1'")
+	}
+}
+
+func stuck(s *story) {
+	if s.broken {
+		s.exec("update upkeep_groups set generation = generation + 1 where key = '1'")
+	}
+}

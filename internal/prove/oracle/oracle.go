@@ -1,0 +1,288 @@
+// Package oracle says, once all faults are healed and nothing is under way,
+// whether every promise was kept. All proofs ask it, and nothing else.
+package oracle
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/prove/ledger"
+	"github.com/upkeep-sync/upkeep/internal/prove/shop"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Case is what the oracle is asked about.
+type Case struct {
+	// Store is the registry, and App the application's connection.
+	Store store.Store
+	App   *sql.DB
+	// Remote is what was sent to, and Since how much of its ledger was judged
+	// before.
+	Remote *ledger.Server
+	Since  int
+	// Ended says which records may have been deleted.
+	Ended *shop.Ended
+	// MayPark says for which reason a group may be parked; nil: for none.
+	MayPark func(reason string) bool
+	// Secrets must be in no table of the registry and no log.
+	Secrets []string
+	// Tables lists the registry's tables as the database's SQL names them.
+	Tables func(context.Context, *sql.DB) ([]string, error)
+	// Logs are what the workers wrote.
+	Logs string
+	// AppErrors are the application's writes that failed though the database
+	// was up.
+	AppErrors []error
+}
+
+// Verdict counts what is wrong. The zero value, but for Groups and Parked, is
+// what is promised.
+type Verdict struct {
+	Groups, Parked             int
+	Lost, Duplicates, Deletes  int // diverged records; keys twice; deletes without cause
+	Unsettled, Touches, Leaked int
+	AppErrors                  int
+	Problems                   []string
+}
+
+// Err is nil when every promise was kept.
+func (v *Verdict) Err() error {
+	if len(v.Problems) == 0 {
+		return nil
+	}
+	shown := v.Problems
+	if len(shown) > 20 {
+		shown = append(slices.Clone(shown[:20]), fmt.Sprintf("and %d more", len(v.Problems)-20))
+	}
+	return fmt.Errorf("%d promises are broken:\n  %s", len(v.Problems), strings.Join(shown, "\n  "))
+}
+
+func (v *Verdict) add(n *int, format string, args ...any) {
+	*n++
+	v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
+}
+
+// Judge compares. Its error is about the asking only.
+func Judge(ctx context.Context, c Case) (*Verdict, error) {
+	v := &Verdict{}
+	want, err := shop.Expect(ctx, c.App)
+	if err != nil {
+		return nil, fmt.Errorf("compute what is expected: %w", err)
+	}
+	parked, err := v.registry(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	v.remote(c, want, parked)
+	for _, err := range c.AppErrors {
+		v.add(&v.AppErrors, "the application's write failed: %v", err)
+	}
+	return v, v.secrets(ctx, c)
+}
+
+// registry looks at every group, and at the log. It returns the keys of the
+// parked ones, as [shop.Want] has them.
+func (v *Verdict) registry(ctx context.Context, c Case) (parked map[string]bool, err error) {
+	parked = map[string]bool{}
+	groups, err := Groups(ctx, c.Store)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		v.Groups++
+		switch g.State {
+		case store.Clean, store.Gone:
+			if g.Generation != g.SyncedGeneration || !g.InDoubtUntil.IsZero() || g.Holder != "" {
+				v.add(&v.Unsettled, "%s counts as %s, with generation %d of %d, in doubt until %v, held by %q", g.ID, g.State, g.SyncedGeneration, g.Generation, g.InDoubtUntil, g.Holder)
+			}
+		case store.Parked:
+			v.Parked++
+			parked[g.Sync+"/"+g.Sync+"-"+g.Key] = true
+			if g.Reason == "" || c.MayPark == nil || !c.MayPark(g.Reason) {
+				v.add(&v.Unsettled, "%s is parked: %q", g.ID, g.Reason)
+			}
+		default:
+			v.add(&v.Unsettled, "%s is still %s: %s", g.ID, g.State, g.Reason)
+		}
+	}
+	n, err := c.Store.Pending(ctx, 1000)
+	for range n {
+		v.add(&v.Touches, "a touch is still in the log")
+	}
+	return parked, err
+}
+
+// Groups reads the whole registry.
+func Groups(ctx context.Context, s store.Store) ([]store.Group, error) {
+	counts, err := s.Counts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []store.Group
+	for _, c := range counts {
+		for after := ""; ; {
+			page, err := s.Groups(ctx, c.Sync, "", after, 1000)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, page...)
+			if len(page) < 1000 {
+				break
+			}
+			after = page[len(page)-1].Key
+		}
+	}
+	return all, nil
+}
+
+// remote compares every record, field by field.
+func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool) {
+	got := shop.Want{}
+	records := c.Remote.Records()
+	names := map[string]string{}
+	for _, r := range records {
+		names[r.ID] = r.Type + "/" + r.ExternalID
+	}
+	for _, r := range records {
+		fields := map[string]string{}
+		for name, value := range r.Fields {
+			fields[name] = named(value, names)
+		}
+		got[names[r.ID]] = fields
+	}
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		if parked[key] {
+			continue
+		}
+		if diff := difference(want[key], got[key]); diff != "" {
+			v.add(&v.Lost, "%s: %s", key, diff)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(got)) {
+		if want[key] == nil && !parked[key] {
+			v.add(&v.Lost, "%s is at the remote, and its row is not there or does not pass", key)
+		}
+	}
+	for _, d := range c.Remote.Duplicates() {
+		v.add(&v.Duplicates, "duplicate: %s", d)
+	}
+	for _, e := range c.Remote.Applied(c.Since) {
+		if e.Verb == "delete" && !c.Ended.Has(e.Type+"/"+e.ExternalID) {
+			v.add(&v.Deletes, "%s/%s was deleted (%d in the ledger), and its row never was", e.Type, e.ExternalID, e.N)
+		}
+	}
+}
+
+// named puts external ids for the ids of the remote's own in a reference.
+func named(value json.RawMessage, names map[string]string) string {
+	var ref struct {
+		Ref string `json:"ref"`
+	}
+	if json.Unmarshal(value, &ref) != nil || ref.Ref == "" {
+		return string(value)
+	}
+	name, there := names[ref.Ref]
+	if !there {
+		name = "a record that is gone: " + ref.Ref
+	}
+	b, _ := json.Marshal(map[string]string{"ref": name}) // strings encode
+	return string(b)
+}
+
+func difference(want, got map[string]string) string {
+	if got == nil {
+		return "there is no record at the remote"
+	}
+	var d []string
+	for _, f := range slices.Sorted(maps.Keys(want)) {
+		if !sameJSON(want[f], got[f]) {
+			d = append(d, fmt.Sprintf("%s is %s, want %s", f, got[f], want[f]))
+		}
+	}
+	for _, f := range slices.Sorted(maps.Keys(got)) {
+		if _, wanted := want[f]; !wanted {
+			d = append(d, fmt.Sprintf("%s is %s, want null", f, got[f]))
+		}
+	}
+	return strings.Join(d, "; ")
+}
+
+func sameJSON(a, b string) bool {
+	var x, y any
+	if json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil {
+		return a == b
+	}
+	p, _ := json.Marshal(x) // what was decoded can be encoded
+	q, _ := json.Marshal(y)
+	return string(p) == string(q)
+}
+
+// secrets looks for canaries in the logs and in every table of the registry.
+func (v *Verdict) secrets(ctx context.Context, c Case) error {
+	for _, s := range c.Secrets {
+		if strings.Contains(c.Logs, s) {
+			v.add(&v.Leaked, "a log has %q", s)
+		}
+	}
+	if c.Tables == nil || len(c.Secrets) == 0 {
+		return nil
+	}
+	tables, err := c.Tables(ctx, c.App)
+	if err != nil {
+		return err
+	}
+	if len(tables) < 4 {
+		return fmt.Errorf("only %d tables of the registry were found", len(tables))
+	}
+	for _, table := range tables {
+		rows, err := c.App.QueryContext(ctx, "select * from "+table)
+		if err != nil {
+			return err
+		}
+		text, err := dump(rows)
+		if err != nil {
+			return err
+		}
+		for _, s := range c.Secrets {
+			if strings.Contains(text, s) {
+				v.add(&v.Leaked, "%s has %q", table, s)
+			}
+		}
+	}
+	return nil
+}
+
+func dump(rows *sql.Rows) (string, error) {
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for rows.Next() {
+		values := make([]any, len(names))
+		for i := range values {
+			values[i] = new(any)
+		}
+		if err := rows.Scan(values...); err != nil {
+			return "", err
+		}
+		for _, p := range values {
+			switch v := (*p.(*any)).(type) {
+			case []byte:
+				b.Write(v)
+			case time.Time:
+			default:
+				fmt.Fprint(&b, v)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String(), rows.Err()
+}

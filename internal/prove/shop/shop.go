@@ -1,0 +1,202 @@
+// Package shop is the application of the proofs: its tables, what it writes,
+// the syncs over them, and what the remote has to hold in the end. The last is
+// computed with plain SQL and loops, apart from the engine.
+package shop
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
+)
+
+// Schema works on both databases.
+const Schema = `
+create table customers (id integer primary key, name text not null, segment text);
+create table orders (id integer primary key, customer_id integer not null references customers(id) on delete cascade, state text not null, ref text);
+create index orders_customer on orders(customer_id);
+create table lines (id integer primary key, order_id integer not null references orders(id) on delete cascade, sku text not null, qty integer not null);
+create index lines_order on lines(order_id);
+`
+
+// Canary is in every value that the application writes. No table of the
+// registry and no log may have it: values are only passed on.
+const Canary = "canary-in-a-value"
+
+type customer struct {
+	ID      int64   `db:"id"`
+	Name    string  `db:"name"`
+	Segment *string `db:"segment"`
+	Orders  int64   `count:"orders.customer_id" where:"state <> 'draft'"`
+}
+
+type order struct {
+	ID       int64     `db:"id"`
+	Customer int64     `db:"customer_id"`
+	State    string    `db:"state"`
+	Ref      *string   `db:"ref"`
+	Lines    []line    `has_many:"lines.order_id" order:"id"`
+	Of       *customer `belongs_to:"customers.customer_id"`
+}
+
+type line struct {
+	SKU string `db:"sku"`
+	Qty int64  `db:"qty"`
+}
+
+// Syncs are the declarations. at is called in each translation.
+func Syncs(to *upkeep.Remote, at func()) []upkeep.AnySync {
+	return []upkeep.AnySync{
+		upkeep.Sync[customer]{
+			Name: "customer", Table: "customers", To: to, Record: "customer",
+			Translate: func(c customer) (upkeep.Fields, error) {
+				at()
+				return upkeep.Fields{"name": c.Name, "segment": c.Segment, "orders": c.Orders}, nil
+			},
+		},
+		upkeep.Sync[order]{
+			Name: "order", Table: "orders", To: to, Record: "order", RefersTo: []string{"customer"},
+			When:      func(o order) bool { return o.State != "draft" },
+			WhenFalse: upkeep.Ending{Action: upkeep.Delete},
+			Translate: func(o order) (upkeep.Fields, error) {
+				at()
+				lines := []upkeep.Fields{}
+				for _, l := range o.Lines {
+					lines = append(lines, upkeep.Fields{"sku": l.SKU, "qty": l.Qty})
+				}
+				f := upkeep.Fields{"customer": upkeep.Ref("customer", o.Customer), "ref": o.Ref, "state": o.State, "lines": lines}
+				if o.Of != nil {
+					f["segment"] = o.Of.Segment
+				}
+				return f, nil
+			},
+		},
+	}
+}
+
+// Want is what the remote has to hold: the records' fields by "type/external
+// id", with references by external id. A field that is null is not there.
+type Want map[string]map[string]string
+
+// Expect computes what the remote has to hold from the rows as they are.
+func Expect(ctx context.Context, db *sql.DB) (Want, error) {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	w := Want{}
+	orders := map[int64]int{}
+	segments := map[int64]sql.NullString{}
+	lines := map[int64][]map[string]any{}
+	err = each(ctx, tx, `select order_id, sku, qty from lines order by order_id, id`, func(r *sql.Rows) error {
+		var id, qty int64
+		var sku string
+		err := r.Scan(&id, &sku, &qty)
+		lines[id] = append(lines[id], map[string]any{"sku": sku, "qty": qty})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, tx, `select id, name, segment from customers`, func(r *sql.Rows) error {
+		var id int64
+		var name string
+		var segment sql.NullString
+		err := r.Scan(&id, &name, &segment)
+		segments[id] = segment
+		w.set(key("customer", id), "name", name)
+		w.optional(key("customer", id), "segment", segment)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, tx, `select id, customer_id, state, ref from orders`, func(r *sql.Rows) error {
+		var id, of int64
+		var state string
+		var ref sql.NullString
+		if err := r.Scan(&id, &of, &state, &ref); err != nil || state == "draft" {
+			return err
+		}
+		orders[of]++
+		k := key("order", id)
+		w.set(k, "state", state)
+		w.optional(k, "ref", ref)
+		w.optional(k, "segment", segments[of])
+		w.set(k, "customer", map[string]string{"ref": key("customer", of)})
+		w.set(k, "lines", append([]map[string]any{}, lines[id]...))
+		return nil
+	})
+	for id := range segments {
+		w.set(key("customer", id), "orders", orders[id])
+	}
+	return w, err
+}
+
+// key is "type/external id" of a row's record.
+func key(kind string, id int64) string { return fmt.Sprintf("%[1]s/%[1]s-%[2]d", kind, id) }
+
+func (w Want) set(key, field string, v any) {
+	if w[key] == nil {
+		w[key] = map[string]string{}
+	}
+	b, err := json.Marshal(v)
+	if err != nil { // only plain values are set
+		panic(err)
+	}
+	w[key][field] = string(b)
+}
+
+func (w Want) optional(key, field string, v sql.NullString) {
+	if v.Valid {
+		w.set(key, field, v.String)
+	}
+}
+
+func each(ctx context.Context, tx *sql.Tx, query string, f func(*sql.Rows) error) error {
+	rows, err := tx.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Ended remembers whose records may be deleted: those whose row was deleted,
+// or did not pass its condition, at least once. It is safe for concurrent use.
+type Ended struct {
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+// Note marks a record as one that may be deleted; before the statement runs.
+func (e *Ended) Note(kind string, id int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.keys == nil {
+		e.keys = map[string]bool{}
+	}
+	e.keys[key(kind, id)] = true
+}
+
+// Has tells whether a record may be deleted.
+func (e *Ended) Has(key string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.keys[key]
+}
+
+// Remote is a remote of the shop over a connection, as the proofs use it.
+func Remote(c connector.Connection) *upkeep.Remote {
+	return &upkeep.Remote{Name: "ledger", Connection: c}
+}

@@ -1,0 +1,208 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Points are the named places at which a process can be made to die. They are
+// placed around the database and the connection from outside, so that the
+// engine under proof is the one that everybody runs.
+//
+//	migrate install backfill fold claim load refs hold record   .before and .after the call
+//	fold.sql claim.sql load.sql record.sql                      between two statements inside it (PostgreSQL)
+//	clock                                                       inside its transactions, where the clock is read (SQLite)
+//	translate                                                   in the translation of a composite
+//	compare                                                     once the references are encoded
+//	send.before                                                 the request is not written yet
+//	send.after                                                  the remote applied it; its answer is not read yet
+type Points struct {
+	mu   sync.Mutex
+	want string
+	left int
+	die  func()
+}
+
+// Around are the stages that have a point before and after their call.
+var Around = []string{"migrate", "install", "backfill", "fold", "claim", "load", "refs", "hold", "record"}
+
+// All lists the names of the points on a database.
+func All(driver string) []string {
+	var all []string
+	for _, stage := range Around {
+		all = append(all, stage+".before", stage+".after")
+	}
+	all = append(all, "translate", "compare", "send.before", "send.after")
+	if driver == Postgres {
+		return append(all, "fold.sql", "claim.sql", "load.sql", "record.sql")
+	}
+	return append(all, "clock")
+}
+
+// newPoints reads "point:n": die at the n-th hit. Empty: never.
+func newPoints(at string, die func()) (*Points, error) {
+	p := &Points{die: die}
+	if at == "" {
+		return p, nil
+	}
+	name, n, _ := strings.Cut(at, ":")
+	left, err := strconv.Atoi(n)
+	if err != nil || left < 1 {
+		return nil, fmt.Errorf("%q is not a point and a number of hits, such as record.before:1", at)
+	}
+	p.want, p.left = name, left
+	return p, nil
+}
+
+// Hit dies if it is time.
+func (p *Points) Hit(name string) {
+	if p.want != name {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left--; p.left == 0 {
+		p.die()
+	}
+}
+
+// pointed is a store with points around its calls.
+type pointed struct {
+	store.Store
+	points *Points
+}
+
+// stage marks a context with the call that it is part of.
+type stage struct{}
+
+// around runs f between two points.
+func around[T any](ctx context.Context, p *Points, name string, f func(context.Context) (T, error)) (T, error) {
+	p.Hit(name + ".before")
+	v, err := f(context.WithValue(ctx, stage{}, name))
+	p.Hit(name + ".after")
+	return v, err
+}
+
+func (s *pointed) Migrate(ctx context.Context) error {
+	_, err := around(ctx, s.points, "migrate", func(ctx context.Context) (any, error) { return nil, s.Store.Migrate(ctx) })
+	return err
+}
+
+func (s *pointed) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
+	_, err := around(ctx, s.points, "install", func(ctx context.Context) (any, error) { return nil, s.Store.Install(ctx, shapes, plan) })
+	return err
+}
+
+func (s *pointed) Backfill(ctx context.Context, shape *store.Shape, limit int) (bool, error) {
+	return around(ctx, s.points, "backfill", func(ctx context.Context) (bool, error) { return s.Store.Backfill(ctx, shape, limit) })
+}
+
+// Fold has its points where there is something to fold.
+func (s *pointed) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit int) (store.Folded, error) {
+	if n, err := s.Store.Pending(ctx, 1); err == nil && n == 0 {
+		return s.Store.Fold(ctx, shapes, plan, limit)
+	}
+	return around(ctx, s.points, "fold", func(ctx context.Context) (store.Folded, error) { return s.Store.Fold(ctx, shapes, plan, limit) })
+}
+
+// Claim counts after it only when it claimed something.
+func (s *pointed) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, error) {
+	s.points.Hit("claim.before")
+	claims, err := s.Store.Claim(context.WithValue(ctx, stage{}, "claim"), r)
+	if len(claims) > 0 {
+		s.points.Hit("claim.after")
+	}
+	return claims, err
+}
+
+func (s *pointed) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
+	return around(ctx, s.points, "load", func(ctx context.Context) (map[string]store.Composite, error) {
+		return s.Store.Load(ctx, shape, keys)
+	})
+}
+
+func (s *pointed) Records(ctx context.Context, ids []store.ID) (map[store.ID]store.RecordState, error) {
+	return around(ctx, s.points, "refs", func(ctx context.Context) (map[store.ID]store.RecordState, error) {
+		return s.Store.Records(ctx, ids)
+	})
+}
+
+func (s *pointed) Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (held, others int, err error) {
+	s.points.Hit("hold.before")
+	held, others, err = s.Store.Hold(ctx, remote, holder, want, limit, ttl)
+	s.points.Hit("hold.after")
+	return held, others, err
+}
+
+func (s *pointed) Record(ctx context.Context, results []store.Result, byHand []string) ([]store.ID, error) {
+	return around(ctx, s.points, "record", func(ctx context.Context) ([]store.ID, error) {
+		return s.Store.Record(ctx, results, byHand)
+	})
+}
+
+// tracer has a point before every statement of a marked call.
+type tracer struct{ points *Points }
+
+func (t *tracer) hit(ctx context.Context) context.Context {
+	if name, ok := ctx.Value(stage{}).(string); ok {
+		t.points.Hit(name + ".sql")
+	}
+	return ctx
+}
+
+func (t *tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return t.hit(ctx)
+}
+
+func (t *tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (t *tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return t.hit(ctx)
+}
+
+func (t *tracer) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchQueryData) {
+	t.hit(ctx)
+}
+
+func (t *tracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+// transport has a point before a request goes out and one after its answer
+// began to come.
+type transport struct {
+	http.RoundTripper
+	points *Points
+}
+
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	t.points.Hit("send.before")
+	resp, err := t.RoundTripper.RoundTrip(r)
+	if err == nil {
+		t.points.Hit("send.after")
+	}
+	return resp, err
+}
+
+// referring is a connection with a point where references are encoded.
+type referring struct {
+	connector.Connection
+	connector.Batcher
+	connector.Referencer
+	points *Points
+}
+
+func (c *referring) Reference(r connector.Ref) (json.RawMessage, error) {
+	b, err := c.Referencer.Reference(r)
+	c.points.Hit("compare")
+	return b, err
+}

@@ -1,0 +1,191 @@
+// Package worker is a process that runs the engine on the shop, to be killed
+// at a named point or by a signal. A test binary becomes one by [Main].
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/prove/ledger"
+	"github.com/upkeep-sync/upkeep/internal/prove/shop"
+	"github.com/upkeep-sync/upkeep/postgres"
+	"github.com/upkeep-sync/upkeep/sqlite"
+)
+
+// The databases.
+const (
+	Postgres = "postgres"
+	SQLite   = "sqlite"
+)
+
+// Config says what a worker does.
+type Config struct {
+	Driver, Database string
+	// Ahead is what the clock of a SQLite database is ahead of the real one, at
+	// the start; Clock tells it at any time, in the process that has it.
+	Ahead time.Duration
+	Clock func() time.Duration `json:"-"`
+	// Falsify puts a liar between the engine and its database, in the process
+	// that has it: to see that the oracle notices.
+	Falsify func(upkeep.Database) upkeep.Database `json:"-"`
+	// Name of the process; empty: one of its own.
+	Name string
+	// Remote is the ledger's URL, Token what it wants to see.
+	Remote, Token string
+	Class         connector.Class
+	Quiet         time.Duration
+	Timeout       time.Duration
+	Lease         time.Duration
+	Drain         time.Duration
+	Concurrency   int
+	Batch         int
+	// DieAt is "point:n"; empty: never.
+	DieAt string
+	// UntilQuiet ends the process when there is nothing left to do. Otherwise
+	// it ends by SIGTERM.
+	UntilQuiet bool
+}
+
+// variable of the environment that makes a process a worker.
+const variable = "UPKEEP_PROVE_WORKER"
+
+// Main runs this process as a worker, and ends it, if it was started as one.
+// Call it first in TestMain.
+func Main() {
+	text, is := os.LookupEnv(variable)
+	if !is {
+		return
+	}
+	go func() { // the process that started it has ended
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		die()
+	}()
+	var c Config
+	err := json.Unmarshal([]byte(text), &c)
+	if err == nil {
+		err = work(c)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// die ends the process as nothing else does: without a defer, a flush or a
+// goodbye to the database.
+func die() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
+}
+
+func work(c Config) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	points, err := newPoints(c.DieAt, die)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	e, end, err := Engine(ctx, c, points, log)
+	if err != nil {
+		return err
+	}
+	defer end()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if c.UntilQuiet {
+		go func() {
+			_ = e.Quiet(ctx, nil) // it ends with ctx or in peace
+			cancel()
+		}()
+	}
+	return e.Run(ctx)
+}
+
+// Engine makes the engine that a worker runs, with points if there are any.
+// The caller calls end when it does not run any more.
+func Engine(ctx context.Context, c Config, points *Points, log *slog.Logger) (e *upkeep.Engine, end func(), err error) {
+	if points == nil {
+		points = &Points{}
+	}
+	db, err := Open(ctx, c, points)
+	if err != nil {
+		return nil, nil, err
+	}
+	network := &http.Transport{MaxIdleConnsPerHost: 32}
+	settings := ledger.Settings{
+		URL: c.Remote, Token: connector.Secret(c.Token), Class: c.Class, Quiet: c.Quiet, Timeout: c.Timeout,
+		Concurrency: c.Concurrency, Batch: c.Batch, Transport: &transport{network, points},
+	}
+	plain := ledger.Connect(settings)
+	conn := &referring{plain, plain.(connector.Batcher), plain.(connector.Referencer), points}
+	seen := upkeep.Database(&pointed{db, points})
+	if c.Falsify != nil {
+		seen = c.Falsify(seen)
+	}
+	e, err = upkeep.New(upkeep.Config{
+		Database: seen, Name: c.Name, Logger: log, Lease: c.Lease, Drain: c.Drain, MaxAttempts: 1000,
+		Syncs: shop.Syncs(shop.Remote(conn), func() { points.Hit("translate") }),
+	})
+	end = func() {
+		_ = conn.Close()
+		network.CloseIdleConnections()
+		_ = db.Close()
+	}
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	return e, end, nil
+}
+
+// Open opens the worker's database.
+func Open(ctx context.Context, c Config, points *Points) (upkeep.Database, error) {
+	switch c.Driver {
+	case SQLite:
+		return sqlite.Open(c.Database, sqlite.Config{Clock: func() time.Time {
+			points.Hit("clock")
+			if c.Clock != nil {
+				return time.Now().Add(c.Clock())
+			}
+			return time.Now().Add(c.Ahead)
+		}})
+	case Postgres:
+		config, err := pgxpool.ParseConfig(c.Database)
+		if err != nil {
+			return nil, err
+		}
+		config.ConnConfig.Tracer = &tracer{points}
+		pool, err := pgxpool.NewWithConfig(ctx, config)
+		if err != nil {
+			return nil, err
+		}
+		return &pooled{postgres.New(pool), pool}, nil
+	}
+	return nil, errors.New("no such driver: " + c.Driver)
+}
+
+// pooled closes the pool that its store was given.
+type pooled struct {
+	upkeep.Database
+	pool *pgxpool.Pool
+}
+
+func (p *pooled) Close() error {
+	p.pool.Close()
+	return nil
+}
