@@ -54,6 +54,11 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 	for _, c := range status.Syncs {
 		findings = append(findings, syncFindings(c, pauseOf(status.Pauses, e.byName[c.Sync]))...)
 	}
+	for _, h := range status.HeldDeletes {
+		findings = append(findings, Finding{Severity: Problem, Subject: h.Sync,
+			Message: fmt.Sprintf("more records are to be deleted than its limit allows; held: %d", h.Held),
+			Fix:     fmt.Sprintf("see which with upkeep status %s --state parked; if they are meant, upkeep deletes %s --allow %d", h.Sync, h.Sync, h.Held)})
+	}
 	return append(findings, remoteFindings(status)...), nil
 }
 

@@ -144,6 +144,12 @@ type Mapping struct {
 	// representation differs are sent. The declaration itself is compared
 	// without it.
 	Version string
+	// DeleteLimit is the most records that are deleted in an hour. When more
+	// are to be, the others are parked, and no delete of the sync goes out
+	// until [Engine.AllowDeletes]: a wrong statement must not empty the
+	// remote. Zero means 100, or a tenth of the sync's records if that is more;
+	// below zero there is no limit.
+	DeleteLimit int
 	// MemberLimit is the most rows of one relation in one record. Zero means
 	// 10,000.
 	MemberLimit int

@@ -16,6 +16,8 @@ type Status struct {
 	Remotes []RemoteStatus
 	// Pending is how many touches are not folded yet, at most PendingMost.
 	Pending int
+	// HeldDeletes are the syncs whose limit of deletes was reached.
+	HeldDeletes []HeldDeletes
 	// Pauses are those that people made, also of what the configuration no
 	// longer names.
 	Pauses []Pause
@@ -44,6 +46,9 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	if s.Pauses, err = e.db.PausedByHand(ctx); err != nil {
+		return nil, err
+	}
+	if s.HeldDeletes, err = e.db.HeldDeletes(ctx); err != nil {
 		return nil, err
 	}
 	counts, err := e.db.Counts(ctx)

@@ -74,6 +74,7 @@ type Sync[T any] struct {
 	OnDelete, WhenFalse Ending
 	ByHand              bool
 	Version             string
+	DeleteLimit         int
 	MemberLimit         int
 }
 
@@ -86,7 +87,7 @@ func (s Sync[T]) Declaration() (*Mapping, error) {
 	}
 	m := &Mapping{
 		Name: s.Name, From: d.from, To: s.To, Record: s.Record, RefersTo: s.RefersTo, Sends: s.Sends, Columns: s.Columns,
-		OnDelete: s.OnDelete, WhenFalse: s.WhenFalse, ByHand: s.ByHand, Version: s.Version, MemberLimit: s.MemberLimit,
+		OnDelete: s.OnDelete, WhenFalse: s.WhenFalse, ByHand: s.ByHand, Version: s.Version, MemberLimit: s.MemberLimit, DeleteLimit: s.DeleteLimit,
 		described: d,
 	}
 	m.Translate = decoded(d, s.Translate)

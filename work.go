@@ -21,7 +21,7 @@ func (r *runner) work(ctx context.Context, limit int) (int, error) {
 	}
 	jobs := r.load(ctx, claims)
 	r.translate(ctx, jobs)
-	due := r.compare(jobs)
+	due := r.limitDeletes(ctx, r.compare(jobs))
 	for _, batch := range r.batches(due) {
 		r.send(batch)
 	}

@@ -68,7 +68,7 @@ type Model[T any] struct {
 	CreateFields func(T) (upkeep.Fields, error)
 	// Initialize lets the remote make the record from another one.
 	Initialize func(T) upkeep.Reference
-	// RefersTo, OnDelete, ByHand, Version and MemberLimit are as in
+	// RefersTo, OnDelete, ByHand, Version, DeleteLimit and MemberLimit are as in
 	// upkeep.Mapping; so is WhenFalse, but for a model with a DeletedAt: it
 	// is done for soft deleted rows too, its zero value is OnDelete's, and
 	// with a When it must be said.
@@ -76,6 +76,7 @@ type Model[T any] struct {
 	OnDelete, WhenFalse upkeep.Ending
 	ByHand              bool
 	Version             string
+	DeleteLimit         int
 	MemberLimit         int
 	// Naming is the naming strategy of the gorm.Config. Nil: GORM's own.
 	Naming schema.Namer
@@ -107,7 +108,7 @@ func (m Model[T]) Declaration() (*upkeep.Mapping, error) {
 	}
 	return &upkeep.Mapping{
 		Name: m.Name, From: from.relation, To: m.To, Record: m.Record, RefersTo: m.RefersTo, OnDelete: m.OnDelete, WhenFalse: whenFalse,
-		ByHand: m.ByHand, Version: m.Version, MemberLimit: m.MemberLimit,
+		ByHand: m.ByHand, Version: m.Version, MemberLimit: m.MemberLimit, DeleteLimit: m.DeleteLimit,
 		Translate:    filled(from, m.Translate),
 		CreateFields: filled(from, m.CreateFields),
 		ExternalID:   filled(from, plain(m.ExternalID)),

@@ -13,11 +13,12 @@ import (
 // as RFC 3339, and nothing for what there is not.
 
 type statusJSON struct {
-	Database string       `json:"database"`
-	Pending  int          `json:"pending"`
-	Syncs    []syncForm   `json:"syncs"`
-	Remotes  []remoteForm `json:"remotes"`
-	Pauses   []pauseForm  `json:"pauses"`
+	Database    string            `json:"database"`
+	Pending     int               `json:"pending"`
+	Syncs       []syncForm        `json:"syncs"`
+	Remotes     []remoteForm      `json:"remotes"`
+	HeldDeletes []heldDeletesForm `json:"held_deletes"`
+	Pauses      []pauseForm       `json:"pauses"`
 }
 
 type syncForm struct {
@@ -52,7 +53,7 @@ type remoteForm struct {
 }
 
 func statusForm(database string, st *upkeep.Status) statusJSON {
-	f := statusJSON{Database: database, Pending: st.Pending, Syncs: []syncForm{}, Remotes: []remoteForm{}, Pauses: pauseForms(st.Pauses)}
+	f := statusJSON{Database: database, Pending: st.Pending, Syncs: []syncForm{}, Remotes: []remoteForm{}, HeldDeletes: heldDeletesForms(st.HeldDeletes), Pauses: pauseForms(st.Pauses)}
 	for _, c := range st.Syncs {
 		s := syncForm{Sync: c.Sync, Groups: c.Groups, Clean: c.Clean, Dirty: c.Dirty, Claimed: c.Claimed, InDoubt: c.InDoubt,
 			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved}

@@ -32,6 +32,7 @@ type syncDecl struct {
 	byHand               bool
 	version              string
 	memberLimit          int
+	deleteLimit          int
 	refers               []named // in the order of the file
 }
 
@@ -42,7 +43,7 @@ type named struct {
 }
 
 var syncKeys = []string{"from", "when", "to", "record", "external_id", "fields", "create_fields", "initialize",
-	"on_delete", "when_false", "register", "version", "member_limit"}
+	"on_delete", "when_false", "register", "version", "delete_limit", "member_limit"}
 
 func (r *reader) syncs(v *value, remotes []*remote) []*syncDecl {
 	if v == nil || !r.is(v, object) {
@@ -142,9 +143,19 @@ func (r *reader) syncKey(s *syncDecl, k entry) {
 		s.byHand = r.choice(v, "rule", "hand") == "hand"
 	case "version":
 		s.version = r.word(v)
+	case "delete_limit":
+		s.deleteLimit = r.deleteLimit(v)
 	case "member_limit":
 		s.memberLimit = r.positive(v)
 	}
+}
+
+// deleteLimit is an integer above zero, or none.
+func (r *reader) deleteLimit(v *value) int {
+	if v.scalar() && r.expand(v) == "none" {
+		return -1
+	}
+	return r.positive(v)
 }
 
 func (r *reader) choice(v *value, words ...string) string {

@@ -23,6 +23,7 @@ type Store interface {
 	Limits
 	Pauses
 	Commands
+	Deletes
 
 	// Name is the database for people, without a secret in it:
 	// "postgres://db.example:5432/shop", "sqlite:shop.db".

@@ -80,6 +80,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"backfill", backfillTests()},
 		{"limits", limitTests()},
 		{"pause", pauseTests()},
+		{"deletes", deleteTests()},
 		{"vitals", vitalTests()},
 		{"preview", previewTests()},
 		{"keys", keyTests()},

@@ -1,0 +1,81 @@
+package upkeep
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// HeldDeletes is a sync whose limit of deletes was reached.
+//
+//	Sync  string
+//	Held  int64     // groups that are parked for it
+//	Since time.Time // the beginning of the hour in which it was reached
+type HeldDeletes = store.HeldDeletes
+
+// HeldDeletes lists the syncs whose limit of deletes was reached
+// ([Mapping].DeleteLimit), by name.
+func (e *Engine) HeldDeletes(ctx context.Context) ([]HeldDeletes, error) {
+	return e.db.HeldDeletes(ctx)
+}
+
+// AllowDeletes lets n deletes of a sync go, beside its limit, and returns how
+// many groups were held and go now. From then on the limit counts anew.
+func (e *Engine) AllowDeletes(ctx context.Context, sync string, n int) (int64, error) {
+	if _, err := e.definition(sync); err != nil {
+		return 0, err
+	}
+	if n < 1 {
+		return 0, fmt.Errorf("%d deletes can't be allowed; say how many", n)
+	}
+	return e.db.AllowDeletes(ctx, sync, n)
+}
+
+// limitDeletes parks the deletes that are over the limit of their sync, and
+// returns the other jobs.
+func (r *runner) limitDeletes(ctx context.Context, due []*job) []*job {
+	deletes := map[*definition]int{}
+	for _, j := range due {
+		if j.spends() {
+			deletes[j.def]++
+		}
+	}
+	if len(deletes) == 0 {
+		return due
+	}
+	granted := map[*definition]int{}
+	for d, n := range deletes {
+		got, err := r.db.SpendDeletes(ctx, d.Name, n, d.DeleteLimit)
+		if err != nil { // then none goes, and all come again
+			r.log.Error("the limit of deletes can't be asked for", "sync", d.Name, "error", err)
+			got = -1
+		}
+		granted[d] = got
+		if got >= 0 && got < n {
+			r.log.Error("more records are to be deleted than the limit allows; the others wait until a person allows them", "sync", d.Name, "held", n-got)
+		}
+	}
+	var rest []*job
+	for _, j := range due {
+		switch got := granted[j.def]; {
+		case !j.spends() || got > 0:
+			rest = append(rest, j)
+			if j.spends() {
+				granted[j.def]--
+			}
+			continue
+		case got < 0:
+			j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(1), Reason: "the limit of deletes can't be asked for"})
+		default:
+			j.refuse(store.DeleteHeld)
+		}
+		r.record(j)
+	}
+	return rest
+}
+
+// spends: a delete counts once, and not each time that it is tried.
+func (j *job) spends() bool {
+	return j.goal == absent && j.def.DeleteLimit >= 0 && j.claim.Attempts == 0 && !j.claim.InDoubt && !j.claim.Forced
+}

@@ -1,0 +1,81 @@
+package upkeep_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+// A statement that deletes half of a table stops at the limit and asks.
+func TestMassDeleteStopsAndAsks(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{Batch: 50})
+		s.users(400)
+		e := s.engine(customerSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		s.exec(`delete from users where id > 200`)
+		s.quiet(e)
+		if n := len(s.remote.Records("customer")); n != 300 {
+			t.Errorf("%d records are left, want 300: a hundred may go", n)
+		}
+		st, err := e.Status(s.ctx)
+		if err != nil || len(st.HeldDeletes) != 1 || st.HeldDeletes[0].Held != 100 || st.Syncs[0].Parked != 100 {
+			t.Fatalf("%+v, %v", st, err)
+		}
+		// Everything else goes on, and a row that comes back is no delete.
+		s.exec(`update users set name = 'new' where id = 1; insert into users (id, name) select 400 - n, 'back' from (select 0 as n union select 1) as n`)
+		s.quiet(e)
+		s.field("customer", "customer-1", "entityId", `"new"`)
+		if st, err = e.Status(s.ctx); err != nil || st.HeldDeletes[0].Held > 100 || st.HeldDeletes[0].Held < 98 {
+			t.Fatalf("%+v, %v", st, err)
+		}
+		left := st.HeldDeletes[0].Held
+		if n, err := e.AllowDeletes(s.ctx, "customer", int(left)); err != nil || n != left {
+			t.Fatal(n, err)
+		}
+		s.quiet(e)
+		s.inSync(e, "customer")
+		if n := len(s.remote.Records("customer")); n != 202 {
+			t.Errorf("%d records, want 202", n)
+		}
+		if held, err := e.HeldDeletes(s.ctx); err != nil || len(held) != 0 {
+			t.Errorf("%v, %v", held, err)
+		}
+	})
+}
+
+func TestDeleteLimitOfOnesOwn(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		for limit, left := range map[int]int{3: 147, -1: 0} {
+			s := newShop(memory.Config{})
+			s.users(150)
+			sync := customerSync(s.to)
+			sync.DeleteLimit = limit
+			e := s.engine(sync)
+			s.run(e)
+			s.quiet(e)
+			s.exec(`delete from users`)
+			s.quiet(e)
+			if n := len(s.remote.Records("customer")); n != left {
+				t.Errorf("limit %d: %d records are left, want %d", limit, n, left)
+			}
+		}
+	})
+}
+
+func TestAllowDeletesSaysWhatIsWrong(t *testing.T) {
+	s := newShop(t, memory.Config{})
+	e := s.engine(customerSync(s.to))
+	if _, err := e.AllowDeletes(s.ctx, "nobody", 1); err == nil {
+		t.Error("an unknown sync")
+	}
+	if _, err := e.AllowDeletes(s.ctx, "customer", 0); err == nil {
+		t.Error("none")
+	}
+	if _, err := e.HeldDeletes(s.ctx); err == nil || !errors.Is(err, upkeep.ErrNotInstalled) {
+		t.Errorf("not installed: %v", err)
+	}
+}

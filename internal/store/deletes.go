@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// DeleteHeld is the reason of a group that is parked because its sync's limit
+// of deletes is reached.
+const DeleteHeld = "its record is to be deleted, and the sync's limit of deletes in an hour is reached; look whether they are meant, then let them go with upkeep deletes"
+
+// Deletes holds the deletes of records within a limit, over all processes, so
+// that one wrong statement does not empty a remote.
+type Deletes interface {
+	// SpendDeletes asks for want deletes of a sync's records and returns how
+	// many may go. most is the limit in an hour; zero means 100, or a tenth
+	// of the sync's records if that is more. Once some were not granted, none
+	// are until AllowDeletes, however much time goes by.
+	SpendDeletes(ctx context.Context, sync string, want, most int) (granted int, err error)
+	// AllowDeletes lets n deletes of a sync go, beside the limit, and makes the
+	// groups that are parked with [DeleteHeld] dirty and due. It returns how
+	// many these were.
+	AllowDeletes(ctx context.Context, sync string, n int) (int64, error)
+	// HeldDeletes lists the syncs whose limit was reached, by name.
+	HeldDeletes(ctx context.Context) ([]HeldDeletes, error)
+}
+
+// HeldDeletes is a sync whose limit of deletes was reached.
+type HeldDeletes struct {
+	Sync  string
+	Held  int64 // groups that are parked for it
+	Since time.Time
+}
+
+const (
+	// DeletePeriod is the time to which a limit of deletes applies.
+	DeletePeriod = time.Hour
+	// FewDeletes may go in that time whatever the size of the sync.
+	FewDeletes = 100
+)
+
+// DeleteLimit is the limit of a sync with so many records at the remote.
+func DeleteLimit(most int, records int64) int64 {
+	if most > 0 {
+		return int64(most)
+	}
+	return max(FewDeletes, records/10)
+}

@@ -1,0 +1,78 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+func deleteTests() []test {
+	return []test{
+		{"few deletes may go", testFewDeletes},
+		{"a mass delete is held until a person allows it", testMassDelete},
+		{"a limit of deletes grows with the records", testDeleteShare},
+	}
+}
+
+func (e *env) spend(want, most, granted int) {
+	e.t.Helper()
+	got, err := e.Again(e.t).SpendDeletes(e.ctx, "customer", want, most) // the limit is of all processes
+	e.ok(err)
+	e.equal(fmt.Sprint("granted of ", want), got, granted)
+}
+
+func (e *env) heldDeletes(want ...int64) {
+	e.t.Helper()
+	all, err := e.Store.HeldDeletes(e.ctx)
+	e.ok(err)
+	e.equal("syncs that are held", len(all), len(want))
+	for i, h := range all {
+		e.equal("held", fmtAny(h.Sync, h.Held, h.Since.IsZero()), fmtAny("customer", want[i], false))
+	}
+}
+
+func testFewDeletes(e *env) {
+	e.spend(60, 0, 60)
+	e.spend(40, 0, 40)
+	e.heldDeletes()
+	e.Advance(store.DeletePeriod + time.Second)
+	e.spend(100, 0, 100)
+	e.heldDeletes()
+	e.spend(1, 0, 0)
+	e.heldDeletes(0)
+}
+
+func testMassDelete(e *env) {
+	e.shop(e.customerShape())
+	e.syncAll()
+	e.spend(5, 3, 3)
+	e.heldDeletes(0)
+	e.Advance(10 * store.DeletePeriod) // no time ends it
+	e.spend(1, 3, 0)
+	e.exec(`UPDATE users SET name = 'new' WHERE id = 1`)
+	e.fold()
+	c := e.claimOne("a", "customer/1")
+	r := result(c, store.Refused)
+	r.Reason = store.DeleteHeld
+	e.record(r)
+	e.heldDeletes(1)
+	n, err := e.Store.AllowDeletes(e.ctx, "customer", 2)
+	e.ok(err)
+	e.equal("freed", n, int64(1))
+	e.heldDeletes()
+	e.claimOne("a", "customer/1")
+	e.spend(4, 1, 3) // two that were allowed, one of the new hour
+	e.heldDeletes(1 - 1)
+}
+
+// testDeleteShare: the groups that are at the remote count.
+func testDeleteShare(e *env) {
+	e.shop(e.customerShape())
+	e.exec(`DELETE FROM line_items`, `DELETE FROM billing_infos`, `DELETE FROM orders`, `DELETE FROM users`,
+		`INSERT INTO users (id, name) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT i, 'u' FROM n`)
+	e.syncAll()
+	e.spend(150, 0, 150)
+	e.spend(70, 0, 65) // those that went count still: they are taken to be gone
+	e.heldDeletes(0)
+}

@@ -1,0 +1,93 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// SpendDeletes implements [store.Deletes].
+func (db *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (granted int, err error) {
+	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
+		var used, allowed int64
+		var held, over bool
+		err := tx.QueryRow(ctx, `
+			INSERT INTO upkeep.deletes AS d (sync, since) VALUES ($1, upkeep.clock())
+			ON CONFLICT (sync) DO UPDATE SET sync = excluded.sync
+			RETURNING used, allowed, held, since < upkeep.clock() - $2::bigint * interval '1 microsecond'`,
+			sync, store.DeletePeriod.Microseconds()).Scan(&used, &allowed, &held, &over)
+		if err != nil {
+			return err
+		}
+		if over = over && !held; over {
+			used = 0
+		}
+		free := min(allowed, int64(want))
+		rest := int64(want) - free
+		granted = int(free)
+		if rest > 0 && !held {
+			var records int64
+			if most <= 0 && used+rest > store.FewDeletes {
+				if err := tx.QueryRow(ctx, "SELECT count(*) FROM upkeep.groups WHERE sync = $1 AND remote_id <> ''", sync).Scan(&records); err != nil {
+					return err
+				}
+			}
+			// What went already was a record when the hour began.
+			some := max(0, min(rest, store.DeleteLimit(most, records+used)-used))
+			granted, used, held = granted+int(some), used+some, some < rest
+		}
+		_, err = tx.Exec(ctx, `UPDATE upkeep.deletes SET used = $2, allowed = $3, held = $4,
+			since = CASE WHEN $5 THEN upkeep.clock() ELSE since END WHERE sync = $1`, sync, used, allowed-free, held, over)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("spend deletes: %w", err)
+	}
+	return granted, nil
+}
+
+// AllowDeletes implements [store.Deletes].
+func (db *DB) AllowDeletes(ctx context.Context, sync string, n int) (freed int64, err error) {
+	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO upkeep.deletes AS d (sync, since, allowed) VALUES ($1, upkeep.clock(), $2)
+			ON CONFLICT (sync) DO UPDATE SET held = false, used = 0, since = excluded.since, allowed = excluded.allowed`, clean(sync), n)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `
+			WITH held AS MATERIALIZED (
+				SELECT sync, key FROM upkeep.groups WHERE sync = $1 AND parked AND reason = $2
+				ORDER BY sync, key FOR UPDATE)
+			UPDATE upkeep.groups g SET parked = false, attempts = 0, reason = '', due_at = (SELECT upkeep.clock())
+			FROM held h WHERE g.sync = h.sync AND g.key = h.key`, clean(sync), store.DeleteHeld)
+		freed = tag.RowsAffected()
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("allow deletes: %w", err)
+	}
+	return freed, nil
+}
+
+// HeldDeletes implements [store.Deletes].
+func (db *DB) HeldDeletes(ctx context.Context) ([]store.HeldDeletes, error) {
+	rows, err := db.pool.Query(ctx, `
+		SELECT d.sync, (SELECT count(*) FROM upkeep.groups g WHERE g.sync = d.sync AND g.parked AND g.reason = $1), d.since
+		FROM upkeep.deletes d WHERE d.held ORDER BY d.sync`, store.DeleteHeld)
+	if err != nil {
+		return nil, installed(err)
+	}
+	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.HeldDeletes, error) {
+		var h store.HeldDeletes
+		var since time.Time
+		err := r.Scan(&h.Sync, &h.Held, &since)
+		h.Since = since.UTC()
+		return h, err
+	})
+	return all, installed(err)
+}

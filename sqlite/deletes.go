@@ -1,0 +1,92 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// SpendDeletes implements [store.Deletes].
+func (d *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (granted int, err error) {
+	err = d.update(ctx, "spend deletes", func(tx *sql.Tx) error {
+		now := d.now()
+		var used, allowed, since int64
+		var held bool
+		_, err := tx.ExecContext(ctx, `INSERT INTO upkeep_deletes (sync, since) VALUES (?1, ?2) ON CONFLICT (sync) DO NOTHING`, sync, now)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRowContext(ctx, `SELECT used, allowed, held, since FROM upkeep_deletes WHERE sync = ?1`, sync).Scan(&used, &allowed, &held, &since)
+		if err != nil {
+			return err
+		}
+		if !held && since < now-store.DeletePeriod.Microseconds() {
+			used, since = 0, now
+		}
+		free := min(allowed, int64(want))
+		rest := int64(want) - free
+		granted = int(free)
+		if rest > 0 && !held {
+			var records int64
+			if most <= 0 && used+rest > store.FewDeletes {
+				if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM upkeep_groups WHERE sync = ?1 AND remote_id IS NOT NULL`, sync).Scan(&records); err != nil {
+					return err
+				}
+			}
+			// What went already was a record when the hour began.
+			some := max(0, min(rest, store.DeleteLimit(most, records+used)-used))
+			granted, used, held = granted+int(some), used+some, some < rest
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE upkeep_deletes SET used = ?2, allowed = ?3, held = ?4, since = ?5 WHERE sync = ?1`,
+			sync, used, allowed-free, held, since)
+		return err
+	})
+	return granted, err
+}
+
+// AllowDeletes implements [store.Deletes].
+func (d *DB) AllowDeletes(ctx context.Context, sync string, n int) (freed int64, err error) {
+	err = d.update(ctx, "allow deletes", func(tx *sql.Tx) error {
+		now := d.now()
+		_, err := tx.ExecContext(ctx, `INSERT INTO upkeep_deletes (sync, since, allowed) VALUES (?1, ?2, ?3)
+			ON CONFLICT (sync) DO UPDATE SET held = 0, used = 0, since = excluded.since, allowed = excluded.allowed`, sync, now, n)
+		if err != nil {
+			return err
+		}
+		r, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, attempts = 0, reason = NULL, due_at = ?3
+			WHERE sync = ?1 AND parked AND reason = ?2 AND holder IS NULL`, sync, store.DeleteHeld, now)
+		if err != nil {
+			return err
+		}
+		freed, err = r.RowsAffected()
+		return err
+	})
+	return freed, err
+}
+
+// HeldDeletes implements [store.Deletes].
+func (d *DB) HeldDeletes(ctx context.Context) (all []store.HeldDeletes, err error) {
+	err = d.view(ctx, "read held deletes", func(tx *sql.Tx) error {
+		all = nil
+		rows, err := tx.QueryContext(ctx, `
+			SELECT d.sync, (SELECT count(*) FROM upkeep_groups g WHERE g.sync = d.sync AND g.parked AND g.reason = ?1), d.since
+			FROM upkeep_deletes d WHERE d.held ORDER BY d.sync`, store.DeleteHeld)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var h store.HeldDeletes
+			var since int64
+			if err := rows.Scan(&h.Sync, &h.Held, &since); err != nil {
+				return err
+			}
+			h.Since = time.UnixMicro(since).UTC()
+			all = append(all, h)
+		}
+		return rows.Err()
+	})
+	return all, err
+}
