@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/httpapi"
 	"github.com/upkeep-sync/upkeep/connector/memory"
 	"github.com/upkeep-sync/upkeep/connector/netsuite"
 	"github.com/upkeep-sync/upkeep/connector/salesforce"
@@ -25,6 +26,14 @@ func connectors() config.Connectors {
 				return nil, err
 			}
 			return salesforce.Open(c)
+		}},
+		// Any JSON API, described in the configuration.
+		"http": {New: func(decode func(any) error) (connector.Connection, error) {
+			var c httpapi.Config
+			if err := decode(&c); err != nil {
+				return nil, err
+			}
+			return httpapi.Open(c)
 		}},
 		// For trying things out: its records live and die with the process.
 		"memory": {New: func(decode func(any) error) (connector.Connection, error) {

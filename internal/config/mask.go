@@ -46,21 +46,25 @@ func mask(lines []string) []string {
 	return out
 }
 
-// blank blots out the second group of each match, unless it is a variable.
+// blank blots out the second group of each match, unless it is a variable. A
+// map or a list is looked into.
 func blank(re *regexp.Regexp, line string) string {
 	var b strings.Builder
-	last := 0
-	for _, m := range re.FindAllStringSubmatchIndex(line, -1) {
-		value := line[m[4]:m[5]]
-		b.WriteString(line[last:m[4]])
-		if variable.MatchString(value) || strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
-			b.WriteString(value)
-		} else {
-			b.WriteString(stars(value))
+	for {
+		m := re.FindStringSubmatchIndex(line)
+		if m == nil {
+			return b.String() + line
 		}
-		last = m[5]
+		value, end := line[m[4]:m[5]], m[5]
+		switch {
+		case strings.HasPrefix(value, "{"), strings.HasPrefix(value, "["):
+			value, end = "", m[4]
+		case !variable.MatchString(value):
+			value = stars(value)
+		}
+		b.WriteString(line[:m[4]] + value)
+		line = line[end:]
 	}
-	return b.String() + line[last:]
 }
 
 func stars(s string) string { return strings.Repeat("*", len([]rune(s))) }
