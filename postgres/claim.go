@@ -21,14 +21,14 @@ import (
 const claiming = `
 WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 asked AS (
-	SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[]) AS a(sync, quiet_us, hold)
+	SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[], $7::boolean[]) AS a(sync, quiet_us, hold, lane)
 	WHERE NOT EXISTS (SELECT FROM upkeep.pauses p WHERE p.kind = 'sync' AND p.name = a.sync)),
 due AS MATERIALIZED (
 	SELECT d.*, a.quiet_us * interval '1 microsecond' AS quiet, a.hold
 	FROM asked a CROSS JOIN (VALUES (false), (true)) AS lane(backfill)
 	CROSS JOIN LATERAL (
 		SELECT g.* FROM upkeep.groups g
-		WHERE g.sync = a.sync AND g.backfill = lane.backfill
+		WHERE g.sync = a.sync AND g.backfill = lane.backfill AND lane.backfill = coalesce(a.lane, lane.backfill)
 			AND g.due_at IS NOT NULL AND g.due_at <= (SELECT now FROM clock)
 		ORDER BY g.due_at LIMIT $2 FOR UPDATE SKIP LOCKED) d),
 doubt AS (
@@ -75,15 +75,19 @@ func (db *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, e
 	syncs := make([]string, len(r.Syncs))
 	quiet := make([]int64, len(r.Syncs))
 	hold := make([]bool, len(r.Syncs))
+	backfill := make([]*bool, len(r.Syncs)) // nil: both lanes
 	for i, s := range r.Syncs {
 		syncs[i], quiet[i], hold[i] = s.Sync, s.Quiet.Microseconds(), s.HoldInDoubt
+		if only := s.Lane == store.BackfillLane; s.Lane != store.BothLanes {
+			backfill[i] = &only
+		}
 	}
 	var claims []store.Claim
 	err := db.again(ctx, func() error {
 		return db.queryByKey(ctx, func(rows pgx.Rows) (err error) {
 			claims, err = pgx.CollectRows(rows, scanClaim)
 			return err
-		}, claiming, r.Holder, r.Limit, syncs, quiet, hold, r.Lease.Microseconds())
+		}, claiming, r.Holder, r.Limit, syncs, quiet, hold, r.Lease.Microseconds(), backfill)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", installed(err))

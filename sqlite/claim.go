@@ -81,6 +81,9 @@ func dueGroups(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, now int64,
 	for i, s := range r.Syncs {
 		args = append(args, s.Sync)
 		for lane := range 2 {
+			if s.Lane == store.LiveLane && lane == 1 || s.Lane == store.BackfillLane && lane == 0 {
+				continue
+			}
 			ranges = append(ranges, fmt.Sprintf(`SELECT * FROM (SELECT %[1]d AS i, sync, key, backfill, due_at, holder, in_doubt_until, remote_id
 				FROM upkeep_groups WHERE sync = ?%[2]d AND backfill = %[3]d AND due_at <= ?1
 					AND NOT EXISTS (SELECT 1 FROM upkeep_pauses WHERE kind = 'sync' AND name = ?%[2]d) ORDER BY due_at LIMIT ?2)`, i, len(args), lane))

@@ -93,7 +93,18 @@ type ClaimSync struct {
 	Sync        string
 	Quiet       time.Duration
 	HoldInDoubt bool
+	Lane        Lane
 }
+
+// Lane is where a group queues: what a backfill or a sweep finds is behind
+// what changes now.
+type Lane int
+
+const (
+	BothLanes Lane = iota
+	LiveLane
+	BackfillLane
+)
 
 // Outcome of one claim.
 type Outcome int

@@ -24,6 +24,7 @@ type Store interface {
 	Pauses
 	Commands
 	Deletes
+	Jobs
 
 	// Name is the database for people, without a secret in it:
 	// "postgres://db.example:5432/shop", "sqlite:shop.db".

@@ -81,6 +81,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"limits", limitTests()},
 		{"pause", pauseTests()},
 		{"deletes", deleteTests()},
+		{"job", jobTests()},
 		{"vitals", vitalTests()},
 		{"preview", previewTests()},
 		{"keys", keyTests()},
