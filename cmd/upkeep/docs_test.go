@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector/netsuite/netsuitetest"
+	"github.com/upkeep-sync/upkeep/connector/salesforce/salesforcetest"
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
 )
 
@@ -33,7 +34,7 @@ const root = "../.."
 //	text      runs nothing
 //	go        stands in an example: TestGoBlocksInDocumentsAreExamples, in the root
 //	json      is valid
-//	yaml      passes "upkeep check"; a fragment is completed first. file=NAME keeps it for the blocks below
+//	yaml      passes "upkeep check"; a fragment is completed first, with "salesforce" for that remote. file=NAME keeps it for the blocks below
 //	sql       runs on shop.db; with "postgres", on a PostgreSQL database, as=ROLE, and with "refused" must fail
 //	sh        runs line by line; with "postgres" and as=ROLE, DATABASE_URL is that database
 //	console   the same, for lines after "$ "; what follows is the output, "..." for anything
@@ -144,6 +145,7 @@ func checkLinks(t *testing.T, file, document string) {
 type desk struct {
 	*testing.T
 	dir, sandbox, port, postgres string
+	org                          string // the Salesforce sandbox's address
 	env                          []string
 	exports                      string
 	background                   []*background
@@ -220,6 +222,7 @@ func newDesk(t *testing.T, tables bool) *desk {
 	d.env = append(os.Environ(), "NS_CLIENT_ID="+netsuitetest.ClientID, "NS_CERT_ID="+netsuitetest.CertificateID, "NS_PRIVATE_KEY="+key,
 		"NETSUITE_URL="+d.sandbox, "NETSUITE_CONSUMER_KEY="+netsuitetest.ConsumerKey, "NETSUITE_CONSUMER_SECRET="+netsuitetest.ConsumerSecret,
 		"NETSUITE_TOKEN_ID="+netsuitetest.TokenID, "NETSUITE_TOKEN_SECRET="+netsuitetest.TokenSecret, "NO_COLOR=1")
+	d.startOrg()
 	d.exec("the database", "sqlite", filepath.Join(d.dir, "shop.db"), "PRAGMA journal_mode = wal")
 	if tables {
 		fixture, err := os.ReadFile("testdata/docs/shop.sql")
@@ -229,6 +232,25 @@ func newDesk(t *testing.T, tables bool) *desk {
 		d.exec("the tables", "sqlite", filepath.Join(d.dir, "shop.db"), string(fixture))
 	}
 	return d
+}
+
+// startOrg starts the Salesforce sandbox.
+func (d *desk) startOrg() {
+	org, err := salesforcetest.New(salesforcetest.Config{})
+	if err != nil {
+		d.Fatal(err)
+	}
+	server := httptest.NewServer(org)
+	d.Cleanup(func() {
+		org.Close()
+		server.CloseClientConnections()
+		server.Close()
+	})
+	d.org = server.URL
+	if err := os.WriteFile(filepath.Join(d.dir, "salesforce.pem"), []byte(salesforcetest.PrivateKey), 0o600); err != nil {
+		d.Fatal(err)
+	}
+	d.env = append(d.env, "SF_CLIENT_ID="+salesforcetest.ClientID, "SF_CLIENT_SECRET="+salesforcetest.ClientSecret, "SF_USERNAME="+salesforcetest.Username)
 }
 
 // url is the document's PostgreSQL database, for a role.
@@ -290,13 +312,17 @@ func (d *desk) yaml(at string, b block) {
 	if !keep {
 		name = fmt.Sprintf("block-%d.yaml", b.line)
 	}
-	text := d.own(b.text)
-	if regexp.MustCompile(`(?m)^source:`).MatchString(text) {
+	text := regexp.MustCompile(`(?m)^( +)my_domain: .*$`).ReplaceAllString(d.own(b.text), "${1}base_url: "+d.org)
+	_, salesforce := b.is["salesforce"]
+	switch {
+	case salesforce:
+		text = d.completedForSalesforce(text)
+	case regexp.MustCompile(`(?m)^source:`).MatchString(text):
 		// A real account's address is left out; here it is the sandbox's.
 		if !ownAddress.MatchString(text) {
 			text = regexp.MustCompile(`(?m)^( +)account: .*$`).ReplaceAllString(text, "${0}\n${1}base_url: "+d.sandbox)
 		}
-	} else {
+	default:
 		text = d.completed(text)
 	}
 	if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o600); err != nil {
@@ -364,6 +390,20 @@ func (d *desk) completed(text string) string {
 	}
 	return "source: sqlite:shop.db\n" + remote + "syncs:" + someSyncs + "  documented:\n    " +
 		strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
+}
+
+// completedForSalesforce makes a configuration of the keys of one sync.
+func (d *desk) completedForSalesforce(text string) string {
+	if !regexp.MustCompile(`(?m)^from:`).MatchString(text) {
+		text = "from: orders\n" + text
+	}
+	return "source: sqlite:shop.db\nremotes:\n  salesforce:\n    connector: salesforce\n    base_url: " + d.org + `
+    auth: {client_credentials: {client_id: "${SF_CLIENT_ID}", client_secret: "${SF_CLIENT_SECRET}"}}
+syncs:
+  customer: {from: users, to: salesforce, record: Account, fields: {Name: name}}
+  documented:
+    to: salesforce
+    ` + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
 }
 
 // shell runs the lines of a block.

@@ -65,7 +65,7 @@ func (c *Connection) send(ctx context.Context, q request) (*exchange.Answer, *co
 		return a, nil
 	}
 	e := classify(q.verb, a)
-	if e.Kind == connector.RateLimited && e.RetryAfter == look {
+	if e.Code == limitExceeded && pause(e.Message) == look {
 		c.quota.exceeded()
 	}
 	return nil, e

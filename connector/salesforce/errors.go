@@ -23,6 +23,9 @@ type refusal struct {
 	Fields     []string `json:"fields"`
 }
 
+// limitExceeded is said of the daily requests and of too many long ones at once.
+const limitExceeded = "REQUEST_LIMIT_EXCEEDED"
+
 // codeForm is what Salesforce's codes look like.
 var codeForm = regexp.MustCompile(`^[A-Z][A-Z0-9_]{1,79}$`)
 
@@ -61,7 +64,7 @@ func classify(v verb, a *exchange.Answer) *connector.Error {
 		e.Code, e.Message = all[0].code(), words(all)
 	}
 	e.Kind = kindOfAnswer(v, a, all)
-	if e.Kind == connector.RateLimited && e.RetryAfter == 0 && e.Code == "REQUEST_LIMIT_EXCEEDED" {
+	if e.Kind == connector.RateLimited && e.RetryAfter == 0 && e.Code == limitExceeded {
 		e.RetryAfter = pause(e.Message)
 	}
 	explain(e, v, len(all) > 0)
@@ -74,7 +77,7 @@ func rowError(v verb, all []refusal) *connector.Error {
 		return &connector.Error{Kind: connector.Unknown, Message: "Salesforce says that the record failed, and not why"}
 	}
 	e := &connector.Error{Code: all[0].code(), Message: words(all), Kind: kindOf(v, all[0])}
-	if e.Code == "REQUEST_LIMIT_EXCEEDED" {
+	if e.Code == limitExceeded {
 		e.RetryAfter = pause(e.Message)
 	}
 	explain(e, v, true)
@@ -142,7 +145,7 @@ func kindOf(v verb, r refusal) connector.Kind {
 		// Rolled back for another record's fault.
 		"ALL_OR_NONE_OPERATION_ROLLED_BACK", "PROCESSING_HALTED":
 		return connector.Busy
-	case "REQUEST_LIMIT_EXCEEDED":
+	case limitExceeded:
 		return connector.RateLimited
 	case "INVALID_SESSION_ID", "INVALID_AUTH_HEADER", "API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "ORG_LOCKED",
 		"INVALID_OPERATION_WITH_EXPIRED_PASSWORD":
