@@ -77,6 +77,14 @@ type Target struct {
 	// Requests for an access token are not disturbed.
 	Fail func(Fault)
 	Heal func()
+	// Lacks tells the faults that this kind of remote does not have: a database
+	// has no Retry-After. Nil: it has all.
+	Lacks func(Fault) bool
+	// Sure says that the connector knows of a request that was cut off before
+	// it was applied that it was not, as of a transaction that was never
+	// committed, and of any that only reads. Its kind is then Unavailable where
+	// others have Unknown.
+	Sure bool
 
 	// Secrets are texts that may be in no error, such as passwords, keys and
 	// tokens.
@@ -276,6 +284,17 @@ func (s *suite) fails(err error, what string, kinds ...connector.Kind) *connecto
 	}
 	s.Errorf("%s: %v, want %v", what, err, kinds)
 	return e
+}
+
+// lacks says whether the remote does not have a fault.
+func (s *suite) lacks(f Fault) bool { return s.Lacks != nil && s.Lacks(f) }
+
+// cutOff is the kind of a call's error when the remote did not answer.
+func (s *suite) cutOff(verb string, applied bool) connector.Kind {
+	if s.Sure && (!applied || verb == "find" || verb == "read") {
+		return connector.Unavailable
+	}
+	return connector.Unknown
 }
 
 // look checks what holds of every error: its type, that it says something,

@@ -37,6 +37,9 @@ var disturbances = []struct {
 
 func (s *suite) faults() {
 	for _, d := range disturbances {
+		if s.lacks(d.fault) {
+			continue
+		}
 		d.fault.Message = words
 		s.T.Run(d.fault.String(), func(t *testing.T) {
 			s := &suite{T: t, Target: s.Target, ctx: s.ctx}
@@ -69,6 +72,9 @@ func (s *suite) judge(verb string, err error, f Fault, kind connector.Kind) {
 	if verb == "find" && s.Connection.Traits().Class == connector.Blind {
 		return // it asks nobody
 	}
+	if kind == connector.Unknown {
+		kind = s.cutOff(verb, f.Applied)
+	}
 	e := s.fails(err, verb, kind)
 	if err == nil {
 		return
@@ -87,7 +93,7 @@ func (s *suite) judge(verb string, err error, f Fault, kind connector.Kind) {
 // lostReply: the remote made the record and the answer got lost.
 func (s *suite) lostReply() {
 	for _, d := range disturbances {
-		if !d.fault.Applied {
+		if !d.fault.Applied || s.lacks(d.fault) {
 			continue
 		}
 		s.T.Run(d.fault.String(), func(t *testing.T) {

@@ -59,7 +59,7 @@ func (s *suite) cancelledDuring() {
 			}
 			ctx, cancel := context.WithCancel(s.ctx)
 			s.Fail(Fault{Kind: Hang, Applied: applied, Met: cancel})
-			s.fails(s.ends(name, func() error { return call(ctx) }), name, connector.Unknown)
+			s.fails(s.ends(name, func() error { return call(ctx) }), name, s.cutOff(name, applied))
 			cancel()
 			s.Heal()
 		}
@@ -95,7 +95,7 @@ func (s *suite) closeEndsCalls() {
 	}
 	select {
 	case err := <-done:
-		s.fails(err, "create during close", connector.Unknown)
+		s.fails(err, "create during close", s.cutOff("create", false))
 	case <-time.After(patience):
 		s.Fatal("close left a call under way")
 	}
