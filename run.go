@@ -46,6 +46,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	g.Go(func() error { return e.foldLoop(ctx, runners) })
 	g.Go(func() error { return e.backfillLoop(ctx) })
 	g.Go(func() error { return e.careLoop(ctx) })
+	g.Go(func() error { return e.auditLoop(ctx) })
 	for _, r := range runners {
 		g.Go(func() error { return r.run(ctx) })
 	}

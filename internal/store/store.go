@@ -25,6 +25,7 @@ type Store interface {
 	Commands
 	Deletes
 	Jobs
+	Audits
 
 	// Name is the database for people, without a secret in it:
 	// "postgres://db.example:5432/shop", "sqlite:shop.db".
