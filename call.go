@@ -23,6 +23,10 @@ func (c *caller) bring() error {
 	j := c.job
 	id := j.claim.RemoteID
 	if id == "" && c.mustFind(j) {
+		if c.traits.Class == connector.Blind {
+			j.refuse(untold)
+			return nil
+		}
 		var err error
 		if id, err = c.find(); err != nil && !isKind(err, connector.NotFound) {
 			return err
@@ -74,21 +78,22 @@ func (c *caller) change(id string) error {
 			j.finish(store.Result{Outcome: store.Retry, Free: true, After: c.doubtFor(), Reason: "the record is gone, but an older request may still make it"})
 			return nil
 		}
-		if found, err := c.find(); !isKind(err, connector.NotFound) {
-			return c.adopt(found, err)
+		if c.traits.Class == connector.Lookup {
+			if found, err := c.find(); !isKind(err, connector.NotFound) {
+				return c.adopt(found, err)
+			}
 		}
 	}
 	if j.def.Initialize != nil && !c.findOrigin() {
 		return nil
 	}
-	j.leaveSelfOut()
 	return c.make()
 }
 
 // make creates or initializes the record; one that exists is adopted.
 func (c *caller) make() error {
 	id, err := c.create()
-	if isKind(err, connector.Exists) {
+	if isKind(err, connector.Exists) && c.traits.Class != connector.Blind {
 		found, missing := c.find()
 		if isKind(missing, connector.NotFound) {
 			return err // another unique value clashes: the remote's own words say which
@@ -115,11 +120,17 @@ func (c *caller) adopt(id string, err error) error {
 
 // mustFind: a create may be repeated blindly only where the remote holds the
 // external key unique; an initialized record, and one with fields that are
-// only for its creation, is looked up first unless this is its first try.
+// only for its creation, is looked up first unless this is its first try. A
+// remote that can't look anything up is asked for no second create while the
+// outcome of one is not known.
 func (r *runner) mustFind(j *job) bool {
-	first := j.claim.ExternalID == "" && !j.claim.InDoubt && !j.claim.Forced // nothing can have gone out
+	settled := !j.claim.InDoubt && !j.claim.Forced
+	first := j.claim.ExternalID == "" && settled // nothing can have gone out
 	if j.goal != present {
 		return true
+	}
+	if r.traits.Class == connector.Blind {
+		return !settled
 	}
 	return !first && (r.traits.Class != connector.Upsert || j.origin != nil || len(j.only) > 0)
 }
@@ -235,6 +246,9 @@ func (r *runner) observe(took time.Duration) {
 	r.latency = max((9*r.latency+took)/10, time.Microsecond)
 }
 
+// untold is why a group with a remote of class Blind is parked.
+const untold = "the remote may have made this record and offers no way to find out: look for it there"
+
 // judge turns a failed call into the group's next state.
 func (c *caller) judge(err error) {
 	if errors.Is(err, errNotSent) {
@@ -252,7 +266,7 @@ func (c *caller) judge(err error) {
 		res.Outcome, res.Doubt, res.Free = store.Doubtful, c.doubtFor(), free
 		if c.traits.Class == connector.Blind && c.job.attempt != nil && c.job.attempt.Action == "create" {
 			res.Outcome = store.Refused
-			res.Reason = "the remote may have made this record and offers no way to find out: look for it there, then retry; " + reason
+			res.Reason = untold + "; " + reason
 		} else if last && !free {
 			res.Outcome = store.Refused
 		}
@@ -267,9 +281,6 @@ func (c *caller) judge(err error) {
 		}
 	default: // Rejected, and NotFound or Exists where nothing more can be done
 		res.Outcome = store.Refused
-		if e.Kind == connector.Rejected && len(c.job.lacks) > 0 {
-			res = c.job.refusedInPart(reason)
-		}
 	}
 	c.job.finish(res)
 }

@@ -130,9 +130,30 @@ func TestBlindCreateIsNotRepeated(t *testing.T) {
 		t.Errorf("why: %s", x.Why)
 	}
 	s.until("the other record", func() bool { return len(s.remote.Records("customer")) > 1 })
+	// Nor is it when the row changes, however much later.
+	s.exec(`update users set name = 'new' where id = 1`)
+	s.settle(e)
+	s.quiet(e)
+	s.state(e, "customer", "1", "parked")
 	if n := len(s.remote.Records("customer")); n != 2 {
 		t.Errorf("%d records", n)
 	}
+	if n := s.remote.Calls(memory.Find); n != 0 {
+		t.Errorf("%d look-ups at a remote that has none", n)
+	}
+}
+
+// A create that surely was not applied is repeated also where nothing can be
+// looked up.
+func TestBlindCreateAfterARefusalForNow(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{Class: connector.Blind})
+	s.fill()
+	s.remote.Fail(memory.Fault{On: memory.Create, ExternalID: "customer-1", Err: &connector.Error{Kind: connector.RateLimited, Status: 429, RetryAfter: 20 * time.Millisecond}})
+	e := s.engine(customerSync(s.to))
+	s.run(e)
+	s.quiet(e)
+	s.inSync(e, "customer")
 }
 
 func TestRejectedIsParkedInTheRemotesWords(t *testing.T) {

@@ -153,7 +153,8 @@ const (
 	// unique. After an unknown create the engine waits Traits.Quiet, then
 	// calls Find, then creates again if there is none.
 	Lookup
-	// Blind: neither. An unknown create is parked for a person.
+	// Blind: neither. An unknown create is parked for a person, and not
+	// repeated. The engine never calls Find.
 	Blind
 )
 

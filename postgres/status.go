@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -190,7 +189,7 @@ func (db *DB) Prune(ctx context.Context, keep time.Duration) error {
 			return fmt.Errorf("prune history: %w", installed(err))
 		}
 		if tag.RowsAffected() < piece {
-			return errors.Join(db.pruneCommands(ctx, keep), db.pruneMissed(ctx, keep))
+			return db.pruneCommands(ctx, keep)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -200,7 +199,7 @@ func (d *DB) Prune(ctx context.Context, keep time.Duration) error {
 			return err
 		}
 		if n < prunePiece {
-			return errors.Join(d.pruneCommands(ctx, before), d.pruneMissed(ctx, before))
+			return d.pruneCommands(ctx, before)
 		}
 	}
 }

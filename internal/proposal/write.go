@@ -14,11 +14,12 @@ type writer struct {
 	options Options
 	roots   []*table
 	sync    map[*table]string // names of the syncs, by root
+	refers  map[*table][]*table
 	b       strings.Builder
 }
 
 func (w *writer) nameSyncs() {
-	w.sync = map[*table]string{}
+	w.sync, w.refers = map[*table]string{}, map[*table][]*table{}
 	taken := names{}
 	for _, t := range w.roots {
 		w.sync[t] = taken.take(slug(t.Name, "sync"))

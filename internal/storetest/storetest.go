@@ -74,7 +74,6 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"doubt", doubtTests()},
 		{"record", recordTests()},
 		{"waiting", waitingTests()},
-		{"graph", graphTests()},
 		{"status", statusTests()},
 		{"load", loadTests()},
 		{"values", valueTests()},

@@ -95,6 +95,17 @@ func At(t testing.TB, driver, url string, class connector.Class, seed uint64) *P
 	return p
 }
 
+// Connect opens a PostgreSQL database, until t ends.
+func Connect(t testing.TB, url string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
 func (p *Place) open(driver, url string) {
 	var err error
 	if driver == worker.Postgres {
@@ -105,7 +116,7 @@ func (p *Place) open(driver, url string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.App.SetMaxOpenConns(2)
+	p.App.SetMaxOpenConns(3)
 }
 
 // Advance moves the registry's clock: on SQLite for processes that are started

@@ -169,6 +169,7 @@ func Open(ctx context.Context, c Config, points *Points) (upkeep.Database, error
 		if err != nil {
 			return nil, err
 		}
+		config.ConnConfig.RuntimeParams["application_name"] = "prove-worker"
 		config.ConnConfig.Tracer = &tracer{points}
 		pool, err := pgxpool.NewWithConfig(ctx, config)
 		if err != nil {

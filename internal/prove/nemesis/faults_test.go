@@ -1,0 +1,184 @@
+package nemesis
+
+import (
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/prove/ledger"
+)
+
+const upsert, lookup, blind = connector.Upsert, connector.Lookup, connector.Blind
+
+// faults are all that is suffered, one after the other.
+var faults = []fault{
+	{name: "kill -9 of a worker", class: lookup, times: 3, inject: kill},
+	{name: "SIGSTOP past the lease, SIGCONT", class: upsert, times: 1, inject: stopPastLease},
+	{name: "SIGTERM under load, a new worker", class: lookup, times: 3, inject: deploy},
+	{name: "pg_terminate_backend of all", class: upsert, times: 3, inject: terminate},
+	{name: "PostgreSQL dies and recovers", class: lookup, times: 1, inject: killPostgres},
+	{name: "database cut off from the workers", class: upsert, times: 2, inject: cutDatabase},
+	{name: "database silent for the workers", class: lookup, times: 1, inject: freezeDatabase},
+	{name: "remote cut off from the workers", class: lookup, times: 2, inject: cutRemote},
+	{name: "remote silent for the workers", class: lookup, times: 1, inject: freezeRemote},
+	{name: "long transaction, committed last", class: upsert, times: 2, inject: longTransaction},
+	{name: "prepared transaction, committed later", class: upsert, times: 2, inject: prepared},
+	remote("never answers", lookup, ledger.Fault{Kind: ledger.Hang}),
+	remote("applies after the timeout", lookup, ledger.Fault{Kind: ledger.Late}),
+	remote("applies after the timeout, in time", upsert, ledger.Fault{Kind: ledger.Late, For: 300 * time.Millisecond}),
+	remote("resets before applying", lookup, ledger.Fault{Kind: ledger.Reset}),
+	remote("resets after applying", lookup, ledger.Fault{Kind: ledger.Reset, Applied: true}),
+	remote("resets after applying, no look-up", blind, ledger.Fault{Kind: ledger.Reset, Applied: true}),
+	remote("500 before applying", lookup, ledger.Fault{Kind: ledger.Status, Status: http.StatusInternalServerError}),
+	remote("502 after applying", lookup, ledger.Fault{Kind: ledger.Status, Status: http.StatusBadGateway, Applied: true}),
+	remote("429 with Retry-After", upsert, ledger.Fault{Kind: ledger.Status, Status: http.StatusTooManyRequests, Times: 2}),
+	remote("401", upsert, ledger.Fault{Kind: ledger.Status, Status: http.StatusUnauthorized, Times: 2}),
+	remote("HTML with status 200, applied", lookup, ledger.Fault{Kind: ledger.HTML, Applied: true}),
+	remote("half an answer, applied", lookup, ledger.Fault{Kind: ledger.Malformed, Applied: true}),
+	remote("64 MB of answer, applied", upsert, ledger.Fault{Kind: ledger.Gigantic, Applied: true, Times: 2}),
+	remote("redirects elsewhere", lookup, ledger.Fault{Kind: ledger.Redirect, To: "http://127.0.0.1:1/"}),
+	remote("short answer to a batch", lookup, ledger.Fault{Kind: ledger.Short, Times: 2}),
+	remote("reordered answer to a batch", upsert, ledger.Fault{Kind: ledger.Reordered, Times: 2}),
+}
+
+// remote is a fault that strikes a third of the requests until it struck often
+// enough.
+func remote(name string, class connector.Class, f ledger.Fault) fault {
+	times := 5
+	if f.Times > 0 {
+		times = f.Times
+	}
+	f.Chance, f.Times = 0.3, 1
+	return fault{name: "remote " + name, class: class, times: times, inject: func(w *world) {
+		was := w.place.Remote.Struck(f.Kind)
+		w.place.Remote.Fail(f)
+		w.until("the fault to strike", func() bool { return w.place.Remote.Struck(f.Kind) > was })
+	}}
+}
+
+func kill(w *world) {
+	p := w.alive()
+	p.Signal(syscall.SIGKILL)
+	<-p.Done()
+	w.start()
+	w.progress(10)
+}
+
+// stopPastLease lets a worker sleep with requests under way until others took
+// its groups, and wakes it: what it says then is of no interest.
+func stopPastLease(w *world) {
+	w.place.Remote.Fail(ledger.Fault{Kind: ledger.Delay, For: 100 * time.Millisecond})
+	discarded := func() int {
+		n := 0
+		for _, p := range w.workers {
+			n += strings.Count(p.Log(), "it was discarded")
+		}
+		return n
+	}
+	was := discarded()
+	for discarded() == was && w.ctx.Err() == nil {
+		p := w.alive()
+		p.Signal(syscall.SIGSTOP)
+		end := time.Now().Add(w.config.Lease * 3 / 2)
+		w.until("the lease to end", func() bool { return time.Now().After(end) })
+		p.Signal(syscall.SIGCONT)
+		w.written(50)
+	}
+	w.place.Remote.Heal()
+}
+
+func deploy(w *world) {
+	p := w.alive()
+	p.Signal(syscall.SIGTERM)
+	w.start()
+	<-p.Done()
+	w.progress(10)
+}
+
+func terminate(w *world) {
+	w.exec("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'prove-worker'")
+	w.progress(10)
+}
+
+func killPostgres(w *world) {
+	w.mu.Lock()
+	w.down = true
+	w.mu.Unlock()
+	w.server.Stop()
+	w.server.Start(w.t)
+	w.until("the database", func() bool { _, err := w.place.App.ExecContext(w.ctx, "select 1"); return err == nil })
+	w.mu.Lock()
+	w.down = false
+	w.mu.Unlock()
+	w.progress(10)
+}
+
+func cutDatabase(w *world) {
+	w.db.Cut()
+	w.written(100)
+	w.db.Mend()
+	w.progress(10)
+}
+
+func freezeDatabase(w *world) {
+	w.db.Freeze()
+	w.written(200)
+	w.db.Mend()
+	w.progress(10)
+}
+
+func cutRemote(w *world) {
+	w.net.Cut()
+	w.written(100)
+	w.net.Mend()
+	w.progress(10)
+}
+
+func freezeRemote(w *world) {
+	w.net.Freeze()
+	w.written(100)
+	w.net.Mend()
+	w.progress(10)
+}
+
+// longTransaction writes, lets others commit after it, and commits.
+func longTransaction(w *world) {
+	tx, err := w.place.App.BeginTx(w.ctx, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(w.ctx, "insert into customers(id, name) select 100 + count(*), 'long' from customers"); err != nil {
+		w.t.Fatal(err)
+	}
+	w.progress(20)
+	if err := tx.Commit(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// prepared is the same in two phases.
+func prepared(w *world) {
+	conn, err := w.place.App.Conn(w.ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, sql := range []string{"begin", "insert into customers(id, name) select 200 + count(*), 'prepared' from customers", "prepare transaction 'prove'"} {
+		if _, err := conn.ExecContext(w.ctx, sql); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.progress(20)
+	if _, err := conn.ExecContext(w.ctx, "commit prepared 'prove'"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) exec(sql string) {
+	w.t.Helper()
+	if _, err := w.place.App.ExecContext(w.ctx, sql); err != nil {
+		w.t.Fatal(err)
+	}
+}

@@ -1,0 +1,265 @@
+package nemesis
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/pgtest"
+	"github.com/upkeep-sync/upkeep/internal/prove/oracle"
+	"github.com/upkeep-sync/upkeep/internal/prove/provetest"
+	"github.com/upkeep-sync/upkeep/internal/prove/worker"
+)
+
+var (
+	rounds = flag.Int("rounds", 1, "how many times as many faults are injected")
+	seed   = flag.Uint64("seed", 1, "of all chances")
+	every  = flag.Bool("every", false, "all faults with every class of remote; else each with the class that it is hardest for")
+	only   = flag.String("fault", "", "one fault")
+)
+
+func TestMain(m *testing.M) {
+	worker.Main()
+	flag.Parse()
+	goleak.VerifyTestMain(m)
+}
+
+// fault is one kind of harm.
+type fault struct {
+	name  string
+	class connector.Class
+	times int
+	// inject does it once and returns when it was really suffered. It leaves
+	// nothing broken that heal does not mend.
+	inject func(*world)
+	heal   func(*world)
+}
+
+// world is a database, a remote, workers and an application that writes.
+type world struct {
+	t      *testing.T
+	ctx    context.Context
+	server *pgtest.Server
+	place  *provetest.Place
+	rand   *rand.Rand
+	db     *Proxy // between workers and database
+	net    *Proxy // between workers and remote
+
+	config  worker.Config
+	workers []*worker.Process
+
+	mu     sync.Mutex
+	writes int
+	down   bool // the database is killed: writes may fail
+	errs   []error
+}
+
+const processes = 3
+
+// TestNemesis prints a line for each fault.
+func TestNemesis(t *testing.T) {
+	server := pgtest.Start(t)
+	fmt.Fprintf(os.Stderr, "%-44s %-7s %8s %7s %7s %6s %11s %8s %10s %6s\n",
+		"fault", "remote", "injected", "writes", "groups", "lost", "duplicated", "deleted", "app errors", "other")
+	for i, f := range faults {
+		if *only != "" && *only != f.name {
+			continue
+		}
+		classes := []connector.Class{f.class}
+		if *every {
+			classes = []connector.Class{connector.Upsert, connector.Lookup, connector.Blind}
+		}
+		for _, class := range classes {
+			ok := t.Run(f.name, func(t *testing.T) { suffer(t, server, f, class, uint64(i)) })
+			if !ok && t.Failed() {
+				t.Logf("again: go test ./internal/prove/nemesis -run TestNemesis -fault %q -rounds %d -seed %d", f.name, *rounds, *seed)
+			}
+		}
+	}
+}
+
+// suffer is one line of the table.
+func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class, n uint64) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute+time.Duration(*rounds)*10*time.Second)
+	defer cancel()
+	w := &world{t: t, ctx: ctx, server: server, rand: rand.New(rand.NewPCG(*seed, n))}
+	w.open(class)
+	stop := w.write()
+	for range processes {
+		w.start()
+	}
+	w.progress(10)
+	injected := 0
+	for range f.times * *rounds {
+		f.inject(w)
+		injected++
+	}
+	if f.heal != nil {
+		f.heal(w)
+	}
+	w.place.Remote.Heal()
+	stop()
+	w.end()
+	v := w.judge()
+	names := map[connector.Class]string{connector.Upsert: "upsert", connector.Lookup: "lookup", connector.Blind: "blind"}
+	fmt.Fprintf(os.Stderr, "%-44s %-7s %8d %7d %7d %6d %11d %8d %10d %6d\n", f.name, names[class], injected, w.writes, v.Groups,
+		v.Lost, v.Duplicates, v.Deletes, v.AppErrors, v.Unsettled+v.Touches+v.Leaked)
+	if err := v.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// open makes a database on the server, and the ways to it and to the remote.
+func (w *world) open(class connector.Class) {
+	w.place = provetest.At(w.t, worker.Postgres, w.database(), class, *seed)
+	var err error
+	direct := w.place.Worker
+	host := direct.Database[strings.Index(direct.Database, "@")+1:]
+	host = host[:strings.Index(host, "/")]
+	if w.db, err = OpenProxy(host); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(w.db.Close)
+	if w.net, err = OpenProxy(strings.TrimPrefix(direct.Remote, "http://")); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(w.net.Close)
+	w.config = direct
+	w.config.Database = strings.Replace(direct.Database, host, w.db.Addr(), 1)
+	w.config.Remote = "http://" + w.net.Addr()
+	w.config.Timeout, w.config.Lease, w.config.Quiet = 600*time.Millisecond, 1500*time.Millisecond, time.Second
+	w.place.Worker.Timeout = w.config.Timeout
+}
+
+// database makes one, dropped in the end.
+func (w *world) database() string {
+	name := fmt.Sprintf("nemesis_%d", w.rand.Uint32())
+	admin := provetest.Connect(w.t, w.server.URL())
+	if _, err := admin.ExecContext(w.ctx, "create database "+name); err != nil {
+		w.t.Fatal(err)
+	}
+	return strings.Replace(w.server.Database(name), "postgres@", "postgres:"+provetest.Password+"@", 1)
+}
+
+// start starts a worker.
+func (w *world) start() *worker.Process {
+	p, err := worker.Start(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.workers = append(w.workers, p)
+	w.t.Cleanup(func() { p.Signal(syscall.SIGKILL); <-p.Done() })
+	return p
+}
+
+// alive is a worker that has not ended, by chance.
+func (w *world) alive() *worker.Process {
+	for {
+		p := w.workers[w.rand.IntN(len(w.workers))]
+		select {
+		case <-p.Done():
+		default:
+			return p
+		}
+		if w.ctx.Err() != nil {
+			w.t.Fatal("no worker is alive")
+		}
+	}
+}
+
+// end asks the workers to stop, and kills those that do not in time.
+func (w *world) end() {
+	w.db.Mend()
+	w.net.Mend()
+	for _, p := range w.workers {
+		p.Signal(syscall.SIGCONT)
+		p.Signal(syscall.SIGTERM)
+	}
+	for _, p := range w.workers {
+		select {
+		case <-p.Done():
+		case <-time.After(20 * time.Second):
+			w.t.Error("a worker does not end on SIGTERM")
+			p.Signal(syscall.SIGKILL)
+		}
+		if _, err := p.Wait(); err != nil {
+			w.t.Errorf("a worker ended by itself: %v", err)
+		}
+		_, _ = w.place.Logs.Write([]byte(p.Log()))
+	}
+}
+
+// judge heals and asks.
+func (w *world) judge() *oracle.Verdict {
+	if err := w.place.Heal(w.ctx); err != nil {
+		w.t.Fatalf("heal: %v", err)
+	}
+	v, err := w.place.Judge(w.ctx, w.errs...)
+	if err != nil {
+		w.t.Fatalf("judge: %v", err)
+	}
+	return v
+}
+
+// write lets the application write until stop.
+func (w *world) write() (stop func()) {
+	ctx, cancel := context.WithCancel(w.ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for ctx.Err() == nil {
+			w.mu.Lock()
+			down := w.down
+			w.mu.Unlock()
+			err := w.place.Writer.Any(context.WithoutCancel(ctx))
+			w.mu.Lock()
+			if err == nil {
+				w.writes++
+			} else if !down && !w.down {
+				w.errs = append(w.errs, err)
+			}
+			w.mu.Unlock()
+			select {
+			case <-time.After(4 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+	})
+	return func() { cancel(); done.Wait() }
+}
+
+// until waits for a condition.
+func (w *world) until(what string, ok func() bool) {
+	w.t.Helper()
+	for !ok() {
+		select {
+		case <-w.ctx.Done():
+			w.t.Fatalf("waited in vain for %s", what)
+		case <-time.After(3 * time.Millisecond):
+		}
+	}
+}
+
+// progress waits until the remote applied n more changes.
+func (w *world) progress(n int) {
+	w.t.Helper()
+	was := len(w.place.Remote.Applied(0))
+	w.until("progress", func() bool { return len(w.place.Remote.Applied(was)) >= n })
+}
+
+// written waits until the application wrote n more times.
+func (w *world) written(n int) {
+	w.t.Helper()
+	count := func() int { w.mu.Lock(); defer w.mu.Unlock(); return w.writes }
+	was := count()
+	w.until("writes", func() bool { return count() >= was+n })
+}
