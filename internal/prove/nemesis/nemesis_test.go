@@ -101,6 +101,7 @@ func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class,
 	w.progress(10)
 	injected := 0
 	for range f.times * *rounds {
+		w.ready()
 		f.inject(w)
 		injected++
 	}
@@ -138,6 +139,7 @@ func (w *world) open(class connector.Class) {
 	w.config.Database = strings.Replace(direct.Database, host, w.db.Addr(), 1)
 	w.config.Remote = "http://" + w.net.Addr()
 	w.config.Timeout, w.config.Lease, w.config.Quiet = 600*time.Millisecond, 1500*time.Millisecond, time.Second
+	w.config.Concurrency = 12
 	w.place.Worker.Timeout = w.config.Timeout
 }
 
@@ -160,6 +162,21 @@ func (w *world) start() *worker.Process {
 	w.workers = append(w.workers, p)
 	w.t.Cleanup(func() { p.Signal(syscall.SIGKILL); <-p.Done() })
 	return p
+}
+
+// ready waits until no worker is only starting: a process that finds no
+// database then ends, and is for its supervisor to start again.
+func (w *world) ready() {
+	for _, p := range w.workers {
+		w.until("a worker to start", func() bool {
+			select {
+			case <-p.Done():
+				return true
+			default:
+				return strings.Contains(p.Log(), worker.Ready)
+			}
+		})
+	}
 }
 
 // alive is a worker that has not ended, by chance.

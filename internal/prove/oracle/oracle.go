@@ -87,9 +87,10 @@ func Judge(ctx context.Context, c Case) (*Verdict, error) {
 }
 
 // registry looks at every group, and at the log. It returns the keys of the
-// parked ones, as [shop.Want] has them.
+// parked ones, and of those that wait for these, as [shop.Want] has them.
 func (v *Verdict) registry(ctx context.Context, c Case) (parked map[string]bool, err error) {
 	parked = map[string]bool{}
+	var waiting []store.Group
 	groups, err := Groups(ctx, c.Store)
 	if err != nil {
 		return nil, err
@@ -103,13 +104,21 @@ func (v *Verdict) registry(ctx context.Context, c Case) (parked map[string]bool,
 			}
 		case store.Parked:
 			v.Parked++
-			parked[g.Sync+"/"+g.Sync+"-"+g.Key] = true
+			parked[recordOf(g.ID)] = true
 			if g.Reason == "" || c.MayPark == nil || !c.MayPark(g.Reason) {
 				v.add(&v.Unsettled, "%s is parked: %q", g.ID, g.Reason)
 			}
+		case store.Waiting: // for one that is parked?
+			waiting = append(waiting, g)
 		default:
 			v.add(&v.Unsettled, "%s is still %s: %s", g.ID, g.State, g.Reason)
 		}
+	}
+	for _, g := range waiting {
+		if len(g.WaitsFor) == 0 || !parked[recordOf(g.WaitsFor[0])] {
+			v.add(&v.Unsettled, "%s is still %s: %s", g.ID, g.State, g.Reason)
+		}
+		parked[recordOf(g.ID)] = true
 	}
 	n, err := c.Store.Pending(ctx, 1000)
 	for range n {
@@ -117,6 +126,9 @@ func (v *Verdict) registry(ctx context.Context, c Case) (parked map[string]bool,
 	}
 	return parked, err
 }
+
+// recordOf is the key of a group's record, as [shop.Want] has it.
+func recordOf(id store.ID) string { return id.Sync + "/" + id.Sync + "-" + id.Key }
 
 // Groups reads the whole registry.
 func Groups(ctx context.Context, s store.Store) ([]store.Group, error) {

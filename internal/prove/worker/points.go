@@ -32,6 +32,9 @@ type Points struct {
 	want string
 	left int
 	die  func()
+
+	begin func() // called once, at the first claim
+	begun sync.Once
 }
 
 // Around are the stages that have a point before and after their call.
@@ -118,6 +121,11 @@ func (s *pointed) Fold(ctx context.Context, shapes []*store.Shape, plan string, 
 
 // Claim counts after it only when it claimed something.
 func (s *pointed) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, error) {
+	s.points.begun.Do(func() {
+		if s.points.begin != nil {
+			s.points.begin()
+		}
+	})
 	s.points.Hit("claim.before")
 	claims, err := s.Store.Claim(context.WithValue(ctx, stage{}, "claim"), r)
 	if len(claims) > 0 {

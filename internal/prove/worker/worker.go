@@ -59,6 +59,9 @@ type Config struct {
 	UntilQuiet bool
 }
 
+// Ready is what a worker says when it begins to work.
+const Ready = "ready to work"
+
 // variable of the environment that makes a process a worker.
 const variable = "UPKEEP_PROVE_WORKER"
 
@@ -99,6 +102,7 @@ func work(c Config) error {
 	if err != nil {
 		return err
 	}
+	points.begin = func() { fmt.Println(Ready) }
 	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	e, end, err := Engine(ctx, c, points, log)
 	if err != nil {
@@ -113,7 +117,19 @@ func work(c Config) error {
 			cancel()
 		}()
 	}
-	return e.Run(ctx)
+	for {
+		err := e.Run(ctx)
+		if err == nil || c.UntilQuiet {
+			return err
+		}
+		// It found no database at its start: its supervisor starts it again.
+		log.Error("started again", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // Engine makes the engine that a worker runs, with points if there are any.
