@@ -11,6 +11,7 @@ import (
 type demoCmd struct {
 	Once    bool    `help:"Make the fixed run: a burst of changes, then compare everything. Exits 0 if all is in sync."`
 	Source  string  `placeholder:"URL" help:"Where to make the shop: postgres://..., in a schema upkeep_demo of its own; or sqlite: and the path of a new file. Default: a SQLite file in a temporary directory."`
+	Remotes string  `enum:"netsuite,all" default:"netsuite" help:"netsuite: a NetSuite sandbox; all: also a Salesforce sandbox, a warehouse and a webhook, all of them at once."`
 	Seed    uint64  `default:"1" help:"Makes what the application does repeatable."`
 	Scale   float64 `default:"1" help:"Multiplies the size of the shop and of the burst."`
 	Latency int     `placeholder:"N" help:"With --once: time N single changes from their commit to the remote."`
@@ -25,7 +26,7 @@ func (c *demoCmd) Run(p *program) error {
 	case c.Latency < 0 || c.Latency > 0 && !c.Once:
 		return usageError("--latency goes with --once")
 	}
-	d := demo.Config{Source: c.Source, Once: c.Once, Seed: c.Seed, Scale: c.Scale, Latency: c.Latency, Keep: c.Keep, Connectors: connectors(), Out: p.out}
+	d := demo.Config{Source: c.Source, Once: c.Once, Seed: c.Seed, Scale: c.Scale, Latency: c.Latency, All: c.Remotes == "all", Keep: c.Keep, Connectors: connectors(), Out: p.out}
 	if f, ok := p.out.(*os.File); ok && isTerminal(f) {
 		d.Terminal = true
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil {

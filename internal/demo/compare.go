@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 	"math/big"
@@ -19,27 +18,11 @@ type record map[string]string
 func (s *shop) expected(ctx context.Context) (map[string]map[string]record, error) {
 	out := map[string]map[string]record{"customer": {}, "salesOrder": {}, "itemFulfillment": {}}
 	read := func(recordType, id string, names []string, query string) error {
-		rows, err := s.db.QueryContext(ctx, query)
-		if err != nil {
-			return fmt.Errorf("%s: %w", query, err)
-		}
-		defer rows.Close()
-		for rows.Next() {
-			key, values := "", make([]sql.NullString, len(names))
-			into := []any{&key}
-			for i := range values {
-				into = append(into, &values[i])
-			}
-			if err := rows.Scan(into...); err != nil {
-				return err
-			}
-			r := record{}
-			for i, name := range names {
-				r[name] = values[i].String
-			}
+		rows, err := readRecords(ctx, s.db, names, query)
+		for key, r := range rows {
 			out[recordType][id+key] = r
 		}
-		return rows.Err()
+		return err
 	}
 	if err := read("customer", "user-", []string{"companyName", "email", "custentity_segment", "custentity_orders", "isInactive"}, `
 		SELECT u.id, u.name, u.email, c.segment,

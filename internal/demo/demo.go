@@ -26,7 +26,7 @@ import (
 )
 
 //go:embed upkeep.yaml
-var configuration string
+var template string
 
 // Config says how the demo runs. Its zero values work, but for Connectors and
 // Out.
@@ -41,6 +41,9 @@ type Config struct {
 	Seed uint64
 	// Scale multiplies the sizes; zero means 1.
 	Scale float64
+	// All adds three remotes to NetSuite: Salesforce, a warehouse and a
+	// webhook.
+	All bool
 	// Latency, in a fixed run, is how many single changes are timed from
 	// their commit to the remote.
 	Latency int
@@ -56,8 +59,9 @@ type Config struct {
 
 	// meddle is a test's hand at the sandbox, before the comparison; under is
 	// where it wants the demo's directory.
-	meddle func(*account)
-	under  string
+	meddle  func(*account)
+	started func(*demo) // once the remotes are there
+	under   string
 }
 
 // demo is a demo under way.
@@ -68,6 +72,7 @@ type demo struct {
 	size    size
 	place   *place
 	account *account
+	others  *others // nil without All
 	shop    *shop
 	screen  *board
 	watch   *watch
@@ -102,8 +107,17 @@ func Run(ctx context.Context, c Config) (inSync bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, d.account.close()) }()
+	if d.All {
+		if d.others, err = openOthers(c.Seed, d.place, d.dir); err != nil {
+			return false, err
+		}
+		defer func() { err = errors.Join(err, d.others.close()) }()
+	}
 	if err := d.open(ctx); err != nil {
 		return false, err
+	}
+	if d.started != nil {
+		d.started(d)
 	}
 	inSync, err = d.withEngine(ctx)
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
@@ -131,6 +145,11 @@ func (d *demo) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	configuration := strings.NewReplacer("@REMOTES@", "", "@SYNCS@", "").Replace(template)
+	if d.All {
+		remotes := strings.NewReplacer(d.others.placeholders()...).Replace(otherRemotes)
+		configuration = strings.NewReplacer("@REMOTES@", "\n"+remotes, "@SYNCS@", otherSyncs).Replace(template)
+	}
 	text := strings.NewReplacer("@SOURCE@", string(source), "@SANDBOX@", d.account.url,
 		"@CONSUMER_KEY@", netsuitetest.ConsumerKey, "@CONSUMER_SECRET@", netsuitetest.ConsumerSecret,
 		"@TOKEN_ID@", netsuitetest.TokenID, "@TOKEN_SECRET@", netsuitetest.TokenSecret,
@@ -140,6 +159,11 @@ func (d *demo) open(ctx context.Context) error {
 	}
 	d.screen.say("The shop:          %s (%d users, %d customers, %d orders)", d.place.name, d.size.users, d.size.customers, d.size.orders)
 	d.screen.say("NetSuite:          a sandbox at %s", d.account.url)
+	if d.All {
+		d.screen.say("Salesforce:        a sandbox at %s", d.others.url.org)
+		d.screen.say("Warehouse:         %s", d.others.about())
+		d.screen.say("Webhook:           a receiver at %s", d.others.url.hook)
+	}
 	d.screen.say("The configuration: %s", d.file)
 	d.screen.say("")
 	return nil
@@ -242,7 +266,7 @@ func (d *demo) play(ctx, life context.Context) (bool, error) {
 // remote.
 func (d *demo) backfill(ctx context.Context) error {
 	began := time.Now()
-	total := d.size.groups()
+	total := d.groups()
 	quarter := int64(1)
 	var done int64
 	err := d.quiet(ctx, func(s *upkeep.Status) bool {
@@ -260,7 +284,7 @@ func (d *demo) backfill(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(began)
-	d.backfilled = d.account.calls()
+	d.backfilled = d.calls()
 	d.screen.say("Backfill: %d groups in %.1f s (%.0f a second), %d calls", done, took.Seconds(), float64(done)/took.Seconds(), d.backfilled)
 	d.screen.say("")
 	return nil
@@ -292,4 +316,22 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-t.C:
 	}
+}
+
+// groups is how many groups the syncs make of what the shop begins with.
+func (d *demo) groups() int64 {
+	n := d.size.groups()
+	if d.All {
+		n += int64(2*d.size.users + 3*d.size.orders)
+	}
+	return n
+}
+
+// calls is how many requests the remotes have had.
+func (d *demo) calls() int {
+	n := d.account.calls()
+	if d.All {
+		n += d.others.calls()
+	}
+	return n
 }

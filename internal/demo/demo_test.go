@@ -15,8 +15,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/httpapi"
 	"github.com/upkeep-sync/upkeep/connector/netsuite"
 	"github.com/upkeep-sync/upkeep/connector/netsuite/netsuitetest"
+	"github.com/upkeep-sync/upkeep/connector/salesforce"
+	"github.com/upkeep-sync/upkeep/connector/warehouse"
 	"github.com/upkeep-sync/upkeep/internal/config"
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
 )
@@ -24,13 +27,22 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func connectors() config.Connectors {
-	return config.Connectors{"netsuite": {New: func(decode func(any) error) (connector.Connection, error) {
-		var c netsuite.Config
+	return config.Connectors{
+		"netsuite":   {New: opener(netsuite.Open)},
+		"salesforce": {New: opener(salesforce.Open)},
+		"warehouse":  {New: opener(warehouse.Open)},
+		"http":       {New: opener(httpapi.Open)},
+	}
+}
+
+func opener[C any, T connector.Connection](open func(C) (T, error)) func(func(any) error) (connector.Connection, error) {
+	return func(decode func(any) error) (connector.Connection, error) {
+		var c C
 		if err := decode(&c); err != nil {
 			return nil, err
 		}
-		return netsuite.Open(c)
-	}}}
+		return open(c)
+	}
 }
 
 // scale is that of the tests: 30 users, 75 orders.
@@ -74,6 +86,46 @@ func TestSQLite(t *testing.T) {
 	t.Parallel()
 	last, _, inSync := run(t, Config{})
 	checkFine(t, last, inSync)
+}
+
+func TestAllRemotes(t *testing.T) {
+	t.Parallel()
+	for name, source := range map[string]string{"sqlite": "", "postgres": pgtest.New(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			last, before, inSync := run(t, Config{Source: source, All: true, Seed: 4})
+			if !inSync || !strings.HasPrefix(last, "in sync: ") || !strings.Contains(last, " 0 differences, 0 duplicates, ") {
+				t.Errorf("last line %q, in sync %v", last, inSync)
+			}
+			for _, remote := range []string{"netsuite:  ", "salesforce:", "warehouse: ", "webhook:   "} {
+				if !strings.Contains(strings.Join(before, "\n"), remote+" in sync: ") {
+					t.Errorf("no line for %s", remote)
+				}
+			}
+		})
+	}
+}
+
+// What somebody does to one remote is told of that one.
+func TestDifferencesOfOtherRemotes(t *testing.T) {
+	t.Parallel()
+	var others *others
+	last, before, inSync := run(t, Config{All: true, Seed: 5, started: func(d *demo) { others = d.others }, meddle: func(*account) {
+		for _, r := range others.org.Records("Account")[:1] {
+			if err := others.org.Edit(text(r["Id"]), []byte(`{"Site":"elsewhere"}`)); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := others.warehouse.ExecContext(t.Context(), "UPDATE warehouse_orders SET ref_no = 'other' WHERE external_id = '3'"); err != nil {
+			t.Error(err)
+		}
+	}})
+	text := strings.Join(before, "\n")
+	if inSync || !strings.HasPrefix(last, "NOT in sync: ") || !strings.Contains(text, "salesforce: NOT in sync: ") ||
+		!strings.Contains(text, "warehouse:  NOT in sync: ") || !strings.Contains(text, "webhook:    in sync: ") ||
+		!strings.Contains(text, `warehouse_orders 3: ref_no is "other"`) {
+		t.Errorf("last line %q", last)
+	}
 }
 
 func TestSQLiteFile(t *testing.T) {

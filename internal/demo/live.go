@@ -33,7 +33,7 @@ func (d *demo) live(ctx, life context.Context) error {
 		}
 		n := <-statements
 		statements <- n
-		d.screen.live(s, n, int(d.touches.Load()), d.account.calls()-d.backfilled)
+		d.screen.live(s, n, int(d.touches.Load()), d.calls()-d.backfilled)
 		pause(working, looks)
 	}
 	stop()
@@ -74,7 +74,7 @@ func (d *demo) sumUp(ctx context.Context) error {
 	if err := d.showTable(ctx); err != nil {
 		return err
 	}
-	touches, calls := d.touches.Load(), d.account.calls()-d.backfilled
+	touches, calls := d.touches.Load(), d.calls()-d.backfilled
 	d.screen.say("The application did %d things in %d statements. %d touches were logged, and %d calls were made.", d.screen.total, d.shop.statements, touches, calls)
 	if d.Keep {
 		d.screen.say("Everything is left as it is: %s", d.dir)

@@ -25,6 +25,7 @@ type place struct {
 	url  string // as the configuration has it
 	name string // for people
 	id   string // the database's words for a key that counts up
+	file bool   // it is a file
 	db   *sql.DB
 	// open opens the database as Upkeep does.
 	open func(context.Context) (upkeep.Database, error)
@@ -69,7 +70,7 @@ func sqlitePlace(path string) (*place, error) {
 	}
 	db.SetMaxOpenConns(1)
 	return &place{
-		url: "sqlite:" + path, name: path, id: "integer PRIMARY KEY AUTOINCREMENT", db: db,
+		url: "sqlite:" + path, name: path, file: true, id: "integer PRIMARY KEY AUTOINCREMENT", db: db,
 		open: func(context.Context) (upkeep.Database, error) { return sqlite.Open(path, sqlite.Config{}) },
 		end: func(keep bool) error {
 			errs := []error{db.Close()}
