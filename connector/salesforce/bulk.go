@@ -134,8 +134,8 @@ func (c *Connection) RunJob(ctx context.Context, job, recordType string, action 
 	if fail != nil {
 		return rejected("the data of the job can't be encoded: %v", fail)
 	}
-	if size > mostBytes {
-		return rejected("the data of the job has %d bytes, and Salesforce takes %d: send fewer records in one", size, mostBytes)
+	if size > c.mostUpload {
+		return rejected("the data of the job has %d bytes, and Salesforce takes %d: send fewer records in one", size, c.mostUpload)
 	}
 	a, err := c.do(ctx, request{verb: examine, method: http.MethodPut, path: jobsPath + "/" + job + "/batches", upload: table.reader, size: size})
 	if err != nil {
@@ -252,12 +252,8 @@ func (c *Connection) table(ctx context.Context, recordType string, action connec
 		if ch.Action != action || !c.Carries(recordType, ch) {
 			return nil, rejected("a job of Salesforce can't carry the change of %q", ch.Record.ExternalID)
 		}
-		cells, err := c.cells(ctx, recordType, ch)
-		if err != nil {
+		if err := c.columns(ctx, recordType, ch, names); err != nil {
 			return nil, err
-		}
-		for name := range cells {
-			names[name] = true
 		}
 	}
 	columns := slices.Sorted(maps.Keys(names))
@@ -277,6 +273,29 @@ func (c *Connection) table(ctx context.Context, recordType string, action connec
 		return line, nil
 	}
 	return &table{header: append([]string{key}, columns...), rows: rows, n: len(changes)}, nil
+}
+
+// columns adds the columns that a change needs.
+func (c *Connection) columns(ctx context.Context, recordType string, ch connector.Change, names map[string]bool) *connector.Error {
+	for name, raw := range ch.Record.Fields {
+		var ref map[string]json.RawMessage
+		switch raw = bytes.TrimSpace(raw); {
+		case strings.EqualFold(name, c.config.externalField(recordType)), ch.Action == connector.Delete:
+		case string(raw) == "null":
+			field, err := c.idField(ctx, recordType, name)
+			if err != nil {
+				return err
+			}
+			names[field] = true
+		case raw[0] == '{' && json.Unmarshal(raw, &ref) == nil:
+			for inner := range ref {
+				names[name+"."+inner] = true
+			}
+		default:
+			names[name] = true
+		}
+	}
+	return nil
 }
 
 // cells are a change's fields by column.

@@ -35,6 +35,8 @@ type Connection struct {
 	instance atomic.Pointer[string] // where calls go, once a token told
 	quota    quota
 	shapes   shapes
+
+	mostUpload int64 // bytes of one job's data
 }
 
 var (
@@ -52,7 +54,7 @@ func Open(config Config) (*Connection, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("salesforce configuration: %w", err)
 	}
-	c := &Connection{config: config.withDefaults(), base: config.base()}
+	c := &Connection{config: config.withDefaults(), base: config.base(), mostUpload: mostBytes}
 	var key *rsa.PrivateKey
 	if a := config.Auth.JWT; a != nil {
 		var err error

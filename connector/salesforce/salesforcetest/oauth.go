@@ -124,18 +124,17 @@ func (s *Server) checkSecret(id, secret string) (code, reason string) {
 
 func (s *Server) checkAssertion(c *call, assertion string) (id, code, reason string) {
 	claims := jwt.MapClaims{}
-	var app *ConnectedApp
-	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithTimeFunc(s.now), jwt.WithExpirationRequired()).
-		ParseWithClaims(assertion, claims, func(*jwt.Token) (any, error) {
-			id, _ = claims["iss"].(string)
-			if app = s.app(id); app == nil || app.Key == nil {
-				return nil, errors.New("client identifier invalid")
-			}
-			return app.Key, nil
-		})
-	if app == nil {
+	if _, _, err := jwt.NewParser().ParseUnverified(assertion, claims); err != nil {
+		return "", "invalid_grant", "invalid assertion"
+	}
+	id, _ = claims["iss"].(string)
+	app := s.app(id)
+	if app == nil || app.Key == nil {
 		return id, "invalid_client_id", "client identifier invalid"
 	}
+	claims = jwt.MapClaims{}
+	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithTimeFunc(s.now), jwt.WithExpirationRequired()).
+		ParseWithClaims(assertion, claims, func(*jwt.Token) (any, error) { return app.Key, nil })
 	if errors.Is(err, jwt.ErrTokenExpired) {
 		return id, "invalid_grant", "expired authorization code"
 	}

@@ -3,17 +3,19 @@ package salesforcetest
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // The queries that are understood: SELECT fields FROM Object [WHERE field =
-// 'text' [AND ...]] [LIMIT n], with fields of related records (Account.Name)
+// 'text', or IN ('text', ...), [AND ...]] [LIMIT n], with fields of related records (Account.Name)
 // and TYPEOF for polymorphic relationships.
 var (
 	selectForm = regexp.MustCompile(`(?is)^\s*SELECT\s+(.+?)\s+FROM\s+(\w+)(?:\s+WHERE\s+(.+?))?(?:\s+LIMIT\s+(\d+))?\s*$`)
 	typeofForm = regexp.MustCompile(`(?is)^TYPEOF\s+(\w+)\s+WHEN\s+(\w+)\s+THEN\s+(\w+)\s+END$`)
-	condition  = regexp.MustCompile(`(?is)^\s*(\w+)\s*=\s*'((?:[^'\\]|\\.)*)'\s*(?:AND\b|$)`)
+	quoted     = regexp.MustCompile(`(?s)'((?:[^'\\]|\\.)*)'`)
+	condition  = regexp.MustCompile(`(?is)^\s*(\w+)\s*(?:=\s*(` + quoted.String() + `)|IN\s*\((\s*` + quoted.String() + `(?:\s*,\s*` + quoted.String() + `)*\s*)\))\s*(?:AND\b|$)`)
 )
 
 func errQuery(message string) *apiError { return refuse("MALFORMED_QUERY", message) }
@@ -114,7 +116,7 @@ func (s *Server) join(c *call, r *record, row map[string]any, ref *Field, to *ob
 func (s *Server) where(o *object, text string) (func(*record) bool, *apiError) {
 	type test struct {
 		f    *Field
-		want string
+		want []string
 	}
 	var tests []test
 	for strings.TrimSpace(text) != "" {
@@ -129,21 +131,15 @@ func (s *Server) where(o *object, text string) (func(*record) bool, *apiError) {
 		if f.Type == "textarea" {
 			return nil, refuse("INVALID_FIELD", "field '"+f.Name+"' can not be filtered in a query call")
 		}
-		want, ok := unquote(m[2])
-		if !ok {
-			return nil, errQuery("Invalid string literal: Illegal character sequence in string literal")
-		}
-		if (f.Type == "id" || f.Type == "reference") && want != "" {
-			if !recordID.MatchString(want) {
-				return nil, refuse("INVALID_QUERY_FILTER_OPERATOR", "invalid ID field: "+cut(want))
+		t := test{f: f}
+		for _, q := range quoted.FindAllStringSubmatch(m[2]+m[4], -1) {
+			want, err := f.compared(q[1])
+			if err != nil {
+				return nil, err
 			}
-			if len(want) == 15 {
-				want += checksum(want)
-			}
-			tests = append(tests, test{f, want})
-		} else {
-			tests = append(tests, test{f, f.norm(want)})
+			t.want = append(t.want, want)
 		}
+		tests = append(tests, t)
 		text = text[len(m[0]):]
 	}
 	return func(r *record) bool {
@@ -153,15 +149,34 @@ func (s *Server) where(o *object, text string) (func(*record) bool, *apiError) {
 				return false
 			}
 			got := fmt.Sprint(v)
-			if t.f.Type != "id" && t.f.Type != "reference" {
+			if !t.f.holdsID() {
 				got = t.f.norm(v)
 			}
-			if got != t.want {
+			if !slices.Contains(t.want, got) {
 				return false
 			}
 		}
 		return true
 	}, nil
+}
+
+func (f *Field) holdsID() bool { return f.Type == "id" || f.Type == "reference" }
+
+// compared is a quoted text in the form in which the field's values are
+// compared.
+func (f *Field) compared(text string) (string, *apiError) {
+	want, ok := unquote(text)
+	switch {
+	case !ok:
+		return "", errQuery("Invalid string literal: Illegal character sequence in string literal")
+	case !f.holdsID():
+		return f.norm(want), nil
+	case !recordID.MatchString(want):
+		return "", refuse("INVALID_QUERY_FILTER_OPERATOR", "invalid ID field: "+cut(want))
+	case len(want) == 15:
+		want += checksum(want)
+	}
+	return want, nil
 }
 
 // unquote reads the escapes of a text in a query.
