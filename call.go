@@ -87,6 +87,7 @@ func (c *caller) change(id string) error {
 	if j.def.Initialize != nil && !c.findOrigin() {
 		return nil
 	}
+	j.leaveSelfOut()
 	return c.make()
 }
 
@@ -281,6 +282,9 @@ func (c *caller) judge(err error) {
 		}
 	default: // Rejected, and NotFound or Exists where nothing more can be done
 		res.Outcome = store.Refused
+		if e.Kind == connector.Rejected && len(c.job.lacks) > 0 {
+			res = c.job.refusedInPart(reason)
+		}
 	}
 	c.job.finish(res)
 }

@@ -14,11 +14,12 @@ import (
 )
 
 // definition is a mapping that has been examined: names are unique, remotes
-// have what it asks for, references lead somewhere and not in circles.
+// have what it asks for, references lead somewhere.
 type definition struct {
 	Mapping
-	traits  connector.Traits
-	version string // of the declaration: a change leads to a sweep
+	traits   connector.Traits
+	version  string // of the declaration: a change leads to a sweep
+	circular bool   // references can lead back to it
 }
 
 // define examines the mappings and returns every problem at once.
@@ -58,8 +59,11 @@ func define(syncs []AnySync) ([]*definition, error) {
 			}
 		}
 	}
-	if cycle := findCycle(defs, byName); cycle != nil {
-		errs = append(errs, fmt.Errorf("references in a circle: %s; each would wait for the other for ever", strings.Join(cycle, " -> ")))
+	circular(defs, byName)
+	for _, d := range defs {
+		if through := d.initializeCircle(byName); through != "" {
+			errs = append(errs, fmt.Errorf("sync %q initializes its record from one of sync %q, which refers to it in turn: each would wait for the other for ever", d.Name, through))
+		}
 	}
 	if len(syncs) == 0 {
 		errs = append(errs, errors.New("no syncs are declared"))
@@ -118,42 +122,6 @@ func (d *definition) digest() string {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8])
-}
-
-// findCycle returns the names along a circle of references, or nil.
-func findCycle(defs []*definition, byName map[string]*definition) []string {
-	const (
-		unseen = iota
-		open
-		done
-	)
-	state := map[string]int{}
-	var path, cycle []string
-	var visit func(name string) bool
-	visit = func(name string) bool {
-		switch state[name] {
-		case open:
-			i := slices.Index(path, name)
-			cycle = append(slices.Clone(path[i:]), name)
-			return true
-		case done:
-			return false
-		}
-		state[name] = open
-		path = append(path, name)
-		if d := byName[name]; d != nil && slices.ContainsFunc(d.RefersTo, visit) {
-			return true
-		}
-		path = path[:len(path)-1]
-		state[name] = done
-		return false
-	}
-	for _, d := range defs {
-		if visit(d.Name) {
-			return cycle
-		}
-	}
-	return nil
 }
 
 // traits are the connector's, with its zeros and the remote's own settings

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -13,6 +14,7 @@ import (
 const (
 	longTransaction = 5 * time.Minute
 	oldTouch        = time.Minute
+	missedListed    = 20
 	oldGroup        = 15 * time.Minute
 	clockWarning    = 5 * time.Second
 	clockProblem    = time.Minute // signed requests are refused by many remotes
@@ -53,6 +55,19 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 	findings = append(findings, logFinding(vitals, status)...)
 	for _, c := range status.Syncs {
 		findings = append(findings, syncFindings(c, pauseOf(status.Pauses, e.byName[c.Sync]))...)
+	}
+	missed, err := e.db.Missed(ctx, missedListed)
+	if err != nil {
+		return findings, err
+	}
+	for _, m := range missed {
+		what := "its record"
+		if len(m.Fields) > 0 {
+			what = "fields " + strings.Join(m.Fields, ", ") + ", which read " + strings.Join(m.Columns, ", ")
+		}
+		findings = append(findings, Finding{Severity: Problem, Subject: m.ID.String(),
+			Message: "a change was missed, found at " + m.At.Format(time.RFC3339) + ": " + what,
+			Fix:     "it was sent; find out what wrote past the triggers, or what the translation reads beside its row, and look at everything once: upkeep audit " + m.Sync})
 	}
 	for _, h := range status.HeldDeletes {
 		findings = append(findings, Finding{Severity: Problem, Subject: h.Sync,

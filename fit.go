@@ -18,10 +18,10 @@ var samples = map[store.Kind][]any{
 	store.Int:     {int64(1), int64(0)},
 	store.Decimal: {decimal.New(15, -1), decimal.New(1, 0)},
 	store.Float:   {1.5, 1.0},
-	store.Text:    {"x"},
-	store.Bool:    {true},
-	store.Date:    {Date{Year: 2026, Month: time.January, Day: 2}},
-	store.Time:    {time.Unix(0, 0).UTC()},
+	store.Text:    {"x", "y"},
+	store.Bool:    {true, false},
+	store.Date:    {Date{Year: 2026, Month: time.January, Day: 2}, Date{Year: 2026, Month: time.January, Day: 3}},
+	store.Time:    {time.Unix(0, 0).UTC(), time.Unix(1, 0).UTC()},
 }
 
 // misfits compares the fields of a struct with the columns of a member that

@@ -46,6 +46,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	g.Go(func() error { return e.foldLoop(ctx, runners) })
 	g.Go(func() error { return e.backfillLoop(ctx) })
 	g.Go(func() error { return e.careLoop(ctx) })
+	g.Go(func() error { return e.auditLoop(ctx) })
 	for _, r := range runners {
 		g.Go(func() error { return r.run(ctx) })
 	}
@@ -212,10 +213,11 @@ type runner struct {
 	pending int // groups claimed and not yet recorded
 	latency time.Duration
 	held    map[string]time.Time // syncs that can't be loaded, until when
+	begun   waits                // of groups that wait, until the database has it
 }
 
 func newRunner(e *Engine, remote *Remote) *runner {
-	r := &runner{Engine: e, remote: remote, wake: make(chan struct{}, 1), held: map[string]time.Time{}}
+	r := &runner{Engine: e, remote: remote, wake: make(chan struct{}, 1), held: map[string]time.Time{}, begun: waits{}}
 	for _, d := range e.defs {
 		if d.To == remote {
 			r.defs = append(r.defs, d)

@@ -206,6 +206,9 @@ func (r *runner) recordBatch(ctx context.Context, batch []*job) {
 	}
 	r.mu.Lock()
 	r.pending -= len(batch)
+	for _, j := range batch {
+		delete(r.begun, j.claim.ID)
+	}
 	r.mu.Unlock()
 	r.nudge()
 }

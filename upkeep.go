@@ -82,6 +82,10 @@ type Config struct {
 	// Drain is how long a stop waits for the calls under way. Defaults to 30
 	// seconds.
 	Drain time.Duration
+	// Audit is how many groups of each sync are rendered again in a minute, to
+	// find changes that the capture did not see ([Engine.Audit]). Zero means
+	// 20; below zero none.
+	Audit int
 	// History is how long attempts are kept. Defaults to 30 days.
 	History time.Duration
 	// Logger defaults to discarding.

@@ -46,6 +46,9 @@ type job struct {
 	changed   []string          // names of the fields to update
 	digests   digests
 	refs      []store.ID
+	lacks     []store.ID // those of refs that the record is made without: they wait for it
+	leftOut   []string   // the fields that refer to them
+	wakes     []store.ID // what gets its try if the remote refuses this record without them
 
 	done    bool // nothing (more) to send: result is complete
 	result  store.Result
@@ -142,28 +145,33 @@ func (r *runner) translate(ctx context.Context, jobs []*job) {
 			}
 		}
 	}
+	waits, err := r.waits(ctx, jobs, found)
+	if err != nil {
+		r.log.Error("can't tell whether references go in a circle; looking again later", "error", err)
+	}
 	for _, j := range jobs {
 		if !j.done {
-			r.encode(j, found)
+			r.encode(j, found, waits)
 		}
 	}
 }
 
 // encode turns a translated job into the record that would be sent, or lets
 // it wait for those it refers to.
-func (r *runner) encode(j *job, found map[store.ID]store.RecordState) {
-	var missing []store.ID
-	for _, id := range j.refs {
-		if found[id].RemoteID == "" {
-			missing = append(missing, id)
+func (r *runner) encode(j *job, found map[store.ID]store.RecordState, waits waits) {
+	if missing := j.missing(found); len(missing) > 0 {
+		j.await(missing, waits)
+		if j.result.Outcome == store.Waits && j.def.circular {
+			r.mu.Lock()
+			r.begun[j.claim.ID] = j.result.WaitsFor
+			r.mu.Unlock()
 		}
 	}
-	if len(missing) > 0 {
-		j.finish(store.Result{Outcome: store.Waits, WaitsFor: missing, After: waitNet, Reason: "waits for " + missing[0].String()})
+	if j.done {
 		return
 	}
 	ref := func(field string, x Reference) (json.RawMessage, error) { return r.reference(field, x, found) }
-	fields, err := encode(j.fields, ref)
+	fields, err := encode(without(j.fields, j.leftOut), ref)
 	if err == nil {
 		j.only, err = encode(j.create, ref)
 	}
@@ -171,7 +179,7 @@ func (r *runner) encode(j *job, found map[store.ID]store.RecordState) {
 		j.refuse("translate: " + err.Error())
 		return
 	}
-	if j.origin != nil && !r.fromOrigin(j, found[j.originID]) {
+	if j.origin != nil && (j.inCircleWithOrigin(waits) || !r.fromOrigin(j, found[j.originID])) {
 		return
 	}
 	j.record.Fields = fields
@@ -262,12 +270,17 @@ func (j *job) finish(res store.Result) {
 	j.result, j.done = res, true
 }
 
-// synced completes a job whose record is at the remote as translated.
+// synced completes a job whose record is at the remote as translated, or
+// without what refers to those that wait for it.
 func (j *job) synced(remoteID string) {
 	j.result.RemoteID = remoteID
 	j.result.ExternalID = j.record.ExternalID
 	j.result.Digests = j.digests.bytes()
 	j.result.Refs = j.refs
+	if len(j.lacks) > 0 {
+		j.partial()
+		return
+	}
 	j.finish(store.Result{Outcome: store.Synced})
 }
 

@@ -37,7 +37,7 @@ type recorded struct {
 
 func record(r store.Result) recorded {
 	words := map[store.Outcome]string{store.Released: "released", store.Synced: "synced", store.Removed: "removed",
-		store.Retry: "retry", store.Waits: "waits", store.Refused: "refused", store.Doubtful: "doubtful"}
+		store.Retry: "retry", store.Waits: "waits", store.Partial: "partial", store.Refused: "refused", store.Doubtful: "doubtful"}
 	w := recorded{Sync: r.Sync, Key: r.Key, Epoch: r.Epoch, Gen: r.Generation, Outcome: words[r.Outcome],
 		RemoteID: clean(r.RemoteID), External: clean(r.ExternalID), Refs: textOf(r.Refs), WaitsFor: textOf(r.WaitsFor),
 		AfterUS: r.After.Microseconds(), DoubtUS: r.Doubt.Microseconds(), Reason: clean(r.Reason),
@@ -66,19 +66,18 @@ func (db *DB) Record(ctx context.Context, results []store.Result, byHand []strin
 		return nil, nil
 	}
 	rows := make([]recorded, len(results))
-	var waitsFor []store.ID
+	var waitsFor, wakes []store.ID
 	for i, r := range results {
 		rows[i] = record(r)
-		if r.Outcome == store.Waits {
-			waitsFor = append(waitsFor, r.WaitsFor...)
-		}
+		waitsFor = append(waitsFor, r.WaitsFor...)
+		wakes = append(wakes, r.Wakes...)
 	}
 	text, err := json.Marshal(rows)
 	if err != nil {
 		return nil, err
 	}
 	err = db.tx(ctx, byKey, func(tx pgx.Tx) error {
-		if err := lockForRecord(ctx, tx, results, waitsFor, byHand); err != nil {
+		if err := lockForRecord(ctx, tx, results, waitsFor, wakes, byHand); err != nil {
 			return err
 		}
 		applied, news, err := apply(ctx, tx, string(text))
@@ -86,6 +85,9 @@ func (db *DB) Record(ctx context.Context, results []store.Result, byHand []strin
 			return err
 		}
 		if err := wakeDependents(ctx, tx, news); err != nil {
+			return err
+		}
+		if err := wakeNamed(ctx, tx, wakes); err != nil {
 			return err
 		}
 		stale = nil
@@ -109,7 +111,7 @@ func (db *DB) Record(ctx context.Context, results []store.Result, byHand []strin
 }
 
 // lockForRecord adds the groups that are waited for and not there, and locks.
-func lockForRecord(ctx context.Context, tx pgx.Tx, results []store.Result, waitsFor []store.ID, byHand []string) error {
+func lockForRecord(ctx context.Context, tx pgx.Tx, results []store.Result, waitsFor, wakes []store.ID, byHand []string) error {
 	if len(waitsFor) > 0 {
 		add := slices.DeleteFunc(slices.Clone(waitsFor), func(id store.ID) bool { return slices.Contains(byHand, id.Sync) })
 		syncs, keys := splitIDs(add)
@@ -122,7 +124,7 @@ func lockForRecord(ctx context.Context, tx pgx.Tx, results []store.Result, waits
 			return err
 		}
 	}
-	all := slices.Clone(waitsFor)
+	all := slices.Concat(waitsFor, wakes)
 	for _, r := range results {
 		all = append(all, r.ID)
 	}
@@ -144,8 +146,9 @@ func apply(ctx context.Context, tx pgx.Tx, text string) (applied map[store.ID]bo
 			-- A delivered command is followed by another one, or by the state.
 			g.generation > r.gen OR r.command AND r.outcome IN ('synced', 'removed') AS newer,
 			r.outcome IN ('synced', 'removed') AS done,
+			r.outcome IN ('synced', 'removed', 'partial') AS made,
 			-- What it waits for came in the meantime.
-			r.outcome = 'waits' AND EXISTS (
+			EXISTS (
 				SELECT FROM unnest(r.waits_for) AS w(ref) JOIN upkeep.groups t
 				ON t.sync = replace(replace(split_part(w.ref, '/', 1), '%2F', '/'), '%25', '%')
 					AND t.key = substr(w.ref, strpos(w.ref, '/') + 1)
@@ -158,24 +161,24 @@ func apply(ctx context.Context, tx pgx.Tx, text string) (applied map[store.ID]bo
 	decided AS (
 		SELECT k.*,
 			-- A touch during the call is news enough to try again at once.
-			k.outcome = 'refused' AND NOT k.newer AS park,
-			k.outcome = 'waits' AND NOT k.newer AND NOT k.came AS wait
+			k.outcome = 'refused' AND NOT k.newer AND NOT k.came AS park,
+			k.outcome IN ('waits', 'partial') AND NOT k.newer AND NOT k.came AS wait
 		FROM known k),
 	written AS (
 		UPDATE upkeep.groups g SET
 			holder = NULL, lease_until = NULL,
 			synced_generation = CASE WHEN d.done AND NOT d.command THEN d.gen ELSE g.synced_generation END,
 			synced_at = CASE WHEN d.done THEN clock.now ELSE g.synced_at END,
-			remote_id = CASE d.outcome WHEN 'synced' THEN d.remote_id WHEN 'removed' THEN '' ELSE g.remote_id END,
+			remote_id = CASE WHEN d.outcome = 'removed' THEN '' WHEN d.made THEN d.remote_id ELSE g.remote_id END,
 			external_id = CASE WHEN d.external_id <> '' THEN d.external_id ELSE g.external_id END,
-			digests = CASE d.outcome WHEN 'synced' THEN d.digests WHEN 'removed' THEN NULL ELSE g.digests END,
-			refs = CASE WHEN d.done THEN d.refs ELSE g.refs END,
+			digests = CASE WHEN d.outcome = 'removed' THEN NULL WHEN d.made THEN d.digests ELSE g.digests END,
+			refs = CASE WHEN d.made THEN d.refs ELSE g.refs END,
 			in_doubt_until = d.doubt_until,
 			parked = d.park,
-			waits_for = CASE WHEN d.wait THEN d.waits_for ELSE '{}' END,
+			waits_for = CASE WHEN d.wait OR d.park THEN d.waits_for ELSE '{}' END,
 			reason = CASE WHEN d.done THEN '' WHEN d.outcome = 'released' THEN g.reason ELSE d.reason END,
 			attempts = CASE
-				WHEN d.done OR d.outcome IN ('refused', 'waits') AND d.newer THEN 0
+				WHEN d.made OR d.outcome IN ('refused', 'waits') AND d.newer THEN 0
 				ELSE g.attempts + d.attempt::int END,
 			dirty_since = CASE WHEN NOT d.done OR d.command THEN g.dirty_since WHEN d.newer THEN g.touched_at END,
 			backfill = g.backfill AND NOT d.done,
@@ -230,7 +233,7 @@ func wakeDependents(ctx context.Context, tx pgx.Tx, news []store.ID) error {
 					reason = CASE WHEN p.waiting THEN '' ELSE g.reason END,
 					attempts = CASE WHEN p.waiting THEN 0 ELSE g.attempts END,
 					generation = g.generation + p.referring::int,
-					parked = g.parked AND NOT p.referring,
+					parked = g.parked AND NOT p.referring AND NOT p.waiting,
 					cause = CASE WHEN p.referring THEN jsonb_build_object('op', 'reference', 'at', clock.now) ELSE g.cause END,
 					touched_at = CASE WHEN p.referring THEN clock.now ELSE g.touched_at END,
 					dirty_since = coalesce(g.dirty_since, clock.now),
@@ -253,6 +256,19 @@ func wakeDependents(ctx context.Context, tx pgx.Tx, news []store.ID) error {
 		}
 	}
 	return nil
+}
+
+// wakeNamed makes due what waits, and is not parked, of groups that are locked.
+func wakeNamed(ctx context.Context, tx pgx.Tx, ids []store.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	syncs, keys := splitIDs(ids)
+	_, err := tx.Exec(ctx, `
+		UPDATE upkeep.groups g SET waits_for = '{}', due_at = c.now
+		FROM unnest($1::text[], $2::text[]) AS a(sync, key), (SELECT upkeep.clock() AS now) c
+		WHERE g.sync = a.sync AND g.key = a.key AND g.waits_for <> '{}' AND NOT g.parked AND g.holder IS NULL`, syncs, keys)
+	return err
 }
 
 // history writes the attempts of all results, since those of a stale one were

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -189,7 +190,7 @@ func (db *DB) Prune(ctx context.Context, keep time.Duration) error {
 			return fmt.Errorf("prune history: %w", installed(err))
 		}
 		if tag.RowsAffected() < piece {
-			return db.pruneCommands(ctx, keep)
+			return errors.Join(db.pruneCommands(ctx, keep), db.pruneMissed(ctx, keep))
 		}
 	}
 }

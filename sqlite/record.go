@@ -61,6 +61,7 @@ func (d *DB) Record(ctx context.Context, results []store.Result, byHand []string
 			}
 			delete(have, r.ID) // the second result of one claim is stale
 			w.apply(r, g)
+			w.wakes = append(w.wakes, r.Wakes...)
 		}
 		return w.write(ctx, tx, byHand)
 	})
@@ -107,6 +108,7 @@ type writing struct {
 	unref    []store.ID // whose references are replaced
 	refs     [][]string
 	changed  []store.ID // have another remote id than before
+	wakes    []store.ID // that are to look again
 	attempts []attemptRow
 	calls    map[string]int64
 	saved    map[string]int64
@@ -166,7 +168,10 @@ func (w *writing) apply(r store.Result, g *held) {
 		if !r.Free {
 			a.Attempts++
 		}
-	case store.Waits:
+	case store.Waits, store.Partial:
+		if r.Outcome == store.Partial {
+			w.made(&a, r, g)
+		}
 		// Woken by the last record that it waits for; what was touched
 		// meanwhile may not refer to them any more.
 		if waits = !touched && len(r.WaitsFor) > 0; waits {
@@ -181,6 +186,9 @@ func (w *writing) apply(r store.Result, g *held) {
 		}
 		if a.Parked = !touched; touched {
 			due, a.Reason, a.Attempts = w.now, nil, 0
+		} else if waits = len(r.WaitsFor) > 0; waits {
+			a.Waiting = true
+			w.wait(r)
 		}
 	}
 	if !a.Parked {
@@ -192,9 +200,15 @@ func (w *writing) apply(r store.Result, g *held) {
 // done fills in what a success leaves: the claimed generation, never now's.
 func (w *writing) done(a *after, r store.Result, g *held) {
 	a.Synced = max(g.Synced, r.Generation)
-	a.Attempts, a.Reason, a.Was = 0, nil, &w.now
+	a.Reason, a.Was = nil, &w.now
+	w.made(a, r, g)
+}
+
+// made fills in what is known of the record, and what it refers to.
+func (w *writing) made(a *after, r store.Result, g *held) {
+	a.Attempts = 0
 	a.Remote, a.Digests = nil, nil
-	if r.Outcome == store.Synced {
+	if r.Outcome != store.Removed {
 		a.Remote, a.Digests = text(r.RemoteID), hexText(r.Digests)
 		if r.RemoteID != "" && g.Remote != r.RemoteID {
 			w.changed = append(w.changed, r.ID)

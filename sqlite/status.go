@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -199,7 +200,7 @@ func (d *DB) Prune(ctx context.Context, keep time.Duration) error {
 			return err
 		}
 		if n < prunePiece {
-			return d.pruneCommands(ctx, before)
+			return errors.Join(d.pruneCommands(ctx, before), d.pruneMissed(ctx, before))
 		}
 	}
 }

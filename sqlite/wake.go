@@ -23,8 +23,8 @@ func (w *writing) wake(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	if len(w.changed) == 0 {
-		return nil
+	if err := wakeNamed(ctx, tx, w.wakes, w.now); err != nil || len(w.changed) == 0 {
+		return err
 	}
 	arrived := idsJSON(w.changed)
 	rows, err := tx.QueryContext(ctx, `SELECT e.sync, e.key FROM json_each(?1) AS j CROSS JOIN upkeep_edges AS e
@@ -55,11 +55,26 @@ func wakeList(ctx context.Context, tx *sql.Tx, ids []store.ID, now int64) error 
 		return nil
 	}
 	list := idsJSON(ids)
-	_, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET waiting = 0, due_at = ?2, attempts = 0, reason = NULL
+	_, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET waiting = 0, parked = 0, due_at = ?2, attempts = 0, reason = NULL
 		FROM (SELECT DISTINCT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j
 		WHERE sync = j.s AND upkeep_groups.key = j.k AND waiting AND holder IS NULL AND NOT EXISTS (
 			SELECT 1 FROM upkeep_edges AS e LEFT JOIN upkeep_groups AS p ON p.sync = e.on_sync AND p.key = e.on_key
 			WHERE e.sync = j.s AND e.key = j.k AND e.kind = 'wait' AND p.remote_id IS NULL)`, list, now)
+	if err != nil {
+		return err
+	}
+	return unwait(ctx, tx, list)
+}
+
+// wakeNamed makes those of the groups due that wait and are not parked.
+func wakeNamed(ctx context.Context, tx *sql.Tx, ids []store.ID, now int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	list := idsJSON(ids)
+	_, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET waiting = 0, due_at = ?2
+		FROM (SELECT DISTINCT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j
+		WHERE sync = j.s AND upkeep_groups.key = j.k AND waiting AND NOT parked AND holder IS NULL`, list, now)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/upkeep-sync/upkeep/connector/memory"
 	"github.com/upkeep-sync/upkeep/connector/netsuite"
 	"github.com/upkeep-sync/upkeep/connector/salesforce"
+	"github.com/upkeep-sync/upkeep/connector/warehouse"
 	"github.com/upkeep-sync/upkeep/internal/config"
 )
 
@@ -34,6 +35,13 @@ func connectors() config.Connectors {
 				return nil, err
 			}
 			return httpapi.Open(c)
+		}},
+		"warehouse": {New: func(decode func(any) error) (connector.Connection, error) {
+			var c warehouse.Config
+			if err := decode(&c); err != nil {
+				return nil, err
+			}
+			return warehouse.Open(c)
 		}},
 		// For trying things out: its records live and die with the process.
 		"memory": {New: func(decode func(any) error) (connector.Connection, error) {

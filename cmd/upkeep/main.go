@@ -51,6 +51,7 @@ type cli struct {
 	Explain    explainCmd    `cmd:"" help:"Show all that is known of one group, and why it is as it is."`
 	Doctor     doctorCmd     `cmd:"" help:"Examine a system that is at work: capture, touch log, database, clocks, groups and remotes."`
 	Verify     verifyCmd     `cmd:"" help:"Read the records back from the remotes and compare them with the database."`
+	Audit      auditCmd      `cmd:"" help:"Check the change detection itself: render what is up to date again and find changes that were missed."`
 	Pause      pauseCmd      `cmd:"" help:"Pause a remote or a sync until it is resumed; what changes meanwhile is not lost."`
 	Resume     resumeCmd     `cmd:"" help:"End a pause."`
 	Backfill   backfillCmd   `cmd:"" help:"Pass over all rows of a sync now, and send what differs; works beside upkeep run."`

@@ -14,6 +14,7 @@ import (
 type sandboxCmd struct {
 	Netsuite   sandboxNetsuiteCmd   `cmd:"" help:"A NetSuite account in memory, with faults on command."`
 	Salesforce sandboxSalesforceCmd `cmd:"" help:"A Salesforce org in memory, with faults on command."`
+	Webhook    sandboxWebhookCmd    `cmd:"" help:"A receiver of signed webhooks, which prints what it gets."`
 }
 
 type sandboxNetsuiteCmd struct {

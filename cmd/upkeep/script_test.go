@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -37,6 +38,8 @@ func TestMain(m *testing.M) {
 //	records TYPE            print the account's records of a type as JSON
 //	postgres                make a PostgreSQL database; sets POSTGRES_URL
 //	calls                   print how many customers were updated
+//	standin NAME            start a stand-in of hubspot, stripe or plain; sets STANDIN_URL and STANDIN_TOKEN
+//	seen TYPE               print its records of a type, and how many requests came of each kind
 //	freeport                set PORT to a port that nobody listens on
 //	exits N CMD ...         run a command that must exit with this status
 //	sql DB 'statements'     run SQL; rows are printed, columns joined by |
@@ -51,12 +54,16 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Values["t"] = e.T().(testing.TB)
 			e.Values["sandbox"] = new(*netsuitetest.Server)
+			e.Values["standin"] = new(standIn)
+			if err := os.CopyFS(filepath.Join(e.WorkDir, "http"), os.DirFS("../../examples/http")); err != nil {
+				return err
+			}
 			return os.CopyFS(e.WorkDir, os.DirFS("testdata/shop"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sandbox": startSandbox, "fault": addFault, "await": await, "records": printRecords, "postgres": newPostgres,
 			"sql": runSQL, "schema": writeSchema, "sigterm": sigterm, "insist": insist, "until": until,
-			"exits": exits, "freeport": freePort, "calls": printCalls,
+			"exits": exits, "freeport": freePort, "standin": startStandIn, "seen": printSeen, "calls": printCalls,
 		},
 	})
 }

@@ -34,6 +34,7 @@ type syncDecl struct {
 	memberLimit          int
 	deleteLimit          int
 	refers               []named // in the order of the file
+	origins              []named // those of them that initialize names
 }
 
 // named is a reference to a sync, and where it stands.
@@ -180,7 +181,10 @@ func (r *reader) initialize(s *syncDecl, v *value) *expression {
 		r.fail(v.at, "initialize has no transform", `write initialize: {transform: 'ref("sales_order", id)'}`)
 		return nil
 	}
-	return r.code(s, t, "a reference")
+	before := len(s.refers)
+	e := r.code(s, t, "a reference")
+	s.origins = slices.Clone(s.refers[before:])
+	return e
 }
 
 // ending is on_delete or when_false.
@@ -209,7 +213,8 @@ func (r *reader) ending(v *value) upkeep.Ending {
 }
 
 // references checks that references lead to a sync of the same remote, and
-// not in a circle.
+// that no record is made from one that refers to it. Other circles are for the
+// engine to take apart.
 func (r *reader) references(syncs []*syncDecl) {
 	byName := map[string]*syncDecl{}
 	var names []string
@@ -228,35 +233,32 @@ func (r *reader) references(syncs []*syncDecl) {
 			}
 		}
 	}
-	c := circles{r: r, byName: byName, done: map[string]bool{}}
 	for _, s := range syncs {
-		c.visit(s)
-	}
-}
-
-// circles finds references that lead back to where they started.
-type circles struct {
-	r      *reader
-	byName map[string]*syncDecl
-	path   []string
-	done   map[string]bool
-}
-
-func (c *circles) visit(s *syncDecl) {
-	if c.done[s.name] {
-		return
-	}
-	c.path = append(c.path, s.name)
-	for _, n := range s.refers {
-		if i := slices.Index(c.path, n.sync); i >= 0 {
-			circle := strings.Join(append(slices.Clone(c.path[i:]), n.sync), " -> ")
-			c.r.fail(n.at, "references in a circle: "+circle, "each would wait for the other for ever; drop one, or send it by a sync of its own")
-		} else if next := c.byName[n.sync]; next != nil {
-			c.visit(next)
+		for _, n := range s.origins {
+			if way := wayBack(byName, n.sync, s.name, map[string]bool{}); way != nil {
+				circle := strings.Join(append([]string{s.name}, way...), " -> ")
+				r.fail(n.at, "initialize in a circle of references: "+circle, "each would wait for the other for ever; drop one of the references")
+			}
 		}
 	}
-	c.path = c.path[:len(c.path)-1]
-	c.done[s.name] = true
+}
+
+// wayBack is how references lead from one sync to another; nil if they don't.
+func wayBack(byName map[string]*syncDecl, from, to string, seen map[string]bool) []string {
+	if from == to {
+		return []string{to}
+	}
+	s := byName[from]
+	if s == nil || seen[from] {
+		return nil
+	}
+	seen[from] = true
+	for _, n := range s.refers {
+		if way := wayBack(byName, n.sync, to, seen); way != nil {
+			return append([]string{from}, way...)
+		}
+	}
+	return nil
 }
 
 // digest is the version of a sync: the user's own, and a digest of what is

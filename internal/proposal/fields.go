@@ -62,7 +62,7 @@ func (w *writer) fields(t *table, rels []relation) []field {
 	for _, r := range rels {
 		switch base := slug(r.name, "row"); {
 		case r.kind == store.BelongsTo:
-			out = append(out, w.pointed(t, r, base, taken))
+			out = append(out, w.pointed(r, base, taken))
 		case r.kind == store.HasOne && w.sync[r.other] == "":
 			for _, c := range r.sendable(nestedMost) {
 				out = append(out, field{name: taken.take(base + "_" + slug(c.Name, "field")), code: mapping.Read(r.name, c.Name)})
@@ -87,16 +87,10 @@ func (w *writer) fields(t *table, rels []relation) []field {
 
 // pointed is the field of a belongs_to: a reference where the row has a record
 // of its own, or else a column that names it.
-func (w *writer) pointed(t *table, r relation, base string, taken names) field {
+func (w *writer) pointed(r relation, base string, taken names) field {
 	if to := w.sync[r.other]; to != "" {
 		if key, ok := r.link.key(); ok {
-			f := field{name: taken.take(base), code: "ref(" + strconv.Quote(to) + ", " + strings.Join(key, ", ") + ")"}
-			if w.reaches(r.other, t) {
-				f.off, f.note = true, "references in a circle would wait for each other"
-			} else {
-				w.refers[t] = append(w.refers[t], r.other)
-			}
-			return f
+			return field{name: taken.take(base), code: "ref(" + strconv.Quote(to) + ", " + strings.Join(key, ", ") + ")"}
 		}
 	}
 	for _, c := range r.sendable(len(r.other.Columns)) {
@@ -106,12 +100,6 @@ func (w *writer) pointed(t *table, r relation, base string, taken names) field {
 	}
 	c := r.other.Key[0]
 	return field{name: taken.take(base + "_" + slug(c, "key")), code: mapping.Read(r.name, c), off: true}
-}
-
-// reaches says whether references lead from one root to another, or are at it
-// already.
-func (w *writer) reaches(from, to *table) bool {
-	return from == to || slices.ContainsFunc(w.refers[from], func(next *table) bool { return w.reaches(next, to) })
 }
 
 // key is how the child's columns are read in the order of the target's primary

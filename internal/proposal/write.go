@@ -14,12 +14,11 @@ type writer struct {
 	options Options
 	roots   []*table
 	sync    map[*table]string // names of the syncs, by root
-	refers  map[*table][]*table
 	b       strings.Builder
 }
 
 func (w *writer) nameSyncs() {
-	w.sync, w.refers = map[*table]string{}, map[*table][]*table{}
+	w.sync = map[*table]string{}
 	taken := names{}
 	for _, t := range w.roots {
 		w.sync[t] = taken.take(slug(t.Name, "sync"))

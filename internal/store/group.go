@@ -68,6 +68,9 @@ type Claim struct {
 	// to know it still.
 	DeleteSeen bool
 	Backfill   bool
+	// Waited: it was waiting, and what it waits for has not woken it: it is due
+	// by the net.
+	Waited     bool
 	RemoteID   string
 	ExternalID string
 	Digests    []byte // of what the remote acknowledged last; nil: nothing yet
@@ -123,8 +126,13 @@ const (
 	Retry
 	// Waits: a record it refers to is not there; woken by its success.
 	Waits
+	// Partial: the record is there as with Synced, but without what refers to
+	// WaitsFor: digests and refs are of what was sent. The group stays dirty
+	// and waits, as with Waits.
+	Partial
 	// Refused: parked with Reason until touched, retried or remapped; not
-	// parked if its generation was raised since the claim.
+	// parked if its generation was raised since the claim. With WaitsFor the
+	// success of one of these ends it, too.
 	Refused
 	// Doubtful: the outcome is unknown; in doubt for Doubt, due again After;
 	// an attempt.
@@ -136,14 +144,15 @@ type Result struct {
 	ID
 	Epoch, Generation int64
 	Outcome           Outcome
-	RemoteID          string // written by Synced and Removed
+	RemoteID          string // written by Synced, Partial and Removed
 	ExternalID        string // written by every outcome, unless empty
-	Digests           []byte // written by Synced and Removed
+	Digests           []byte // written by Synced, Partial and Removed
 	Refs              []ID
-	WaitsFor          []ID          // Waits
-	After             time.Duration // Released, Retry, Waits (the net under the wake-up), Doubtful
+	WaitsFor          []ID          // Waits, Partial, Refused
+	Wakes             []ID          // those of them that wait and are not parked are due at once
+	After             time.Duration // Released, Retry, Waits and Partial (the net under the wake-up), Doubtful
 	Doubt             time.Duration // Doubtful, and Refused after an unknown outcome: in doubt for so long from now
-	Reason            string        // Retry, Waits, Refused, Doubtful
+	Reason            string        // Retry, Waits, Partial, Refused, Doubtful
 	Calls             int           // made at the remote, for the counters; of a batch, the first result has it
 	Free              bool          // Retry, Doubtful: costs no attempt (the remote as a whole is to blame)
 	Attempt           *Attempt      // for the history; nil when no call was made

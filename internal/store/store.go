@@ -25,6 +25,7 @@ type Store interface {
 	Commands
 	Deletes
 	Jobs
+	Audits
 
 	// Name is the database for people, without a secret in it:
 	// "postgres://db.example:5432/shop", "sqlite:shop.db".
@@ -144,10 +145,10 @@ type Registry interface {
 	// Record applies results, each only if its epoch is still the group's;
 	// the others are returned as stale. A result whose remote id is new
 	// wakes the groups that wait for it; one whose remote id differs from
-	// the one before touches the groups that refer to it. A Waits result is
-	// made dirty at once if what it waits for came in the meantime; a group
-	// it waits for that is not in the registry is added (unless its sync is
-	// in byHand). History and counters are written in the same transaction.
+	// the one before touches the groups that refer to it. A result with
+	// WaitsFor is made due at once if what it waits for came in the meantime; a
+	// group it waits for that is not in the registry is added (unless its sync
+	// is in byHand). History and counters are written in the same transaction.
 	Record(ctx context.Context, results []Result, byHand []string) (stale []ID, err error)
 	// Records returns what is known of the records of those groups that are in
 	// the registry.
@@ -158,6 +159,10 @@ type Registry interface {
 	// Groups lists groups of a sync ("" for all) in a state ("" for any),
 	// by key, after the given key.
 	Groups(ctx context.Context, sync string, state State, after string, limit int) ([]Group, error)
+	// Waits follows what groups wait for, and what these wait for in turn, over
+	// any number of hops: an entry for each of ids, and of those they lead to,
+	// that waits; at most limit entries, the nearest first.
+	Waits(ctx context.Context, ids []ID, limit int) (map[ID][]ID, error)
 	// Blocked lists who waits for the group.
 	Blocked(ctx context.Context, id ID, limit int) ([]ID, error)
 	// Attempts is the history of a group, newest first.

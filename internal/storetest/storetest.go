@@ -74,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"doubt", doubtTests()},
 		{"record", recordTests()},
 		{"waiting", waitingTests()},
+		{"graph", graphTests()},
 		{"status", statusTests()},
 		{"load", loadTests()},
 		{"values", valueTests()},

@@ -25,6 +25,8 @@ type Webhook struct {
 	now    func() time.Time
 	// Seen, if not nil, is told each event that is new, one at a time.
 	Seen func(Event)
+	// Refuses, if not nil, is told why a request was not taken.
+	Refuses func(reason string)
 
 	mu       sync.Mutex
 	had      map[string]bool
@@ -79,6 +81,9 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusGone)
 	case err != nil:
 		h.refused = append(h.refused, err.Error())
+		if h.Refuses != nil {
+			h.Refuses(err.Error())
+		}
 		http.Error(w, err.Error(), http.StatusBadRequest)
 	case h.had[r.Header.Get("webhook-id")]:
 		h.repeated++

@@ -1,0 +1,285 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Missed is a change that the capture did not see.
+//
+//	ID                // Sync and Key
+//	At      time.Time // when it was found
+//	Fields  []string  // whose values are not the ones that the remote acknowledged; empty: the whole record
+//	Columns []string  // "table.column" that these fields read
+type Missed = store.Missed
+
+// Missed lists the changes that audits found to have been missed within
+// [Config].History, the newest first, limit at most.
+func (e *Engine) Missed(ctx context.Context, limit int) ([]Missed, error) {
+	return e.db.Missed(ctx, limit)
+}
+
+// Audit checks the change detection itself: it renders every group of a sync
+// that is up to date again and compares it with what the remote acknowledged
+// last. A difference without a touch is a change that was missed: a trigger
+// that was off, a function that reads more than it declares. It is noted, and
+// the group is touched, so that a running engine sends it. No remote is
+// called. Progress, if not nil, is told how many groups were looked at.
+// [Engine.Run] does the same all the time with a few groups.
+func (e *Engine) Audit(ctx context.Context, sync string, progress func(done int)) ([]Missed, error) {
+	d, err := e.definition(sync)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
+	a := newAuditor(e)
+	var missed []Missed
+	done := 0
+	for after := ""; ; {
+		groups, err := e.db.Groups(ctx, sync, "", after, maxRecord)
+		if err != nil {
+			return missed, err
+		}
+		if len(groups) == 0 {
+			break
+		}
+		if err := a.look(ctx, d, groups); err != nil {
+			return missed, err
+		}
+		after = groups[len(groups)-1].Key
+		if done += len(groups); progress != nil {
+			progress(done)
+		}
+	}
+	for more := true; more; {
+		if more, err = a.lookForUnknown(ctx, d, maxRecord); err != nil {
+			return missed, err
+		}
+	}
+	for len(a.suspects) > 0 {
+		found, err := a.settle(ctx)
+		missed = append(missed, found...)
+		if err != nil {
+			return missed, err
+		}
+		if len(a.suspects) > 0 {
+			if err := e.cfg.Clock.Sleep(ctx, pollSlow); err != nil {
+				return missed, err
+			}
+		}
+	}
+	return missed, nil
+}
+
+const (
+	auditEvery  = time.Minute
+	auditSample = 20 // groups of each sync in that time, unless Config.Audit says otherwise
+)
+
+// auditLoop looks at a few groups of each sync all the time.
+func (e *Engine) auditLoop(ctx context.Context) error {
+	sample := e.cfg.Audit
+	if sample == 0 {
+		sample = auditSample
+	}
+	if sample < 0 {
+		return nil
+	}
+	a := newAuditor(e)
+	first := true
+	return e.forever(ctx, "audit", func() (time.Duration, error) {
+		if first { // what was installed a moment ago has work to do
+			first = false
+			return auditEvery, nil
+		}
+		if _, err := a.settle(ctx); err != nil {
+			return 0, err
+		}
+		for _, d := range e.defs {
+			groups, err := e.db.Groups(ctx, d.Name, "", a.somewhere(), sample)
+			if err == nil && len(groups) < sample {
+				groups, err = e.db.Groups(ctx, d.Name, "", "", sample)
+			}
+			if err != nil {
+				return 0, err
+			}
+			if err := a.look(ctx, d, groups); err != nil {
+				return 0, fmt.Errorf("%s: %w", d.Name, err)
+			}
+			if _, err := a.lookForUnknown(ctx, d, sample); err != nil {
+				return 0, fmt.Errorf("%s: %w", d.Name, err)
+			}
+		}
+		return auditEvery, nil
+	})
+}
+
+// auditor remembers what looked like a missed change, until everything that
+// had been committed then is folded.
+type auditor struct {
+	*Engine
+	suspects map[store.ID]suspect
+	places   map[string]string // of each sync: how far its root keys were passed over
+}
+
+func newAuditor(e *Engine) *auditor {
+	return &auditor{Engine: e, suspects: map[store.ID]suspect{}, places: map[string]string{}}
+}
+
+type suspect struct {
+	generation int64 // zero: there was no group
+	since      time.Time
+	missed     Missed
+}
+
+// somewhere is a random place among keys, most of which are numbers or
+// hexadecimal.
+func (a *auditor) somewhere() string {
+	const digits = "0123456789abcdef"
+	b := make([]byte, 3)
+	for i := range b {
+		b[i] = digits[int(a.cfg.Random()*10)%len(digits)]
+		if i == 0 && a.cfg.Random() < 0.3 {
+			b[i] = digits[int(a.cfg.Random()*16)%len(digits)]
+		}
+	}
+	return string(b)
+}
+
+// look renders groups that are up to date and adds those that differ to the
+// suspects.
+func (a *auditor) look(ctx context.Context, d *definition, groups []Group) error {
+	state, err := a.db.Sync(ctx, d.Name)
+	if err != nil || state.Backfill.Running || state.Version != d.version {
+		return err // what is compared is about to change
+	}
+	var jobs []*job
+	var keys []string
+	generations := map[string]int64{}
+	for _, g := range groups {
+		if g.State != store.Clean && g.State != store.Gone {
+			continue
+		}
+		j := &job{def: d, shape: a.shape(d.Name), claim: claimOf(g)}
+		j.result = store.Result{ID: g.ID, RemoteID: g.RemoteID, Digests: g.Digests}
+		jobs, keys = append(jobs, j), append(keys, g.Key)
+		generations[g.Key] = g.Generation
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	since := a.cfg.Clock.Now()
+	composites, err := a.db.Load(ctx, a.shape(d.Name), keys)
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	for _, j := range jobs {
+		if c, there := composites[j.claim.Key]; there {
+			j.composite = &c
+		}
+	}
+	newRunner(a.Engine, d.To).translate(ctx, jobs)
+	for _, j := range jobs {
+		if j.done {
+			continue // it would wait or be refused: there is nothing to compare
+		}
+		if j.compare(); !j.done {
+			a.suspects[j.claim.ID] = suspect{generation: generations[j.claim.Key], since: since, missed: j.missed()}
+		}
+	}
+	return nil
+}
+
+// lookForUnknown passes over some more of the root rows and adds those without
+// a group to the suspects: inserts that were missed. more is false at the end.
+func (a *auditor) lookForUnknown(ctx context.Context, d *definition, limit int) (more bool, err error) {
+	state, err := a.db.Sync(ctx, d.Name)
+	if err != nil || state.Backfill.Running || state.Version != d.version || d.ByHand {
+		return false, err
+	}
+	since := a.cfg.Clock.Now()
+	keys, next, err := a.db.Keys(ctx, a.shape(d.Name), a.places[d.Name], limit)
+	if err != nil {
+		return false, err
+	}
+	a.places[d.Name] = next
+	ids := make([]store.ID, len(keys))
+	for i, k := range keys {
+		ids[i] = store.ID{Sync: d.Name, Key: k}
+	}
+	known, err := a.db.Records(ctx, ids)
+	if err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		if _, there := known[id]; !there {
+			a.suspects[id] = suspect{since: since, missed: Missed{ID: id}}
+		}
+	}
+	return next != "", nil
+}
+
+// missed says what differs, and of which columns it is made.
+func (j *job) missed() Missed {
+	m := Missed{ID: j.claim.ID}
+	if j.goal != present || j.claim.RemoteID == "" {
+		return m
+	}
+	m.Fields, m.Columns = j.changed, j.reads(j.changed)
+	return m
+}
+
+// settle decides about the suspects whose touches, had there been any, are
+// folded by now: a group that was not touched since was missed.
+func (a *auditor) settle(ctx context.Context) ([]Missed, error) {
+	if len(a.suspects) == 0 {
+		return nil, nil
+	}
+	// Both ends of the time since are this machine's, so that no two clocks are
+	// compared; and this end is before the log is looked at.
+	now := a.cfg.Clock.Now()
+	vitals, err := a.db.Vitals(ctx, longTransaction)
+	if err != nil {
+		return nil, err
+	}
+	var missed []Missed
+	for id, s := range a.suspects {
+		if vitals.OldestTouch >= now.Sub(s.since) {
+			continue
+		}
+		delete(a.suspects, id)
+		g, err := a.db.Group(ctx, id)
+		switch {
+		case errors.Is(err, store.ErrNoGroup):
+			if s.generation == 0 {
+				missed = append(missed, s.missed)
+			}
+		case err != nil:
+			return nil, err
+		case g.Generation == s.generation && (g.State == store.Clean || g.State == store.Gone):
+			missed = append(missed, s.missed)
+		}
+	}
+	if len(missed) == 0 {
+		return nil, nil
+	}
+	touches := make([]store.Touch, len(missed))
+	for i, m := range missed {
+		touches[i] = store.Touch{ID: m.ID, Register: !a.byName[m.Sync].ByHand}
+		a.log.Error("a change was missed: the record is not what the rows say, and nothing told so; it is sent now",
+			"sync", m.Sync, "key", m.Key, "fields", m.Fields, "columns", m.Columns)
+	}
+	if err := a.db.NoteMissed(ctx, missed); err != nil {
+		return nil, err
+	}
+	if err := a.db.Append(ctx, nil, touches); err != nil {
+		return nil, fmt.Errorf("touch what was missed: %w", err)
+	}
+	return missed, nil
+}

@@ -1,0 +1,90 @@
+package upkeep_test
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+// What is written while the triggers are gone is found, named and sent.
+func TestAuditFindsMissedChanges(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		if missed, err := e.Audit(s.ctx, "customer", nil); err != nil || len(missed) != 0 {
+			t.Fatalf("nothing was missed: %v, %v", missed, err)
+		}
+		s.blind()
+		s.exec(`update users set email = 'unseen@example.com' where id = 1`)
+		s.exec(`insert into users (id, name) values (3, 'Unseen')`)
+		missed, err := e.Audit(s.ctx, "customer", nil)
+		if err != nil || len(missed) != 2 {
+			t.Fatalf("%+v, %v", missed, err)
+		}
+		for _, m := range missed {
+			switch m.Key {
+			case "1":
+				if !reflect.DeepEqual(m.Fields, []string{"email"}) || len(m.Columns) != 1 || !strings.HasSuffix(m.Columns[0], ".users.email") {
+					t.Errorf("%+v", m)
+				}
+			case "3":
+			default:
+				t.Errorf("%+v", m)
+			}
+		}
+		s.quiet(e)
+		s.field("customer", "customer-1", "email", `"unseen@example.com"`)
+		s.field("customer", "customer-3", "entityId", `"Unseen"`)
+		if again, err := e.Missed(s.ctx, 10); err != nil || len(again) != 2 || again[0].At.IsZero() {
+			t.Errorf("%+v, %v", again, err)
+		}
+		findings, err := e.Doctor(s.ctx)
+		if err != nil || !strings.Contains(fmt.Sprint(findings), "a change was missed") {
+			t.Errorf("%v, %v", findings, err)
+		}
+	})
+}
+
+// A translation that reads more than its row is found out.
+func TestAuditFindsImpureTranslation(t *testing.T) {
+	s := newShop(t, memory.Config{})
+	s.fill()
+	var rate atomic.Int64
+	sync := customerSync(s.to)
+	sync.Translate = func(u User) (upkeep.Fields, error) {
+		return upkeep.Fields{"entityId": u.Name, "rate": rate.Load()}, nil
+	}
+	e := s.engine(sync)
+	s.run(e)
+	s.quiet(e)
+	rate.Store(7)
+	missed, err := e.Audit(s.ctx, "customer", nil)
+	if err != nil || len(missed) != 2 || !reflect.DeepEqual(missed[0].Fields, []string{"rate"}) {
+		t.Errorf("%+v, %v", missed, err)
+	}
+}
+
+// A change that is on its way was not missed.
+func TestAuditLeavesWhatIsOnItsWay(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.users(50)
+		e := s.engine(customerSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		for i := range 20 {
+			s.exec(`update users set name = name || '%d' where id %% 5 = %d`, i, i%5)
+			if missed, err := e.Audit(s.ctx, "customer", nil); err != nil || len(missed) != 0 {
+				t.Fatalf("round %d: %+v, %v", i, missed, err)
+			}
+		}
+	})
+}

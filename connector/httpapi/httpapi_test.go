@@ -1,0 +1,264 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/httpapi"
+	"github.com/upkeep-sync/upkeep/connector/httpapi/httpapitest"
+)
+
+// answering opens a connection to a server that answers all alike, and
+// returns what the last request was.
+func answering(t *testing.T, text string, change func(*httpapi.Config), h http.HandlerFunc) (connector.Connection, func() *http.Request) {
+	t.Helper()
+	seen := make(chan *http.Request, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		seen <- r
+		h(w, r)
+	}))
+	t.Cleanup(server.Close)
+	c := configured(t, text, server.URL+"/api")
+	if change != nil {
+		change(&c)
+	}
+	return open(t, c), func() *http.Request { return <-seen }
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"id": 7, "message": "fine"}`)
+}
+
+const simple = `
+headers: {X-Source: upkeep $type, X-Key: $idempotency_key}
+records:
+  "*": {upsert: {path: "/r/$external_id", query: {q: "$fields.name", none: $fields.nonesuch}, body: {t: $type, "...": $fields}}}
+`
+
+func simpleRecord() connector.Record {
+	return connector.Record{Type: "thing", ExternalID: "a/b c?", Generation: 1, Fields: connector.Fields{"name": json.RawMessage(`"x&y=%"`)}}
+}
+
+func TestARequest(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		auth          httpapi.Auth
+		header, value string
+		query         string
+	}{
+		"bearer":             {httpapi.Auth{Bearer: "t"}, "Authorization", "Bearer t", ""},
+		"basic":              {httpapi.Auth{Basic: &httpapi.Basic{User: "u", Password: "p"}}, "Authorization", "Basic dTpw", ""},
+		"a key in a header":  {httpapi.Auth{APIKey: &httpapi.APIKey{Header: "X-Api-Key", Secret: "k"}}, "X-Api-Key", "k", ""},
+		"a key in the query": {httpapi.Auth{APIKey: &httpapi.APIKey{Query: "key", Secret: "k&"}}, "Authorization", "", "key=k%26&"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, seen := answering(t, simple, func(c *httpapi.Config) { c.Auth = tt.auth }, ok)
+			id, err := conn.Create(t.Context(), simpleRecord())
+			if err != nil || id != "7" {
+				t.Fatalf("%q, %v", id, err)
+			}
+			r := seen()
+			body, _ := io.ReadAll(r.Body)
+			if r.Method != "PUT" || r.RequestURI != "/api/r/a%2Fb%20c%3F?"+tt.query+"q=x%26y%3D%25" || string(body) != `{"name":"x&y=%","t":"thing"}` {
+				t.Errorf("%s %s %s", r.Method, r.RequestURI, body)
+			}
+			if r.Header.Get(tt.header) != tt.value || r.Header.Get("X-Source") != "upkeep thing" || !strings.HasPrefix(r.Header.Get("X-Key"), "upkeep-") ||
+				r.Header.Get("Content-Type") != "application/json" || r.Header.Get("User-Agent") != "upkeep" {
+				t.Errorf("headers %v", r.Header)
+			}
+		})
+	}
+}
+
+// No error says a secret, also when the remote repeats what it got.
+func TestSecretsStayOut(t *testing.T) {
+	t.Parallel()
+	const canary = "canary+secret/1"
+	for name, change := range map[string]func(*httpapi.Config){
+		"bearer": func(c *httpapi.Config) { c.Auth.Bearer = canary },
+		"basic":  func(c *httpapi.Config) { c.Auth.Basic = &httpapi.Basic{User: "u", Password: canary} },
+		"header": func(c *httpapi.Config) { c.Auth.APIKey = &httpapi.APIKey{Header: "X-Api-Key", Secret: canary} },
+		"query":  func(c *httpapi.Config) { c.Auth.APIKey = &httpapi.APIKey{Query: "key", Secret: canary} },
+		"fixed":  func(c *httpapi.Config) { c.Headers = map[string]string{"X-Auth-Key": canary} },
+		"signed": func(c *httpapi.Config) {
+			c.Sign = &httpapi.Sign{StandardWebhooks: &httpapi.StandardWebhooks{Secret: httpapitest.WebhookSecret}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			echo := func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusBadRequest)
+				_ = json.NewEncoder(w).Encode(map[string]any{"message": fmt.Sprint(r.URL, r.Header), "code": r.RequestURI})
+			}
+			conn, _ := answering(t, "errors: {code: /code}\n"+simple, change, echo)
+			_, err := conn.Create(t.Context(), simpleRecord())
+			kindOf(t, err, connector.Rejected)
+			dead, _ := answering(t, simple, func(c *httpapi.Config) { change(c); c.BaseURL = "http://127.0.0.1:1" }, echo)
+			_, err2 := dead.Create(t.Context(), simpleRecord())
+			kindOf(t, err2, connector.Unavailable)
+			for _, text := range []string{fmt.Sprintf("%v %+v", err, err), fmt.Sprintf("%v %+v", err2, err2)} {
+				for _, secret := range []string{canary, "canary%2Bsecret", "dTpjYW5hcnk", "Y2FuYXJ5"} {
+					if strings.Contains(text, secret) {
+						t.Errorf("the error says %s", text)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestNothingIsSentOfABadRecord(t *testing.T) {
+	t.Parallel()
+	conn, seen := answering(t, simple, nil, ok)
+	for _, bad := range []connector.Record{
+		{Type: "x", ExternalID: ".."},
+		{Type: "x", ExternalID: "."},
+		{Type: "line\nbreak", ExternalID: "a"},
+		{Type: "x", ExternalID: "a", Fields: connector.Fields{"name": json.RawMessage(`{`)}},
+	} {
+		_, err := conn.Create(t.Context(), bad)
+		kindOf(t, err, connector.Rejected)
+	}
+	kindOf(t, conn.Delete(t.Context(), "x", "1"), connector.Rejected)
+	_, err := conn.Find(t.Context(), "x", "1")
+	kindOf(t, err, connector.Rejected)
+	if _, err := conn.Create(t.Context(), simpleRecord()); err != nil {
+		t.Fatal(err)
+	}
+	if r := seen(); !strings.Contains(r.RequestURI, "a%2Fb") {
+		t.Errorf("%s was sent", r.RequestURI)
+	}
+}
+
+func TestRetryAfterByAnotherHeader(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_700_000_000, 0)
+	for _, tt := range []struct {
+		unit, value, standard string
+		want                  time.Duration
+	}{
+		{"", "3", "", 3 * time.Second}, {"milliseconds", "1500", "", 1500 * time.Millisecond}, {"epoch", "1700000030", "", 30 * time.Second},
+		{"epoch", "1600000000", "", 0}, {"", "99999999", "", time.Hour}, {"", "soon", "", 0}, {"", "-1", "", 0}, {"", "NaN", "", 0}, {"", "3", "5", 5 * time.Second},
+	} {
+		conn, _ := answering(t, simple, func(c *httpapi.Config) {
+			c.RetryAfter = &httpapi.RetryAfter{Header: "X-Reset", Unit: tt.unit}
+			c.Clock = func() time.Time { return now }
+		}, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Reset", tt.value)
+			if tt.standard != "" {
+				w.Header().Set("Retry-After", tt.standard)
+			}
+			w.WriteHeader(http.StatusTooManyRequests)
+		})
+		_, err := conn.Create(t.Context(), simpleRecord())
+		kindOf(t, err, connector.RateLimited)
+		if got := connector.AsError(err).RetryAfter; got != tt.want {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+}
+
+// An upsert that was meant as an update and made a new record is told as what
+// it is: of the new one only the changed fields are there.
+func TestAnUpdateThatMakes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ answer, text string }{
+		{`{"id":"8"}`, `records: {"*": {upsert: {path: /r, body: $fields}}}`},
+		{`{"id":"7","new":true}`, `records: {"*": {new: /new, upsert: {path: /r, body: $fields}}}`},
+		{`{"created":true}`, `records: {"*": {id: external_id, new: /created, upsert: {path: "/r/$external_id", body: $fields}}}`},
+	} {
+		conn, _ := answering(t, tt.text, nil, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, tt.answer) })
+		kindOf(t, conn.Update(t.Context(), "7", simpleRecord()), connector.NotFound)
+	}
+	conn, _ := answering(t, `records: {"*": {new: /new, upsert: {path: /r, body: $fields}}}`, nil, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"id":7,"new":false}`)
+	})
+	if err := conn.Update(t.Context(), "7", simpleRecord()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a batch's answer does not tell of is unknown, and so is what it tells
+// twice.
+func TestBatchAnswers(t *testing.T) {
+	t.Parallel()
+	const keyed = `records: {"*": {upsert: {path: /r, body: $fields}, batch: {most: 9, upsert: {path: /b, body: {items: $changes}, change: {k: $external_id},
+  results: {list: /ok, key: /k}, failures: {list: /bad, key: /k}}}}}`
+	const placed = `records: {"*": {upsert: {path: /r, body: $fields}, batch: {most: 9, upsert: {path: /b, body: {items: $changes}, change: {k: $external_id},
+  results: {list: /ok, by_position: true}}}}}`
+	for _, tt := range []struct{ text, answer, want string }{
+		{keyed, `{"ok":[{"k":"b","id":2},{"k":"a","id":1}]}`, "1 2"},
+		{keyed, `{"ok":[{"k":"b","id":2}]}`, "outcome unknown, 2"},
+		{keyed, `{}`, "outcome unknown, outcome unknown"},
+		{keyed, `{"ok":[{"k":"b","id":2},{"k":"z","id":3}],"bad":[{"k":"a","message":"no"}]}`, "rejected, 2"},
+		{keyed, `{"ok":[{"k":"a","id":1}],"bad":[{"k":["a","b"],"message":"no"}]}`, "outcome unknown, rejected"},
+		{keyed, `{"ok":[{"k":"a"},{"k":"b","id":2}]}`, "outcome unknown, 2"},
+		{keyed, `{"ok":"no list","bad":7}`, "outcome unknown, outcome unknown"},
+		{placed, `{"ok":[{"id":1},{"id":2}]}`, "1 2"},
+		{placed, `{"ok":[{"id":1}]}`, "outcome unknown, outcome unknown"},
+		{placed, `{"ok":[{"id":1},{"id":2},{"id":3}]}`, "outcome unknown, outcome unknown"},
+	} {
+		conn, _ := answering(t, tt.text, nil, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, tt.answer) })
+		results, err := conn.(connector.Batcher).Apply(t.Context(), "x", []connector.Change{
+			{Record: connector.Record{Type: "x", ExternalID: "a"}}, {Record: connector.Record{Type: "x", ExternalID: "b"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range results {
+			word := r.RemoteID
+			if r.Err != nil {
+				word = connector.KindOf(r.Err).String()
+			}
+			got = append(got, word)
+		}
+		if strings.Join(got, ", ") != tt.want && strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %v, want %s", tt.answer, got, tt.want)
+		}
+	}
+}
+
+// What 1,000 changes take of HubSpot: ten requests.
+func TestHubSpotRequests(t *testing.T) {
+	t.Parallel()
+	account := httpapitest.NewHubSpot("email")
+	server := httptest.NewServer(account)
+	t.Cleanup(server.Close)
+	c := example(t, "hubspot", server.URL)
+	c.Auth.Bearer = httpapitest.Token
+	conn := open(t, c).(connector.Batcher)
+	most := conn.Batch("contacts").Most
+	var changes []connector.Change
+	for i := range 1000 {
+		changes = append(changes, connector.Change{Record: connector.Record{Type: "contacts", ExternalID: fmt.Sprintf("a%d@example.com", i), Generation: 1,
+			Fields: connector.Fields{"firstname": json.RawMessage(`"Ada"`), "phone": json.RawMessage(`null`)}}})
+	}
+	for len(changes) > 0 {
+		results, err := conn.Apply(t.Context(), "contacts", changes[:most])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range results {
+			if r.Err != nil {
+				t.Fatalf("change %d: %v", i, r.Err)
+			}
+		}
+		changes = changes[most:]
+	}
+	if n := len(account.Records("contacts")); n != 1000 {
+		t.Errorf("%d contacts", n)
+	}
+	if calls := account.Calls(); len(calls) != 1 || calls["POST /crm/v3/objects/{type}/batch/upsert"] != 10 {
+		t.Errorf("calls %v, want 10 of batch/upsert", calls)
+	}
+}
