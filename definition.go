@@ -88,6 +88,7 @@ func (d *definition) examine() error {
 		need(slices.Contains([]Action{"", Keep, Delete, Set}, end.Action), "%q is not an action; use keep, delete or set", end.Action)
 		need(end.Action != Set || len(end.Fields) > 0, "an ending with set needs fields to set")
 	}
+	need(slices.Contains([]Delivery{"", Latest, Every}, d.Deliver), "%q is not a delivery; use latest or every", d.Deliver)
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
@@ -116,7 +117,8 @@ func (d *definition) digest() string {
 		OnDelete, WhenFalse Ending
 		Sends               []string
 		Version             string
-	}{d.From, d.To.Name, d.Record, d.OnDelete, d.WhenFalse, d.Sends, d.Version})
+		Every               bool `json:",omitempty"`
+	}{d.From, d.To.Name, d.Record, d.OnDelete, d.WhenFalse, d.Sends, d.Version, d.Deliver == Every})
 	if err != nil { // only an Ending's fields could fail to encode; then they can't be sent either
 		return d.Version
 	}

@@ -30,6 +30,12 @@ type Explanation struct {
 	// for this one.
 	Attempts []Attempt
 	Blocks   []string
+	// Commands are the versions that wait, oldest first, of a sync that
+	// delivers every one: at most 100, without their data. With some, Composite,
+	// Record and Send are of the oldest. Gaps are versions that did not become
+	// commands, newest first.
+	Commands []Command
+	Gaps     []Gap
 	// Paused is the pause, made by a person, that keeps it from being sent;
 	// nil when there is none.
 	Paused *Pause
@@ -65,6 +71,9 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 	}
 	for _, b := range blocked {
 		x.Blocks = append(x.Blocks, b.String())
+	}
+	if err := x.lane(ctx, e, d, id); err != nil {
+		return nil, err
 	}
 	j, err := e.rehearse(ctx, d, claim)
 	if err != nil {
@@ -102,6 +111,7 @@ func (e *Engine) rehearse(ctx context.Context, d *definition, claim store.Claim)
 	if c, there := composites[claim.Key]; there {
 		j.composite = &c
 	}
+	r.takeCommands(ctx, []*job{j})
 	r.translate(ctx, []*job{j})
 	if !j.done {
 		j.compare()
@@ -148,6 +158,10 @@ func (x *Explanation) why(d *definition, j *job) string {
 	}
 	switch g.State {
 	case store.Parked:
+		if len(x.Commands) > 0 && x.Commands[0].Refused != "" {
+			return fmt.Sprintf("parked: %s; later versions (%d) wait for it; try it again with: upkeep retry %s %s, or leave it out with: upkeep skip %s %s",
+				g.Reason, len(x.Commands)-1, g.Sync, g.Key, g.Sync, g.Key)
+		}
 		return "parked: " + g.Reason + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Sync + " " + g.Key
 	case store.Waiting:
 		return "waiting for the record of " + joinIDs(g.WaitsFor) + ", which is not at the remote"
@@ -157,6 +171,9 @@ func (x *Explanation) why(d *definition, j *job) string {
 		return "claimed by " + g.Holder + " until " + g.LeaseUntil.Format("15:04:05")
 	case store.Dirty:
 		s := "dirty: " + describeCause(g.Cause)
+		if len(x.Commands) > 0 {
+			s = fmt.Sprintf("dirty: %d versions wait, the oldest is command %d", len(x.Commands), x.Commands[0].Number)
+		}
 		if x.Send == "wait" {
 			s += "; " + j.result.Reason
 		} else if g.Reason != "" {

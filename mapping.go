@@ -139,6 +139,8 @@ type Mapping struct {
 	// ByHand makes groups only by [Engine.Register]. Otherwise every row of
 	// the root table that passes When is kept at the remote.
 	ByHand bool
+	// Deliver says which versions are sent; the zero value means [Latest].
+	Deliver Delivery
 	// Version is raised by hand when the functions change in a way that
 	// changes what they make: the sync is then swept, and records whose
 	// representation differs are sent. The declaration itself is compared

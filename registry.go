@@ -82,12 +82,36 @@ type Group = store.Group
 //	At      time.Time // of the change
 type Cause = store.Cause
 
+// Command is a version of a group that waits to be delivered, of a sync that
+// delivers every version.
+//
+//	ID                            // Sync and Key
+//	Number         int64           // grows with each command; not without holes
+//	At             time.Time       // when its transaction committed, nearly
+//	Tx             string          // the database's transaction id; empty on SQLite
+//	Deleted        bool            // the row was deleted
+//	Unordered      string          // why its place, or its being whole, is not certain
+//	Refused        string          // why it was not taken
+//	RefusedVersion string          // of the mapping that it was refused under
+//	Payload        json.RawMessage // what was loaded; left out of an [Explanation]
+type Command = store.Command
+
+// Gap is a version, or several, that a sync which delivers every version did
+// not capture, or gave up. The state after it was, or will be, sent.
+//
+//	Sync   string
+//	Key    string    // empty: any group of the sync
+//	At     time.Time
+//	Tx     string
+//	Reason string
+type Gap = store.Gap
+
 // Attempt is an entry of a group's history. It has no value of the record,
 // only the names of fields.
 //
 //	At      time.Time
 //	Epoch   int64         // the claim that it was made under
-//	Action  string        // create, update, delete, find, initialize
+//	Action  string        // create, update, delete, find, initialize, skip
 //	Outcome string        // ok, or what went wrong: the words of connector.Kind
 //	Status  int           // HTTP status; zero: no answer, or no HTTP
 //	Message string        // the remote's own words
@@ -112,6 +136,9 @@ type Attempt = store.Attempt
 //	Saved    int64         // not made, since nothing differed
 //	Oldest   time.Duration // age of the oldest touch that is not synced, of a group that is not parked; zero: none
 //	Backfill Progress
+//	Commands int64         // versions that wait, of a sync that delivers every one
+//	OldestCommand time.Duration // age of the oldest of them; zero: none
+//	Gaps     int64         // versions that did not become commands, as far back as history is kept
 type Counts = store.Counts
 
 // Progress is how far a backfill or a sweep came.
@@ -161,4 +188,8 @@ var (
 	ErrPlan = store.ErrPlan
 	// ErrNoTable: a declared table does not exist, or the role can't see it.
 	ErrNoTable = store.ErrNoTable
+	// ErrNoCommand: [Engine.Skip] found no command of the group.
+	ErrNoCommand = store.ErrNoCommand
+	// ErrClaimed: a worker is at the group; try again when it is done.
+	ErrClaimed = store.ErrClaimed
 )

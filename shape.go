@@ -25,7 +25,7 @@ func resolve(ctx context.Context, catalog store.Catalog, d *definition) (*store.
 			r.fail("%s", what)
 		}
 	}
-	return &store.Shape{Sync: d.Name, ByHand: d.ByHand, Root: root, MemberLimit: d.MemberLimit}, errors.Join(r.errs...)
+	return &store.Shape{Sync: d.Name, ByHand: d.ByHand, Every: d.Deliver == Every, Root: root, MemberLimit: d.MemberLimit}, errors.Join(r.errs...)
 }
 
 type resolver struct {

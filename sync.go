@@ -73,6 +73,7 @@ type Sync[T any] struct {
 	Columns             []connector.Column
 	OnDelete, WhenFalse Ending
 	ByHand              bool
+	Deliver             Delivery
 	Version             string
 	DeleteLimit         int
 	MemberLimit         int
@@ -87,7 +88,7 @@ func (s Sync[T]) Declaration() (*Mapping, error) {
 	}
 	m := &Mapping{
 		Name: s.Name, From: d.from, To: s.To, Record: s.Record, RefersTo: s.RefersTo, Sends: s.Sends, Columns: s.Columns,
-		OnDelete: s.OnDelete, WhenFalse: s.WhenFalse, ByHand: s.ByHand, Version: s.Version, MemberLimit: s.MemberLimit, DeleteLimit: s.DeleteLimit,
+		OnDelete: s.OnDelete, WhenFalse: s.WhenFalse, ByHand: s.ByHand, Deliver: s.Deliver, Version: s.Version, MemberLimit: s.MemberLimit, DeleteLimit: s.DeleteLimit,
 		described: d,
 	}
 	m.Translate = decoded(d, s.Translate)

@@ -85,6 +85,9 @@ func (j *job) end(e Ending) {
 // identify fills in the record's type and external id.
 func (j *job) identify(row Row) error {
 	j.record = connector.Record{Type: j.def.Record, ExternalID: j.def.Name + "-" + j.claim.Key, Version: j.claim.Epoch, Generation: j.claim.Generation}
+	if j.command != nil {
+		j.record.Command = j.command.Number
+	}
 	if j.claim.ExternalID != "" { // the record keeps the one it was made with
 		j.record.ExternalID = j.claim.ExternalID
 		return nil

@@ -35,6 +35,7 @@ type job struct {
 	claim    store.Claim
 	deadline time.Time // of the lease, on this process's clock
 
+	command   *store.Command   // nil: the current state is to be sent
 	composite *store.Composite // nil: there is no root row
 	goal      goal
 	fields    Fields            // as translated
@@ -87,11 +88,27 @@ func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
 	return claims, nil
 }
 
-// load reads the composites, a snapshot for each sync, begun after the claim.
+// load finds out what each group is to be: as its oldest command has it or, if
+// none waits, as its rows are.
 func (r *runner) load(ctx context.Context, claims []store.Claim) []*job {
+	jobs := make([]*job, len(claims))
+	for i, c := range claims {
+		j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: r.claimedAt.Add(r.cfg.Lease)}
+		j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests}
+		jobs[i] = j
+	}
+	rest := r.takeCommands(ctx, jobs)
+	r.loadState(ctx, rest)
+	r.takeCommands(ctx, rest) // what came meanwhile goes first
+	return jobs
+}
+
+// loadState reads the composites, a snapshot for each sync, begun after the
+// claim.
+func (r *runner) loadState(ctx context.Context, jobs []*job) {
 	keys := map[string][]string{}
-	for _, c := range claims {
-		keys[c.Sync] = append(keys[c.Sync], c.Key)
+	for _, j := range jobs {
+		keys[j.claim.Sync] = append(keys[j.claim.Sync], j.claim.Key)
 	}
 	composites := map[string]map[string]store.Composite{}
 	failed := map[string]error{}
@@ -105,20 +122,15 @@ func (r *runner) load(ctx context.Context, claims []store.Claim) []*job {
 		}
 		composites[sync] = cs
 	}
-	jobs := make([]*job, len(claims))
-	for i, c := range claims {
-		j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: r.claimedAt.Add(r.cfg.Lease)}
-		j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests}
-		if composite, there := composites[c.Sync][c.Key]; there {
+	for _, j := range jobs {
+		if composite, there := composites[j.claim.Sync][j.claim.Key]; there {
 			j.composite = &composite
 		}
-		if err := failed[c.Sync]; err != nil {
+		if err := failed[j.claim.Sync]; err != nil {
 			// The database is to blame, or the declaration: not the group.
 			j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(3), Reason: "load: " + err.Error()})
 		}
-		jobs[i] = j
 	}
-	return jobs
 }
 
 // translate makes the representations, and looks the records up that they
@@ -234,7 +246,8 @@ func (r *runner) compare(jobs []*job) (due []*job) {
 }
 
 // compare decides what to send of one job. Equal digests need no call, unless
-// a resend is forced or an older request may still land.
+// a resend is forced or an older request may still land. A command is sent in
+// any case, and whole.
 func (j *job) compare() {
 	sure := !j.claim.Forced && !j.claim.InDoubt
 	known, any := parseDigests(j.claim.Digests)
@@ -251,6 +264,7 @@ func (j *job) compare() {
 			return
 		}
 		j.changed = j.digests.changed(known)
+		sure = sure && j.command == nil
 		if sure && any && j.claim.RemoteID != "" && len(j.changed) == 0 && known.Ended == j.digests.Ended {
 			j.synced(j.claim.RemoteID)
 			return
@@ -267,6 +281,15 @@ func (j *job) finish(res store.Result) {
 	res.ID, res.Epoch, res.Generation = keep.ID, keep.Epoch, keep.Generation
 	res.RemoteID, res.ExternalID, res.Digests, res.Refs = keep.RemoteID, keep.ExternalID, keep.Digests, keep.Refs
 	res.Calls, res.Attempt = keep.Calls, j.attempt
+	if j.command != nil {
+		res.Command, res.Version = keep.Command, keep.Version
+		switch {
+		case res.Outcome == store.Refused && (res.Reason == store.DeleteHeld || len(res.WaitsFor) > 0):
+			res.Command = 0 // a person, or another record, lets it go: the command itself is not refused
+		case res.Outcome == store.Refused:
+			res.Reason = refusal(j.command, res.Reason)
+		}
+	}
 	j.result, j.done = res, true
 }
 

@@ -39,6 +39,11 @@ type Record struct {
 	// remote. A repeated attempt at one generation may be of newer rows than the
 	// first; with a digest of the body it makes a key for idempotency.
 	Generation int64
+	// Command is the number of the version that is delivered, of a sync that
+	// delivers every version; zero for the current state. It is the same however
+	// often that version is sent, whatever the generation, and no other version
+	// has it: it makes a key for idempotency. An update then has all fields.
+	Command int64
 }
 
 // Origin is the remote record from which another is initialized, such as the

@@ -151,21 +151,27 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 				count(*) FILTER (WHERE state = 'claimed') AS claimed, count(*) FILTER (WHERE state = 'in doubt') AS in_doubt,
 				count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'parked') AS parked,
 				count(*) FILTER (WHERE state = 'gone') AS gone, min(dirty_since) AS oldest
-			FROM g GROUP BY sync)
+			FROM g GROUP BY sync),
+		waiting AS (SELECT sync, count(*) AS commands, min(at) AS oldest_command FROM upkeep.commands GROUP BY sync),
+		missing AS (SELECT sync, count(*) AS gaps FROM upkeep.command_gaps GROUP BY sync)
 		SELECT sync, coalesce(groups, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
 			coalesce(in_doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0),
 			coalesce(touches, 0), coalesce(calls, 0), coalesce(saved, 0),
 			CASE WHEN oldest IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest) * 1000000)::bigint, 1) END,
-			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0)
-		FROM n FULL JOIN upkeep.syncs USING (sync) ORDER BY sync`)
+			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0), coalesce(commands, 0),
+			CASE WHEN oldest_command IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest_command) * 1000000)::bigint, 1) END,
+			coalesce(gaps, 0)
+		FROM n FULL JOIN upkeep.syncs USING (sync) LEFT JOIN waiting USING (sync) LEFT JOIN missing USING (sync) ORDER BY sync`)
 	if err != nil {
 		return nil, installed(err)
 	}
 	counts, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Counts, error) {
 		var c store.Counts
-		var us int64
+		var us, commandUS int64
 		err := r.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone,
-			&c.Touches, &c.Calls, &c.Saved, &us, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total)
+			&c.Touches, &c.Calls, &c.Saved, &us, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total,
+			&c.Commands, &commandUS, &c.Gaps)
+		c.OldestCommand = time.Duration(commandUS) * time.Microsecond
 		c.Oldest = time.Duration(us) * time.Microsecond
 		return c, err
 	})

@@ -146,7 +146,10 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 				FROM upkeep_groups AS g) GROUP BY sync)
 			SELECT coalesce(n.sync, s.sync), coalesce(n, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
 				coalesce(doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), since, coalesce(touches, 0),
-				coalesce(calls, 0), coalesce(saved, 0), coalesce(phase, '') <> '', coalesce(done, 0), coalesce(total, 0)
+				coalesce(calls, 0), coalesce(saved, 0), coalesce(phase, '') <> '', coalesce(done, 0), coalesce(total, 0),
+				(SELECT count(*) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, s.sync)),
+				(SELECT min(at) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, s.sync)),
+				(SELECT count(*) FROM upkeep_command_gaps AS c WHERE c.sync = coalesce(n.sync, s.sync))
 			FROM n FULL JOIN upkeep_syncs AS s ON s.sync = n.sync ORDER BY 1`)
 		if err != nil {
 			return err
@@ -155,10 +158,14 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		now := d.now()
 		for rows.Next() {
 			var c store.Counts
-			var since sql.NullInt64
+			var since, command sql.NullInt64
 			if err := rows.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone, &since,
-				&c.Touches, &c.Calls, &c.Saved, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total); err != nil {
+				&c.Touches, &c.Calls, &c.Saved, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total,
+				&c.Commands, &command, &c.Gaps); err != nil {
 				return err
+			}
+			if command.Valid {
+				c.OldestCommand = max(time.Duration(now-command.Int64)*time.Microsecond, time.Microsecond)
 			}
 			if since.Valid {
 				c.Oldest = max(time.Duration(now-since.Int64)*time.Microsecond, time.Microsecond)

@@ -62,7 +62,7 @@ func (s *syncDecl) mapping(r *resolver, t *tree, trees map[string]*tree, to *upk
 	createFields := s.createFields.compile(r.reader, &sending)
 
 	m := upkeep.Mapping{
-		Name: s.name, To: to, Record: s.record, ByHand: s.byHand, Version: s.version, MemberLimit: s.memberLimit, DeleteLimit: s.deleteLimit,
+		Name: s.name, To: to, Record: s.record, ByHand: s.byHand, Deliver: s.deliver, Version: s.version, MemberLimit: s.memberLimit, DeleteLimit: s.deleteLimit,
 		OnDelete: s.onDelete, WhenFalse: s.whenFalse,
 		From: t.declaration(), Sends: sends(fields, createFields), Columns: columns(fields, createFields), RefersTo: refersTo(transform, fields, createFields),
 		When: condition(s, when), Translate: translate(fields),

@@ -30,6 +30,7 @@ type syncDecl struct {
 	transform            *expression
 	onDelete, whenFalse  upkeep.Ending
 	byHand               bool
+	deliver              upkeep.Delivery
 	version              string
 	memberLimit          int
 	deleteLimit          int
@@ -44,7 +45,7 @@ type named struct {
 }
 
 var syncKeys = []string{"from", "when", "to", "record", "external_id", "fields", "create_fields", "initialize",
-	"on_delete", "when_false", "register", "version", "delete_limit", "member_limit"}
+	"on_delete", "when_false", "register", "deliver", "version", "delete_limit", "member_limit"}
 
 func (r *reader) syncs(v *value, remotes []*remote) []*syncDecl {
 	if v == nil || !r.is(v, object) {
@@ -142,6 +143,8 @@ func (r *reader) syncKey(s *syncDecl, k entry) {
 		s.whenFalse = r.ending(v)
 	case "register":
 		s.byHand = r.choice(v, "rule", "hand") == "hand"
+	case "deliver":
+		s.deliver = upkeep.Delivery(r.choice(v, "latest", "every"))
 	case "version":
 		s.version = r.word(v)
 	case "delete_limit":

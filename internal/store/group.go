@@ -178,7 +178,7 @@ type RecordState struct {
 type Attempt struct {
 	At      time.Time // zero when recording: the database's clock
 	Epoch   int64
-	Action  string // create update delete find initialize
+	Action  string // create update delete find initialize skip
 	Outcome string // ok, or the error kind's word
 	Status  int
 	Message string
@@ -193,6 +193,9 @@ type Counts struct {
 	Touches, Calls, Saved                                         int64         // since install
 	Oldest                                                        time.Duration // age of the oldest unsynced touch of a group that is not parked; zero: none
 	Backfill                                                      Progress
+	Commands                                                      int64         // that wait, in the ordered lane
+	OldestCommand                                                 time.Duration // age of the oldest of them; zero: none
+	Gaps                                                          int64         // versions that did not become commands, as far as history goes
 }
 
 // Progress of a backfill or a sweep.

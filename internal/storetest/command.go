@@ -253,9 +253,15 @@ func testCommandPruned(e *env) {
 	e.ok(e.Store.Prune(e.ctx, time.Hour))
 	e.equal("commands that are young", e.waiting("sales_order/1"), 2)
 	e.Advance(2 * time.Hour)
+	counts, err := e.Store.Counts(e.ctx)
+	e.ok(err)
+	e.equal("commands and gaps", fmtAny(counts[0].Commands, counts[0].OldestCommand > time.Hour, counts[0].Gaps), "2 true 0")
 	e.append(s, "1")
 	e.ok(e.Store.Prune(e.ctx, time.Hour))
 	e.equal("commands", e.waiting("sales_order/1"), 1)
+	if counts, err = e.Store.Counts(e.ctx); err != nil || counts[0].Gaps != 1 {
+		e.t.Errorf("counts: %v, %v", counts, err)
+	}
 	gaps, err := e.Store.Gaps(e.ctx, "sales_order", "1", 10)
 	e.ok(err)
 	if len(gaps) != 1 || gaps[0].Key != "1" || !strings.HasPrefix(gaps[0].Reason, "2 commands from ") ||

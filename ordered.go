@@ -1,0 +1,136 @@
+package upkeep
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Delivery says which versions of a group's data a sync sends.
+type Delivery string
+
+// The deliveries.
+const (
+	// Latest sends the current state: changes that come close together are one
+	// call. The zero value means the same.
+	Latest Delivery = "latest"
+	// Every sends each committed version of a group, in the order of the
+	// commits, none left out. Each is kept with its data until the remote has
+	// it. One that is refused stops its group until a person decides
+	// ([Engine.Retry], [Engine.Skip]). PostgreSQL captures them; with ByHand,
+	// and on SQLite, the program appends them ([Engine.Command]).
+	Every Delivery = "every"
+)
+
+// The ordered lane goes the same way as the state lane, and differs in what is
+// loaded: a group's oldest command, and the state only when none waits. What
+// was delivered last is then compared with the state, which closes every gap.
+// No state overtakes a command: the state is loaded first, and a command that
+// came meanwhile goes before it.
+
+// takeCommands gives the jobs of ordered syncs their oldest commands, and
+// returns those that have none.
+func (r *runner) takeCommands(ctx context.Context, jobs []*job) (rest []*job) {
+	var ids []store.ID
+	for _, j := range jobs {
+		if j.def.Deliver == Every && !j.done {
+			ids = append(ids, j.claim.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return jobs
+	}
+	found, err := r.db.NextCommands(ctx, ids)
+	for _, j := range jobs {
+		c, there := found[j.claim.ID]
+		switch {
+		case j.done || j.def.Deliver != Every:
+			rest = append(rest, j)
+		case err != nil:
+			j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(1), Reason: "look for commands: " + err.Error()})
+		case there:
+			j.take(c)
+		default:
+			rest = append(rest, j)
+		}
+	}
+	return rest
+}
+
+// take makes a command be what the job delivers.
+func (j *job) take(c store.Command) {
+	j.command = &c
+	j.result.Command, j.result.Version = c.Number, j.def.version
+	j.composite = nil
+	if c.Refused != "" && c.RefusedVersion == j.def.version {
+		j.refuse(c.Refused) // a touch, or a later command, is no reason to try again
+		return
+	}
+	if c.Deleted {
+		j.claim.DeleteSeen = true
+		return
+	}
+	composite := store.DecodePayload(j.shape, c.Payload)
+	j.composite = &composite
+}
+
+// refusal names the command in the reason why it was refused.
+func refusal(c *store.Command, reason string) string {
+	head := fmt.Sprintf("command %d of %s: ", c.Number, c.At.Format("2006-01-02 15:04:05"))
+	if strings.HasPrefix(reason, head) {
+		return reason
+	}
+	return head + reason
+}
+
+// Command makes the version that a group has in tx a command, which is
+// delivered after those before it and before those after it: for a sync that
+// delivers [Every] version and is ByHand. It registers the group too. tx and
+// key are as in [Engine.Touch]. On PostgreSQL the version is the one at tx's
+// commit, and a transaction is one version however often it calls this. On
+// SQLite it is the one at the call, so make it the last thing that the
+// transaction does to the group's rows; and begin the transaction with a
+// write, since SQLite refuses to let a reader write once another has.
+func (e *Engine) Command(ctx context.Context, tx any, sync string, key ...any) error {
+	d, err := e.definition(sync)
+	if err != nil {
+		return err
+	}
+	if d.Deliver != Every || !d.ByHand {
+		return fmt.Errorf("sync %q does not take commands by hand: it needs Deliver: Every and ByHand (deliver: every, register: hand)", sync)
+	}
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	k, err := store.Key(key...)
+	if err != nil {
+		return fmt.Errorf("command of %s: %w", sync, err)
+	}
+	return e.db.AppendCommand(ctx, tx, e.shape(sync), k)
+}
+
+// Skip drops the oldest command that waits of a group, notes that in the
+// group's history, and lets the group go on: for a version that the remote
+// will never take. It is an error if none waits, or while a worker is at it.
+func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {
+	if _, err := e.definition(sync); err != nil {
+		return Command{}, err
+	}
+	c, err := e.db.SkipCommand(ctx, store.ID{Sync: sync, Key: key})
+	c.Payload = nil
+	return c, err
+}
+
+// lane fills in what waits of the group in the ordered lane.
+func (x *Explanation) lane(ctx context.Context, e *Engine, d *definition, id store.ID) (err error) {
+	if d.Deliver != Every {
+		return nil
+	}
+	if x.Commands, err = e.db.WaitingCommands(ctx, id, 100); err != nil {
+		return err
+	}
+	x.Gaps, err = e.db.Gaps(ctx, id.Sync, id.Key, 20)
+	return err
+}
