@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector/netsuite/netsuitetest"
-	"github.com/upkeep-sync/upkeep/connector/salesforce/salesforcetest"
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
 )
 
@@ -222,6 +221,7 @@ func newDesk(t *testing.T, tables bool) *desk {
 	d.env = append(os.Environ(), "NS_CLIENT_ID="+netsuitetest.ClientID, "NS_CERT_ID="+netsuitetest.CertificateID, "NS_PRIVATE_KEY="+key,
 		"NETSUITE_URL="+d.sandbox, "NETSUITE_CONSUMER_KEY="+netsuitetest.ConsumerKey, "NETSUITE_CONSUMER_SECRET="+netsuitetest.ConsumerSecret,
 		"NETSUITE_TOKEN_ID="+netsuitetest.TokenID, "NETSUITE_TOKEN_SECRET="+netsuitetest.TokenSecret, "NO_COLOR=1")
+	d.startStandIns()
 	d.startOrg()
 	d.exec("the database", "sqlite", filepath.Join(d.dir, "shop.db"), "PRAGMA journal_mode = wal")
 	if tables {
@@ -232,25 +232,6 @@ func newDesk(t *testing.T, tables bool) *desk {
 		d.exec("the tables", "sqlite", filepath.Join(d.dir, "shop.db"), string(fixture))
 	}
 	return d
-}
-
-// startOrg starts the Salesforce sandbox.
-func (d *desk) startOrg() {
-	org, err := salesforcetest.New(salesforcetest.Config{})
-	if err != nil {
-		d.Fatal(err)
-	}
-	server := httptest.NewServer(org)
-	d.Cleanup(func() {
-		org.Close()
-		server.CloseClientConnections()
-		server.Close()
-	})
-	d.org = server.URL
-	if err := os.WriteFile(filepath.Join(d.dir, "salesforce.pem"), []byte(salesforcetest.PrivateKey), 0o600); err != nil {
-		d.Fatal(err)
-	}
-	d.env = append(d.env, "SF_CLIENT_ID="+salesforcetest.ClientID, "SF_CLIENT_SECRET="+salesforcetest.ClientSecret, "SF_USERNAME="+salesforcetest.Username)
 }
 
 // url is the document's PostgreSQL database, for a role.
@@ -304,7 +285,7 @@ func (d *desk) sql(at string, b block) {
 
 // own are the things of a document that stand for the reader's.
 func (d *desk) own(text string) string {
-	return strings.ReplaceAll(text, "127.0.0.1:7780", "127.0.0.1:"+d.port)
+	return strings.NewReplacer("127.0.0.1:7780", "127.0.0.1:"+d.port, "127.0.0.1:7790", "127.0.0.1:"+d.port).Replace(text)
 }
 
 func (d *desk) yaml(at string, b block) {

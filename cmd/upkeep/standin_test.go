@@ -6,11 +6,15 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/upkeep-sync/upkeep/connector/httpapi/httpapitest"
+	"github.com/upkeep-sync/upkeep/connector/salesforce/salesforcetest"
 )
 
 // standIn is what stand-ins for the HTTP connector have in common.
@@ -62,4 +66,34 @@ func printSeen(ts *testscript.TestScript, neg bool, args []string) {
 	for _, pattern := range slices.Sorted(maps.Keys(calls)) {
 		fmt.Fprintf(ts.Stdout(), "%d %s\n", calls[pattern], pattern)
 	}
+}
+
+// startStandIns starts those that documents speak of.
+func (d *desk) startStandIns() {
+	d.env = append(d.env, "WEBHOOK_SECRET="+httpapitest.WebhookSecret, "HUBSPOT_TOKEN="+httpapitest.Token, "STRIPE_KEY="+httpapitest.Token)
+	for _, name := range []string{"hubspot", "stripe"} {
+		s, _ := newStandIn(name)
+		server := httptest.NewServer(s)
+		d.Cleanup(server.Close)
+		d.env = append(d.env, strings.ToUpper(name)+"_URL="+server.URL)
+	}
+}
+
+// startOrg starts the Salesforce sandbox.
+func (d *desk) startOrg() {
+	org, err := salesforcetest.New(salesforcetest.Config{})
+	if err != nil {
+		d.Fatal(err)
+	}
+	server := httptest.NewServer(org)
+	d.Cleanup(func() {
+		org.Close()
+		server.CloseClientConnections()
+		server.Close()
+	})
+	d.org = server.URL
+	if err := os.WriteFile(filepath.Join(d.dir, "salesforce.pem"), []byte(salesforcetest.PrivateKey), 0o600); err != nil {
+		d.Fatal(err)
+	}
+	d.env = append(d.env, "SF_CLIENT_ID="+salesforcetest.ClientID, "SF_CLIENT_SECRET="+salesforcetest.ClientSecret, "SF_USERNAME="+salesforcetest.Username)
 }

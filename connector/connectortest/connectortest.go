@@ -60,6 +60,10 @@ type Target struct {
 	// alone, in a batch. Nil: no such are known. For a [connector.Batcher].
 	Poison connector.Fields
 
+	// Opaque: the remote can't be asked which types and fields it has. For a
+	// [connector.Checker].
+	Opaque bool
+
 	// Origin makes a record from which the connection's Initialize makes
 	// records of InitType, with the text field InitText. Needed for a
 	// [connector.Initializer].

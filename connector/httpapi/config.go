@@ -27,6 +27,9 @@ type Config struct {
 	// Records are the requests of each record type; "*" is for every type that
 	// is not named.
 	Records map[string]Record `yaml:"records"`
+	// Check is a request that changes nothing and that only a right login may
+	// make, for upkeep check. Nil: nothing is asked.
+	Check *Request `yaml:"check"`
 	// Class is how a create can be repeated: upsert, lookup or blind. Empty:
 	// upsert if every create is an upsert or an event, lookup if every other
 	// one has a find, and blind otherwise.

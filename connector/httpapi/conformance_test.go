@@ -57,6 +57,7 @@ func open(t *testing.T, c httpapi.Config) connector.Connection {
 }
 
 const plainUpsert = `
+check: {path: /v1/order, query: {key: none}}
 auth: {bearer: x}
 errors: {code: /error/code, message: /error/message, rules: [{code: [not_found], is: not_found, on: [update, delete, find, read]}]}
 records:
@@ -77,6 +78,7 @@ records:
 `
 
 const plainLookup = `
+check: {path: /v1/order, query: {key: none}}
 errors: {code: /error/code, message: /error/message}
 records:
   "*":
@@ -91,6 +93,7 @@ records:
 
 const plainBlind = `
 class: blind
+check: {path: /v1/order, query: {key: none}}
 auth: {oauth2: {client_id: client-1, client_secret: canary-secret-77ab}}
 records:
   "*":
@@ -152,7 +155,8 @@ func target(recordType string, conn connector.Connection, stand recorder, distur
 			}
 			return nil
 		},
-		Count: stand.Count, Fail: disturbed.Fail, Heal: disturbed.Heal,
+		Opaque: true,
+		Count:  stand.Count, Fail: disturbed.Fail, Heal: disturbed.Heal,
 		Secrets: []string{httpapitest.Token, httpapitest.ClientSecret, "Bearer "},
 	}
 }

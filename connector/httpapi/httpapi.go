@@ -35,15 +35,16 @@ import (
 )
 
 // Connection is an open API. It implements [connector.Connection],
-// [connector.Remover], [connector.Referencer] and [connector.Batcher]; what
-// [Open] returns is also a [connector.Reader] when a record type has a read.
+// [connector.Remover], [connector.Referencer], [connector.Batcher] and
+// [connector.Checker]; what [Open] returns is also a [connector.Reader] when a
+// record type has a read.
 type Connection struct {
 	name    string // of the host, for people
 	base    string
 	auth    Auth
 	records map[string]*recordAPI
+	check   *request // nil: none
 	class   class
-	batches bool
 	linger  time.Duration
 	errors  errorPlaces
 	wait    *RetryAfter
@@ -65,6 +66,7 @@ var (
 	_ connector.Remover    = (*Connection)(nil)
 	_ connector.Referencer = (*Connection)(nil)
 	_ connector.Batcher    = (*Connection)(nil)
+	_ connector.Checker    = (*Connection)(nil)
 	_ connector.Reader     = (*readable)(nil)
 )
 
@@ -122,6 +124,7 @@ func (c *compiler) connection() *Connection {
 	out.errors = errorPlaces{code: c.pointerOr(path.of("code"), config.Errors.Code, ""), message: c.pointerOr(path.of("message"), config.Errors.Message, ""),
 		rules: c.rules(path.of("rules"), config.Errors.Rules)}
 	c.retryAfter()
+	out.check = c.request(at{"check"}, reading, config.Check, "GET", idSource{}, []string{timestamp})
 	out.records = c.records()
 	out.class = c.class(out.records)
 	return out

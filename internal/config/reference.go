@@ -22,7 +22,7 @@ type part struct {
 
 var parts = []part{
 	{"The file", "", nil},
-	{"A remote", "One account of a third-party system, under `remotes:`. All other keys are the connector's own: for NetSuite see [netsuite.md](netsuite.md#options), for Salesforce [salesforce.md](salesforce.md#options).", []string{"definitions", "remote"}},
+	{"A remote", "One account of a third-party system, under `remotes:`. All other keys are the connector's own: for NetSuite see [netsuite.md](netsuite.md#options), for Salesforce [salesforce.md](salesforce.md#options), for any HTTP API [http.md](http.md#options).", []string{"definitions", "remote"}},
 	{"A sync", "Under `syncs:`. `from`, `to`, `record` and one of `fields`, `create_fields` and `initialize` are needed.", []string{"definitions", "sync"}},
 	{"from", "The root table. A text stands for `{table: text}`.", []string{"definitions", "root"}},
 	{"A relation", "Under `belongs_to`, `has_one` or `has_many`, by the name that expressions use; relations nest, at most 10 deep. A text stands for `{table: text}`.", []string{"definitions", "relation"}},

@@ -35,6 +35,9 @@ func NewHubSpot(unique string) *HubSpot {
 	h.counted(h.mux, "GET "+objects+"/{id}", h.one)
 	h.counted(h.mux, "PATCH "+objects+"/{id}", h.one)
 	h.counted(h.mux, "DELETE "+objects+"/{id}", h.one)
+	h.counted(h.mux, "GET /account-info/v3/details", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, object{"portalId": 1234567, "accountType": "STANDARD"})
+	})
 	return h
 }
 

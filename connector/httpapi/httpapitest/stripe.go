@@ -3,7 +3,6 @@ package httpapitest
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -39,6 +38,7 @@ type keptAnswer struct {
 func NewStripe() *Stripe {
 	s := &Stripe{store: newStore(), mux: http.NewServeMux(), kept: map[string]*keptAnswer{}}
 	s.counted(s.mux, "POST /v1/customers", s.create)
+	s.counted(s.mux, "GET /v1/customers", s.list)
 	s.counted(s.mux, "GET /v1/customers/search", s.search)
 	s.counted(s.mux, "GET /v1/customers/{id}", s.one)
 	s.counted(s.mux, "POST /v1/customers/{id}", s.one)
@@ -202,6 +202,14 @@ func (s *Stripe) search(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, object{"object": "search_result", "data": found, "has_more": false})
 }
 
+func (s *Stripe) list(w http.ResponseWriter, _ *http.Request) {
+	found := []object{}
+	for _, rec := range s.sorted() {
+		found = append(found, s.shown(rec))
+	}
+	answer(w, http.StatusOK, object{"object": "list", "data": found[:min(len(found), 1)], "has_more": len(found) > 1})
+}
+
 func (s *Stripe) one(w http.ResponseWriter, r *http.Request) {
 	rec := s.records[r.PathValue("id")]
 	if rec == nil {
@@ -298,15 +306,4 @@ func lists(v any) any {
 		return m
 	}
 	return l
-}
-
-// Stored is a record's parameter as JSON.
-func (s *Stripe) Stored(id, name string) json.RawMessage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, err := json.Marshal(s.records[id].Fields[name])
-	if err != nil {
-		return nil
-	}
-	return b
 }

@@ -1,0 +1,32 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/upkeep-sync/upkeep/connector"
+)
+
+// Check makes the check request, if there is one, and looks whether each
+// record type that is used has requests. Which fields an API has it can't ask.
+func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
+	if c.check != nil {
+		rec := connector.Record{}
+		if _, fail := c.do(ctx, c.check, c.scopeOf(&recordAPI{}, reading, rec, ""), identity(reading, connector.Change{Record: rec})); fail != nil {
+			return []error{fail} // everything else would fail alike
+		}
+	}
+	var problems []error
+	for _, u := range uses {
+		r, err := c.of(u.Type)
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("sync %s: the options of the remote have no record type %q: add it to records, or \"*\"", u.Sync, u.Type))
+		case r.create == nil:
+			problems = append(problems, fmt.Errorf("sync %s: record type %s has no create, upsert or event", u.Sync, u.Type))
+		case r.update == nil:
+			problems = append(problems, fmt.Errorf("sync %s: record type %s has no update", u.Sync, u.Type))
+		}
+	}
+	return problems
+}
