@@ -145,7 +145,7 @@ func TestInstanceURL(t *testing.T) {
 	for base, answers := range map[string]map[string]bool{
 		"https://acme.my.salesforce.com": {
 			"https://acme.my.salesforce.com": true, "https://ACME.my.salesforce.com": true, "https://na1.salesforce.com": true,
-			"https://acme.file.force.com": true, "http://acme.my.salesforce.com": false, "https://salesforce.com.evil.example": false,
+			"https://acme.file.force.com": true, "http://acme.my.salesforce.com": false, "https://salesforce.com.evil.example": false, "https://acme.my.salesforce.com.evil.example": false,
 			"https://evilsalesforce.com": false, "https://acme.my.salesforce.com:8443": false, "http://127.0.0.1:1": false, "https://10.0.0.1": false,
 			"https://user:pass@acme.my.salesforce.com": false, "ftp://acme.my.salesforce.com": false, "//acme.my.salesforce.com": false, "%": false,
 		},

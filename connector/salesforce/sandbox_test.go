@@ -414,6 +414,19 @@ func TestReferences(t *testing.T) {
 			t.Errorf("read %s: %s, %v", c.field, got[c.field], err)
 		}
 	}
+	// A custom relationship is cleared by its field, too.
+	line := connector.Record{Type: "Invoice_Line__c", ExternalID: "l-1", Fields: connector.Fields{
+		"Invoice__r": json.RawMessage(`{"Upkeep_Id__c":"r-4"}`), "Product__r": json.RawMessage(`{"Upkeep_Id__c":"p-1"}`)}}
+	if _, err := conn.Create(t.Context(), connector.Record{Type: "Product2", ExternalID: "p-1", Fields: fields(`{"Name":"x"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Create(t.Context(), line); err != nil || org.Records("Invoice_Line__c")[0]["Product__c"] == nil {
+		t.Fatalf("%v", err)
+	}
+	line.Fields["Product__r"] = json.RawMessage("null")
+	if _, err := conn.Create(t.Context(), line); err != nil || org.Records("Invoice_Line__c")[0]["Product__c"] != nil {
+		t.Errorf("not cleared: %v, %v", org.Records("Invoice_Line__c")[0]["Product__c"], err)
+	}
 	for _, bad := range []connector.Ref{{Type: "Account", RemoteID: "1", Field: "AccountId"}, {Type: "Account", RemoteID: parent, Field: "Account"}, {Type: "a b", ExternalID: "x", Field: "Account"}} {
 		if raw, err := conn.Reference(bad); err == nil {
 			t.Errorf("%+v: %s", bad, raw)

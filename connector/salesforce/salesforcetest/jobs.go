@@ -2,6 +2,7 @@ package salesforcetest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -268,8 +269,8 @@ func (s *Server) endJob(j *job, state, message string) {
 
 // readJob reads the data. A header that names no field fails the whole job.
 func (s *Server) readJob(j *job) error {
-	if j.lineEnding != "CRLF" && bytes.ContainsRune(j.data, '\r') {
-		return fmt.Errorf("ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is LF")
+	if crlf := j.lineEnding == "CRLF"; !crlf && bytes.ContainsRune(j.data, '\r') || crlf && bytes.Count(j.data, []byte("\n")) != bytes.Count(j.data, []byte("\r\n")) {
+		return fmt.Errorf("ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is %s", cmp.Or(j.lineEnding, "LF"))
 	}
 	lines, err := csv.NewReader(bytes.NewReader(j.data)).ReadAll()
 	if err != nil || len(lines) == 0 {
