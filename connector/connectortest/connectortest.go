@@ -57,7 +57,8 @@ type Target struct {
 	Ref      func(t *testing.T) connector.Ref
 
 	// Poison are fields for which the remote refuses a record, and that record
-	// alone, in a batch. Nil: no such are known. For a [connector.Batcher].
+	// alone, in a batch or a job. Nil: no such are known. For a
+	// [connector.Batcher] or a [connector.Bulker].
 	Poison connector.Fields
 
 	// Opaque: the remote can't be asked which types and fields it has. For a
@@ -187,6 +188,9 @@ func Run(t *testing.T, newTarget func(t *testing.T) Target) {
 		{name: "a batch with records to blame", test: (*suite).batchPartly, optional: batches},
 		{name: "a batch that meets a fault", test: (*suite).batchFaults, optional: batches},
 		{name: "a batch with a lost reply", test: (*suite).batchLostReply, optional: batches},
+		{name: "a job", test: (*suite).bulk, optional: jobs},
+		{name: "a job that is aborted", test: (*suite).bulkAborted, optional: jobs},
+		{name: "a job that meets a fault", test: (*suite).bulkFaults, optional: jobs},
 		{name: "check", test: (*suite).check, optional: is[connector.Checker]},
 	}
 	var sample Target

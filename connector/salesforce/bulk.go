@@ -145,7 +145,7 @@ func (c *Connection) RunJob(ctx context.Context, job, recordType string, action 
 		}
 		return noRecord(err)
 	}
-	if a.Status != http.StatusCreated && a.Status != http.StatusOK {
+	if a.Status != http.StatusCreated { // a portal says 200 to everything
 		e := unexpected(a)
 		e.Kind = connector.Unavailable
 		return e
