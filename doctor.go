@@ -15,6 +15,7 @@ const (
 	longTransaction = 5 * time.Minute
 	oldTouch        = time.Minute
 	missedListed    = 20
+	blockersListed  = 3
 	oldGroup        = 15 * time.Minute
 	clockWarning    = 5 * time.Second
 	clockProblem    = time.Minute // signed requests are refused by many remotes
@@ -56,6 +57,11 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 	for _, c := range status.Syncs {
 		findings = append(findings, syncFindings(c, pauseOf(status.Pauses, e.byName[c.Sync]))...)
 	}
+	blocking, err := e.blockerFindings(ctx, status)
+	if err != nil {
+		return findings, err
+	}
+	findings = append(findings, blocking...)
 	missed, err := e.db.Missed(ctx, missedListed)
 	if err != nil {
 		return findings, err
@@ -121,6 +127,25 @@ func syncFindings(c Counts, pause *Pause) []Finding {
 			"see what it waits for with upkeep status "+c.Sync+" --state dirty, and --state waiting")
 	}
 	return found
+}
+
+// blockerFindings names the parked groups that keep most others waiting.
+func (e *Engine) blockerFindings(ctx context.Context, s *Status) ([]Finding, error) {
+	waiting := int64(0)
+	for _, c := range s.Syncs {
+		waiting += c.Waiting
+	}
+	if waiting == 0 {
+		return nil, nil
+	}
+	blockers, err := e.Blockers(ctx, blockersListed)
+	var found []Finding
+	for _, b := range blockers {
+		found = append(found, Finding{Severity: Problem, Subject: b.ID.String(),
+			Message: fmt.Sprintf("it is parked, and so many groups wait for it: %d (%d directly); %s", b.All, b.Direct, b.Reason),
+			Fix:     "see it with upkeep explain " + b.Sync + " " + b.Key + "; mend its data or the mapping, or upkeep retry " + b.Sync + " " + b.Key})
+	}
+	return found, err
 }
 
 func remoteFindings(s *Status) []Finding {

@@ -26,10 +26,16 @@ type Explanation struct {
 	// "nothing", "wait" or "refuse"; Changed names the fields of an update.
 	Send    string
 	Changed []string
-	// Attempts is the history, newest first; Blocks are the groups that wait
-	// for this one.
+	// Attempts is the history, newest first.
 	Attempts []Attempt
-	Blocks   []string
+	// Chain is what it waits for, the nearest first, and what these wait for,
+	// down to the root of the trouble; 20 groups at most.
+	Chain []Link
+	// Blocks are groups that wait for this one, 100 at most. BlocksDirect is how
+	// many there are, and BlocksAll counts those too that wait for these, over
+	// any number of hops; at most [BlockedMost].
+	Blocks                  []string
+	BlocksDirect, BlocksAll int
 	// Commands are the versions that wait, oldest first, of a sync that
 	// delivers every one: at most 100, without their data. With some, Composite,
 	// Record and Send are of the oldest. Gaps are versions that did not become
@@ -71,6 +77,16 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 	}
 	for _, b := range blocked {
 		x.Blocks = append(x.Blocks, b.String())
+	}
+	counts, err := e.db.Blocking(ctx, []ID{id}, BlockedMost)
+	if err != nil {
+		return nil, err
+	}
+	x.BlocksDirect, x.BlocksAll = counts[id].Direct, counts[id].All
+	if x.Group != nil {
+		if x.Chain, err = e.chain(ctx, id, x.Group.WaitsFor); err != nil {
+			return nil, err
+		}
 	}
 	if err := x.lane(ctx, e, d, id); err != nil {
 		return nil, err
@@ -164,7 +180,14 @@ func (x *Explanation) why(d *definition, j *job) string {
 		}
 		return "parked: " + g.Reason + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Sync + " " + g.Key
 	case store.Waiting:
-		return "waiting for the record of " + joinIDs(g.WaitsFor) + ", which is not at the remote"
+		s := "waiting for the record of " + joinIDs(g.WaitsFor) + ", which is not at the remote"
+		if g.RemoteID != "" && g.SyncedAt.IsZero() {
+			s = "waiting: " + g.Reason
+		}
+		if r := root(x.Chain); r != nil {
+			s += "; " + r.String()
+		}
+		return s
 	case store.InDoubt:
 		return "in doubt until " + g.InDoubtUntil.Format("15:04:05") + ": " + orElse(g.Reason, "a call's outcome is unknown") + "; then it is sent once more"
 	case store.Claimed:

@@ -277,6 +277,41 @@ func TestInitializeInACircle(t *testing.T) {
 	})
 }
 
+// A parked record shows whom it blocks, and who waits for it, however far off,
+// shows what it comes down to.
+func TestWhatBlocksWhom(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(teamSchema)
+		s.refuse(func(q memory.Request) bool { return q.ExternalID == "person-1" })
+		s.exec(`insert into people values (1, 'a', null, null), (2, 'b', null, 1), (3, 'c', null, 2), (4, 'd', null, 3), (5, 'e', null, 3)`)
+		e := s.engine(teamSync(s.to), personSync(s.to))
+		s.run(e)
+		for i := range 4 {
+			s.state(e, "person", fmt.Sprint(i+2), upkeep.Waiting)
+		}
+		x := s.state(e, "person", "5", upkeep.Waiting)
+		var chain []string
+		for _, l := range x.Chain {
+			chain = append(chain, l.String())
+		}
+		if got, want := strings.Join(chain, "; "), "person/3 is waiting for person/2; person/2 is waiting for person/1; person/1 is parked: rejected (HTTP 400): no, person-1"; got != want {
+			t.Errorf("chain:\n%s, want\n%s", got, want)
+		}
+		if !strings.Contains(x.Why, "waiting for the record of person/3, which is not at the remote; person/1 is parked: rejected (HTTP 400): no") {
+			t.Error(x.Why)
+		}
+		x = s.state(e, "person", "1", upkeep.Parked)
+		if fmt.Sprint(x.Blocks, x.BlocksDirect, x.BlocksAll) != "[person/2] 1 4" {
+			t.Error(x.Blocks, x.BlocksDirect, x.BlocksAll)
+		}
+		blockers, err := e.Blockers(s.ctx, 1)
+		if err != nil || len(blockers) != 1 || blockers[0].Key != "1" || blockers[0].Direct != 1 || blockers[0].All != 4 {
+			t.Errorf("%+v, %v", blockers, err)
+		}
+	})
+}
+
 // Any graph of references comes right, whatever the order in which its rows
 // come, however many processes are at work, and whatever is refused on the way.
 func TestAnyGraphConverges(t *testing.T) {

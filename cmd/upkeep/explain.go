@@ -77,12 +77,39 @@ func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) e
 		}
 	}
 	if x.Group != nil && len(x.Group.WaitsFor) > 0 {
-		fmt.Fprintf(w, "\nWaits for\n  %s\n", joined(x.Group.WaitsFor))
+		fmt.Fprintf(w, "\nWaits for\n")
+		for _, l := range x.Chain {
+			fmt.Fprintf(w, "  %s\n", oneLine(l.String()))
+		}
 	}
 	if len(x.Blocks) > 0 {
-		fmt.Fprintf(w, "\nBlocks\n  %s\n", strings.Join(x.Blocks, ", "))
+		fmt.Fprintf(w, "\nBlocks %s\n  %s\n", blocks(x.BlocksDirect, x.BlocksAll), strings.Join(listed(x.Blocks, x.BlocksDirect), ", "))
 	}
 	return nil
+}
+
+// blocks says how many groups wait for one: "3 groups directly, 57 in all".
+func blocks(direct, all int) string {
+	s := fmt.Sprintf("%d groups", direct)
+	if direct == 1 {
+		s = "1 group"
+	}
+	if all > direct {
+		s += fmt.Sprintf(" directly, %d in all", all)
+	}
+	if all >= upkeep.BlockedMost {
+		s += " or more"
+	}
+	return s
+}
+
+// listed are the first of the names, with a word on how many more there are.
+func listed(names []string, of int) []string {
+	const most = 20
+	if len(names) <= most {
+		return names
+	}
+	return append(slices.Clone(names[:most]), fmt.Sprintf("and %d more", max(of, len(names))-most))
 }
 
 // printRecord shows the representation, with a mark at what would be sent.

@@ -128,8 +128,20 @@ type explainJSON struct {
 	Send      string          `json:"send"`
 	Changed   []string        `json:"changed,omitempty"`
 	Attempts  []attemptForm   `json:"attempts"`
+	Chain     []linkForm      `json:"chain,omitempty"`
 	Blocks    []string        `json:"blocks"`
+	Direct    int             `json:"blocks_direct"`
+	All       int             `json:"blocks_all"`
 	Paused    *pauseForm      `json:"paused,omitempty"`
+}
+
+// linkForm is a group that another one waits for.
+type linkForm struct {
+	Sync     string   `json:"sync"`
+	Key      string   `json:"key"`
+	State    string   `json:"state"`
+	Reason   string   `json:"reason,omitempty"`
+	WaitsFor []string `json:"waits_for,omitempty"`
 }
 
 type recordForm struct {
@@ -139,7 +151,10 @@ type recordForm struct {
 }
 
 func explainForm(x *upkeep.Explanation) (*explainJSON, error) {
-	f := &explainJSON{Why: x.Why, Send: x.Send, Changed: x.Changed, Attempts: []attemptForm{}, Blocks: append([]string{}, x.Blocks...)}
+	f := &explainJSON{Why: x.Why, Send: x.Send, Changed: x.Changed, Attempts: []attemptForm{}, Blocks: append([]string{}, x.Blocks...), Direct: x.BlocksDirect, All: x.BlocksAll}
+	for _, l := range x.Chain {
+		f.Chain = append(f.Chain, linkForm{l.Sync, l.Key, string(l.State), l.Reason, names(l.WaitsFor)})
+	}
 	whole, err := json.Marshal(x)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,11 @@ func (c *topCmd) Run(p *program) (err error) {
 		if err != nil {
 			return err
 		}
+		if t.blockers = nil; slices.ContainsFunc(st.Syncs, func(c upkeep.Counts) bool { return c.Waiting > 0 }) {
+			if t.blockers, err = s.Engine.Blockers(ctx, blockersShown); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
 		if err := t.show(st, time.Now()); err != nil {
 			return err
 		}
@@ -90,6 +96,7 @@ type top struct {
 	out      io.Writer
 	screen   *screen.Screen // nil: lines
 	database string
+	blockers []upkeep.Blocker
 	before   map[string]upkeep.Counts
 	at       time.Time
 }
@@ -119,6 +126,14 @@ func (t *top) show(st *upkeep.Status, now time.Time) error {
 	}
 	t.screen.Draw(lines)
 	return nil
+}
+
+// blockersShown is how many parked groups are named that keep others waiting.
+const blockersShown = 3
+
+// blockerText is a line on a parked group that others wait for.
+func blockerText(b upkeep.Blocker) string {
+	return oneLine(fmt.Sprintf("%s is parked and blocks %s: %s", b.ID, blocks(b.Direct, b.All), b.Reason))
 }
 
 // unsynced is how many groups the remote may not have as they are.
@@ -151,6 +166,9 @@ func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, err
 	for _, p := range st.Pauses {
 		fmt.Fprintf(&b, "\n%s", pauseText(p))
 	}
+	for _, l := range t.blockers {
+		fmt.Fprintf(&b, "\n%s", blockerText(l))
+	}
 	fmt.Fprint(&b, "\nq ends it.")
 	return strings.Split(b.String(), "\n"), nil
 }
@@ -172,6 +190,9 @@ func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 	}
 	for _, p := range st.Pauses {
 		fmt.Fprintf(&b, "%s %s\n", at, pauseText(p))
+	}
+	for _, l := range t.blockers {
+		fmt.Fprintf(&b, "%s %s\n", at, blockerText(l))
 	}
 	_, err := t.out.Write(b.Bytes())
 	return err

@@ -32,6 +32,7 @@ func TestTopShowsWhatMoved(t *testing.T) {
 	var plain, drawn bytes.Buffer
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for _, view := range []*top{{out: &plain}, {out: &drawn, database: "sqlite:shop.db", screen: &screen.Screen{Out: &drawn}}} {
+		view.blockers = []upkeep.Blocker{{ID: upkeep.ID{Sync: "customer", Key: "8"}, Reason: "no\x1b[2J", Direct: 3, All: 57}}
 		for _, calls := range []int64{100, 125} {
 			st.Syncs[0].Calls = calls
 			if err := view.show(st, now.Add(time.Duration(calls-100)/25*10*time.Second)); err != nil {
@@ -45,13 +46,14 @@ func TestTopShowsWhatMoved(t *testing.T) {
 		"sync order: 10 groups, 0 dirty, 0 parked, 0 waiting, lag 0s, 0.0 calls/s, 0 saved, backfill 5 of about 10\n",
 		"remote netsuite: 2 of 5 slots, ok\n", "remote other: 0 of 1 slots, paused for 2s: asked to [2J\n", "remote third: 0 of 1 slots, breaker open\n",
 		"sync order is paused since never: month end; end it with: upkeep resume order\n",
+		"2026-11-23T12:00:10Z customer/8 is parked and blocks 3 groups directly, 57 in all: no [2J\n",
 	} {
 		if !strings.Contains(plain.String(), want) {
 			t.Errorf("the lines lack %q:\n%s", want, plain.String())
 		}
 	}
 	for _, want := range []string{"sqlite:shop.db, 3 touches to fold", `12,345 +4 +5 +6 +2s +2\.5 +7,000 +-`, `order +10 +0 .*█·+\] 5 of about 10`,
-		`netsuite +2 of 5 +ok`, `order is paused`, `q ends it\.`} {
+		`netsuite +2 of 5 +ok`, `order is paused`, `customer/8 is parked and blocks 3 groups directly`, `q ends it\.`} {
 		if !regexp.MustCompile(want).MatchString(drawn.String()) {
 			t.Errorf("the picture lacks %q:\n%s", want, drawn.String())
 		}

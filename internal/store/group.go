@@ -173,6 +173,19 @@ type RecordState struct {
 	Parked     bool
 }
 
+// Blocking is how many groups wait for one.
+type Blocking struct {
+	Direct int // for it
+	All    int // and for these in turn, over any number of hops
+}
+
+// Blocker is a parked group that others wait for.
+type Blocker struct {
+	ID
+	Reason string // why it is parked
+	Blocking
+}
+
 // Attempt is one entry of a group's history. It never holds a value of the
 // record, only the names of fields.
 type Attempt struct {

@@ -165,6 +165,13 @@ type Registry interface {
 	Waits(ctx context.Context, ids []ID, limit int) (map[ID][]ID, error)
 	// Blocked lists who waits for the group.
 	Blocked(ctx context.Context, id ID, limit int) ([]ID, error)
+	// Blocking counts who waits for each of the groups, by itself and over any
+	// number of hops; no more than limit of all together are counted, the
+	// nearest first. What nobody waits for has no entry.
+	Blocking(ctx context.Context, ids []ID, limit int) (map[ID]Blocking, error)
+	// Blockers lists parked groups that others wait for, those first for which
+	// most wait directly.
+	Blockers(ctx context.Context, limit int) ([]Blocker, error)
 	// Attempts is the history of a group, newest first.
 	Attempts(ctx context.Context, id ID, limit int) ([]Attempt, error)
 	// Counts is a line per sync that has groups or is known.

@@ -18,6 +18,7 @@ func graphTests() []test {
 		{"refused, and the other one is there", testRefusedCame},
 		{"named ones are woken", testWakes},
 		{"what waits for what", testWaits},
+		{"whom a group blocks", testBlocking},
 	}
 }
 
@@ -155,6 +156,40 @@ func testWaits(e *env) {
 	near, err := e.Store.Waits(e.ctx, []store.ID{id("customer/1")}, 2)
 	e.ok(err)
 	e.equal("the nearest", fmt.Sprint(near), "map[customer/1:[customer/2] customer/2:[sales_order/1]]")
+}
+
+func testBlocking(e *env) {
+	e.shop(e.customerShape(), e.orderShape())
+	e.orders(1, 100, 3)
+	e.fold()
+	for _, c := range e.claim("w", 100) {
+		switch name := c.ID.String(); {
+		case name == "customer/1":
+			e.record(result(c, store.Refused))
+		case name == "customer/2":
+			e.record(waits(c, "sales_order/100"))
+		case name == "sales_order/2":
+			e.record(refusedUntil(c, "customer/2"))
+		case c.Sync == "sales_order":
+			e.record(waits(c, "customer/1"))
+		}
+	}
+	ids := []store.ID{id("customer/1"), id("customer/2"), id("sales_order/2")}
+	b, err := e.Store.Blocking(e.ctx, ids, 100)
+	e.ok(err)
+	e.equal("blocking", fmt.Sprint(b), "map[customer/1:{4 6} customer/2:{1 1}]")
+	b, err = e.Store.Blocking(e.ctx, ids[:1], 5)
+	e.ok(err)
+	e.equal("blocking, five at most", fmt.Sprint(b), "map[customer/1:{4 5}]")
+	r := e.group("sales_order/2")
+	e.equal("state", r.State, store.Parked)
+	blockers, err := e.Store.Blockers(e.ctx, 10)
+	e.ok(err)
+	e.equal("blockers", fmt.Sprint(blockers), "[customer/1]")
+	e.equal("blockers", fmt.Sprintf("%+v", blockers[0].Blocking), "{Direct:4 All:4}")
+	if len(e.claim("w", 100)) != 0 {
+		e.t.Error("something is due")
+	}
 }
 
 // waits is what Waits says, without a limit that is reached.
