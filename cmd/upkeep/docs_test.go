@@ -35,7 +35,7 @@ const root = "../.."
 //	json      is valid
 //	yaml      passes "upkeep check"; a fragment is completed first, with "salesforce" for that remote. file=NAME keeps it for the blocks below
 //	sql       runs on shop.db; with "postgres", on a PostgreSQL database, as=ROLE, and with "refused" must fail
-//	sh        runs line by line; with "postgres" and as=ROLE, DATABASE_URL is that database
+//	sh        runs line by line; with "postgres" and as=ROLE, DATABASE_URL and WAREHOUSE_URL are that database
 //	console   the same, for lines after "$ "; what follows is the output, "..." for anything
 //
 // A block of any other kind fails.
@@ -312,7 +312,11 @@ func (d *desk) yaml(at string, b block) {
 	if _, later := b.is["unchecked"]; later {
 		return // its remote is not there before a block below starts it
 	}
-	if out, err := d.run("upkeep check -c "+name, nil); err != nil {
+	var env []string
+	if _, ok := b.is["postgres"]; ok {
+		env = []string{"WAREHOUSE_URL=" + d.url(b.is["as"])}
+	}
+	if out, err := d.run("upkeep check -c "+name, env); err != nil {
 		d.Errorf("%s: upkeep check: %v\n%s\n%s", at, err, out, text)
 	}
 }
@@ -391,7 +395,7 @@ syncs:
 func (d *desk) shell(at string, b block) {
 	var env []string
 	if _, ok := b.is["postgres"]; ok {
-		env = []string{"DATABASE_URL=" + d.url(b.is["as"])}
+		env = []string{"DATABASE_URL=" + d.url(b.is["as"]), "WAREHOUSE_URL=" + d.url(b.is["as"])}
 	}
 	text := strings.ReplaceAll(d.own(b.text), "\\\n", " ")
 	if b.kind == "sh" {
