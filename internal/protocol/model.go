@@ -29,7 +29,7 @@
 //
 // # What is not modelled
 //
-// Several groups (references, waiting, batches), fields (a forced update and
+// Several groups (waiting for one another is the machine in pair.go; batches), fields (a forced update and
 // one in doubt must send all of them), deletes that set a field, refusals by
 // the remote, its failures that surely changed nothing, limits, class Blind,
 // changes made at the remote by others, a registry restored to the past. Folds
