@@ -69,11 +69,15 @@ func (d *definition) batch() connector.Batch {
 // smaller each time, so that a record that makes whole requests fail in a way
 // that does not tell it (a 500) is soon alone.
 func (r *runner) batchMost(j *job) int {
-	single := j.claim.RemoteID == "" && (j.goal != present || r.mustFind(j) || j.origin != nil)
-	if single {
+	if r.alone(j) {
 		return 1
 	}
 	return j.def.batch().Most >> min(2*j.claim.Attempts, 30)
+}
+
+// alone: a job that may need several calls, or has a call of its own.
+func (r *runner) alone(j *job) bool {
+	return j.claim.RemoteID == "" && (j.goal != present || r.mustFind(j) || j.origin != nil)
 }
 
 // action is what a job in a batch does.

@@ -87,6 +87,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	setDefault(&c.MaxAttempts, 12)
 	setDefault(&c.Drain, 30*time.Second)
+	setDefault(&c.JobLimit, 24*time.Hour)
 	setDefault(&c.History, 30*24*time.Hour)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

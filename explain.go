@@ -45,6 +45,8 @@ type Explanation struct {
 	// Paused is the pause, made by a person, that keeps it from being sent;
 	// nil when there is none.
 	Paused *Pause
+	// Job is the bulk job that it is in; nil when it is in none.
+	Job *Job
 }
 
 // Explain says of one group what the database holds, what the record is to
@@ -107,6 +109,9 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 		return nil, err
 	}
 	x.Paused = pauseOf(pauses, d)
+	if x.Job, err = e.jobOf(ctx, x.Group); err != nil {
+		return nil, err
+	}
 	x.Why = x.why(d, j)
 	if x.Paused != nil && x.Send != "nothing" {
 		x.Why = describePause(*x.Paused) + "; " + x.Why
@@ -191,6 +196,9 @@ func (x *Explanation) why(d *definition, j *job) string {
 	case store.InDoubt:
 		return "in doubt until " + g.InDoubtUntil.Format("15:04:05") + ": " + orElse(g.Reason, "a call's outcome is unknown") + "; then it is sent once more"
 	case store.Claimed:
+		if x.Job != nil {
+			return "in " + describeJob(*x.Job)
+		}
 		return "claimed by " + g.Holder + " until " + g.LeaseUntil.Format("15:04:05")
 	case store.Dirty:
 		s := "dirty: " + describeCause(g.Cause)

@@ -95,7 +95,7 @@ func (e *Engine) backfillLoop(ctx context.Context) error {
 				continue
 			}
 			wait = min(wait, 100*time.Millisecond)
-			if state.Backlog > backfillBacklog {
+			if state.Backlog > e.backlog(shape.Sync) {
 				continue
 			}
 			more, err := e.db.Backfill(ctx, shape, backfillPiece)
@@ -108,6 +108,12 @@ func (e *Engine) backfillLoop(ctx context.Context) error {
 		}
 		return wait, nil
 	})
+}
+
+// backlog is how many groups may wait in a sync's backfill lane: as many as
+// fill a job, where there are any.
+func (e *Engine) backlog(sync string) int {
+	return max(backfillBacklog, e.byName[sync].bulk().Most-1)
 }
 
 // careLoop mends the capture when somebody altered it, and forgets old history.
@@ -199,6 +205,7 @@ type runner struct {
 	defs   []*definition
 	traits connector.Traits
 	gate   *gate
+	bulk   *bulk // nil: the remote has no jobs
 
 	wake      chan struct{}
 	calls     chan []*job
@@ -234,6 +241,7 @@ func newRunner(e *Engine, remote *Remote) *runner {
 	}
 	r.calls = make(chan []*job, maxRecord)
 	r.answered = make(chan *job, maxRecord)
+	r.bulk = newBulk(r)
 	return r
 }
 

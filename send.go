@@ -38,13 +38,21 @@ func (r *runner) run(ctx context.Context) error {
 	}()
 
 	r.prepared(ctx)
+	inBulk, stopBulk := context.WithCancel(ctx)
+	bulk := make(chan struct{})
+	go func() {
+		r.bulk.run(inBulk, drain)
+		close(bulk)
+	}()
 	err := r.dispatch(ctx)
 
+	stopBulk()
 	close(r.calls) // what is queued is released by the senders, as ctx is over
 	killed := time.AfterFunc(r.cfg.Drain, stop)
 	for range r.traits.Concurrency {
 		<-senders
 	}
+	<-bulk
 	close(r.answered)
 	<-recorded
 	killed.Stop()

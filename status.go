@@ -21,6 +21,8 @@ type Status struct {
 	// Pauses are those that people made, also of what the configuration no
 	// longer names.
 	Pauses []Pause
+	// Jobs are the bulk jobs at the remotes, oldest first.
+	Jobs []Job
 }
 
 // PendingMost is the highest Status.Pending that is counted.
@@ -49,6 +51,9 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	if s.HeldDeletes, err = e.db.HeldDeletes(ctx); err != nil {
+		return nil, err
+	}
+	if s.Jobs, err = e.db.Jobs(ctx); err != nil {
 		return nil, err
 	}
 	counts, err := e.db.Counts(ctx)
@@ -118,12 +123,23 @@ func (e *Engine) busy(ctx context.Context, progress func(*Status)) (bool, error)
 	}
 	busy := !installed || s.Pending > 0
 	for _, c := range s.Syncs {
-		busy = busy || c.Backfill.Running || c.Claimed > 0
+		busy = busy || c.Backfill.Running || c.Claimed > waitingJobs(s, e.byName[c.Sync])
 		if pauseOf(s.Pauses, e.byName[c.Sync]) == nil {
 			busy = busy || c.Dirty > 0 || c.InDoubt > 0
 		}
 	}
 	return busy, nil
+}
+
+// waitingJobs is how many groups of a sync are in jobs that nobody looks at,
+// since the remote is paused.
+func waitingJobs(s *Status, d *definition) (n int64) {
+	for _, j := range s.Jobs {
+		if p := pauseOf(s.Pauses, d); j.Sync == d.Name && p != nil && p.Remote != "" {
+			n += int64(j.Left)
+		}
+	}
+	return n
 }
 
 // installed says whether every sync's declaration is the one in the registry.

@@ -86,6 +86,9 @@ type Config struct {
 	// find changes that the capture did not see ([Engine.Audit]). Zero means
 	// 20; below zero none.
 	Audit int
+	// JobLimit is how long a bulk job may take at a remote before it is ended.
+	// Defaults to a day.
+	JobLimit time.Duration
 	// History is how long attempts are kept. Defaults to 30 days.
 	History time.Duration
 	// Logger defaults to discarding.

@@ -19,7 +19,7 @@ func (r *runner) work(ctx context.Context, limit int) (int, error) {
 	if err != nil || len(claims) == 0 {
 		return 0, err
 	}
-	jobs := r.load(ctx, claims)
+	jobs := r.load(ctx, claims, r.claimedAt)
 	r.translate(ctx, jobs)
 	due := r.limitDeletes(ctx, r.compare(jobs))
 	for _, batch := range r.batches(due) {
@@ -74,7 +74,7 @@ func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
 			continue
 		}
 		req.Syncs = append(req.Syncs, store.ClaimSync{
-			Sync: d.Name, Quiet: r.doubtFor(), HoldInDoubt: d.traits.Class != connector.Upsert,
+			Sync: d.Name, Quiet: r.doubtFor(), HoldInDoubt: d.traits.Class != connector.Upsert, Lane: r.lane(d.Name),
 		})
 	}
 	if len(req.Syncs) == 0 {
@@ -90,10 +90,10 @@ func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
 
 // load finds out what each group is to be: as its oldest command has it or, if
 // none waits, as its rows are.
-func (r *runner) load(ctx context.Context, claims []store.Claim) []*job {
+func (r *runner) load(ctx context.Context, claims []store.Claim, claimedAt time.Time) []*job {
 	jobs := make([]*job, len(claims))
 	for i, c := range claims {
-		j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: r.claimedAt.Add(r.cfg.Lease)}
+		j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: claimedAt.Add(r.cfg.Lease)}
 		j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests}
 		jobs[i] = j
 	}

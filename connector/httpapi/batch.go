@@ -153,7 +153,7 @@ func (c *Connection) Apply(ctx context.Context, recordType string, all []connect
 	}
 	s := c.scopeOf(r, q.verb, connector.Record{Type: recordType}, "")
 	s[changes] = list
-	a, fail := c.do(ctx, q.request, s, c.identity(q.verb, all...))
+	a, fail := c.do(ctx, q.request, s, identity(q.verb, all...))
 	if fail != nil {
 		return nil, fail
 	}

@@ -12,7 +12,7 @@ import (
 func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 	if c.check != nil {
 		rec := connector.Record{}
-		if _, fail := c.do(ctx, c.check, c.scopeOf(&recordAPI{}, reading, rec, ""), c.identity(reading, connector.Change{Record: rec})); fail != nil {
+		if _, fail := c.do(ctx, c.check, c.scopeOf(&recordAPI{}, reading, rec, ""), identity(reading, connector.Change{Record: rec})); fail != nil {
 			return []error{fail} // everything else would fail alike
 		}
 	}

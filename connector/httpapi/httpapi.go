@@ -200,7 +200,7 @@ func (c *Connection) Create(ctx context.Context, rec connector.Record) (string, 
 	if err := r.nameable(rec); err != nil {
 		return "", err
 	}
-	a, fail := c.do(ctx, r.create, c.scopeOf(r, creating, rec, ""), c.identity(creating, connector.Change{Record: rec}))
+	a, fail := c.do(ctx, r.create, c.scopeOf(r, creating, rec, ""), identity(creating, connector.Change{Record: rec}))
 	if fail != nil {
 		return "", fail
 	}
@@ -243,7 +243,7 @@ func (c *Connection) Update(ctx context.Context, id string, rec connector.Record
 	if r.update == nil {
 		return missing("update", rec.Type)
 	}
-	a, fail := c.do(ctx, r.update, c.scopeOf(r, updating, rec, id), c.identity(updating, connector.Change{Record: rec, RemoteID: id}))
+	a, fail := c.do(ctx, r.update, c.scopeOf(r, updating, rec, id), identity(updating, connector.Change{Record: rec, RemoteID: id}))
 	if fail != nil {
 		return fail
 	}
@@ -295,7 +295,7 @@ func (c *Connection) Remove(ctx context.Context, id string, rec connector.Record
 	if r.external {
 		rec.ExternalID = id
 	}
-	_, fail := c.do(ctx, r.remove, s, c.identity(deleting, connector.Change{Record: rec, RemoteID: id}))
+	_, fail := c.do(ctx, r.remove, s, identity(deleting, connector.Change{Record: rec, RemoteID: id}))
 	if fail != nil && fail.Kind != connector.NotFound {
 		return fail
 	}
@@ -315,7 +315,7 @@ func (c *Connection) Find(ctx context.Context, recordType, externalID string) (s
 	if err := r.nameable(rec); err != nil {
 		return "", err
 	}
-	a, fail := c.do(ctx, r.find.request, c.scopeOf(r, finding, rec, ""), c.identity(finding, connector.Change{Record: rec}))
+	a, fail := c.do(ctx, r.find.request, c.scopeOf(r, finding, rec, ""), identity(finding, connector.Change{Record: rec}))
 	if fail != nil {
 		return "", fail
 	}

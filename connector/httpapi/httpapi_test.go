@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -261,39 +260,5 @@ func TestHubSpotRequests(t *testing.T) {
 	}
 	if calls := account.Calls(); len(calls) != 1 || calls["POST /crm/v3/objects/{type}/batch/upsert"] != 10 {
 		t.Errorf("calls %v, want 10 of batch/upsert", calls)
-	}
-}
-
-// The class is that of the weakest record type.
-func TestClasses(t *testing.T) {
-	t.Parallel()
-	const upsert, create, find = "upsert: {path: /u}", "create: {path: /c}", "find: {path: /f}"
-	for _, tt := range []struct {
-		records string
-		want    connector.Class
-	}{
-		{"{a: {" + upsert + "}}", connector.Upsert},
-		{"{a: {event: {path: /e}}}", connector.Upsert},
-		{"{a: {" + create + ", " + find + "}}", connector.Lookup},
-		{"{a: {" + create + "}}", connector.Blind},
-		{"{a: {" + upsert + ", " + find + "}, b: {" + create + ", " + find + "}}", connector.Lookup},
-		{"{a: {" + create + ", " + find + "}, b: {" + create + "}}", connector.Blind},
-		{"{a: {" + create + "}, b: {" + create + ", " + find + "}}", connector.Blind},
-		{"{a: {update: {path: /u}}}", connector.Upsert},
-	} {
-		conn := open(t, configured(t, "records: "+tt.records, "http://127.0.0.1:1"))
-		if got := conn.Traits().Class; got != tt.want {
-			t.Errorf("%s: class %d, want %d", tt.records, got, tt.want)
-		}
-	}
-	// One that has to look up needs the way to.
-	_, err := httpapi.Open(configured(t, "records: {a: {"+upsert+"}, b: {"+create+", "+find+"}}", "http://127.0.0.1:1"))
-	var option *connector.OptionError
-	if !errors.As(err, &option) || fmt.Sprint(option.Path) != "[records a]" || !strings.Contains(err.Error(), "has no find") {
-		t.Errorf("%v", err)
-	}
-	said := configured(t, "class: blind\nrecords: {a: {"+create+", "+find+"}}", "http://127.0.0.1:1")
-	if got := open(t, said).Traits().Class; got != connector.Blind {
-		t.Errorf("class %d in spite of what was said", got)
 	}
 }

@@ -22,7 +22,7 @@ func (c *readable) Read(ctx context.Context, recordType, id string, want connect
 	rec := connector.Record{Type: recordType}
 	s := c.scopeOf(r, reading, rec, id)
 	s[fieldNames] = strings.Join(slices.Sorted(maps.Keys(want)), ",")
-	a, fail := c.do(ctx, r.read.request, s, c.identity(reading, connector.Change{Record: rec, RemoteID: id}))
+	a, fail := c.do(ctx, r.read.request, s, identity(reading, connector.Change{Record: rec, RemoteID: id}))
 	if fail != nil {
 		return nil, fail
 	}

@@ -200,17 +200,15 @@ func (c *Connection) scopeOf(r *recordAPI, v verb, rec connector.Record, id stri
 type ident []byte
 
 // identity is that of changes, by the records' types, keys and generations, or
-// the numbers of their commands, which are the same in every generation. Where
-// a create is repeated only after it was looked up and not found, it is to have
-// another key even so: some remotes give the first answer again, also a 500.
-func (c *Connection) identity(v verb, all ...connector.Change) ident {
+// the numbers of their commands.
+func identity(v verb, all ...connector.Change) ident {
 	id := sized(nil, v.String())
 	for _, x := range all {
 		id = sized(id, x.Record.Type)
 		id = sized(id, x.Record.ExternalID)
 		id = sized(id, x.RemoteID)
 		id = binary.BigEndian.AppendUint64(id, uint64(x.Record.Command))
-		if x.Record.Command == 0 || c.class == lookup {
+		if x.Record.Command == 0 {
 			id = binary.BigEndian.AppendUint64(id, uint64(x.Record.Generation))
 		}
 	}

@@ -85,23 +85,6 @@ func TestWebhookEvents(t *testing.T) {
 	}
 }
 
-// A version that is delivered as such keeps its id in every generation.
-func TestWebhookOfAVersion(t *testing.T) {
-	t.Parallel()
-	receiver := httpapitest.NewWebhook(httpapitest.WebhookSecret, time.Now)
-	conn := webhook(t, receiver, nil)
-	for _, sent := range []struct{ generation, command int64 }{{1, 5}, {2, 5}, {2, 6}, {2, 0}} {
-		r := order(sent.generation)
-		r.Command = sent.command
-		if err := conn.Update(t.Context(), "order-42", r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if events, repeated := receiver.Events(); len(events) != 3 || repeated != 1 {
-		t.Errorf("%d events and %d repeated, want 3 and 1", len(events), repeated)
-	}
-}
-
 // While a secret is replaced, receivers with the old one and with the new one
 // take the same request.
 func TestWebhookRotation(t *testing.T) {

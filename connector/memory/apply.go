@@ -43,6 +43,8 @@ func (r *Remote) apply(q Request) (answer, error) {
 		return r.read(q)
 	case Apply:
 		return r.applyAll(q), nil
+	case StartJob, RunJob, PollJob, JobResults, AbortJob:
+		return r.ofJob(q)
 	}
 	return answer{}, nil
 }

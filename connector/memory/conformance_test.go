@@ -29,7 +29,7 @@ func TestConformance(t *testing.T) {
 type plain struct{ connector.Connection }
 
 func target(t *testing.T, class connector.Class) connectortest.Target {
-	r := memory.New(memory.Config{Class: class, Batch: 50, Types: map[string][]string{
+	r := memory.New(memory.Config{Class: class, Batch: 50, Bulk: connector.Bulk{From: 10, Most: 1000}, Pace: 100, Types: map[string][]string{
 		"order":       {"memo", "title", "total", "day", "at", "lines", "customer"},
 		"customer":    {"memo"},
 		"fulfillment": {"memo"},

@@ -21,7 +21,7 @@ var errClosed = errors.New("the connection is closed")
 
 // Connect opens a connection. It also has all optional abilities:
 // [connector.Initializer], [connector.Reader], [connector.Referencer],
-// [connector.Checker] and [connector.Batcher].
+// [connector.Checker], [connector.Batcher] and [connector.Bulker].
 func (r *Remote) Connect() connector.Connection {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &connection{remote: r, closed: ctx, close: cancel}
@@ -92,6 +92,7 @@ type answer struct {
 	id      string
 	fields  connector.Fields
 	results []connector.Result // of an Apply
+	job     Job                // of all that is about a job
 }
 
 // call is the one way of all verbs: arrive, meet a fault, apply, leave.

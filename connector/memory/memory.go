@@ -34,6 +34,13 @@ type Config struct {
 	// Batch is how many changes one call of Apply takes, of all actions side by
 	// side. Zero: the remote takes no batches.
 	Batch int
+	// Bulk is what the remote takes in one job. Zero: it has no jobs.
+	Bulk connector.Bulk
+	// Carries tells whether a job can hold a change. Nil: any.
+	Carries func(recordType string, c connector.Change) bool
+	// Pace is how many changes a running job applies before each PollJob is
+	// answered. Zero: jobs wait for [Remote.Advance].
+	Pace int
 	// Lag is how long after its creation a record is hidden from Find, by
 	// Clock: a search index that comes late.
 	Lag time.Duration
@@ -63,6 +70,14 @@ const (
 	// Create, Update and Delete concern single changes of a batch too, but for
 	// those that hold or delay.
 	Apply Verb = "apply"
+	// What is asked about jobs. Faults on Create, Update and Delete concern the
+	// changes of a job as those of a batch; of one that comes late the job's
+	// results say nothing.
+	StartJob   Verb = "start job"
+	RunJob     Verb = "run job"
+	PollJob    Verb = "poll job"
+	JobResults Verb = "job results"
+	AbortJob   Verb = "abort job"
 )
 
 // Record is one record as the remote has it.
@@ -88,8 +103,12 @@ type Request struct {
 	RemoteID string
 	Fields   connector.Fields
 	Origin   connector.Origin
-	// Changes are those of an Apply.
+	// Changes are those of an Apply or a RunJob.
 	Changes []connector.Change
+	// Job is the id of the job that the call is about or that the change was
+	// in, and Action what a started job does.
+	Job    string
+	Action connector.Action
 	// Err is what the caller got. Nil in the applied log, which says what
 	// the remote did and not what it answered.
 	Err error
@@ -107,6 +126,8 @@ type Remote struct {
 	external map[string][]string
 	faults   []*Fault
 	rules    []func(Request) *Fault
+	jobs     []*Job
+	lastJob  int
 	late     []Request
 	applied  []Request
 	requests []Request
