@@ -105,6 +105,38 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// The body of a success is handed on as it comes, of any length; a refusal is
+// read as ever.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/refused":
+			w.WriteHeader(http.StatusConflict)
+			_, _ = io.WriteString(w, "why")
+		case "/broken":
+			w.Header().Set("Content-Length", "10")
+			_, _ = io.WriteString(w, "x")
+		default:
+			_, _ = io.WriteString(w, strings.Repeat("x", 1000))
+		}
+	}))
+	t.Cleanup(s.Close)
+	c := Open(Config{Remote: "Acme", Base: s.URL, MaxBody: 100})
+	t.Cleanup(c.Close)
+	n := int64(0)
+	take := func(r io.Reader) (err error) { n, err = io.Copy(io.Discard, r); return err }
+	if a, err := c.Stream(t.Context(), get(s.URL+"/long"), take); err != nil || n != 1000 || len(a.Body) != 0 || !a.OK() {
+		t.Errorf("%+v, %v, %d bytes", a, err, n)
+	}
+	if a, err := c.Stream(t.Context(), get(s.URL+"/refused"), take); err != nil || string(a.Body) != "why" {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if _, err := c.Stream(t.Context(), get(s.URL+"/broken"), take); err == nil || err.Kind != connector.Unknown || err.Status != http.StatusOK {
+		t.Errorf("%v", err)
+	}
+}
+
 func get(address string) func(context.Context) (*http.Request, error) {
 	return func(ctx context.Context) (*http.Request, error) {
 		return http.NewRequestWithContext(ctx, http.MethodGet, address, nil)

@@ -231,18 +231,19 @@ func TestBulkAfterACrash(t *testing.T) {
 	if err := conn.AbortJob(t.Context(), job); err != nil || state(job) != connector.JobEnded {
 		t.Errorf("abort of an open job: %v, %v", err, state(job))
 	}
-	// The upload broke: it does not run.
-	job = start()
-	upload := salesforcetest.Fault{Kind: salesforcetest.Reset, Method: "PUT", Op: "job", Applied: true, Count: 1}
-	if err := org.Fail(upload); err != nil {
-		t.Fatal(err)
-	}
-	err := conn.RunJob(t.Context(), job, "Account", connector.Create, creates(3))
-	if err == nil || connector.KindOf(err) == connector.Unknown || state(job) != connector.JobOpen {
-		t.Errorf("a broken upload: %v, %v", err, state(job))
-	}
-	if err := conn.AbortJob(t.Context(), job); err != nil || len(org.Records("Account")) != 0 {
-		t.Errorf("%v", err)
+	// The upload broke, or a portal took it: it does not run.
+	for _, kind := range []string{salesforcetest.Reset, salesforcetest.HTML} {
+		job = start()
+		if err := org.Fail(salesforcetest.Fault{Kind: kind, Method: "PUT", Op: "job", Applied: true, Count: 1}); err != nil {
+			t.Fatal(err)
+		}
+		err := conn.RunJob(t.Context(), job, "Account", connector.Create, creates(3))
+		if err == nil || connector.KindOf(err) != connector.Unavailable || state(job) != connector.JobOpen {
+			t.Errorf("a broken upload: %v, %v", err, state(job))
+		}
+		if err := conn.AbortJob(t.Context(), job); err != nil || len(org.Records("Account")) != 0 {
+			t.Errorf("%v", err)
+		}
 	}
 	// The answer to the start got lost: it runs.
 	job = start()
@@ -250,7 +251,7 @@ func TestBulkAfterACrash(t *testing.T) {
 	if err := org.Fail(salesforcetest.Fault{Kind: salesforcetest.Reset, Method: "PATCH", Op: "job", Applied: true, Count: 1}); err != nil {
 		t.Fatal(err)
 	}
-	err = conn.RunJob(t.Context(), job, "Account", connector.Create, creates(3))
+	err := conn.RunJob(t.Context(), job, "Account", connector.Create, creates(3))
 	if err == nil || connector.KindOf(err) != connector.Unknown || state(job) != connector.JobRunning {
 		t.Errorf("a lost answer: %v, %v", err, state(job))
 	}
