@@ -2,7 +2,7 @@
 
 .PHONY: help
 help: ## list what there is to make
-	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
 
 .PHONY: test
 test: ## vet, and run every test with the race detector against real databases
@@ -16,3 +16,11 @@ lint: ## go vet, and formatting
 .PHONY: bench
 bench: ## measure what Upkeep costs and carries, in about 15 minutes (docs/performance.md)
 	go run ./bench
+
+.PHONY: prove
+prove: ## show under faults that the promises are kept, in minutes (docs/promises.md)
+	scripts/prove
+
+.PHONY: prove-long
+prove-long: ## the same with many more cases, in hours
+	scripts/prove long

@@ -48,18 +48,21 @@ type line struct {
 	Qty int64  `db:"qty"`
 }
 
+// enough deletes for every proof: the limit is not what is proved.
+const enough = 1_000_000
+
 // Syncs are the declarations. at is called in each translation.
 func Syncs(to *upkeep.Remote, at func()) []upkeep.AnySync {
 	return []upkeep.AnySync{
 		upkeep.Sync[customer]{
-			Name: "customer", Table: "customers", To: to, Record: "customer",
+			Name: "customer", Table: "customers", To: to, Record: "customer", DeleteLimit: enough,
 			Translate: func(c customer) (upkeep.Fields, error) {
 				at()
 				return upkeep.Fields{"name": c.Name, "segment": c.Segment, "orders": c.Orders}, nil
 			},
 		},
 		upkeep.Sync[order]{
-			Name: "order", Table: "orders", To: to, Record: "order", RefersTo: []string{"customer"},
+			Name: "order", Table: "orders", To: to, Record: "order", RefersTo: []string{"customer"}, DeleteLimit: enough,
 			When:      func(o order) bool { return o.State != "draft" },
 			WhenFalse: upkeep.Ending{Action: upkeep.Delete},
 			Translate: func(o order) (upkeep.Fields, error) {
