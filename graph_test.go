@@ -389,3 +389,26 @@ func TestAnyGraphConverges(t *testing.T) {
 		}
 	})
 }
+
+// Customers who are each other's parent, and one who is its own, at an account
+// over HTTP.
+func TestNetSuiteCircle(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.exec(teamSchema)
+	_, to := account(t)
+	customer := upkeep.Sync[Person]{
+		Name: "customer", Table: "people", To: to, Record: "customer", RefersTo: []string{"customer"},
+		Translate: func(p Person) (upkeep.Fields, error) {
+			return upkeep.Fields{"entityId": p.Name, "companyName": p.Name, "parent": upkeep.Ref("customer", p.Mentor)}, nil
+		},
+	}
+	s.exec(`insert into people values (1, 'Ada', null, 2), (2, 'Bob', null, 1), (3, 'Eve', null, 3)`)
+	e := s.engine(customer)
+	s.run(e)
+	s.quiet(e)
+	for i := range 3 {
+		s.state(e, "customer", fmt.Sprint(i+1), upkeep.Clean)
+	}
+	s.inSync(e, "customer")
+}
