@@ -100,6 +100,72 @@ func TestRoleWithoutRights(t *testing.T) {
 	}
 }
 
+// The function runs with Upkeep's rights and under the caller's search path:
+// no operator, function or type that the caller puts in front may be taken for
+// the server's own.
+func TestSearchPathHasNoSay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	name := b.query(`SELECT current_database()`)[0]
+	role := "evil_" + name
+	b.exec(`CREATE TABLE public.t (id int PRIMARY KEY, v text, n numeric, u uuid)`, `CREATE ROLE `+role,
+		`GRANT INSERT, UPDATE, DELETE, SELECT ON t TO `+role, `CREATE SCHEMA evil AUTHORIZATION `+role, `GRANT TEMPORARY ON DATABASE `+name+` TO `+role)
+	t.Cleanup(func() { b.exec(`DROP OWNED BY `+role, `DROP ROLE `+role) })
+	b.migrate()
+	s := b.shape("s", table("t"), "v", "n", "u")
+	b.install(s)
+	c, err := b.app.Acquire(b.ctx)
+	b.ok(err)
+	defer func() { _ = c.Conn().Close(b.ctx); c.Release() }()
+	run := func(sql string) {
+		t.Helper()
+		if _, err := c.Exec(b.ctx, sql); err != nil {
+			t.Fatalf("%v\nin: %s", err, sql)
+		}
+	}
+	run(`SET ROLE ` + role)
+	run(`SET search_path = evil`)
+	for _, typ := range []string{"text", "int4", "bool", "numeric", "uuid", "int8", "oid", "name", "record"} {
+		f := "caught_" + typ
+		run(`CREATE FUNCTION ` + f + `(pg_catalog.` + typ + `, pg_catalog.` + typ + `) RETURNS pg_catalog.bool LANGUAGE plpgsql AS $$ BEGIN RAISE 'caught'; END $$`)
+		for _, operator := range []string{"=", "<>", "*<>", "||"} {
+			if typ != "record" {
+				run(`CREATE OPERATOR evil.` + operator + ` (FUNCTION = ` + f + `, LEFTARG = pg_catalog.` + typ + `, RIGHTARG = pg_catalog.` + typ + `)`)
+			}
+		}
+	}
+	for _, f := range []string{`array_remove(pg_catalog.anyarray, pg_catalog.anyelement)`, `jsonb_build_object(VARIADIC pg_catalog."any")`,
+		`record_image_ne(pg_catalog.record, pg_catalog.record)`, `count()`, `lower(pg_catalog.text)`, `clock()`, `clock_timestamp()`, `pg_current_xact_id()`} {
+		if strings.Contains(f, `"any"`) {
+			continue // only C functions take it
+		}
+		run(`CREATE FUNCTION evil.` + f + ` RETURNS pg_catalog.void LANGUAGE plpgsql AS $$ BEGIN RAISE 'caught'; END $$`)
+	}
+	run(`CREATE TABLE evil.pg_attribute (attrelid pg_catalog.int4)`)
+	run(`CREATE DOMAIN evil.jsonb AS pg_catalog.text CHECK (value IS NULL)`)
+	run(`CREATE DOMAIN evil.name AS pg_catalog.text CHECK (value IS NULL)`)
+	run(`CREATE DOMAIN pg_temp.jsonb AS pg_catalog.text CHECK (value IS NULL)`)
+	run(`CREATE TEMP TABLE touch (tbl pg_catalog.text)`)
+	run(`SET search_path = evil, pg_temp, pg_catalog`)
+	run(`INSERT INTO public.t VALUES (1, 'a', 1)`)
+	run(`UPDATE public.t SET v = 'b', n = 2, u = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'`)
+	run(`UPDATE public.t SET id = 2`)
+	run(`DELETE FROM public.t`)
+	b.exec(`ALTER TABLE public.t RENAME v TO renamed`)
+	run(`INSERT INTO public.t VALUES (1, 'a', 1)`)
+	run(`UPDATE public.t SET renamed = 'b'`)
+	b.exec(`ALTER TABLE public.t RENAME id TO key`)
+	run(`UPDATE public.t SET renamed = 'c'`)
+	got := b.query(`SELECT concat_ws(' ', tbl, op, old, new, columns) FROM upkeep.touch ORDER BY id`)
+	want := []string{
+		`public.t insert {"id": 1}`, `public.t update {"id": 1} {n,u,v}`, `public.t update {"id": 1} {"id": 2} {id}`,
+		`public.t delete {"id": 2}`, `public.t insert {"id": 1}`, `public.t update {"id": 1}`, `public.t sweep`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the log has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func TestTwoPhaseCommit(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -118,7 +118,7 @@ func (f *folding) run(ctx context.Context, tx pgx.Tx) error {
 // are back: a sweep before that would miss what is changed in between.
 func takeEntries(ctx context.Context, tx pgx.Tx, limit int) ([]entry, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id, coalesce(tbl, ''), op, columns, coalesce(sync, ''), path, coalesce(cursor, '')
+		SELECT id, coalesce(tbl, ''), op, columns, coalesce(sync, ''), more->>'path', coalesce(more->>'cursor', '')
 		FROM upkeep.touch t
 		WHERE op <> 'release' OR EXISTS (SELECT FROM upkeep.watched w WHERE w.tbl = t.tbl)
 		ORDER BY id LIMIT $1`, limit)
@@ -243,8 +243,9 @@ func (f *folding) raise(ctx context.Context, tx pgx.Tx, s *store.Shape, sources 
 	f.done.More = true
 	for _, o := range sources {
 		_, err = tx.Exec(ctx, `
-			INSERT INTO upkeep.touch (at, xid, tbl, op, old, new, columns, sync, key, register, force, deleted, path, cursor, origin)
-			SELECT at, xid, tbl, op, old, new, columns, $2, key, register, force, deleted, $3, $4, coalesce(origin, id)
+			INSERT INTO upkeep.touch (at, xid, tbl, op, old, new, columns, sync, key, more)
+			SELECT at, xid, tbl, op, old, new, columns, $2, key, coalesce(more, '{}')
+				|| jsonb_build_object('path', $3::text, 'cursor', $4::text, 'origin', coalesce(more->'origin', to_jsonb(id)))
 			FROM upkeep.touch WHERE id = ANY($1) ORDER BY id`, o.ids, s.Sync, o.path, max(last, o.cursor))
 		if err != nil {
 			return missing, err

@@ -84,7 +84,7 @@ func (f *folding) reference(ctx context.Context, tx pgx.Tx, e entry) error {
 	}
 	f.done.Groups += n
 	f.done.More = true
-	_, err = tx.Exec(ctx, `INSERT INTO upkeep.touch (at, xid, op, sync, key, path, cursor)
-		SELECT at, xid, op, sync, key, $2, $3 FROM upkeep.touch WHERE id = $1`, e.id, sync, key)
+	_, err = tx.Exec(ctx, `INSERT INTO upkeep.touch (at, xid, op, sync, key, more)
+		SELECT at, xid, op, sync, key, jsonb_build_object('path', $2::text, 'cursor', $3::text) FROM upkeep.touch WHERE id = $1`, e.id, sync, key)
 	return err
 }

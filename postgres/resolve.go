@@ -33,6 +33,9 @@ const raising = `
 // queued is true of a group g that is dirty and neither parked nor waiting.
 const queued = `(g.generation > g.synced_generation AND NOT g.parked AND g.waits_for = '{}')`
 
+// origin is the id of the row t of the log, or of the one that it is the rest of.
+const origin = `coalesce((t.more->>'origin')::bigint, t.id)`
+
 // raisingInto is the beginning.
 const raisingInto = `INSERT INTO upkeep.groups AS g (sync, key, forced_generation, deleted_generation, due_at, backfill,
 		cause, touched_at, dirty_since)`
@@ -51,13 +54,13 @@ func resolve(s *store.Shape, sources []*source) string {
 		switch {
 		case o.hand:
 			ctes = append(ctes, name+` AS (
-		SELECT t.key, max(t.id) AS id, max(coalesce(t.origin, t.id)) FILTER (WHERE t.deleted) AS gone, NULL::bigint AS came,
-			bool_or(coalesce(t.register, false)) AS there, bool_or(coalesce(t.force, false)) AS force
+		SELECT t.key, max(t.id) AS id, max(`+origin+`) FILTER (WHERE (t.more->>'deleted')::boolean) AS gone, NULL::bigint AS came,
+			bool_or(coalesce((t.more->>'register')::boolean, false)) AS there, bool_or(coalesce((t.more->>'force')::boolean, false)) AS force
 		FROM upkeep.touch t WHERE t.id = ANY(`+ids+`) GROUP BY t.key)`)
 		case o.member == nil:
 			ctes = append(ctes, fmt.Sprintf(name+` AS (
 		SELECT g.key, t.id, CASE WHEN %t THEN t.origin END AS gone, NULL::bigint AS came, false AS there, false AS force
-		FROM upkeep.groups g, (SELECT max(id) AS id, max(coalesce(origin, id)) AS origin FROM upkeep.touch WHERE id = ANY(%s)) t
+		FROM upkeep.groups g, (SELECT max(id) AS id, max(`+origin+`) AS origin FROM upkeep.touch t WHERE id = ANY(%s)) t
 		WHERE g.sync = $1)`, o.deleted, ids))
 		default:
 			ctes = append(ctes, fromMember(s, o, i, ids)...)
@@ -122,7 +125,7 @@ func fromMember(s *store.Shape, o *source, n int, ids string) []string {
 		moved = "t.op <> 'update' OR " + keyChanged(s.Root.Key)
 	}
 	return []string{fmt.Sprintf(`log%d AS MATERIALIZED (
-		SELECT t.id, v.r, CASE WHEN %s THEN coalesce(t.origin, t.id) END AS moved, v.was, v.r ?& ARRAY[%s] AS known
+		SELECT t.id, v.r, CASE WHEN %s THEN `+origin+` END AS moved, v.was, v.r ?& ARRAY[%s] AS known
 		FROM upkeep.touch t CROSS JOIN LATERAL (VALUES (t.old, true), (t.new, false)) AS v(r, was)
 		WHERE t.id = ANY(%s) AND v.r IS NOT NULL)`, n, moved, strings.Join(present, ", "), ids),
 		fmt.Sprintf(`h%d AS MATERIALIZED (

@@ -107,9 +107,15 @@ func bitwise(c store.Column) bool {
 	return false
 }
 
-// body is the trigger function's. It writes one row and must never fail. A
-// column that was renamed since makes the first block end early: it only reads,
-// so nothing is undone with it, and a block that writes nothing takes no
+// body is the trigger function's. It writes one row and must never fail.
+//
+// What is computed is computed in assignments, which the server prepares once
+// for each transaction; it would prepare an expression inside the INSERT for
+// each row. All names and operators are qualified, so that the caller's search
+// path has no say: setting another one for each call would cost a tenth of all.
+//
+// A column that was renamed since makes the inner block end early: it only
+// reads, so nothing is undone with it, and a block that writes nothing takes no
 // transaction id. Looking the columns up before each row instead would cost
 // half as much again as all the rest. With a watched column gone it logs that
 // it does not know what changed, with a key column gone it asks for a sweep.
@@ -117,30 +123,37 @@ func (w *watch) body() string {
 	if w.ordered != nil {
 		return w.commandBody()
 	}
+	o, n := "o := "+image("OLD", w.keys)+";", "n := "+image("NEW", w.keys)+";"
+	moved := "IF " + distinct(w.keys) + " THEN " + n + " END IF;"
 	var changed []string
 	for _, c := range w.columns {
-		changed = append(changed, "CASE WHEN "+differ([]store.Column{c})+" THEN "+literal(c.Name)+" END")
+		changed = append(changed, "CASE WHEN "+distinct([]store.Column{c})+" THEN "+literal(c.Name)+" END")
 	}
-	table := literal(w.name())
-	images := func(indent string) string {
-		return indent + "IF TG_OP <> 'INSERT' THEN o := " + image("OLD", w.keys) + "; END IF;\n" +
-			indent + "IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND (" + differ(w.keys) + ")) THEN n := " + image("NEW", w.keys) + "; END IF;\n"
-	}
+	which := "changed := pg_catalog.array_remove(ARRAY[" + strings.Join(changed, ",\n                ") + "]::pg_catalog.text[], NULL);"
+
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
-	p("\nDECLARE\n    o jsonb;\n    n jsonb;\n    changed text[];\nBEGIN\n")
-	p("    IF TG_OP = 'TRUNCATE' THEN\n")
-	p("        INSERT INTO upkeep.touch (tbl, op) VALUES (%s, 'truncate');\n        RETURN NULL;\n    END IF;\n", table)
-	p("    BEGIN\n%s", images("        "))
-	p("        IF TG_OP = 'UPDATE' THEN\n            changed := array_remove(ARRAY[%s]::text[], NULL);\n        END IF;\n",
-		strings.Join(changed, ",\n                "))
-	p("    EXCEPTION WHEN undefined_column THEN\n        o := NULL; n := NULL; changed := NULL;\n")
-	p("        IF %s THEN\n%s        END IF;\n    END;\n", present(w.keys), images("            "))
-	p("    IF o IS NULL AND n IS NULL THEN\n")
-	p("        INSERT INTO upkeep.touch (tbl, op) VALUES (%s, 'sweep');\n    ELSE\n", table)
-	p("        INSERT INTO upkeep.touch (tbl, op, old, new, columns) VALUES (%s, lower(TG_OP), o, n, changed);\n", table)
+	p("\nDECLARE\n    o pg_catalog.jsonb;\n    n pg_catalog.jsonb;\n    changed pg_catalog.text[];\nBEGIN\n")
+	p("    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN\n%s", w.append("update", []string{o, moved, which}, []string{o, moved}))
+	p("    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN\n%s", w.append("insert", []string{n}, []string{n}))
+	p("    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN\n%s", w.append("delete", []string{o}, []string{o}))
+	p("    ELSE\n        INSERT INTO upkeep.touch (tbl, op) VALUES (%s, 'truncate');\n", literal(w.name()))
 	p("    END IF;\n    RETURN NULL;\nEND\n")
 	return b.String()
+}
+
+// append reads the row, or of one that has lost a watched column only the keys,
+// and writes to the log.
+func (w *watch) append(op string, read, keys []string) string {
+	const next = "\n            "
+	table := literal(w.name())
+	return "        BEGIN" + next + strings.Join(read, next) + "\n" +
+		"        EXCEPTION WHEN undefined_column THEN\n" +
+		"            IF NOT " + present(w.keys) + " THEN\n" +
+		"                INSERT INTO upkeep.touch (tbl, op) VALUES (" + table + ", 'sweep');\n" +
+		"                RETURN NULL;\n            END IF;\n            o := NULL; n := NULL; changed := NULL;" + next +
+		strings.Join(keys, next) + "\n        END;\n" +
+		"        INSERT INTO upkeep.touch (tbl, op, old, new, columns) VALUES (" + table + ", " + literal(op) + ", o, n, changed);\n"
 }
 
 // present is true while the table has columns with all these names.
@@ -149,8 +162,28 @@ func present(columns []store.Column) string {
 	for i, c := range columns {
 		quoted[i] = literal(c.Name)
 	}
-	return fmt.Sprintf("(SELECT count(*) FROM pg_attribute a WHERE a.attrelid = TG_RELID AND NOT a.attisdropped\n"+
-		"        AND a.attname = ANY (ARRAY[%s]::name[])) = %d", strings.Join(quoted, ", "), len(columns))
+	return fmt.Sprintf("(SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a\n"+
+		"                WHERE a.attrelid OPERATOR(pg_catalog.=) TG_RELID AND NOT a.attisdropped\n"+
+		"                AND a.attname OPERATOR(pg_catalog.=) ANY (ARRAY[%s]::pg_catalog.name[])) OPERATOR(pg_catalog.=) %d",
+		strings.Join(quoted, ", "), len(columns))
+}
+
+// distinct is [differ] for the function's text, which is read under whatever
+// search path the caller has: IS DISTINCT FROM would look its operator up in it.
+func distinct(columns []store.Column) string {
+	var parts, olds, news []string
+	for _, c := range columns {
+		o, n := "OLD."+quote(c.Name), "NEW."+quote(c.Name)
+		if bitwise(c) {
+			parts = append(parts, "("+o+" OPERATOR(pg_catalog.<>) "+n+" OR ("+o+" IS NULL) OPERATOR(pg_catalog.<>) ("+n+" IS NULL)) IS TRUE")
+			continue
+		}
+		olds, news = append(olds, o), append(news, n)
+	}
+	if len(olds) > 0 {
+		parts = append(parts, "pg_catalog.record_image_ne(ROW("+strings.Join(olds, ", ")+"), ROW("+strings.Join(news, ", ")+"))")
+	}
+	return strings.Join(parts, " OR ")
 }
 
 // image is the JSON object of a record's columns.
@@ -159,14 +192,15 @@ func image(record string, columns []store.Column) string {
 	for i, c := range columns {
 		parts[i] = literal(c.Name) + ", " + record + "." + quote(c.Name)
 	}
-	return "jsonb_build_object(" + strings.Join(parts, ", ") + ")"
+	return "pg_catalog.jsonb_build_object(" + strings.Join(parts, ", ") + ")"
 }
 
 // createFunction is the statement that makes the trigger function. It runs
 // with the rights of Upkeep's role, so that the application's roles need none
-// in our schema, and with a search path that no temporary table can get into.
+// in our schema. That is safe without a search path of its own since it names
+// the schema of all that it uses.
 func (w *watch) createFunction() string {
 	tag := "$upkeep_" + w.id() + "$"
 	return "CREATE OR REPLACE FUNCTION " + w.function() + "() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER\n" +
-		"SET search_path = pg_catalog, pg_temp AS " + tag + w.body() + tag
+		"AS " + tag + w.body() + tag
 }

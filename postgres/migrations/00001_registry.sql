@@ -9,9 +9,11 @@ CREATE FUNCTION upkeep.clock() RETURNS timestamptz
     LANGUAGE sql VOLATILE AS 'SELECT pg_catalog.clock_timestamp()';
 
 -- The append-only log of touches. The triggers write rows with tbl; a touch by
--- hand has sync and key. A row with sync, path and cursor is the rest of a row
--- that was folded in part: same contents, only for that sync and path, and
--- only root keys after cursor.
+-- hand has sync and key, and what it asks for in more: register, force,
+-- deleted. A row that has path, cursor and origin in more is the rest of a row
+-- that was folded in part: same contents as origin, the first row's id, only
+-- for that sync and path, and only root keys after cursor. Each column costs
+-- every trigger some time, so that what is rare has one together.
 CREATE TABLE upkeep.touch (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at       timestamptz NOT NULL DEFAULT upkeep.clock(),
@@ -23,12 +25,7 @@ CREATE TABLE upkeep.touch (
     columns  text[],         -- watched columns that changed; NULL: not known
     sync     text COLLATE "C",
     key      text COLLATE "C",
-    register boolean,
-    force    boolean,
-    deleted  boolean,
-    path     text COLLATE "C",
-    cursor   text COLLATE "C",
-    origin   bigint          -- id of the row that this is the rest of
+    more     jsonb
 );
 -- The log is a queue: small, and always the same pages. Vacuum by the number
 -- of dead rows, without pauses.
@@ -160,8 +157,9 @@ CREATE FUNCTION upkeep.touch(sync text, key text, register boolean DEFAULT false
     RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
-    INSERT INTO upkeep.touch (op, sync, key, register, force, deleted)
-    VALUES (CASE WHEN $3 THEN 'register' ELSE 'touch' END, $1, $2, $3, $4, $5)
+    INSERT INTO upkeep.touch (op, sync, key, more)
+    VALUES (CASE WHEN $3 THEN 'register' ELSE 'touch' END, $1, $2,
+        CASE WHEN $3 OR $4 OR $5 THEN jsonb_build_object('register', $3, 'force', $4, 'deleted', $5) END)
 $$;
 -- +goose StatementEnd
 REVOKE ALL ON FUNCTION upkeep.touch(text, text, boolean, boolean, boolean) FROM PUBLIC;
