@@ -85,7 +85,7 @@ func (db *DB) Close() error {
 // tables were large already. Where there is no index the cost of that counts
 // as very high, for which the server would compile the plan: 100 ms, each time.
 const (
-	largeTables = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
+	largeTables = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan"
 	// fewKeys is for statements that are given the keys of all the rows that
 	// they need, a batch of them.
 	fewKeys = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
@@ -103,7 +103,7 @@ var byKey = pgx.TxOptions{BeginQuery: "BEGIN; " + largeTables + "; " + fewKeys}
 func (db *DB) queryByKey(ctx context.Context, scan func(pgx.Rows) error, sql string, args ...any) error {
 	batch := &pgx.Batch{}
 	before := []string{"BEGIN", `SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('enable_hashjoin', 'off', true),
-		set_config('enable_mergejoin', 'off', true)`}
+		set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)`}
 	for _, s := range before {
 		batch.Queue(s)
 	}
