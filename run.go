@@ -16,9 +16,13 @@ import (
 // How often the database is asked for work: fast while there is some, slowly
 // when idle. An empty poll is an index probe.
 const (
-	pollFast  = 10 * time.Millisecond
-	pollSlow  = 250 * time.Millisecond
-	foldLimit = 5_000 // log rows in one fold
+	pollFast = 10 * time.Millisecond
+	pollSlow = 250 * time.Millisecond
+	// A fold says at once that there is something to claim. Polls are for what
+	// becomes due by itself, and for what another process folded and left.
+	claimSlow = 500 * time.Millisecond
+	foldLimit = 5_000                  // log rows in one fold
+	foldRest  = 100 * time.Millisecond // between two at most, while there is work
 
 	backfillPiece   = 1_000 // root rows in one step
 	backfillBacklog = 5_000 // dirty backfill groups above which the next step waits
@@ -76,8 +80,9 @@ func (e *Engine) foldLoop(ctx context.Context, runners []*runner) error {
 			return 0, nil
 		}
 		// A fold of many rows costs little more than one of a few: when they
-		// get long, more are let come together.
-		return max(idle.next(f.Rows > 0), min(took, pollSlow)), nil
+		// take long, because there are many or because the cores are full,
+		// more are let come together, so that the application has most of the time.
+		return max(idle.next(f.Rows > 0), min(3*took, foldRest)), nil
 	})
 }
 

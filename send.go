@@ -64,7 +64,7 @@ func (r *runner) run(ctx context.Context) error {
 // dispatch is the loop of one remote: work while there is room, wait when
 // there is nothing to do or the remote asks for peace.
 func (r *runner) dispatch(ctx context.Context) error {
-	idle := pacer{fast: pollFast, slow: pollSlow}
+	idle := pacer{fast: pollFast, slow: claimSlow}
 	return r.forever(ctx, "work for "+r.remote.Name, func() (time.Duration, error) {
 		room, wait, err := r.gate.room(ctx, r.appetite())
 		if err != nil {

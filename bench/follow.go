@@ -25,7 +25,8 @@ import (
 // following is what a follower, a process that runs the engine, is told.
 type following struct {
 	URL         string
-	Memory      bool // connector/memory as the remote, instead of the sink
+	Kind        string // byFlag or byJobs: what is written by hand; empty: the engine
+	Memory      bool   // connector/memory as the remote, instead of the sink
 	Latency     time.Duration
 	Concurrency int
 	Remember    bool // count repeats
@@ -105,27 +106,28 @@ func follow(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	db, err := postgres.Open(ctx, f.URL)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	remote, read := f.remote()
-	engine, err := upkeep.New(upkeep.Config{
-		Database: db,
-		Syncs:    []upkeep.AnySync{salesOrder(&upkeep.Remote{Name: "remote", Connection: remote})},
-		Logger:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	if err != nil {
-		return err
-	}
-	if err := engine.Install(ctx); err != nil {
-		return err
+	run, read := f.followByHand, func(*figures) {}
+	if f.Kind == "" {
+		db, err := postgres.Open(ctx, f.URL)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		var remote connector.Connection
+		remote, read = f.remote()
+		engine, err := engineOn(db, remote)
+		if err != nil {
+			return err
+		}
+		if err := engine.Install(ctx); err != nil {
+			return err
+		}
+		run = engine.Run
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- engine.Run(ctx) }()
+	go func() { ended <- run(ctx) }()
 	answers := json.NewEncoder(out)
 	if err := answers.Encode(figures{}); err != nil { // it is ready
 		return err
@@ -142,6 +144,14 @@ func follow(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	cancel()
 	return <-ended
+}
+
+func engineOn(db *postgres.DB, remote connector.Connection) (*upkeep.Engine, error) {
+	return upkeep.New(upkeep.Config{
+		Database: db,
+		Syncs:    []upkeep.AnySync{salesOrder(&upkeep.Remote{Name: "remote", Connection: remote})},
+		Logger:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
 }
 
 // remote makes the remote and what reads its counters.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -28,19 +30,27 @@ func percentile(all []time.Duration, q float64) time.Duration {
 	return s[min(int(q*float64(len(s))), len(s)-1)]
 }
 
+// load is what a run of clients came to.
+type load struct {
+	tps float64
+	cpu time.Duration // of the clients' server processes, for each transaction
+}
+
 // clients lets so many clients each update one line after the other, a
-// transaction each, and returns the transactions a second.
-func (p *place) clients(s *shop, pick func() int64) (float64, error) {
-	var done atomic.Int64
+// transaction each.
+func (p *place) clients(s *shop, pick func() int64) (load, error) {
+	var done, cpu atomic.Int64
 	g, ctx := errgroup.WithContext(p.ctx)
 	began := time.Now()
 	for range p.size.clients {
 		c, err := s.pool.Acquire(p.ctx)
 		if err != nil {
-			return 0, err
+			return load{}, err
 		}
 		g.Go(func() error {
 			defer c.Release()
+			before := used(c)
+			defer func() { cpu.Add(int64(used(c) - before)) }()
 			for time.Since(began) < p.size.load {
 				_, err := c.Exec(ctx, "UPDATE line_items SET qty = qty + 1 WHERE id = $1", pick())
 				if err != nil {
@@ -52,7 +62,50 @@ func (p *place) clients(s *shop, pick func() int64) (float64, error) {
 		})
 	}
 	err := g.Wait()
-	return float64(done.Load()) / time.Since(began).Seconds(), err
+	n := max(done.Load(), 1)
+	return load{float64(n) / time.Since(began).Seconds(), time.Duration(cpu.Load() / n)}, err
+}
+
+const (
+	visitors = 8
+	thinking = 10 * time.Millisecond
+)
+
+// visitors lets clients each read four rows and update one line in a
+// transaction, wait, and begin anew; it returns the transactions a second.
+func (p *place) visitors(s *shop) (load, error) {
+	var done atomic.Int64
+	g, ctx := errgroup.WithContext(p.ctx)
+	began := time.Now()
+	for range visitors {
+		g.Go(func() error {
+			for time.Since(began) < 2*p.size.load {
+				if err := visit(ctx, s); err != nil {
+					return err
+				}
+				done.Add(1)
+				time.Sleep(thinking)
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	return load{tps: float64(done.Load()) / time.Since(began).Seconds()}, err
+}
+
+func visit(ctx context.Context, s *shop) error {
+	order := 1 + rand.Int64N(int64(s.orders))
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		for _, sql := range []string{"SELECT count(*) FROM orders WHERE id = $1", "SELECT count(*) FROM billing_infos WHERE order_id = $1",
+			"SELECT count(*) FROM line_items WHERE order_id = $1", "SELECT count(*) FROM orders WHERE id = $1 AND state = 'open'"} {
+			var n int
+			if err := tx.QueryRow(ctx, sql, order).Scan(&n); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, "UPDATE line_items SET qty = qty + 1 WHERE id = $1", linesPerOrder*order)
+		return err
+	})
 }
 
 // steady makes changes at a fixed rate for a time, each of another order, and

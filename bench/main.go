@@ -56,6 +56,7 @@ func rows() []row {
 	return []row{
 		{"app", (*place).application},
 		{"hot", (*place).hot},
+		{"paced", (*place).paced},
 		{"bulk", (*place).bulk},
 		{"drain", (*place).drain},
 		{"latency", (*place).latency},

@@ -45,11 +45,11 @@ type size struct {
 
 var quick = size{repeats: 3, clients: 4, load: time.Second, shop: 4_000, bulk: 20_000, latency: 4 * time.Second, rate: 500,
 	changes: 5_000, groups: 500, idle: [2]int{10_000, 100_000}, idleFor: 3 * time.Second,
-	backfill: 100_000, filling: 6 * time.Second, machines: 5_000}
+	backfill: 100_000, filling: 6 * time.Second, machines: 10_000}
 
 var full = size{repeats: 3, clients: 4, load: 6 * time.Second, shop: 20_000, bulk: 100_000, latency: 20 * time.Second, rate: 500,
 	changes: 20_000, groups: 2_000, idle: [2]int{100_000, 1_000_000}, idleFor: 15 * time.Second,
-	backfill: 1_000_000, filling: 90 * time.Second, machines: 20_000}
+	backfill: 1_000_000, filling: 4 * time.Minute, machines: 40_000}
 
 // shop is a database with the application's tables.
 type shop struct {
@@ -123,6 +123,21 @@ func (p *place) exec(s *shop, sql string) error {
 	defer c.Release()
 	_, err = c.Conn().PgConn().Exec(p.ctx, sql).ReadAll()
 	return err
+}
+
+// statement runs one, and returns how long it took, and how long on a core.
+func (p *place) statement(s *shop, sql string) (took, onCore time.Duration, err error) {
+	c, err := s.pool.Acquire(p.ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.Release()
+	before := used(c)
+	took, err = timed(func() error {
+		_, err := c.Exec(p.ctx, sql)
+		return err
+	})
+	return took, used(c) - before, err
 }
 
 // settled waits until nothing is left to do for Upkeep, for most at most, and

@@ -6,16 +6,6 @@ import (
 	"time"
 )
 
-// dirtyFlag is what many write by hand: a trigger that marks the order.
-const dirtyFlag = `
-CREATE TABLE dirty (order_id bigint PRIMARY KEY, since timestamptz NOT NULL);
-CREATE FUNCTION mark() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-	INSERT INTO dirty VALUES (NEW.order_id, now()) ON CONFLICT (order_id) DO UPDATE SET since = excluded.since;
-	RETURN NULL;
-END $$;
-CREATE TRIGGER mark AFTER UPDATE ON line_items FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION mark();`
-
 // application is what single changes all over the tables cost.
 func (p *place) application() ([]result, error) {
 	lines := int64(p.size.shop * linesPerOrder)
@@ -25,6 +15,58 @@ func (p *place) application() ([]result, error) {
 // hot is the same when all clients change lines of the same 20 orders.
 func (p *place) hot() ([]result, error) {
 	return p.besides("one row of 20 hot groups", "0.75", func() int64 { return 1 + rand.Int64N(20*linesPerOrder) })
+}
+
+// paced is the application as it mostly is: it reads more than it writes, and
+// waits for its users and its network, so that the cores are not full. What
+// following takes is then time that nobody else wanted.
+func (p *place) paced() ([]result, error) {
+	none, err := p.shop("none", p.size.shop)
+	if err != nil {
+		return nil, err
+	}
+	watched, err := p.watched()
+	if err != nil {
+		return nil, err
+	}
+	var tps [2][]float64
+	for n := range p.size.repeats {
+		for i, s := range []*shop{none, watched} {
+			p.say("%d of %d", n+1, p.size.repeats)
+			if err := p.vacuum(s); err != nil {
+				return nil, err
+			}
+			run := func() (load, error) { return p.visitors(s) }
+			if s == watched {
+				run = p.beside(following{URL: s.url, Latency: 50 * time.Millisecond}, run)
+			}
+			got, err := run()
+			if err != nil {
+				return nil, err
+			}
+			tps[i] = append(tps[i], got.tps)
+		}
+	}
+	with, base := median(tps[1]), median(tps[0])
+	return []result{{"throughput of an application that leaves the cores room: capture installed, and Upkeep following, a remote of 50 ms, 8 at once", "-",
+		fmt.Sprintf("%.2f", with/base), fmt.Sprintf("%.0f of %.0f transactions a second, of four reads and an update, by %d clients that wait %s between them",
+			with, base, visitors, thinking)}}, nil
+}
+
+// beside runs something while a follower is at work.
+func (p *place) beside(f following, run func() (load, error)) func() (load, error) {
+	return func() (load, error) {
+		w, err := p.start(f)
+		if err != nil {
+			return load{}, err
+		}
+		got, err := run()
+		if err != nil {
+			w.kill()
+			return load{}, err
+		}
+		return got, w.stop()
+	}
 }
 
 // besides measures the clients' throughput without anything, with Upkeep in
@@ -42,35 +84,32 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	alone := func(s *shop) func() (float64, error) {
-		return func() (float64, error) { return p.clients(s, pick) }
+	alone := func(s *shop) func() (load, error) {
+		return func() (load, error) { return p.clients(s, pick) }
 	}
-	followed := func(latency time.Duration) func() (float64, error) {
-		return func() (float64, error) {
-			w, err := p.start(following{URL: watched.url, Latency: latency})
-			if err != nil {
-				return 0, err
-			}
-			tps, err := p.clients(watched, pick)
-			if err != nil {
-				w.kill()
-				return 0, err
-			}
-			return tps, w.stop()
-		}
+	jobs, err := p.queued()
+	if err != nil {
+		return nil, err
 	}
+	followed := func(s *shop, kind string, latency time.Duration) func() (load, error) {
+		return p.beside(following{URL: s.url, Kind: kind, Latency: latency}, alone(s))
+	}
+	const slow = 50 * time.Millisecond
 	ways := []struct {
 		name, aim string
 		shop      *shop
-		run       func() (float64, error)
+		run       func() (load, error)
 	}{
 		{"nothing", "", none, alone(none)},
-		{"capture installed, and Upkeep following, a remote of 50 ms, 8 at once", aim, watched, followed(50 * time.Millisecond)},
-		{"the same, a remote that answers at once", "-", watched, followed(0)},
+		{"capture installed, and Upkeep following, a remote of 50 ms, 8 at once", aim, watched, followed(watched, "", slow)},
+		{"the same, a remote that answers at once", "-", watched, followed(watched, "", 0)},
 		{"capture installed, no Upkeep running", "-", watched, alone(watched)},
 		{"comparison: a hand-written trigger that upserts a dirty flag, nobody following", "-", flag, alone(flag)},
+		{"comparison: the same, and workers that send the whole record, a remote of 50 ms, 8 at once", "-", flag, followed(flag, byFlag, slow)},
+		{"comparison: the same, a remote that answers at once", "-", flag, followed(flag, byFlag, 0)},
+		{"comparison: a job for each change, and workers that send the whole record, a remote that answers at once", "-", jobs, followed(jobs, byJobs, 0)},
 	}
-	tps := make([][]float64, len(ways))
+	tps, cpu := make([][]float64, len(ways)), make([][]time.Duration, len(ways))
 	for n := range p.size.repeats {
 		for i, w := range ways {
 			p.say("%s: %s, %d of %d", what, w.name, n+1, p.size.repeats)
@@ -81,7 +120,7 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", w.name, err)
 			}
-			tps[i] = append(tps[i], got)
+			tps[i], cpu[i] = append(tps[i], got.tps), append(cpu[i], got.cpu)
 		}
 	}
 	var out []result
@@ -89,7 +128,8 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 	for i, w := range ways[1:] {
 		got := median(tps[i+1])
 		out = append(out, result{"throughput, " + what + ": " + w.name, w.aim, fmt.Sprintf("%.2f", got/base),
-			fmt.Sprintf("%.0f of %.0f transactions a second, %d clients", got, base, p.size.clients)})
+			fmt.Sprintf("%.0f of %.0f transactions a second, %d clients", got, base, p.size.clients) +
+				share(median(cpu[i+1]), median(cpu[0]), "transaction")})
 	}
 	return out, nil
 }
@@ -118,6 +158,15 @@ func (p *place) flagged() (*shop, error) {
 	return s, err
 }
 
+func (p *place) queued() (*shop, error) {
+	there := p.shops["queued"] != nil
+	s, err := p.shop("queued", p.size.shop)
+	if err == nil && !there {
+		err = p.exec(s, jobQueue)
+	}
+	return s, err
+}
+
 // bulk is what statements over very many rows cost.
 func (p *place) bulk() ([]result, error) {
 	none, err := p.shop("bulk_none", p.size.bulk)
@@ -141,7 +190,14 @@ func (p *place) bulk() ([]result, error) {
 		CREATE OR REPLACE TRIGGER mark AFTER UPDATE ON orders FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION mark();`); err != nil {
 		return nil, err
 	}
-	took := map[string][]time.Duration{}
+	floor, err := p.shop("bulk_floor", p.size.bulk)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.exec(floor, appendOnly); err != nil {
+		return nil, err
+	}
+	took, cpu := map[string][]time.Duration{}, map[string][]time.Duration{}
 	for n := range p.size.repeats {
 		for _, c := range []struct {
 			name, column string
@@ -149,18 +205,17 @@ func (p *place) bulk() ([]result, error) {
 		}{
 			{"none, unmapped", "note", none}, {"watched, unmapped", "note", watched},
 			{"none, mapped", "ref_no", none}, {"watched, mapped", "ref_no", watched}, {"flagged, mapped", "ref_no", flag},
+			{"floor, mapped", "ref_no", floor},
 		} {
 			p.say("%s, %d of %d", c.name, n+1, p.size.repeats)
 			if err := p.vacuum(c.shop); err != nil {
 				return nil, err
 			}
-			d, err := timed(func() error {
-				return p.exec(c.shop, fmt.Sprintf("UPDATE orders SET %s = 'v%d-' || id", c.column, time.Now().UnixNano()))
-			})
+			d, onCore, err := p.statement(c.shop, fmt.Sprintf("UPDATE orders SET %s = 'v%d-' || id", c.column, time.Now().UnixNano()))
 			if err != nil {
 				return nil, err
 			}
-			took[c.name] = append(took[c.name], d)
+			took[c.name], cpu[c.name] = append(took[c.name], d), append(cpu[c.name], onCore/time.Duration(p.size.bulk))
 			if c.name == "watched, mapped" {
 				if err := p.exec(watched, "TRUNCATE upkeep.touch"); err != nil {
 					return nil, err
@@ -175,14 +230,21 @@ func (p *place) bulk() ([]result, error) {
 	line := func(what, aim, with, without, more string) result {
 		a, b := median(took[with]), median(took[without])
 		return result{fmt.Sprintf("bulk UPDATE of %d rows, %s", p.size.bulk, what), aim,
-			fmt.Sprintf("%.2fx time%s", a.Seconds()/b.Seconds(), more), fmt.Sprintf("%d of %d ms", a.Milliseconds(), b.Milliseconds())}
+			fmt.Sprintf("%.2fx time%s", a.Seconds()/b.Seconds(), more),
+			fmt.Sprintf("%d of %d ms", a.Milliseconds(), b.Milliseconds()) + share(median(cpu[with]), median(cpu[without]), "row")}
 	}
 	return []result{
 		line("a column nobody maps", "1.05x time, 0 calls", "watched, unmapped", "none, unmapped", fmt.Sprintf(", %d calls", calls)),
 		line("a mapped column", "1.8x time", "watched, mapped", "none, mapped", ""),
+		line("comparison: a trigger that only appends the key to a table without an index: the least that capture by triggers can cost", "-", "floor, mapped", "none, mapped", ""),
 		line("comparison: the trigger that upserts a dirty flag", "-", "flagged, mapped", "none, mapped", ""),
 	}, nil
 }
+
+// appendOnly is the least that a trigger which writes something down can do.
+const appendOnly = `CREATE TABLE IF NOT EXISTS appended (id bigint);
+	CREATE OR REPLACE FUNCTION append() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO appended VALUES (NEW.id); RETURN NULL; END $$;
+	CREATE OR REPLACE TRIGGER append AFTER UPDATE ON orders FOR EACH ROW WHEN (OLD.ref_no IS DISTINCT FROM NEW.ref_no) EXECUTE FUNCTION append();`
 
 // callsOfUnmapped is how many calls a bulk update of an unmapped column makes.
 func (p *place) callsOfUnmapped(s *shop) (int, error) {

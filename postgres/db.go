@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,7 +30,8 @@ import (
 // safe for concurrent use.
 type DB struct {
 	pool *pgxpool.Pool
-	own  bool // Close closes the pool
+	own  bool        // Close closes the pool
+	busy atomic.Bool // the last fold found something
 }
 
 var _ store.Store = (*DB)(nil)

@@ -31,9 +31,12 @@ type entry struct {
 // each sync; see [resolve].
 func (db *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit int) (store.Folded, error) {
 	f := &folding{shapes: shapes, plan: plan, limit: limit}
-	if some, err := db.look(ctx, plan); err != nil || !some {
-		return f.done, err
+	if !db.busy.Load() { // else it is as well to begin at once
+		if some, err := db.look(ctx, plan); err != nil || !some {
+			return f.done, err
+		}
 	}
+	defer func() { db.busy.Store(f.done.Rows > 0) }()
 	err := db.tx(ctx, writing, func(tx pgx.Tx) error { return f.run(ctx, tx) })
 	if err != nil && unresolvable(err) {
 		// A key that is logged does not fit the table any more: it was
@@ -44,14 +47,13 @@ func (db *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limi
 	return f.done, err
 }
 
-// look says whether the log has any rows, in one round trip: most polls find
-// none.
+// look says whether the log has any rows: most polls find none. It asks for the
+// first in order, so that the index is read and not the pages of rows that are
+// gone, whatever the plan was made for.
 func (db *DB) look(ctx context.Context, plan string) (some bool, err error) {
 	var same bool
-	err = db.queryByKey(ctx, func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&same, &some}, func() error { return nil })
-		return err
-	}, "SELECT plan IS NOT DISTINCT FROM $1, EXISTS (SELECT FROM upkeep.touch) FROM upkeep.settings", plan)
+	err = db.pool.QueryRow(ctx, `SELECT plan IS NOT DISTINCT FROM $1, (SELECT id FROM upkeep.touch ORDER BY id LIMIT 1) IS NOT NULL
+		FROM upkeep.settings`, plan).Scan(&same, &some)
 	if err == nil && !same {
 		err = store.ErrPlan
 	}
@@ -83,53 +85,76 @@ type folding struct {
 
 func (f *folding) run(ctx context.Context, tx pgx.Tx) error {
 	f.done, f.counts = store.Folded{}, map[string]*[2]int64{}
-	var mine bool
-	if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(lockFold)).Scan(&mine); err != nil || !mine {
-		return err
-	}
-	var same bool
-	err := tx.QueryRow(ctx, "SELECT plan IS NOT DISTINCT FROM $1 FROM upkeep.settings", f.plan).Scan(&same)
-	if err != nil {
-		return err
-	}
-	if !same {
-		return store.ErrPlan
-	}
-	entries, err := takeEntries(ctx, tx, f.limit)
+	entries, err := f.take(ctx, tx)
 	if err != nil || len(entries) == 0 {
 		return err
 	}
 	if err := f.fold(ctx, tx, entries); err != nil {
 		return err
 	}
+	f.done.Rows = len(entries)
+	f.done.More = f.done.More || len(entries) == f.limit
+	return f.finish(ctx, tx, entries)
+}
+
+// take reads the head of the log, in one round trip. One process folds at a
+// time, under the plan that is installed: both are settled before the snapshot
+// in which the log is read, so these are statements of their own. A release
+// waits until the triggers are back: a sweep before that would miss what is
+// changed in between.
+func (f *folding) take(ctx context.Context, tx pgx.Tx) (entries []entry, err error) {
+	var mine, same bool
+	batch := &pgx.Batch{}
+	batch.Queue("SELECT set_config('upkeep.folding', pg_try_advisory_xact_lock($1)::text, true) = 'true'", int64(lockFold)).
+		QueryRow(func(r pgx.Row) error { return r.Scan(&mine) })
+	batch.Queue("SELECT plan IS NOT DISTINCT FROM $1 FROM upkeep.settings", f.plan).
+		QueryRow(func(r pgx.Row) error { return r.Scan(&same) })
+	batch.Queue(`
+		SELECT id, coalesce(tbl, ''), op, columns, coalesce(sync, ''), more->>'path', coalesce(more->>'cursor', '')
+		FROM upkeep.touch t
+		WHERE current_setting('upkeep.folding') = 'true'
+			AND (op <> 'release' OR EXISTS (SELECT FROM upkeep.watched w WHERE w.tbl = t.tbl))
+		ORDER BY id LIMIT $1`, f.limit).Query(func(rows pgx.Rows) error {
+		entries, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (entry, error) {
+			var e entry
+			err := r.Scan(&e.id, &e.tbl, &e.op, &e.columns, &e.sync, &e.path, &e.cursor)
+			return e, err
+		})
+		return err
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil || !mine {
+		return nil, err
+	}
+	if !same {
+		return nil, store.ErrPlan
+	}
+	return entries, nil
+}
+
+// finish deletes the rows that were taken, and adds to the counters of status,
+// whose rows other processes wait for: last, so that they wait but shortly.
+func (f *folding) finish(ctx context.Context, tx pgx.Tx, entries []entry) error {
 	ids := make([]int64, len(entries))
 	for i, e := range entries {
 		ids[i] = e.id
 	}
-	if _, err := tx.Exec(ctx, "DELETE FROM upkeep.touch WHERE id = ANY($1)", ids); err != nil {
-		return err
+	batch := &pgx.Batch{}
+	batch.Queue("DELETE FROM upkeep.touch WHERE id = ANY($1)", ids)
+	var syncs []string
+	var touches, saved []int64
+	for sync, c := range f.counts {
+		if c[0] > 0 {
+			syncs, touches, saved = append(syncs, sync), append(touches, c[0]), append(saved, c[1])
+		}
 	}
-	f.done.Rows = len(entries)
-	f.done.More = f.done.More || len(entries) == f.limit
-	return f.count(ctx, tx)
-}
-
-// takeEntries reads the head of the log. A release waits until the triggers
-// are back: a sweep before that would miss what is changed in between.
-func takeEntries(ctx context.Context, tx pgx.Tx, limit int) ([]entry, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT id, coalesce(tbl, ''), op, columns, coalesce(sync, ''), more->>'path', coalesce(more->>'cursor', '')
-		FROM upkeep.touch t
-		WHERE op <> 'release' OR EXISTS (SELECT FROM upkeep.watched w WHERE w.tbl = t.tbl)
-		ORDER BY id LIMIT $1`, limit)
-	if err != nil {
-		return nil, err
+	if len(syncs) > 0 {
+		batch.Queue(`
+			INSERT INTO upkeep.syncs AS s (sync, touches, saved)
+			SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS n(sync, touches, saved) ORDER BY 1
+			ON CONFLICT (sync) DO UPDATE SET touches = s.touches + excluded.touches, saved = s.saved + excluded.saved`,
+			syncs, touches, saved)
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (entry, error) {
-		var e entry
-		err := r.Scan(&e.id, &e.tbl, &e.op, &e.columns, &e.sync, &e.path, &e.cursor)
-		return e, err
-	})
+	return tx.SendBatch(ctx, batch).Close()
 }
 
 // fold sorts the rows by table and by sync.
@@ -263,24 +288,4 @@ func (f *folding) add(sync string, raised, saved int64) {
 	c[0] += raised
 	c[1] += saved
 	f.done.Groups += int(raised)
-}
-
-// count adds to the counters of status.
-func (f *folding) count(ctx context.Context, tx pgx.Tx) error {
-	var syncs []string
-	var touches, saved []int64
-	for sync, c := range f.counts {
-		if c[0] > 0 {
-			syncs, touches, saved = append(syncs, sync), append(touches, c[0]), append(saved, c[1])
-		}
-	}
-	if len(syncs) == 0 {
-		return nil
-	}
-	_, err := tx.Exec(ctx, `
-		INSERT INTO upkeep.syncs AS s (sync, touches, saved)
-		SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS n(sync, touches, saved) ORDER BY 1
-		ON CONFLICT (sync) DO UPDATE SET touches = s.touches + excluded.touches, saved = s.saved + excluded.saved`,
-		syncs, touches, saved)
-	return err
 }

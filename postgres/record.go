@@ -77,11 +77,19 @@ func (db *DB) Record(ctx context.Context, results []store.Result, byHand []strin
 		return nil, err
 	}
 	err = db.tx(ctx, byKey, func(tx pgx.Tx) error {
-		if err := lockForRecord(ctx, tx, results, waitsFor, wakes, byHand); err != nil {
+		batch := &pgx.Batch{} // one round trip for what depends on no answer
+		lockForRecord(batch, results, waitsFor, wakes, byHand)
+		applied, news := map[store.ID]bool{}, []store.ID(nil)
+		apply(batch, string(text), func(id store.ID, isNew bool) {
+			applied[id] = true
+			if isNew {
+				news = append(news, id)
+			}
+		})
+		if err := history(batch, results); err != nil {
 			return err
 		}
-		applied, news, err := apply(ctx, tx, string(text))
-		if err != nil {
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return err
 		}
 		if err := wakeDependents(ctx, tx, news); err != nil {
@@ -102,7 +110,7 @@ func (db *DB) Record(ctx context.Context, results []store.Result, byHand []strin
 		if err := finishCommands(ctx, tx, fresh); err != nil {
 			return err
 		}
-		return history(ctx, tx, results, fresh)
+		return count(ctx, tx, results, fresh)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("record results: %w", err)
@@ -111,35 +119,31 @@ func (db *DB) Record(ctx context.Context, results []store.Result, byHand []strin
 }
 
 // lockForRecord adds the groups that are waited for and not there, and locks.
-func lockForRecord(ctx context.Context, tx pgx.Tx, results []store.Result, waitsFor, wakes []store.ID, byHand []string) error {
+func lockForRecord(batch *pgx.Batch, results []store.Result, waitsFor, wakes []store.ID, byHand []string) {
 	if len(waitsFor) > 0 {
 		add := slices.DeleteFunc(slices.Clone(waitsFor), func(id store.ID) bool { return slices.Contains(byHand, id.Sync) })
 		syncs, keys := splitIDs(add)
-		_, err := tx.Exec(ctx, `
+		batch.Queue(`
 			INSERT INTO upkeep.groups (sync, key, due_at, cause, touched_at, dirty_since)
 			SELECT DISTINCT a.sync, a.key, now, jsonb_build_object('op', 'reference', 'at', now), now, now
 			FROM unnest($1::text[], $2::text[]) AS a(sync, key), (SELECT upkeep.clock() AS now) c
 			ORDER BY 1, 2 ON CONFLICT DO NOTHING`, syncs, keys)
-		if err != nil {
-			return err
-		}
 	}
 	all := slices.Concat(waitsFor, wakes)
 	for _, r := range results {
 		all = append(all, r.ID)
 	}
 	syncs, keys := splitIDs(all)
-	_, err := tx.Exec(ctx, `
+	batch.Queue(`
 		SELECT FROM upkeep.groups g
 		WHERE (g.sync, g.key) IN (SELECT a.sync, a.key FROM unnest($1::text[], $2::text[]) AS a(sync, key))
 		ORDER BY g.sync, g.key FOR UPDATE`, syncs, keys)
-	return err
 }
 
-// apply writes the results whose epoch is still the group's. news are groups
-// whose remote id is another than before.
-func apply(ctx context.Context, tx pgx.Tx, text string) (applied map[store.ID]bool, news []store.ID, err error) {
-	rows, err := tx.Query(ctx, `
+// apply writes the results whose epoch is still the group's, and tells which:
+// isNew says that the remote id is another than before.
+func apply(batch *pgx.Batch, text string, applied func(id store.ID, isNew bool)) {
+	batch.Queue(`
 	WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now), `+given+`,
 	known AS (
 		SELECT r.*, g.remote_id AS old_remote_id,
@@ -191,21 +195,15 @@ func apply(ctx context.Context, tx pgx.Tx, text string) (applied map[store.ID]bo
 		FROM decided d, clock
 		WHERE g.sync = d.sync AND g.key = d.key
 		RETURNING g.sync, g.key, g.remote_id <> '' AND g.remote_id <> d.old_remote_id AS news)
-	SELECT sync, key, news FROM written ORDER BY sync, key`, text)
-	if err != nil {
-		return nil, nil, err
-	}
-	applied = map[store.ID]bool{}
-	var id store.ID
-	var isNew bool
-	_, err = pgx.ForEachRow(rows, []any{&id.Sync, &id.Key, &isNew}, func() error {
-		applied[id] = true
-		if isNew {
-			news = append(news, id)
-		}
-		return nil
+	SELECT sync, key, news FROM written ORDER BY sync, key`, text).Query(func(rows pgx.Rows) error {
+		var id store.ID
+		var isNew bool
+		_, err := pgx.ForEachRow(rows, []any{&id.Sync, &id.Key, &isNew}, func() error {
+			applied(id, isNew)
+			return nil
+		})
+		return err
 	})
-	return applied, news, err
 }
 
 // wakeDependents makes due what waits for groups that have a new remote id,
@@ -272,8 +270,8 @@ func wakeNamed(ctx context.Context, tx pgx.Tx, ids []store.ID) error {
 }
 
 // history writes the attempts of all results, since those of a stale one were
-// made as well, and the counters.
-func history(ctx context.Context, tx pgx.Tx, results, fresh []store.Result) error {
+// made as well.
+func history(batch *pgx.Batch, results []store.Result) error {
 	type attempt struct {
 		Sync    string   `json:"sync"`
 		Key     string   `json:"key"`
@@ -303,20 +301,24 @@ func history(ctx context.Context, tx pgx.Tx, results, fresh []store.Result) erro
 		}
 		attempts = append(attempts, a)
 	}
-	if len(attempts) > 0 {
-		text, err := json.Marshal(attempts)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO upkeep.attempts (sync, key, at, epoch, action, outcome, status, message, fields, took_us)
-			SELECT sync, key, coalesce(at, upkeep.clock()), epoch, action, outcome, status, message, fields, took_us
-			FROM jsonb_to_recordset($1::jsonb) AS a(sync text, key text, at timestamptz, epoch bigint, action text,
-				outcome text, status integer, message text, fields text[], took_us bigint)`, string(text))
-		if err != nil {
-			return fmt.Errorf("write history: %w", err)
-		}
+	if len(attempts) == 0 {
+		return nil
 	}
+	text, err := json.Marshal(attempts)
+	if err != nil {
+		return err
+	}
+	batch.Queue(`
+		INSERT INTO upkeep.attempts (sync, key, at, epoch, action, outcome, status, message, fields, took_us)
+		SELECT sync, key, coalesce(at, upkeep.clock()), epoch, action, outcome, status, message, fields, took_us
+		FROM jsonb_to_recordset($1::jsonb) AS a(sync text, key text, at timestamptz, epoch bigint, action text,
+			outcome text, status integer, message text, fields text[], took_us bigint)`, string(text))
+	return nil
+}
+
+// count adds to the counters of status. Other processes wait for their rows:
+// last, so that they wait but shortly.
+func count(ctx context.Context, tx pgx.Tx, results, fresh []store.Result) error {
 	calls, saved := map[string]int64{}, map[string]int64{}
 	for _, r := range results {
 		calls[r.Sync] += int64(r.Calls)

@@ -189,9 +189,9 @@ func (db *DB) Pending(ctx context.Context, limit int) (int, error) {
 func (db *DB) Prune(ctx context.Context, keep time.Duration) error {
 	for {
 		tag, err := db.pool.Exec(ctx, `
-			DELETE FROM upkeep.attempts WHERE id IN (
-				SELECT id FROM upkeep.attempts WHERE at < (SELECT upkeep.clock()) - $1 * interval '1 microsecond'
-				ORDER BY at LIMIT $2)`, keep.Microseconds(), piece)
+			DELETE FROM upkeep.attempts WHERE ctid = ANY (ARRAY(
+				SELECT ctid FROM upkeep.attempts WHERE at < (SELECT upkeep.clock()) - $1 * interval '1 microsecond'
+				ORDER BY at LIMIT $2))`, keep.Microseconds(), piece)
 		if err != nil {
 			return fmt.Errorf("prune history: %w", installed(err))
 		}

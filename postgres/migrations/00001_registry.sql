@@ -80,7 +80,7 @@ ALTER TABLE upkeep.groups SET (
 
 -- History: what was tried at the remote, without any value of a record.
 CREATE TABLE upkeep.attempts (
-    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id      bigint GENERATED ALWAYS AS IDENTITY,
     sync    text COLLATE "C" NOT NULL,
     key     text COLLATE "C" NOT NULL,
     at      timestamptz NOT NULL,
