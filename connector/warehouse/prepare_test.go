@@ -176,12 +176,12 @@ func TestRights(t *testing.T) {
 		}
 	}
 	tells(`GRANT CREATE ON SCHEMA "public"`)
-	if err := poor.Prepare(poor.ctx, []connector.Use{use}); connector.KindOf(err) != connector.Unauthorized && !strings.Contains(err.Error(), "lacks a right") {
+	if err := poor.Prepare(poor.ctx, []connector.Use{use}); kindOf(err) != connector.Unauthorized && !strings.Contains(err.Error(), "lacks a right") {
 		t.Errorf("prepare without the right: %v", err)
 	}
 	owner.prepare(use)
 	tells(`GRANT INSERT ON "public"."orders"`, `GRANT SELECT ON "public"."orders"`, `GRANT DELETE ON "public"."upkeep_deleted"`)
-	if _, err := poor.Create(poor.ctx, connector.Record{Type: "orders", ExternalID: "a", Fields: fields("memo", `"x"`)}); connector.KindOf(err) != connector.Unauthorized {
+	if _, err := poor.Create(poor.ctx, connector.Record{Type: "orders", ExternalID: "a", Fields: fields("memo", `"x"`)}); kindOf(err) != connector.Unauthorized {
 		t.Errorf("create without the right: %v", err)
 	}
 	owner.exec(`GRANT SELECT, INSERT, UPDATE, DELETE ON orders, upkeep_deleted TO ` + role)

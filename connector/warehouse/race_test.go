@@ -63,7 +63,7 @@ func TestTheNewestWriteHolds(t *testing.T) {
 					got, err := d.Read(d.ctx, "orders", key, fields("memo", "null", "lines", "null"))
 					switch {
 					case c.Action == connector.Delete:
-						if connector.AsError(err) == nil || connector.KindOf(err) != connector.NotFound {
+						if kindOf(err) != connector.NotFound {
 							d.Errorf("%s was deleted by version %d, and is there: %s, %v", key, c.Record.Version, got, err)
 						}
 					case err != nil:
@@ -82,7 +82,7 @@ func (d *desk) insist(changes []connector.Change) {
 	for len(changes) > 0 {
 		results, err := d.Apply(d.ctx, "orders", changes)
 		if err != nil {
-			if connector.KindOf(err) != connector.Busy {
+			if kindOf(err) != connector.Busy {
 				d.Errorf("apply: %v", err)
 				return
 			}
@@ -130,7 +130,7 @@ func TestLocksAreBounded(t *testing.T) {
 	}
 	d.is(`SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND application_name = 'upkeep'`, "0")
 	cancel()
-	if err := <-done; connector.AsError(err) == nil || connector.KindOf(err) != connector.Unavailable {
+	if err := <-done; kindOf(err) != connector.Unavailable {
 		t.Errorf("a write that was cut off before COMMIT: %v", err)
 	}
 	// Of a statement that was cut off nothing goes on at the server.
@@ -162,7 +162,7 @@ func TestCannotConnect(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, c.url, warehouse.Config{})
 			_, err := d.Find(d.ctx, "orders", "a")
-			if connector.AsError(err) == nil || connector.KindOf(err) != c.kind || strings.Contains(err.Error(), "geheim") {
+			if kindOf(err) != c.kind || strings.Contains(err.Error(), "geheim") {
 				t.Errorf("%v, want %s", err, c.kind)
 			}
 			if problems := d.Check(d.ctx, []connector.Use{orders(col("memo", connector.Text))}); len(problems) == 0 || strings.Contains(fmt.Sprint(problems), "geheim") {

@@ -151,6 +151,14 @@ func (d *desk) apply(changes ...connector.Change) string {
 	return strings.Join(out, ", ")
 }
 
+// kindOf is connector.KindOf, and -1 of no error.
+func kindOf(err error) connector.Kind {
+	if err == nil {
+		return -1
+	}
+	return connector.KindOf(err)
+}
+
 func (d *desk) applies(want string, changes ...connector.Change) {
 	d.Helper()
 	if got := d.apply(changes...); got != want {
@@ -194,7 +202,7 @@ func TestOlderWritesChangeNothing(t *testing.T) {
 				d.applies("ok", change(connector.Delete, "a", 7))
 				d.applies(newer, change(connector.Create, "a", 6, "memo", `"late"`))
 				d.applies("not found", change(connector.Update, "a", 6, "memo", `"late"`))
-				if _, err := d.Find(d.ctx, "orders", "a"); connector.KindOf(err) != connector.NotFound {
+				if _, err := d.Find(d.ctx, "orders", "a"); kindOf(err) != connector.NotFound {
 					t.Errorf("find a deleted row: %v", err)
 				}
 				d.applies("ok, ok", change(connector.Create, "a", 8, "memo", `"new"`), change(connector.Delete, "never", 3))
