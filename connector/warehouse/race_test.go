@@ -123,18 +123,18 @@ func TestLocksAreBounded(t *testing.T) {
 		_, err := d.Apply(ctx, "orders", []connector.Change{change(connector.Update, "a", 2, "memo", `"y"`)})
 		done <- err
 	}()
-	for d.one(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'upkeep'`) != "1" {
+	for d.one(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND application_name = 'upkeep'`) != "1" {
 		if ctx.Err() != nil {
 			t.Fatal("the write does not wait for the lock")
 		}
 	}
-	d.is(`SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND application_name = 'upkeep'`, "0")
+	d.is(`SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database() AND application_name = 'upkeep'`, "0")
 	cancel()
 	if err := <-done; kindOf(err) != connector.Unavailable {
 		t.Errorf("a write that was cut off before COMMIT: %v", err)
 	}
 	// Of a statement that was cut off nothing goes on at the server.
-	for d.one(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'upkeep'`) != "0" {
+	for d.one(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND application_name = 'upkeep'`) != "0" {
 		if d.ctx.Err() != nil {
 			t.Fatal("the server goes on with what was cut off")
 		}
