@@ -175,7 +175,9 @@ func printGroup(w io.Writer, g *upkeep.Group) error {
 	if !g.InDoubtUntil.IsZero() {
 		line("in doubt until", moment(g.InDoubtUntil))
 	}
-	if g.Holder != "" {
+	if g.Holder != "" && g.LeaseUntil.IsZero() {
+		line("claimed by", g.Holder) // a bulk job, for as long as it takes
+	} else if g.Holder != "" {
 		line("claimed by", g.Holder+" until "+moment(g.LeaseUntil))
 	}
 	if g.Attempts > 0 {

@@ -19,6 +19,7 @@ type statusJSON struct {
 	Remotes     []remoteForm      `json:"remotes"`
 	HeldDeletes []heldDeletesForm `json:"held_deletes"`
 	Pauses      []pauseForm       `json:"pauses"`
+	Jobs        []jobForm         `json:"jobs"`
 }
 
 type syncForm struct {
@@ -53,7 +54,7 @@ type remoteForm struct {
 }
 
 func statusForm(database string, st *upkeep.Status) statusJSON {
-	f := statusJSON{Database: database, Pending: st.Pending, Syncs: []syncForm{}, Remotes: []remoteForm{}, HeldDeletes: heldDeletesForms(st.HeldDeletes), Pauses: pauseForms(st.Pauses)}
+	f := statusJSON{Database: database, Pending: st.Pending, Syncs: []syncForm{}, Remotes: []remoteForm{}, HeldDeletes: heldDeletesForms(st.HeldDeletes), Pauses: pauseForms(st.Pauses), Jobs: jobForms(st.Jobs)}
 	for _, c := range st.Syncs {
 		s := syncForm{Sync: c.Sync, Groups: c.Groups, Clean: c.Clean, Dirty: c.Dirty, Claimed: c.Claimed, InDoubt: c.InDoubt,
 			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved}
@@ -133,6 +134,7 @@ type explainJSON struct {
 	Direct    int             `json:"blocks_direct"`
 	All       int             `json:"blocks_all"`
 	Paused    *pauseForm      `json:"paused,omitempty"`
+	Job       *jobForm        `json:"job,omitempty"`
 }
 
 // linkForm is a group that another one waits for.
@@ -170,6 +172,10 @@ func explainForm(x *upkeep.Explanation) (*explainJSON, error) {
 	}
 	if x.Paused != nil {
 		f.Paused = (*pauseForm)(x.Paused)
+	}
+	if x.Job != nil {
+		job := formOfJob(*x.Job)
+		f.Job = &job
 	}
 	if x.Record != nil {
 		f.Record = &recordForm{x.Record.Type, x.Record.ExternalID, x.Record.Fields}

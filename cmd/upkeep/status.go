@@ -128,6 +128,9 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 			return err
 		}
 	}
+	if err := printJobs(w, st.Jobs); err != nil {
+		return err
+	}
 	for i, p := range st.Pauses {
 		if i == 0 {
 			fmt.Fprintln(w)

@@ -163,6 +163,9 @@ func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, err
 	if err := tab.flush(); err != nil {
 		return nil, err
 	}
+	if err := printJobs(&b, st.Jobs); err != nil {
+		return nil, err
+	}
 	for _, p := range st.Pauses {
 		fmt.Fprintf(&b, "\n%s", pauseText(p))
 	}
@@ -187,6 +190,10 @@ func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 	}
 	for _, r := range st.Remotes {
 		fmt.Fprintf(&b, "%s remote %s: %d of %d slots, %s\n", at, r.Name, r.InUse, r.Concurrency, oneLine(remoteState(r)))
+	}
+	for _, j := range st.Jobs {
+		fmt.Fprintf(&b, "%s job %s of %s: %s, %d of %d %ss, %d failed, for %s%s\n", at, oneLine(j.RemoteJob), j.Sync, j.State, j.Processed, j.Rows, j.Action,
+			j.Failed, short(j.Age), oneLine(colon(j.Message)))
 	}
 	for _, p := range st.Pauses {
 		fmt.Fprintf(&b, "%s %s\n", at, pauseText(p))
