@@ -27,7 +27,9 @@ func TestBatches(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(many())
 		s.users(1000)
-		e := s.engine(customerSync(s.to))
+		sync := customerSync(s.to)
+		sync.DeleteLimit = -1
+		e := s.engine(sync)
 		s.run(e)
 		s.quiet(e)
 		for what, change := range map[string]string{

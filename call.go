@@ -126,6 +126,9 @@ func (c *caller) adopt(id string, err error) error {
 // outcome of one is not known.
 func (r *runner) mustFind(j *job) bool {
 	settled := !j.claim.InDoubt && !j.claim.Forced
+	if r.provenance.restored.Load() && r.traits.Class == connector.Lookup {
+		return true // it may have been made in what the registry has forgotten
+	}
 	first := j.claim.ExternalID == "" && settled // nothing can have gone out
 	if j.goal != present {
 		return true

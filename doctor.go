@@ -16,6 +16,7 @@ const (
 	oldTouch        = time.Minute
 	missedListed    = 20
 	blockersListed  = 3
+	restoredFor     = 24 * time.Hour
 	oldGroup        = 15 * time.Minute
 	clockWarning    = 5 * time.Second
 	clockProblem    = time.Minute // signed requests are refused by many remotes
@@ -62,6 +63,15 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 		return findings, err
 	}
 	findings = append(findings, blocking...)
+	restored, err := e.db.Restored(ctx)
+	if err != nil {
+		return findings, err
+	}
+	if ago := vitals.Now.Sub(restored); !restored.IsZero() && ago < restoredFor {
+		findings = append(findings, Finding{Severity: Warning, Subject: e.db.Name(),
+			Message: "the database was found to be restored, copied or failed over at " + restored.Format(time.RFC3339) + "; every record is sent again in full, and deletes are held",
+			Fix:     "look at what is to be deleted with upkeep deletes, and compare with upkeep verify when the sweep is over"})
+	}
 	missed, err := e.db.Missed(ctx, missedListed)
 	if err != nil {
 		return findings, err

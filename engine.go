@@ -32,7 +32,8 @@ type Engine struct {
 	byName  map[string]*definition
 	remotes []*Remote
 
-	learned atomic.Pointer[learned]
+	learned    atomic.Pointer[learned]
+	provenance provenance
 }
 
 // learned is what the database says that the declarations mean there.
@@ -139,6 +140,9 @@ func (e *Engine) Install(ctx context.Context) error {
 func (e *Engine) install(ctx context.Context) error {
 	if err := e.db.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
+	}
+	if err := e.examineOrigin(ctx); err != nil {
+		return err
 	}
 	if err := e.learn(ctx); err != nil {
 		return err

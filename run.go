@@ -124,6 +124,9 @@ func (e *Engine) backlog(sync string) int {
 // careLoop mends the capture when somebody altered it, and forgets old history.
 func (e *Engine) careLoop(ctx context.Context) error {
 	return e.forever(ctx, "care", func() (time.Duration, error) {
+		if err := e.examineOrigin(ctx); err != nil {
+			return 0, err
+		}
 		findings, err := e.db.Inspect(ctx, e.learned.Load().shapes)
 		if err != nil {
 			return 0, err
@@ -163,6 +166,7 @@ func (e *Engine) forever(ctx context.Context, what string, step func() (time.Dur
 			return fmt.Errorf("%s: %w", what, err)
 		case err != nil:
 			failures++
+			e.provenance.unsure.Store(true) // it may come back as another one
 			wait = e.backoffUpTo(failures, 10*time.Second)
 			if err.Error() != last {
 				last = err.Error()

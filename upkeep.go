@@ -89,6 +89,10 @@ type Config struct {
 	// JobLimit is how long a bulk job may take at a remote before it is ended.
 	// Defaults to a day.
 	JobLimit time.Duration
+	// LosslessFailover says that a failover of the database loses no commit
+	// (synchronous replication). Otherwise every record is sent again after
+	// one, since the registry may have forgotten what was sent last.
+	LosslessFailover bool
 	// History is how long attempts are kept. Defaults to 30 days.
 	History time.Duration
 	// Logger defaults to discarding.

@@ -68,6 +68,11 @@ const (
 
 // claim leases due groups of this remote's syncs.
 func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
+	if r.provenance.unsure.Load() {
+		if err := r.examineOrigin(ctx); err != nil {
+			return nil, err
+		}
+	}
 	req := store.ClaimRequest{Holder: r.cfg.Name, Lease: r.cfg.Lease, Limit: limit}
 	for _, d := range r.defs {
 		if r.isHeld(d.Name) {

@@ -38,6 +38,7 @@ type Config struct {
 // is safe for concurrent use.
 type DB struct {
 	name  string // for people
+	file  string
 	uri   string
 	clock func() time.Time
 	write *sql.DB       // one connection, immediate transactions
@@ -66,7 +67,7 @@ func Open(path string, cfg Config) (*DB, error) {
 	if _, err := os.Stat(file); err != nil {
 		return nil, fmt.Errorf("open sqlite database: %w (create it first: the application owns the file)", err)
 	}
-	d := &DB{name: "sqlite:" + file, uri: uri, clock: cfg.Clock, folds: make(chan struct{}, 1)}
+	d := &DB{name: "sqlite:" + file, file: file, uri: uri, clock: cfg.Clock, folds: make(chan struct{}, 1)}
 	if d.clock == nil {
 		d.clock = time.Now
 	}

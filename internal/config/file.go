@@ -22,6 +22,8 @@ import (
 type File struct {
 	// Source is the database: a URL, or "sqlite:" and a path.
 	Source string
+	// LosslessFailover says that a failover of the source loses no commit.
+	LosslessFailover bool
 
 	remotes []*remote
 	syncs   []*syncDecl
@@ -30,7 +32,7 @@ type File struct {
 	reader *reader
 }
 
-var fileKeys = []string{"source", "remotes", "syncs"}
+var fileKeys = []string{"source", "failover", "remotes", "syncs"}
 
 // Parse reads a configuration. name is the file's, for errors and for paths in
 // ${file:...}; env looks variables up (os.LookupEnv). An error is an [Errors].
@@ -62,6 +64,9 @@ func examine(name string, data []byte, env func(string) (string, bool)) (*File, 
 	if root := r.read(data); root != nil && len(r.errs) == 0 && r.is(root, object) {
 		r.keys(root, "a configuration", fileKeys)
 		f.Source = r.source(root)
+		if v := root.get("failover"); v != nil {
+			f.LosslessFailover = r.choice(v, "lossy", "lossless") == "lossless"
+		}
 		f.remotes = r.remotes(root.get("remotes"))
 		f.syncs = r.syncs(root.get("syncs"), f.remotes)
 		if root.get("syncs") == nil && !misspelt(root, "syncs", fileKeys) {

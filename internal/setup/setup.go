@@ -68,6 +68,7 @@ func Open(ctx context.Context, o Options) (*Setup, error) {
 		return nil, errors.Join(&ConfigError{err}, s.Close())
 	}
 	c := o.Engine
+	c.LosslessFailover = file.LosslessFailover
 	c.Database = s.Database
 	for _, m := range mappings {
 		c.Syncs = append(c.Syncs, m)

@@ -26,6 +26,7 @@ type Store interface {
 	Deletes
 	Jobs
 	Audits
+	Origins
 
 	// Name is the database for people, without a secret in it:
 	// "postgres://db.example:5432/shop", "sqlite:shop.db".

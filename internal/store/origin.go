@@ -1,0 +1,31 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Origin tells a database from one that was restored from a backup, copied, or
+// failed over to.
+type Origin struct {
+	// ID is another one after a restore, a copy or a failover. Its last part,
+	// after the last colon, is the only one that a failover changes. Empty: not
+	// known.
+	ID string
+	// Place grows with every commit while ID stays the same. Zero: not known.
+	Place int64
+}
+
+// Origins notices that a registry is not the one that it was: what it says of
+// the remote may be old.
+type Origins interface {
+	// Origin reads the database's origin, and the ID that was noted last (empty:
+	// none yet).
+	Origin(ctx context.Context) (now Origin, noted string, err error)
+	// NoteOrigin notes an ID. With restored, in one transaction, a forced sweep
+	// of every sync begins, all deletes are held until [Deletes.AllowDeletes],
+	// and Restored tells it from then on.
+	NoteOrigin(ctx context.Context, id string, restored bool) error
+	// Restored is when a restore was noted last; zero: never.
+	Restored(ctx context.Context) (time.Time, error)
+}

@@ -1,0 +1,79 @@
+package upkeep
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// provenance is what an engine knows of where its registry comes from. A
+// registry that was restored from a backup, or that a failover took back by
+// some commits, says less than is at the remote: it may know nothing of records
+// that are there, and of deletes that were undone.
+type provenance struct {
+	unsure   atomic.Bool  // the database was out of reach: look before anything is claimed
+	furthest atomic.Int64 // the highest Place seen
+	restored atomic.Bool  // once: a record that is to be made may be there
+}
+
+// examineOrigin compares where the registry comes from with what was noted.
+// After a restore every record is sent again, in full, and no delete goes out
+// until a person allows it.
+func (e *Engine) examineOrigin(ctx context.Context) error {
+	now, noted, err := e.db.Origin(ctx)
+	if err != nil {
+		return fmt.Errorf("ask where the database comes from: %w", err)
+	}
+	why := e.restoredBecause(now, noted)
+	if why != "" || noted != now.ID {
+		if err := e.db.NoteOrigin(ctx, now.ID, why != ""); err != nil {
+			return err
+		}
+	}
+	if why != "" {
+		e.log.Error("the registry is not the one that it was: every record is sent again, in full, and no delete goes out until it is allowed: upkeep deletes", "why", why)
+	}
+	e.provenance.furthest.Store(now.Place)
+	at, err := e.db.Restored(ctx)
+	if err != nil {
+		return err
+	}
+	e.provenance.restored.Store(!at.IsZero())
+	e.provenance.unsure.Store(false)
+	return nil
+}
+
+// restoredBecause says why the registry may be older than what is at the
+// remotes; empty if it is not.
+func (e *Engine) restoredBecause(now store.Origin, noted string) string {
+	switch {
+	case noted == "" || now.ID == "":
+		return ""
+	case noted == now.ID && now.Place > 0 && now.Place < e.provenance.furthest.Load():
+		return "the database's log went back"
+	case noted == now.ID:
+		return ""
+	case e.cfg.LosslessFailover && beforeLast(noted) == beforeLast(now.ID):
+		return ""
+	case beforeLast(noted) == beforeLast(now.ID) && strings.Contains(now.ID, ":"):
+		return "the database failed over or was recovered to a point in time"
+	}
+	return "the database was restored from a backup, or copied"
+}
+
+// beforeLast is an origin without the part that a failover changes.
+func beforeLast(id string) string {
+	i := strings.LastIndexByte(id, ':')
+	if i < 0 {
+		return id
+	}
+	return id[:i]
+}
+
+// Restored is when the registry was last found to be restored from a backup,
+// copied or failed over; zero: never. See docs/operations.md.
+func (e *Engine) Restored(ctx context.Context) (time.Time, error) { return e.db.Restored(ctx) }

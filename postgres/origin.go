@@ -1,0 +1,75 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Origin implements [store.Origins]. The cluster and the database tell copies
+// apart, the oid of a table of ours a registry that was dumped and restored,
+// and the timeline a recovery to a point in time and a failover. Where a
+// server does not tell the cluster and the timeline, the rest has to do.
+func (db *DB) Origin(ctx context.Context) (now store.Origin, noted string, err error) {
+	err = db.pool.QueryRow(ctx, `
+		SELECT (SELECT oid FROM pg_database WHERE datname = current_database())::text || ':' || 'upkeep.settings'::regclass::oid::text,
+			coalesce(origin, '') FROM upkeep.settings`).Scan(&now.ID, &noted)
+	if err != nil {
+		return now, "", installed(err)
+	}
+	var system, timeline string
+	var place int64
+	err = db.pool.QueryRow(ctx, `
+		SELECT (SELECT system_identifier FROM pg_control_system())::text, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
+			(pg_current_wal_lsn() - '0/0')::bigint`).Scan(&system, &timeline, &place)
+	switch code(err) {
+	case "":
+		if err != nil {
+			return now, "", err
+		}
+		now.ID, now.Place = system+":"+now.ID+":"+timeline, place
+	case "42501", "42883", "0A000", "55000": // no right, no such function, not supported
+		now.ID = "?:" + now.ID + ":?"
+	default:
+		return now, "", err
+	}
+	return now, noted, nil
+}
+
+// NoteOrigin implements [store.Origins].
+func (db *DB) NoteOrigin(ctx context.Context, id string, restored bool) error {
+	err := db.tx(ctx, writing, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE upkeep.settings SET origin = $1,
+			restored_at = CASE WHEN $2 THEN upkeep.clock() ELSE restored_at END`, id, restored)
+		if err != nil || !restored {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE upkeep.syncs SET pass = 'root', sweep = true, force = true, again = false,
+			cursor = NULL, done = 0, total = 0, started_at = upkeep.clock() WHERE version <> ''`)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO upkeep.deletes AS d (sync, since, held)
+			SELECT sync, upkeep.clock(), true FROM upkeep.syncs WHERE version <> ''
+			ON CONFLICT (sync) DO UPDATE SET held = true, allowed = 0, since = excluded.since`)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note the database's origin: %w", err)
+	}
+	return nil
+}
+
+// Restored implements [store.Origins].
+func (db *DB) Restored(ctx context.Context) (time.Time, error) {
+	var at *time.Time
+	err := db.pool.QueryRow(ctx, "SELECT restored_at FROM upkeep.settings").Scan(&at)
+	if err != nil || at == nil {
+		return time.Time{}, installed(err)
+	}
+	return at.UTC(), nil
+}

@@ -1,0 +1,58 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Origin implements [store.Origins]: a file that was put in the place of
+// another one is another file to the operating system. A backup that was copied
+// into the file that is there can't be told.
+func (d *DB) Origin(ctx context.Context) (now store.Origin, noted string, err error) {
+	now.ID = fileID(d.file)
+	err = d.view(ctx, "read the origin", func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT coalesce((SELECT value FROM upkeep_settings WHERE name = 'origin'), '')`).Scan(&noted)
+	})
+	return now, noted, err
+}
+
+// NoteOrigin implements [store.Origins].
+func (d *DB) NoteOrigin(ctx context.Context, id string, restored bool) error {
+	return d.update(ctx, "note the origin", func(tx *sql.Tx) error {
+		const note = `INSERT INTO upkeep_settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
+		if _, err := tx.ExecContext(ctx, note, "origin", id); err != nil || !restored {
+			return err
+		}
+		now := d.now()
+		if _, err := tx.ExecContext(ctx, note, "restored_at", now); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE upkeep_syncs SET phase = 'rows', cursor = '', run = run + 1, sweep = 1, force = 1,
+			done = 0, total = 0 WHERE version <> ''`)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO upkeep_deletes (sync, since, held)
+			SELECT sync, ?1, 1 FROM upkeep_syncs WHERE version <> ''
+			ON CONFLICT (sync) DO UPDATE SET held = 1, allowed = 0, since = excluded.since`, now)
+		return err
+	})
+}
+
+// Restored implements [store.Origins].
+func (d *DB) Restored(ctx context.Context) (at time.Time, err error) {
+	err = d.view(ctx, "read the origin", func(tx *sql.Tx) error {
+		var us sql.NullInt64
+		if err := tx.QueryRowContext(ctx, `SELECT (SELECT value FROM upkeep_settings WHERE name = 'restored_at')`).Scan(&us); err != nil {
+			return err
+		}
+		if us.Valid {
+			at = time.UnixMicro(us.Int64).UTC()
+		}
+		return nil
+	})
+	return at, err
+}
