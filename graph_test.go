@@ -351,10 +351,10 @@ func TestAnyGraphConverges(t *testing.T) {
 			engines = append(engines, e)
 		}
 		for len(rows) > 0 { // in transactions of one row and more
-			k := min(1+random.IntN(8), len(rows))
+			k := min(1+random.IntN(12), len(rows))
 			s.exec("begin; %s; commit", strings.Join(rows[:k], "; "))
 			rows = rows[k:]
-			if random.IntN(3) == 0 {
+			if random.IntN(6) == 0 {
 				s.quiet(engines[0])
 			}
 			if random.IntN(3) == 0 {
