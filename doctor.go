@@ -57,6 +57,11 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 	findings = append(findings, logFinding(vitals, status)...)
 	for _, c := range status.Syncs {
 		findings = append(findings, syncFindings(c, pauseOf(status.Pauses, e.byName[c.Sync]))...)
+		lane, err := e.laneFindings(ctx, c)
+		if err != nil {
+			return findings, err
+		}
+		findings = append(findings, lane...)
 	}
 	blocking, err := e.blockerFindings(ctx, status)
 	if err != nil {

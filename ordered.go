@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -134,3 +135,41 @@ func (x *Explanation) lane(ctx context.Context, e *Engine, d *definition, id sto
 	x.Gaps, err = e.db.Gaps(ctx, id.Sync, id.Key, 20)
 	return err
 }
+
+// laneFindings are what a person should know of a sync's ordered lane: versions
+// that will be dropped if nobody acts, and those that are missing.
+func (e *Engine) laneFindings(ctx context.Context, c Counts) ([]Finding, error) {
+	var found []Finding
+	add := func(s Severity, message, fix string) {
+		found = append(found, Finding{Severity: s, Subject: c.Sync, Message: message, Fix: fix})
+	}
+	unblock := "see what they wait for with upkeep status " + c.Sync + " --state parked, then upkeep retry or upkeep skip"
+	switch {
+	case c.OldestCommand > e.cfg.History/2:
+		add(Problem, fmt.Sprintf("versions to be delivered: %d; the oldest waits since %s, and at %s it is dropped", c.Commands,
+			c.OldestCommand.Round(time.Second), e.cfg.History), unblock)
+	case c.Commands > store.MostCommands/2:
+		add(Warning, fmt.Sprintf("versions to be delivered: %d; of one group at most %d are kept", c.Commands, store.MostCommands), unblock)
+	case c.OldestCommand > oldGroup:
+		add(Warning, fmt.Sprintf("versions to be delivered: %d; the oldest waits since %s", c.Commands, c.OldestCommand.Round(time.Second)), unblock)
+	}
+	if c.Gaps == 0 {
+		return found, nil
+	}
+	gaps, err := e.db.Gaps(ctx, c.Sync, "", gapsListed)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range gaps {
+		what := "versions of its groups"
+		if g.Key != "" {
+			what = "versions of " + c.Sync + "/" + g.Key
+		}
+		add(Warning, fmt.Sprintf("%s may not have been delivered one by one: %s, at %s", what, g.Reason, g.At.Format(time.RFC3339)),
+			"the state after it was sent or will be; tell whoever reads the versions at the remote")
+	}
+	return found, nil
+}
+
+// gapsListed is how many gaps of a sync [Engine.Doctor] tells.
+const gapsListed = 5

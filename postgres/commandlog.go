@@ -137,7 +137,7 @@ const wakeGroup = `UPDATE upkeep.groups g SET parked = false, waits_for = '{}', 
 // Gaps implements [store.Commands].
 func (db *DB) Gaps(ctx context.Context, sync, key string, limit int) ([]store.Gap, error) {
 	rows, err := db.pool.Query(ctx, `SELECT sync, coalesce(key, ''), at, xid::text, reason FROM upkeep.command_gaps
-		WHERE sync = $1 AND ($2 = '' OR key = $2) ORDER BY id DESC LIMIT $3`, clean(sync), clean(key), limit)
+		WHERE sync = $1 AND ($2 = '' OR key = $2 OR key IS NULL) ORDER BY id DESC LIMIT $3`, clean(sync), clean(key), limit)
 	if err != nil {
 		return nil, installed(err)
 	}

@@ -40,15 +40,16 @@ func scanCommands(rows *sql.Rows) ([]store.Command, error) {
 
 // unfit says which syncs ask for what SQLite can't do: its triggers fire with
 // each row, and none at the commit.
-func unfit(shapes []*store.Shape) error {
-	var errs []error
+func unfit(shapes []*store.Shape) []store.Finding {
+	var found []store.Finding
 	for _, s := range shapes {
 		if s.Every && !s.ByHand {
-			errs = append(errs, fmt.Errorf("sync %q: SQLite has no trigger at the commit, so that not each committed version can be seen; "+
-				"use register: hand (ByHand) and append commands with Engine.Command, or deliver: latest, or PostgreSQL", s.Sync))
+			found = append(found, store.Finding{Severity: store.Problem, Subject: s.Sync,
+				Message: "it is to deliver every committed version, and SQLite has no trigger at the commit to see each of them",
+				Fix:     "deliver: latest; or PostgreSQL; or register: hand (ByHand), and a Go program that appends commands with Engine.Command"})
 		}
 	}
-	return errors.Join(errs...)
+	return found
 }
 
 // NextCommands finds the oldest command of each group.
@@ -189,7 +190,7 @@ func (d *DB) Gaps(ctx context.Context, sync, key string, limit int) (gaps []stor
 	err = d.view(ctx, "list gaps", func(tx *sql.Tx) error {
 		gaps = nil
 		rows, err := tx.QueryContext(ctx, `SELECT sync, key, at, reason FROM upkeep_command_gaps
-			WHERE sync = ?1 AND (?2 = '' OR key = ?2) ORDER BY id DESC LIMIT ?3`, sync, key, limit)
+			WHERE sync = ?1 AND (?2 = '' OR key IN (?2, '')) ORDER BY id DESC LIMIT ?3`, sync, key, limit)
 		if err != nil {
 			return err
 		}

@@ -15,8 +15,8 @@ import (
 // Install makes the triggers be exactly what the shapes need and records the
 // plan, in one transaction.
 func (d *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
-	if err := unfit(shapes); err != nil {
-		return err
+	for _, f := range unfit(shapes) {
+		return fmt.Errorf("sync %q: %s: %s", f.Subject, f.Message, f.Fix)
 	}
 	return d.update(ctx, "install triggers", func(tx *sql.Tx) error {
 		if err := d.tidyCommands(ctx, tx, shapes); err != nil {

@@ -15,10 +15,7 @@ import (
 func (d *DB) Rights(ctx context.Context, shapes []*store.Shape) ([]store.Finding, error) {
 	var found []store.Finding
 	err := d.view(ctx, "examine "+d.name, func(tx *sql.Tx) error {
-		found = nil
-		if err := unfit(shapes); err != nil {
-			found = append(found, store.Finding{Severity: store.Problem, Subject: "deliver: every", Message: err.Error()})
-		}
+		found = unfit(shapes)
 		seen := map[string]bool{}
 		for _, s := range shapes {
 			var err error

@@ -53,7 +53,11 @@ func (c *explainCmd) Run(p *program) error {
 func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) error {
 	fmt.Fprintf(w, "%s/%s: %s\n", c.Sync, c.Key, oneLine(x.Why))
 	if x.Composite != nil {
-		fmt.Fprintf(w, "\nComposite: what the database says now\n")
+		what := "what the database says now"
+		if len(x.Commands) > 0 {
+			what = fmt.Sprintf("what the database said in the version that is delivered next, command %d", x.Commands[0].Number)
+		}
+		fmt.Fprintf(w, "\nComposite: %s\n", what)
 		tree{w}.row(x.Composite, 1)
 	}
 	printRecord(w, x)
@@ -61,6 +65,9 @@ func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) e
 		if err := printGroup(w, x.Group); err != nil {
 			return err
 		}
+	}
+	if err := printLane(w, x); err != nil {
+		return err
 	}
 	if len(x.Attempts) > 0 {
 		fmt.Fprintf(w, "\nAttempts\n")

@@ -37,6 +37,10 @@ type syncForm struct {
 	Calls    int64         `json:"calls"`
 	Saved    int64         `json:"saved"`
 	Backfill *backfillForm `json:"backfill,omitempty"`
+	// Of a sync that delivers every version.
+	Commands      int64   `json:"commands,omitempty"`
+	OldestCommand float64 `json:"oldest_command_seconds,omitempty"`
+	Gaps          int64   `json:"gaps,omitempty"`
 }
 
 type backfillForm struct {
@@ -57,7 +61,8 @@ func statusForm(database string, st *upkeep.Status) statusJSON {
 	f := statusJSON{Database: database, Pending: st.Pending, Syncs: []syncForm{}, Remotes: []remoteForm{}, HeldDeletes: heldDeletesForms(st.HeldDeletes), Pauses: pauseForms(st.Pauses), Jobs: jobForms(st.Jobs)}
 	for _, c := range st.Syncs {
 		s := syncForm{Sync: c.Sync, Groups: c.Groups, Clean: c.Clean, Dirty: c.Dirty, Claimed: c.Claimed, InDoubt: c.InDoubt,
-			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved}
+			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved,
+			Commands: c.Commands, OldestCommand: c.OldestCommand.Seconds(), Gaps: c.Gaps}
 		if c.Backfill.Running {
 			s.Backfill = &backfillForm{c.Backfill.Done, c.Backfill.Total}
 		}
@@ -135,6 +140,29 @@ type explainJSON struct {
 	All       int             `json:"blocks_all"`
 	Paused    *pauseForm      `json:"paused,omitempty"`
 	Job       *jobForm        `json:"job,omitempty"`
+	// Of a sync that delivers every version.
+	Commands []commandForm `json:"commands,omitempty"`
+	Gaps     []gapForm     `json:"gaps,omitempty"`
+}
+
+type commandForm struct {
+	Number    int64     `json:"number"`
+	At        time.Time `json:"at"`
+	Tx        string    `json:"tx,omitempty"`
+	Deleted   bool      `json:"deleted,omitempty"`
+	Unordered string    `json:"unordered,omitempty"`
+	Refused   string    `json:"refused,omitempty"`
+}
+
+func formOfCommand(c upkeep.Command) commandForm {
+	return commandForm{c.Number, c.At, c.Tx, c.Deleted, c.Unordered, c.Refused}
+}
+
+type gapForm struct {
+	Key    string    `json:"key,omitempty"`
+	At     time.Time `json:"at"`
+	Tx     string    `json:"tx,omitempty"`
+	Reason string    `json:"reason"`
 }
 
 // linkForm is a group that another one waits for.
@@ -156,6 +184,12 @@ func explainForm(x *upkeep.Explanation) (*explainJSON, error) {
 	f := &explainJSON{Why: x.Why, Send: x.Send, Changed: x.Changed, Attempts: []attemptForm{}, Blocks: append([]string{}, x.Blocks...), Direct: x.BlocksDirect, All: x.BlocksAll}
 	for _, l := range x.Chain {
 		f.Chain = append(f.Chain, linkForm{l.Sync, l.Key, string(l.State), l.Reason, names(l.WaitsFor)})
+	}
+	for _, c := range x.Commands {
+		f.Commands = append(f.Commands, formOfCommand(c))
+	}
+	for _, g := range x.Gaps {
+		f.Gaps = append(f.Gaps, gapForm{g.Key, g.At, g.Tx, g.Reason})
 	}
 	whole, err := json.Marshal(x)
 	if err != nil {

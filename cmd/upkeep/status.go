@@ -123,6 +123,13 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
+	for _, c := range st.Syncs {
+		if text := lane(c); text != "" {
+			if _, err := fmt.Fprintf(w, "\n%s: %s\n", c.Sync, text); err != nil {
+				return err
+			}
+		}
+	}
 	for _, h := range st.HeldDeletes {
 		if _, err := fmt.Fprintf(w, "\n%s: deletes over its limit are held: %d; see upkeep deletes\n", h.Sync, h.Held); err != nil {
 			return err

@@ -166,6 +166,11 @@ func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, err
 	if err := printJobs(&b, st.Jobs); err != nil {
 		return nil, err
 	}
+	for _, c := range st.Syncs {
+		if text := lane(c); text != "" {
+			fmt.Fprintf(&b, "\n%s: %s\n", c.Sync, text)
+		}
+	}
 	for _, p := range st.Pauses {
 		fmt.Fprintf(&b, "\n%s", pauseText(p))
 	}
@@ -185,6 +190,9 @@ func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 			short(c.Oldest), rates[c.Sync], c.Saved)
 		if c.Backfill.Running {
 			fmt.Fprintf(&b, ", backfill %s", backfill(c))
+		}
+		if text := lane(c); text != "" {
+			fmt.Fprintf(&b, ", %s", text)
 		}
 		fmt.Fprintln(&b)
 	}

@@ -26,46 +26,45 @@ type Commands interface {
 	// history, and lets the group go on. ErrNoCommand if none waits;
 	// ErrClaimed while a worker has the group.
 	SkipCommand(ctx context.Context, id ID) (Command, error)
-	// Gaps lists versions that did not become commands, newest first: of a
-	// group or, with an empty key, of a sync and all its groups.
+	// Gaps lists versions that did not become commands, newest first: those that
+	// concern a group or, with an empty key, all of a sync.
 	Gaps(ctx context.Context, sync, key string, limit int) ([]Gap, error)
 }
 
 // Command is one committed version of a group.
 type Command struct {
 	ID
-	Number  int64     `json:"number"`       // grows with each command; not without holes
-	At      time.Time `json:"at"`           // when its transaction appended it
-	Tx      string    `json:"tx,omitempty"` // the database's transaction id
-	Deleted bool      `json:"deleted,omitempty"`
+	Number  int64     // grows with each command; not without holes
+	At      time.Time // when its transaction appended it
+	Tx      string    // the database's transaction id
+	Deleted bool
 	// Unordered is why the place of this version among the group's others, or
 	// its being whole, is not certain; empty: it is.
-	Unordered string `json:"unordered,omitempty"`
+	Unordered string
 	// Refused is why the remote, or the mapping of that version, did not take
 	// it; empty: not refused.
-	Refused        string `json:"refused,omitempty"`
-	RefusedVersion string `json:"-"`
+	Refused        string
+	RefusedVersion string
 	// Payload is the composite, as [DecodePayload] reads it; nil if Deleted.
-	Payload json.RawMessage `json:"payload,omitempty"`
+	Payload json.RawMessage
 }
 
 // Gap is a version, or several, that did not become commands.
 type Gap struct {
-	Sync string    `json:"sync"`
-	Key  string    `json:"key,omitempty"` // empty: any group of the sync may be concerned
-	At   time.Time `json:"at"`
-	Tx   string    `json:"tx,omitempty"`
+	Sync string
+	Key  string // empty: any group of the sync may be concerned
+	At   time.Time
+	Tx   string
 	// Reason is for a person.
-	Reason string `json:"reason"`
+	Reason string
 }
 
 // SkippedMessage is what the history says of a skipped command.
 func SkippedMessage(c Command) string {
-	s := fmt.Sprintf("command %d of %s, %s", c.Number, c.At.Format("2006-01-02 15:04:05"), "dropped by hand")
-	if c.Refused != "" {
-		s += "; it had been refused: " + c.Refused
+	if c.Refused != "" { // which names it
+		return "dropped by hand, refused as: " + c.Refused
 	}
-	return s
+	return fmt.Sprintf("dropped by hand: command %d of %s", c.Number, c.At.Format("2006-01-02 15:04:05"))
 }
 
 // MostCommands is how many commands of one group wait at most. Beyond it

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/setup"
+)
+
+type skipCmd struct {
+	Sync string `arg:"" help:"The sync's name."`
+	Key  string `arg:"" help:"The root row's primary key."`
+	JSON bool   `help:"Print as JSON."`
+}
+
+// Run drops the oldest version that waits of one group.
+func (c *skipCmd) Run(p *program) error {
+	s, err := p.open(setup.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Known(c.Sync); err != nil {
+		return usageError(err.Error())
+	}
+	dropped, err := s.Engine.Skip(p.ctx, c.Sync, c.Key)
+	switch {
+	case errors.Is(err, upkeep.ErrNoCommand):
+		return fmt.Errorf("no version of %s/%s waits; see: upkeep explain %s %s", c.Sync, c.Key, c.Sync, c.Key)
+	case errors.Is(err, upkeep.ErrClaimed):
+		return fmt.Errorf("a worker is at %s/%s at this moment; try again, or pause it first: upkeep pause %s", c.Sync, c.Key, c.Sync)
+	case err != nil:
+		return err
+	}
+	if c.JSON {
+		return printJSON(p.out, formOfCommand(dropped))
+	}
+	_, err = fmt.Fprintf(p.out, "command %d of %s/%s is dropped; the group goes on\n", dropped.Number, c.Sync, c.Key)
+	return err
+}
+
+// lane is a line about versions that wait, or are missing, of a sync that
+// delivers every one; empty if there are none.
+func lane(c upkeep.Counts) string {
+	var parts []string
+	if c.Commands > 0 {
+		parts = append(parts, fmt.Sprintf("versions to be delivered: %d, the oldest since %s", c.Commands, short(c.OldestCommand)))
+	}
+	if c.Gaps > 0 {
+		parts = append(parts, fmt.Sprintf("gaps in its versions: %d, see upkeep doctor", c.Gaps))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// printLane shows the versions of a group that wait, and those that are
+// missing.
+func printLane(w io.Writer, x *upkeep.Explanation) error {
+	if len(x.Commands) > 0 {
+		fmt.Fprintf(w, "\nVersions to be delivered\n")
+		t := newTable(w, "  COMMAND", "COMMITTED", "TRANSACTION", "WHAT", "REMARK")
+		for _, c := range x.Commands {
+			what := "version"
+			if c.Deleted {
+				what = "deleted"
+			}
+			var remarks []string
+			if c.Refused != "" {
+				remarks = append(remarks, "refused: "+c.Refused)
+			}
+			if c.Unordered != "" {
+				remarks = append(remarks, "order not certain: "+c.Unordered)
+			}
+			t.row(fmt.Sprintf("  %d", c.Number), moment(c.At), orDash(c.Tx), what, orDash(strings.Join(remarks, "; ")))
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+	}
+	if len(x.Gaps) > 0 {
+		fmt.Fprintf(w, "\nGaps in its versions\n")
+		t := newTable(w, "  WHEN", "TRANSACTION", "WHY")
+		for _, g := range x.Gaps {
+			t.row("  "+moment(g.At), orDash(g.Tx), g.Reason)
+		}
+		return t.flush()
+	}
+	return nil
+}
