@@ -181,8 +181,8 @@ func (l *loader) hang(m *store.Member, r *reader, p *loading, values []any, n in
 	if n > limit && limit > 0 {
 		if m.Relation == store.HasMany {
 			p.top.fail(fmt.Errorf("%s: more than %d rows of table %s in one composite", m.Name, limit, m.Table.Name))
-		} else {
-			p.top.fail(fmt.Errorf("%s: more than one row of table %s, but %s is at most one", m.Name, m.Table.Name, m.Relation))
+		} else if m.Order == "" { // with one, the first is the one that is meant
+			p.top.fail(fmt.Errorf("%s has more than one row; give it an order, so that the first is taken, or a where", m.Name))
 		}
 		return nil
 	}

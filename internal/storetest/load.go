@@ -23,6 +23,7 @@ func loadTests() []test {
 		{"aggregates with rows", testLoadAggregatesRows},
 		{"member limit", testLoadLimit},
 		{"two rows where one is expected", testLoadTwo},
+		{"the first of two rows", testLoadFirst},
 		{"many keys", testLoadMany},
 		{"one snapshot", testLoadSnapshot},
 		{"to a column that is not the key", testLoadTo},
@@ -213,6 +214,18 @@ func testLoadTwo(e *env) {
 		e.t.Error("two billing infos are taken for one")
 	}
 	e.ok(got["2"].Err)
+}
+
+// With an order, the first row is the one that is meant.
+func testLoadFirst(e *env) {
+	s := e.root("newest", "orders", "id")
+	e.add(s.Root, link{rel: store.HasOne, name: "billing", table: "billing_infos", via: []string{"order_id"}, order: "id DESC"}, "vat")
+	e.shop(s)
+	e.exec(`INSERT INTO billing_infos (id, order_id, vat) VALUES (9, 1, 'second')`)
+	for key, want := range map[string]string{"1": "second", "2": "DE2"} {
+		row := e.one(s, key)
+		same(e.t, "billing of "+key, row["billing"], store.Row{"vat": want})
+	}
 }
 
 func testLoadMany(e *env) {

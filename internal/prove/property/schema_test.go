@@ -121,7 +121,7 @@ func (s *schema) drawLink(t *rapid.T, kind store.Relation, parent, child int) li
 	if kind == store.BelongsTo {
 		holder, target = s.tables[parent], child
 	}
-	l := link{to: target, unique: kind == store.HasOne && !holder.partitioned}
+	l := link{to: target, unique: kind == store.HasOne && !holder.partitioned && rapid.Bool().Draw(t, "unique")}
 	if rapid.IntRange(0, 4).Draw(t, "declared") == 0 {
 		l.action = rapid.SampledFrom([]string{"on delete cascade on update cascade", "on delete set null on update cascade", "on delete cascade deferrable initially deferred"}).Draw(t, "action")
 	}
@@ -205,8 +205,11 @@ func (s *schema) relation(r *relation, prefix string) *upkeep.Relation {
 	if r.where != nil {
 		d.Where = quote(r.where.column) + map[bool]string{true: " > 1", false: " is not null"}[r.where.greater]
 	}
-	if r.descending {
+	switch {
+	case r.descending:
 		d.Order = quote(tb.key[0].name) + " desc"
+	case r.kind == store.HasOne: // of several rows it is the first
+		d.Order = quoted(tb.key)
 	}
 	if r.count {
 		d.Aggregates = append(d.Aggregates, upkeep.Aggregate{Name: "count", Func: "count"})
