@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,10 +14,10 @@ import (
 )
 
 const (
-	maxJob    = 10_000   // groups in one job
-	jobBytes  = 24 << 20 // about what their records take in memory until the job runs
-	fillPiece = 1_000    // groups claimed and loaded at once for a job
-	maxJobs   = 4        // that a process follows of one remote
+	maxJob    = 10_000  // groups in one job
+	jobBytes  = 8 << 20 // about what their records take in memory until the job runs
+	fillPiece = 500     // groups claimed and loaded at once for a job
+	maxJobs   = 4       // that a process follows of one remote
 	bulkEvery = 500 * time.Millisecond
 	// withoutJobs is how long a sync does without jobs after the remote refused
 	// to make one.
@@ -40,6 +41,7 @@ type bulk struct {
 	made      map[string]time.Time // when the last job was made, or tried to be
 	without   map[string]time.Time
 	following map[int64]bool
+	handing   bool // a job's changes are in memory: the next is not filled yet
 	followers sync.WaitGroup
 }
 
@@ -126,13 +128,16 @@ func (b *bulk) look(ctx context.Context, d *definition) error {
 	now := b.cfg.Clock.Now()
 	refused := now.Before(b.without[d.Name])
 	b.kept[d.Name] = !refused && (running || waiting >= limit.From || now.Before(b.made[d.Name].Add(lately)))
-	free := len(b.following) < maxJobs
+	free := len(b.following) < maxJobs && !b.handing
 	b.mu.Unlock()
 	enough := waiting >= limit.Most || !running && waiting >= limit.From
 	if refused || !enough || !free || b.isHeld(d.Name) || b.gate.closed(d.Name) {
 		return nil
 	}
-	due := b.fill(ctx, d, limit)
+	due, full := b.fill(ctx, d, limit)
+	if full { // of large records fewer are worth a job
+		limit.From = min(limit.From, max(1, len(due)/2))
+	}
 	b.dispatch(ctx, d, limit, due)
 	b.mu.Lock()
 	b.made[d.Name] = b.cfg.Clock.Now()
@@ -141,8 +146,9 @@ func (b *bulk) look(ctx context.Context, d *definition) error {
 }
 
 // fill claims, loads, translates and compares groups of the backfill lane, a
-// piece at a time, until there are enough for a job.
-func (b *bulk) fill(ctx context.Context, d *definition, limit connector.Bulk) (due []*job) {
+// piece at a time, until there are enough for a job, or, which is full, as much
+// as memory is to hold.
+func (b *bulk) fill(ctx context.Context, d *definition, limit connector.Bulk) (due []*job, full bool) {
 	began, size := b.cfg.Clock.Now(), 0
 	for len(due) < limit.Most && size < jobBytes && b.cfg.Clock.Now().Sub(began) < b.cfg.Lease/3 {
 		asked := min(fillPiece, limit.Most-len(due))
@@ -151,13 +157,14 @@ func (b *bulk) fill(ctx context.Context, d *definition, limit connector.Bulk) (d
 			Syncs: []store.ClaimSync{{Sync: d.Name, Quiet: b.doubtFor(), Lane: store.BackfillLane}}})
 		if err != nil { // what is claimed already goes on
 			b.log.Error("claim for a job failed", "sync", d.Name, "error", err)
-			return due
+			return due, false
 		}
 		jobs := b.load(ctx, claims, claimedAt)
 		b.translate(ctx, jobs)
 		for _, j := range b.limitDeletes(ctx, b.compare(jobs)) {
 			if b.fits(j) {
 				j.composite, j.fields, j.create = nil, nil, nil // not needed any more
+				j.sealed, j.digests = j.digests.bytes(), digests{}
 			}
 			size += j.size()
 			due = append(due, j)
@@ -166,7 +173,7 @@ func (b *bulk) fill(ctx context.Context, d *definition, limit connector.Bulk) (d
 			break
 		}
 	}
-	return due
+	return due, size >= jobBytes
 }
 
 // size is about what a job's record takes in memory.
@@ -179,9 +186,9 @@ func (j *job) size() int {
 }
 
 // fits: a change that failed before goes by itself, where one record can be
-// looked at, and so does one that is made in part first.
+// looked at, and so does one that is made in part first, or refers to itself.
 func (b *bulk) fits(j *job) bool {
-	return j.claim.Attempts == 0 && len(j.lacks) == 0 && !b.alone(j) && b.remote.Carries(j.def.Record, j.change())
+	return j.claim.Attempts == 0 && len(j.lacks) == 0 && !slices.Contains(j.refs, j.claim.ID) && !b.alone(j) && b.remote.Carries(j.def.Record, j.change())
 }
 
 // dispatch sends as jobs what is enough for one, and the rest the usual way.
@@ -216,6 +223,11 @@ func (b *bulk) dispatch(ctx context.Context, d *definition, limit connector.Bulk
 func (b *bulk) usual(ctx context.Context, jobs []*job) {
 	var calls errgroup.Group
 	calls.SetLimit(b.traits.Concurrency)
+	for _, j := range jobs {
+		if j.sealed != nil {
+			j.digests, _ = parseDigests(j.sealed)
+		}
+	}
 	for _, batch := range b.batches(jobs) {
 		calls.Go(func() error {
 			b.performBatch(b.life, ctx, batch)
@@ -307,6 +319,7 @@ func (b *bulk) takeOver(ctx context.Context) error {
 func (b *bulk) follow(ctx context.Context, f *follower, changes []connector.Change) {
 	b.mu.Lock()
 	b.following[f.job.ID] = true
+	b.handing = b.handing || changes != nil
 	b.mu.Unlock()
 	b.followers.Add(1)
 	go func() {

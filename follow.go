@@ -47,7 +47,7 @@ func (f *follower) writeDown(ctx context.Context, list []*job) ([]connector.Chan
 		groups[i] = store.JobGroup{Key: j.claim.Key, Epoch: j.claim.Epoch, Generation: j.claim.Generation,
 			ExternalID: j.record.ExternalID, RemoteID: j.claim.RemoteID, Refs: j.refs}
 		if j.goal != absent {
-			groups[i].Digests = j.digests.bytes()
+			groups[i].Digests = j.sealed
 		}
 	}
 	id, stale, err := f.db.AddJob(ctx, f.job, groups, jobLease)
@@ -83,6 +83,9 @@ func (f *follower) follow(ctx context.Context, changes []connector.Change) {
 	if changes != nil {
 		f.run(changes)
 		changes = nil
+		f.bulk.mu.Lock()
+		f.bulk.handing = false
+		f.bulk.mu.Unlock()
 	}
 	_ = f.forever(f.running, "job "+f.job.RemoteJob, func() (time.Duration, error) {
 		wait, err := f.step()

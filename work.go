@@ -46,6 +46,7 @@ type job struct {
 	only      connector.Fields  // create's fields, encoded
 	changed   []string          // names of the fields to update
 	digests   digests
+	sealed    []byte // the digests, once a job of the remote waits to be filled: a map of them takes more memory
 	refs      []store.ID
 	lacks     []store.ID // those of refs that the record is made without: they wait for it
 	leftOut   []string   // the fields that refer to them
