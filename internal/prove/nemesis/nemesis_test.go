@@ -80,9 +80,9 @@ func TestNemesis(t *testing.T) {
 			classes = []connector.Class{connector.Upsert, connector.Lookup, connector.Blind}
 		}
 		for _, class := range classes {
-			ok := t.Run(f.name, func(t *testing.T) { suffer(t, server, f, class, uint64(i)) })
+			ok := t.Run(f.name, func(t *testing.T) { suffer(t, server, f, class, uint64(3*i)+uint64(class)) })
 			if !ok && t.Failed() {
-				t.Logf("again: go test ./internal/prove/nemesis -run TestNemesis -fault %q -rounds %d -seed %d", f.name, *rounds, *seed)
+				t.Logf("again: go test ./internal/prove/nemesis -run TestNemesis -fault %q -rounds %d -seed %d -every=%t", f.name, *rounds, *seed, *every)
 			}
 		}
 	}
