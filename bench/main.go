@@ -61,6 +61,7 @@ func rows() []row {
 		{"drain", (*place).drain},
 		{"latency", (*place).latency},
 		{"burst", (*place).burst},
+		{"connectors", (*place).connectors},
 		{"idle", (*place).idle},
 		{"memory", (*place).memory},
 		{"processes", (*place).processes},
