@@ -4,13 +4,16 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +32,7 @@ type Config struct {
 	// Remote is the remote's name for people: "NetSuite".
 	Remote string
 	// Base is the URL that the configuration has for the remote. If its host
-	// is this machine or in a private network, such addresses may be dialled.
+	// is this machine or in a private network, such hosts may be dialled.
 	Base string
 	// AllowPrivate lets a public name resolve to a private address, as a
 	// private link to the remote does. Loopback and link-local addresses, where
@@ -43,6 +46,8 @@ type Config struct {
 	Transport http.RoundTripper
 	// Clock is the time, for Retry-After and the life of tokens. Nil: time.Now.
 	Clock func() time.Time
+
+	resolver *net.Resolver // of names; nil: the system's
 }
 
 // Client makes exchanges until it is closed. It is safe for concurrent use.
@@ -157,8 +162,19 @@ func (c *Client) Stream(ctx context.Context, newRequest func(context.Context) (*
 		return nil, &connector.Error{Kind: connector.Unknown, Status: resp.StatusCode,
 			Message: fmt.Sprintf("the answer is longer than %d bytes", c.config.MaxBody)}
 	}
-	a.Body = body
+	a.Body = withoutCredential(body, r.Header.Get("Authorization"))
 	return a, nil
+}
+
+// withoutCredential blots out of an answer what the request logged in with:
+// gateways and debug pages repeat headers, and errors quote answers.
+func withoutCredential(body []byte, authorization string) []byte {
+	_, credential, _ := strings.Cut(authorization, " ")
+	const shortest = 8 // below it, it may be any word
+	if len(credential) < shortest || !bytes.Contains(body, []byte(credential)) {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte(credential), []byte("***"))
 }
 
 // NotSent is the failure of a call before anything went out.

@@ -32,7 +32,9 @@ func TestGuard(t *testing.T) {
 		"93.184.216.34": {true, true}, "2606:2800:220:1::1": {true, true},
 		"10.1.2.3": {false, true}, "192.168.1.1": {false, true}, "fd00::1": {false, true},
 		"127.0.0.1": {false, false}, "::1": {false, false}, "169.254.169.254": {false, false}, "fe80::1": {false, false},
-		"0.0.0.0": {false, false}, "224.0.0.1": {false, false}, "100.100.100.200": {false, false}, "::ffff:127.0.0.1": {false, false},
+		"0.0.0.0": {false, false}, "0.1.2.3": {false, false}, "192.0.0.192": {false, false}, "198.18.0.1": {false, false}, "255.255.255.255": {false, false},
+		"64:ff9b::a9fe:a9fe": {false, false}, "64:ff9b::5db8:d822": {true, true}, "2002:7f00:1::": {false, false}, "2002:a00:1::1": {false, true},
+		"fec0::1": {false, false}, "fe80::1%eth0": {false, false}, "ff02::1": {false, false}, "224.0.0.1": {false, false}, "100.100.100.200": {false, false}, "::ffff:127.0.0.1": {false, false},
 	} {
 		for i, allow := range []bool{false, true} {
 			err := (&guard{allowPrivate: allow}).check(netip.MustParseAddr(address).Unmap())
@@ -45,12 +47,26 @@ func TestGuard(t *testing.T) {
 
 func TestGuardStandsWhereTheNameIsPublic(t *testing.T) {
 	t.Parallel()
-	for base, guarded := range map[string]bool{
-		"https://example.com": true, "https://8.8.8.8": true,
-		"http://127.0.0.1:7780": false, "http://localhost:1": false, "https://10.0.0.1": false, "http://sandbox": false,
+	for _, c := range []struct {
+		base, host string
+		guarded    bool
+	}{
+		{"https://example.com", "example.com", true},
+		{"https://8.8.8.8", "8.8.8.8", true},
+		{"http://127.0.0.1:7780", "127.0.0.1", false},
+		{"http://localhost:1", "127.0.0.1", false},
+		{"https://10.0.0.1", "10.0.0.1", false},
+		{"http://sandbox", "sandbox", false},
+		// Not all that a private remote's client dials is private.
+		{"http://sandbox", "login.example.com", true},
+		{"http://127.0.0.1:7780", "169.254.169.254", true},
+		{"https://example.com", "sandbox", true},
+		{"https://example.com", "proxy.example", false},
 	} {
-		if g := guardOf(Config{Base: base}); (g != nil) != guarded {
-			t.Errorf("%s: guarded %v", base, g != nil)
+		d := &dialer{base: c.base}
+		d.proxies.Store("proxy.example", true)
+		if g := d.guardOf(c.host); (g != nil) != c.guarded {
+			t.Errorf("%s of %s: guarded %v", c.host, c.base, g != nil)
 		}
 	}
 }

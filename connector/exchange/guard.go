@@ -1,12 +1,16 @@
 package exchange
 
 import (
+	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -42,13 +46,11 @@ func private(host string) bool {
 // closed early, before the remote closes them: a request that meets a closing
 // connection has an unknown outcome.
 func ownTransport(c Config) *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
-	if g := guardOf(c); g != nil {
-		dialer.Control = g.control
-	}
+	d := &dialer{allowPrivate: c.AllowPrivate, base: c.Base, resolver: c.resolver}
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
+		Proxy:                  d.proxy,
+		DialContext:            d.dial,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    10 * time.Second,
 		IdleConnTimeout:        30 * time.Second,
@@ -57,23 +59,54 @@ func ownTransport(c Config) *http.Transport {
 	}
 }
 
+// dialer dials the hosts of a client's requests, with the guard where it
+// belongs.
+type dialer struct {
+	allowPrivate bool
+	base         string
+	resolver     *net.Resolver
+	proxies      sync.Map // hosts that the environment names as proxies
+}
+
+// proxy is the environment's, noted: what is dialled for it is the proxy.
+func (d *dialer) proxy(r *http.Request) (*url.URL, error) {
+	u, err := http.ProxyFromEnvironment(r)
+	if err == nil && u != nil {
+		d.proxies.Store(u.Hostname(), true)
+	}
+	return u, err
+}
+
+func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	n := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second, Resolver: d.resolver}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if g := d.guardOf(host); g != nil {
+		n.Control = g.control
+	}
+	return n.DialContext(ctx, network, address)
+}
+
 // guard refuses to dial addresses that a remote's name must not lead to. It
 // sees the address that is really dialled, after the name was looked up, so a
 // name that is looked up twice with two answers does not get past it.
 type guard struct{ allowPrivate bool }
 
-// guardOf is the guard for a configuration; nil when the configured host is
-// itself private, or when a proxy is between: then it is the proxy that is
-// dialled, which the environment of this process names.
-func guardOf(c Config) *guard {
-	u, err := url.Parse(c.Base)
-	if err != nil || u.Host == "" || private(u.Hostname()) {
+// guardOf is the guard for a host, as the request names it; nil when the remote
+// is configured to be private and this is a private host, or when it is a proxy,
+// which the environment of this process names. A token endpoint or an upload
+// elsewhere is guarded though the remote itself is a private one.
+func (d *dialer) guardOf(host string) *guard {
+	if _, is := d.proxies.Load(host); is {
 		return nil
 	}
-	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err == nil && proxy != nil {
+	u, err := url.Parse(d.base)
+	if private(host) && (err != nil || u.Host == "" || private(u.Hostname())) {
 		return nil
 	}
-	return &guard{allowPrivate: c.AllowPrivate}
+	return &guard{allowPrivate: d.allowPrivate}
 }
 
 func (g *guard) control(_, address string, _ syscall.RawConn) error {
@@ -88,13 +121,30 @@ func (g *guard) control(_, address string, _ syscall.RawConn) error {
 	return g.check(ip.Unmap().WithZone(""))
 }
 
-// shared is the address space of carriers (RFC 6598), where some clouds have
-// their metadata.
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// special are addresses that are global unicast by their form, and lead to no
+// host of the Internet (RFC 6890): this network, that of carriers (where some
+// clouds have their metadata), protocol assignments, benchmarks, reserved ones.
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("fec0::/10"),
+	netip.MustParsePrefix("64:ff9b:1::/48"),
+}
+
+// Addresses that hold an IPv4 address, which is where they lead: NAT64
+// (RFC 6052) in the last four bytes, 6to4 (RFC 3056) after the first two.
+var (
+	nat64 = netip.MustParsePrefix("64:ff9b::/96")
+	to4   = netip.MustParsePrefix("2002::/16")
+)
 
 func (g *guard) check(ip netip.Addr) error {
+	b := ip.As16()
 	switch {
-	case ip.IsGlobalUnicast() && !ip.IsPrivate() && !shared.Contains(ip):
+	case nat64.Contains(ip):
+		return g.check(netip.AddrFrom4([4]byte(b[12:])))
+	case to4.Contains(ip):
+		return g.check(netip.AddrFrom4([4]byte(b[2:6])))
+	case ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(ip) }):
 		return nil
 	case g.allowPrivate && ip.IsPrivate():
 		return nil

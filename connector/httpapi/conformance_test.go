@@ -22,7 +22,7 @@ import (
 )
 
 // configured reads the options of a remote from YAML.
-func configured(t *testing.T, text, baseURL string) httpapi.Config {
+func configured(t testing.TB, text, baseURL string) httpapi.Config {
 	t.Helper()
 	text = regexp.MustCompile(`\$\{\w+(:-[^}]*)?\}`).ReplaceAllString(text, "")
 	var c httpapi.Config
