@@ -66,6 +66,8 @@ type Batcher interface {
 	//
 	// Of a single change, [Exists] and [NotFound] make the engine go the way
 	// of single calls for that record, with Find, and [Busy] is also for a
-	// change that was rolled back for another one's fault.
+	// change that was rolled back for another one's fault. [RateLimited] and
+	// [Unauthorized] of a single change hold for the remote, as those of a
+	// call do.
 	Apply(ctx context.Context, recordType string, changes []Change) ([]Result, error)
 }

@@ -24,9 +24,10 @@ type Fields map[string]json.RawMessage
 type Record struct {
 	// Type is the remote's own name for the kind of record: "salesOrder".
 	Type string
-	// ExternalID is the key that the record carries at the remote. It is a
+	// ExternalID is the key that the record carries at the remote, in a field
+	// or place that the connector chooses: it is in none of Fields. It is a
 	// pure function of the source's identity, so that it survives crashes
-	// and restores. Never empty.
+	// and restores. Never empty, and the same in every write of a record.
 	ExternalID string
 	// Fields holds all fields at creation, and only the changed ones in an
 	// update. A JSON array is a list that replaces the remote's list whole.
@@ -53,7 +54,9 @@ type Origin struct {
 	RemoteID string
 }
 
-// Ref is a reference to another record at the same remote.
+// Ref is a reference to another record at the same remote. That record is
+// there: type, remote id and external id are all known, and a remote may refer
+// by either id.
 type Ref struct {
 	Type       string
 	RemoteID   string
@@ -86,7 +89,10 @@ type Connection interface {
 	// Delete removes a record. One that is already gone is success.
 	Delete(ctx context.Context, recordType, remoteID string) error
 
-	// Find looks a record up by its external id; none is [NotFound].
+	// Find looks a record up by its external id. None is [NotFound], also when
+	// the remote answers with an empty list: never an empty id without an error.
+	// Several are [Rejected], with words that tell a person what to merge or
+	// remove: taking one of them would leave the others to go stale.
 	Find(ctx context.Context, recordType, externalID string) (remoteID string, err error)
 
 	// Close frees what the connection holds. Calls under way end.
@@ -167,7 +173,9 @@ const (
 type Traits struct {
 	Class Class
 	// Quiet is how long after its connection closed the remote may still
-	// apply a request. Zero means a minute.
+	// apply a request. With class [Lookup] it is also how long a record that
+	// was made may stay out of Find's sight, at a remote whose search lags.
+	// Zero means a minute.
 	Quiet time.Duration
 	// Concurrency is how many requests the remote takes at once when the
 	// configuration does not say. Zero means 10.

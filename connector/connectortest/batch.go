@@ -173,11 +173,11 @@ func (s *suite) batchFaults() {
 			results, err := s.Connection.(connector.Batcher).Apply(s.ctx, s.Type, changes)
 			if err == nil { // or each change for itself
 				for i, r := range results {
-					s.judge(fmt.Sprint("change ", i), r.Err, d.fault, d.kind)
+					s.judge(fmt.Sprint("change ", i), r.Err, d.fault, d.kinds)
 				}
 				return
 			}
-			s.judge("apply", err, d.fault, d.kind)
+			s.judge("apply", err, d.fault, d.kinds)
 		})
 	}
 }

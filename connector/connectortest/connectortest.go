@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -48,11 +49,11 @@ type Target struct {
 	// a text field where the remote has no such type.
 	Date, Time string
 	// List names a field that is a list, and Line makes its line i (from 0)
-	// with a quantity (1 to 9); different i make different lines.
+	// with a quantity (1 to 9), as JSON; different i make different lines.
 	List string
 	Line func(i, quantity int) json.RawMessage
 	// RefField names a field that refers to another record, and Ref makes
-	// such a record and names it.
+	// such a record and names it: type, remote id and external id.
 	RefField string
 	Ref      func(t *testing.T) connector.Ref
 
@@ -107,12 +108,13 @@ const (
 	Answer FaultKind = "answer"
 	// Reset: the TCP connection is reset instead of an answer.
 	Reset FaultKind = "reset"
-	// HTML: status 200 with an HTML page, as proxies and portals give it.
+	// HTML: an HTML page, as proxies and portals give it, with Fault.Status;
+	// zero: 200.
 	HTML FaultKind = "html"
 	// Empty: status 200 with no body and no telling header.
 	Empty FaultKind = "empty"
-	// Garbage: status 200 with a body of the right media type that breaks
-	// off in the middle.
+	// Garbage: a success with a body of the right media type that breaks off
+	// in the middle.
 	Garbage FaultKind = "garbage"
 	// Hang: no answer until the caller goes away or Heal is called.
 	Hang FaultKind = "hang"
@@ -124,7 +126,8 @@ type Fault struct {
 	// Applied: the remote applies the request and then fails. Otherwise it
 	// changes nothing.
 	Applied bool
-	// Status, RetryAfter (zero: none) and Message are for [Answer].
+	// Status, RetryAfter (zero: none) and Message are for [Answer], and Status
+	// for [HTML].
 	Status     int
 	RetryAfter time.Duration
 	Message    string
@@ -136,8 +139,11 @@ type Fault struct {
 // String names the fault for subtests.
 func (f Fault) String() string {
 	s := string(f.Kind)
-	if f.Status != 0 {
+	switch {
+	case f.Kind == Answer:
 		s = fmt.Sprint(f.Status)
+	case f.Status != 0:
+		s = fmt.Sprint(f.Status, " in ", f.Kind)
 	}
 	if f.RetryAfter > 0 {
 		s += " with Retry-After"
@@ -166,6 +172,7 @@ func Run(t *testing.T, newTarget func(t *testing.T) Target) {
 		{name: "null clears, absent leaves", test: (*suite).nullClears},
 		{name: "lists replace whole", test: (*suite).listsReplaceWhole},
 		{name: "texts", test: (*suite).texts},
+		{name: "texts that not every form can hold", test: (*suite).oddTexts},
 		{name: "numbers", test: (*suite).numbers},
 		{name: "dates and times", test: (*suite).datesAndTimes},
 		{name: "references", test: (*suite).references},
@@ -194,12 +201,17 @@ func Run(t *testing.T, newTarget func(t *testing.T) Target) {
 		{name: "check", test: (*suite).check, optional: is[connector.Checker]},
 	}
 	var sample Target
-	t.Run("open and close", func(t *testing.T) {
+	if !t.Run("open and close", func(t *testing.T) {
 		sample = newTarget(t)
+		if lacks := sample.incomplete(); len(lacks) > 0 {
+			t.Fatalf("the Target lacks %s: its doc comments say what they are for", strings.Join(lacks, ", "))
+		}
 		if err := sample.Connection.Close(); err != nil {
 			t.Errorf("close of an unused connection: %v", err)
 		}
-	})
+	}) {
+		return // the tests would say the same, or panic
+	}
 	for _, c := range tests {
 		if c.optional != nil && !c.optional(sample) {
 			continue
@@ -281,7 +293,7 @@ func (s *suite) fails(err error, what string, kinds ...connector.Kind) *connecto
 	s.Helper()
 	s.look(err)
 	if err == nil {
-		s.Errorf("%s: no error, want %v", what, kinds)
+		s.Errorf("%s: no error, want one of kind %s", what, either(kinds))
 		return &connector.Error{}
 	}
 	e := connector.AsError(err)
@@ -290,8 +302,16 @@ func (s *suite) fails(err error, what string, kinds ...connector.Kind) *connecto
 			return e
 		}
 	}
-	s.Errorf("%s: %v, want %v", what, err, kinds)
+	s.Errorf("%s: an error of kind %q, want %s: %v", what, e.Kind, either(kinds), err)
 	return e
+}
+
+func either(kinds []connector.Kind) string {
+	var words []string
+	for _, k := range kinds {
+		words = append(words, strconv.Quote(k.String()))
+	}
+	return strings.Join(words, " or ")
 }
 
 // lacks says whether the remote does not have a fault.
@@ -320,7 +340,7 @@ func (s *suite) look(err error) {
 	text := err.Error() + fmt.Sprintf("%+v %#v", err, e.Message)
 	switch {
 	case strings.TrimSpace(e.Message) == "" && e.Err == nil:
-		s.Errorf("the error tells nobody what happened: %v", err)
+		s.Errorf("the error %q has neither a Message nor an Err: say what happened, also when the remote gives no reason", err)
 	case len(err.Error()) > 4096 || !utf8.ValidString(err.Error()):
 		s.Errorf("the error's text is too long (%d bytes) or not UTF-8", len(err.Error()))
 	case strings.Contains(strings.ToLower(text), "<html"):

@@ -2,6 +2,7 @@ package connectortest_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -143,14 +144,12 @@ func refusal(a *exchange.Answer) error {
 		Error string `json:"error"`
 	}
 	isOwn := json.Unmarshal(a.Body, &own) == nil && own.Error != ""
-	e := &connector.Error{Status: a.Status, RetryAfter: a.RetryAfter, Message: exchange.Cut(own.Error, 1000)}
-	if e.Message == "" {
-		e.Message = "an answer without a reason"
-	}
+	words := cmp.Or(own.Error, "an answer without a reason")
+	e := &connector.Error{Status: a.Status, RetryAfter: a.RetryAfter, Message: exchange.Cut(words, 1000)}
 	switch {
-	case a.Status == http.StatusTooManyRequests:
-		e.Kind = connector.RateLimited
-	case a.Status == http.StatusUnauthorized:
+	case a.Status == http.StatusTooManyRequests, a.Status == http.StatusServiceUnavailable && a.RetryAfter > 0 && isOwn:
+		e.Kind = connector.RateLimited // the ledger applies nothing when it asks to come back
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden && isOwn:
 		e.Kind = connector.Unauthorized
 	case a.Status >= 500 || a.Status < 300:
 		e.Kind = connector.Unknown // also a success that is not the expected one
@@ -158,6 +157,8 @@ func refusal(a *exchange.Answer) error {
 		e.Kind = connector.Unavailable // a redirect, a portal, a wrong address
 	case a.Status == http.StatusNotFound:
 		e.Kind = connector.NotFound
+	case a.Status == http.StatusConflict:
+		e.Kind = connector.Busy // at other remotes it is Exists: read what 409 means at yours
 	default:
 		e.Kind = connector.Rejected
 	}
@@ -353,7 +354,7 @@ func newTarget(t *testing.T) connectortest.Target {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return connector.Ref{Type: "account", RemoteID: id}
+			return connector.Ref{Type: "account", RemoteID: id, ExternalID: t.Name()}
 		},
 		Count: func(recordType, externalID string) (n int) {
 			account.mu.Lock()

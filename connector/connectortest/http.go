@@ -1,6 +1,7 @@
 package connectortest
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -58,8 +59,9 @@ func (d *Disturbed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.handler.ServeHTTP(w, r)
 		return
 	}
+	own := httptest.NewRecorder()
 	if f.Applied {
-		d.handler.ServeHTTP(httptest.NewRecorder(), r)
+		d.handler.ServeHTTP(own, r)
 	}
 	// Only when the body is read does the server notice that a client left.
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxBody))
@@ -76,10 +78,12 @@ func (d *Disturbed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reset(w)
 	case HTML:
 		w.Header().Set("Content-Type", "text/html")
+		if f.Status != 0 {
+			w.WriteHeader(f.Status)
+		}
 		_, _ = io.WriteString(w, "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body><h1>We'll be back soon</h1></body></html>\n")
 	case Garbage:
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"id": "12`)
+		garbage(w, own)
 	case Hang:
 		select {
 		case <-r.Context().Done():
@@ -88,6 +92,20 @@ func (d *Disturbed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case Empty:
 		w.WriteHeader(http.StatusOK)
 	}
+}
+
+// garbage is the first half of the remote's own answer, if that is a text of
+// which a half shows: JSON or XML. Otherwise it is half a JSON object.
+func garbage(w http.ResponseWriter, own *httptest.ResponseRecorder) {
+	body := bytes.TrimSpace(own.Body.Bytes())
+	if own.Code/100 != 2 || len(body) < 2 || !bytes.ContainsRune([]byte("{[<"), rune(body[0])) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id": "12`)
+		return
+	}
+	w.Header().Set("Content-Type", own.Header().Get("Content-Type"))
+	w.WriteHeader(own.Code)
+	_, _ = w.Write(body[:len(body)/2])
 }
 
 // reset ends the TCP connection with a reset.

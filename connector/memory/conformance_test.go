@@ -50,7 +50,7 @@ func target(t *testing.T, class connector.Class) connectortest.Target {
 		},
 		RefField: "customer",
 		Ref: func(t *testing.T) connector.Ref {
-			return connector.Ref{Type: "customer", RemoteID: customer(t)}
+			return connector.Ref{Type: "customer", RemoteID: customer(t), ExternalID: t.Name()}
 		},
 		Origin: func(t *testing.T) connector.Origin {
 			return connector.Origin{Type: "customer", RemoteID: customer(t)}

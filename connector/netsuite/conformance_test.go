@@ -79,7 +79,10 @@ func target(t *testing.T, auth netsuite.Auth) connectortest.Target {
 		RefField: "entity",
 		Ref: func(t *testing.T) connector.Ref {
 			others++
-			return connector.Ref{Type: "customer", RemoteID: add("customer", fmt.Sprintf(`{"companyName":"Other %d","subsidiary":"1"}`, others))}
+			return connector.Ref{
+				Type: "customer", ExternalID: fmt.Sprint("other-", others),
+				RemoteID: add("customer", fmt.Sprintf(`{"externalId":"other-%d","companyName":"Other %[1]d","subsidiary":"1"}`, others)),
+			}
 		},
 		Origin: func(t *testing.T) connector.Origin {
 			body := fmt.Sprintf(`{"entity":{"id":%q},"orderStatus":"B","item":{"items":[{"item":{"id":"201"},"quantity":2}]}}`, customer)
