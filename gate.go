@@ -49,6 +49,7 @@ const (
 	// slotPatience is how long a claimed group waits for slots that others have.
 	slotPatience = 2 * time.Second
 	healthEvery  = 700 * time.Millisecond // so that a pause is seen within a second
+	healthIdle   = 10 * time.Second       // while nothing is sent
 	// breakAfter failures of the remote in a row the breaker opens.
 	breakAfter = 5
 	longestOff = time.Minute // between probes, and for a pause nobody timed
@@ -150,7 +151,11 @@ func (g *gate) used() {
 func (g *gate) room(ctx context.Context, want int) (int, time.Duration, error) {
 	now := g.cfg.Clock.Now()
 	g.mu.Lock()
-	stale := now.Sub(g.healthAt) > healthEvery
+	every := healthEvery
+	if now.Sub(g.lastUse) > idleAfter && !g.broken && !g.held.remote && !g.pausedUntil.After(now) {
+		every = healthIdle // who claims something then looks first
+	}
+	stale := now.Sub(g.healthAt) > every
 	g.mu.Unlock()
 	if stale {
 		if err := g.look(ctx); err != nil {
@@ -188,6 +193,17 @@ func (g *gate) room(ctx context.Context, want int) (int, time.Duration, error) {
 		return 0, healthEvery, nil
 	}
 	return 1, 0, nil
+}
+
+// refresh looks if the last look is too old to send by.
+func (g *gate) refresh(ctx context.Context) error {
+	g.mu.Lock()
+	stale := g.cfg.Clock.Now().Sub(g.healthAt) > healthEvery
+	g.mu.Unlock()
+	if !stale {
+		return nil
+	}
+	return g.look(ctx)
 }
 
 // look reads what the processes know of the remote together.

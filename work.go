@@ -19,6 +19,9 @@ func (r *runner) work(ctx context.Context, limit int) (int, error) {
 	if err != nil || len(claims) == 0 {
 		return 0, err
 	}
+	if err := r.gate.refresh(ctx); err != nil {
+		r.log.Error("the remote's state can't be read; what is known of it counts", "remote", r.remote.Name, "error", err)
+	}
 	jobs := r.load(ctx, claims, r.claimedAt)
 	r.translate(ctx, jobs)
 	due := r.limitDeletes(ctx, r.compare(jobs))
