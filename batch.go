@@ -146,7 +146,7 @@ func (c *caller) conclude(res connector.Result) {
 	action := j.action()
 	switch {
 	case res.Err == nil && action == connector.Create && res.RemoteID == "":
-		c.judge(&connector.Error{Kind: connector.Unknown, Message: "the answer names no id for the record"})
+		c.judge(noID())
 	case res.Err == nil && action == connector.Delete, isKind(res.Err, connector.NotFound) && j.goal != present:
 		j.finish(store.Result{Outcome: store.Removed})
 	case res.Err == nil && action == connector.Create:

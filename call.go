@@ -158,7 +158,7 @@ func (c *caller) findOrigin() bool {
 
 func (c *caller) find() (id string, err error) {
 	err = c.call("find", nil, func(ctx context.Context) error {
-		id, err = c.remote.Connection.Find(ctx, c.job.record.Type, c.job.record.ExternalID)
+		id, err = named(c.remote.Connection.Find(ctx, c.job.record.Type, c.job.record.ExternalID))
 		return err
 	})
 	return id, err
@@ -188,16 +188,29 @@ func (c *caller) create() (id string, err error) {
 	rec.Fields = c.job.createFields()
 	if c.job.origin != nil {
 		err = c.call("initialize", rec.Fields, func(ctx context.Context) error {
-			id, err = c.remote.Connection.(connector.Initializer).Initialize(ctx, *c.job.origin, rec)
+			id, err = named(c.remote.Connection.(connector.Initializer).Initialize(ctx, *c.job.origin, rec))
 			return err
 		})
 		return id, err
 	}
 	err = c.call("create", rec.Fields, func(ctx context.Context) error {
-		id, err = c.remote.Connection.Create(ctx, rec)
+		id, err = named(c.remote.Connection.Create(ctx, rec))
 		return err
 	})
 	return id, err
+}
+
+// named holds a connector to its contract: a success names the record. An empty
+// id would be taken for a record that is not there, and made again.
+func named(id string, err error) (string, error) {
+	if err == nil && id == "" {
+		err = noID()
+	}
+	return id, err
+}
+
+func noID() error {
+	return &connector.Error{Kind: connector.Unknown, Message: "the answer names no id for the record"}
 }
 
 // call makes one call, if the remote's limits and the lease allow it, and

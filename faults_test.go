@@ -1,8 +1,10 @@
 package upkeep_test
 
 import (
+	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,6 +156,64 @@ func TestBlindCreateAfterARefusalForNow(t *testing.T) {
 	s.run(e)
 	s.quiet(e)
 	s.inSync(e, "customer")
+}
+
+// nameless forgets the ids of what it finds and makes, as a connector does that
+// takes any 200 for an answer.
+type nameless struct {
+	connector.Connection
+	forgets atomic.Bool
+}
+
+func (n *nameless) Create(ctx context.Context, r connector.Record) (string, error) {
+	return n.id(n.Connection.Create(ctx, r))
+}
+
+func (n *nameless) Find(ctx context.Context, recordType, externalID string) (string, error) {
+	return n.id(n.Connection.Find(ctx, recordType, externalID))
+}
+
+func (n *nameless) id(id string, err error) (string, error) {
+	if n.forgets.Load() {
+		id = ""
+	}
+	return id, err
+}
+
+// A success without an id says nothing: the record is in doubt, and neither
+// clean nor made a second time.
+func TestASuccessWithoutAnIDIsInDoubt(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{Class: connector.Lookup})
+	s.fill()
+	n := &nameless{Connection: s.remote.Connect()}
+	n.forgets.Store(true)
+	e := s.engine(customerSync(&upkeep.Remote{Name: "erp", Connection: n, Quiet: time.Millisecond}))
+	s.run(e)
+	s.until("a second look at the record", func() bool {
+		s.advance(time.Minute)
+		x, err := e.Explain(s.ctx, "customer", "1")
+		return err == nil && len(x.Attempts) > 1
+	})
+	x, err := e.Explain(s.ctx, "customer", "1")
+	if err != nil || x.Group.State == upkeep.Clean || x.Attempts[0].Outcome != connector.Unknown.String() {
+		t.Errorf("state %v, last attempt %+v, %v", x.Group, x.Attempts, err)
+	}
+	n.forgets.Store(false)
+	s.until("the record to be clean", func() bool {
+		s.advance(time.Minute)
+		x, err := e.Explain(s.ctx, "customer", "1")
+		return err == nil && x.Group.State == upkeep.Clean
+	})
+	made := 0
+	for _, r := range s.remote.Records("customer") {
+		if r.ExternalID == "customer-1" {
+			made++
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d records of one row", made)
+	}
 }
 
 func TestRejectedIsParkedInTheRemotesWords(t *testing.T) {
