@@ -372,3 +372,9 @@ func newTarget(t *testing.T) connectortest.Target {
 }
 
 func TestConformance(t *testing.T) { connectortest.Run(t, newTarget) }
+
+func TestHostile(t *testing.T) {
+	open := func(t testing.TB, base string) connector.Connection { return Open(base, "canary-token") }
+	record := connector.Record{Type: "entry", ExternalID: "e-1", Fields: connector.Fields{"memo": json.RawMessage(`"x"`)}}
+	connectortest.Hostile(t, open, "7", record, "canary-token")
+}
