@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/upkeep-sync/upkeep"
-	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/httpapi"
 	"github.com/upkeep-sync/upkeep/connector/httpapi/httpapitest"
 	"github.com/upkeep-sync/upkeep/connector/netsuite"
@@ -117,10 +116,10 @@ func (p *place) callsOf(t target, dir string) (int64, error) {
 		return 0, err
 	}
 	s, err := setup.Open(p.ctx, setup.Options{Path: file, Env: os.LookupEnv, Connectors: config.Connectors{
-		"netsuite":   {New: opens(netsuite.Open)},
-		"salesforce": {New: opens(salesforce.Open)},
-		"warehouse":  {New: opens(warehouse.Open)},
-		"http":       {New: opens(httpapi.Open)},
+		"netsuite":   config.Opens(netsuite.Open),
+		"salesforce": config.Opens(salesforce.Open),
+		"warehouse":  config.Opens(warehouse.Open),
+		"http":       config.Opens(httpapi.Open),
 	}})
 	if err != nil {
 		return 0, err
@@ -157,14 +156,4 @@ func settled(ctx context.Context, e *upkeep.Engine) (int64, error) {
 		return 0, fmt.Errorf("%d of %d records are up to date", c.Clean, changed)
 	}
 	return s.Syncs[0].Calls, nil
-}
-
-func opens[C any, T connector.Connection](open func(C) (T, error)) func(func(any) error) (connector.Connection, error) {
-	return func(decode func(any) error) (connector.Connection, error) {
-		var c C
-		if err := decode(&c); err != nil {
-			return nil, err
-		}
-		return open(c)
-	}
 }

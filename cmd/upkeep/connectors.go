@@ -14,41 +14,11 @@ import (
 // here.
 func connectors() config.Connectors {
 	return config.Connectors{
-		"netsuite": {New: func(decode func(any) error) (connector.Connection, error) {
-			var c netsuite.Config
-			if err := decode(&c); err != nil {
-				return nil, err
-			}
-			return netsuite.Open(c)
-		}},
-		"salesforce": {New: func(decode func(any) error) (connector.Connection, error) {
-			var c salesforce.Config
-			if err := decode(&c); err != nil {
-				return nil, err
-			}
-			return salesforce.Open(c)
-		}},
-		// Any JSON API, described in the configuration.
-		"http": {New: func(decode func(any) error) (connector.Connection, error) {
-			var c httpapi.Config
-			if err := decode(&c); err != nil {
-				return nil, err
-			}
-			return httpapi.Open(c)
-		}},
-		"warehouse": {New: func(decode func(any) error) (connector.Connection, error) {
-			var c warehouse.Config
-			if err := decode(&c); err != nil {
-				return nil, err
-			}
-			return warehouse.Open(c)
-		}},
+		"netsuite":   config.Opens(netsuite.Open),
+		"salesforce": config.Opens(salesforce.Open),
+		"warehouse":  config.Opens(warehouse.Open),
+		"http":       config.Opens(httpapi.Open), // any JSON API, described in the configuration
 		// For trying things out: its records live and die with the process.
-		"memory": {New: func(decode func(any) error) (connector.Connection, error) {
-			if err := decode(&struct{}{}); err != nil {
-				return nil, err
-			}
-			return memory.New(memory.Config{}).Connect(), nil
-		}},
+		"memory": config.Opens(func(struct{}) (connector.Connection, error) { return memory.New(memory.Config{}).Connect(), nil }),
 	}
 }

@@ -21,6 +21,18 @@ type Connector struct {
 	New func(decode func(into any) error) (connector.Connection, error)
 }
 
+// Opens makes a Connector of a function that opens a connection from a
+// connector's own configuration struct.
+func Opens[C any, T connector.Connection](open func(C) (T, error)) Connector {
+	return Connector{New: func(decode func(any) error) (connector.Connection, error) {
+		var c C
+		if err := decode(&c); err != nil {
+			return nil, err
+		}
+		return open(c)
+	}}
+}
+
 // Connectors are the connectors of a program, by the name that a
 // configuration has for them.
 type Connectors map[string]Connector

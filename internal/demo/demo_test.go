@@ -28,20 +28,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func connectors() config.Connectors {
 	return config.Connectors{
-		"netsuite":   {New: opener(netsuite.Open)},
-		"salesforce": {New: opener(salesforce.Open)},
-		"warehouse":  {New: opener(warehouse.Open)},
-		"http":       {New: opener(httpapi.Open)},
-	}
-}
-
-func opener[C any, T connector.Connection](open func(C) (T, error)) func(func(any) error) (connector.Connection, error) {
-	return func(decode func(any) error) (connector.Connection, error) {
-		var c C
-		if err := decode(&c); err != nil {
-			return nil, err
-		}
-		return open(c)
+		"netsuite":   config.Opens(netsuite.Open),
+		"salesforce": config.Opens(salesforce.Open),
+		"warehouse":  config.Opens(warehouse.Open),
+		"http":       config.Opens(httpapi.Open),
 	}
 }
 
