@@ -226,3 +226,26 @@ func (c *spy) Update(ctx context.Context, id string, r connector.Record) error {
 	c.see(r)
 	return c.Connection.Update(ctx, id, r)
 }
+
+// A remote that names a time is left alone for so long with that record, also
+// when it does not ask for less.
+func TestRecordRestsAsLongAsTheRemoteAsks(t *testing.T) {
+	s := newShop(t, memory.Config{})
+	s.users(1)
+	busy := memory.Err(connector.Busy)
+	busy.RetryAfter = time.Hour
+	s.remote.Fail(memory.Fault{On: memory.Create, Err: busy})
+	e := s.engine(customerSync(s.to))
+	s.run(e)
+	var due time.Time
+	s.until("the retry", func() bool {
+		x, err := e.Explain(s.ctx, "customer", "1")
+		if err == nil && x.Group != nil && x.Group.Attempts == 1 {
+			due = x.Group.DueAt
+		}
+		return !due.IsZero()
+	})
+	if rest := time.Until(due); rest < 50*time.Minute {
+		t.Errorf("it goes again in %s", rest)
+	}
+}

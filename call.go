@@ -276,7 +276,7 @@ func (c *caller) judge(err error) {
 	reason := cut(e.Error(), maxMessage)
 	last := c.job.claim.Attempts+1 >= c.cfg.MaxAttempts
 	free := c.gate.troubled()
-	wait := c.backoff(c.job.claim.Attempts + 1)
+	wait := max(c.backoff(c.job.claim.Attempts+1), e.RetryAfter)
 	res := store.Result{Reason: reason, After: wait}
 	switch e.Kind {
 	case connector.Unknown:

@@ -67,8 +67,8 @@ func (k Kind) String() string {
 type Error struct {
 	Kind Kind
 	// RetryAfter is how long the remote asked to wait. Zero: it did not say.
-	// The engine keeps to it with [RateLimited]; with the other kinds it waits
-	// for a growing time of its own.
+	// With RateLimited nothing is sent to the remote for so long; with the
+	// other kinds the record rests for at least so long before it goes again.
 	RetryAfter time.Duration
 	// Status is the HTTP status, zero when there was no answer.
 	Status int
