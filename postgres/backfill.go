@@ -129,10 +129,13 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 	if at != nil {
 		where = " WHERE (" + strings.Join(columns, ", ") + ") > (" + strings.Join(cursor, ", ") + ")"
 	}
-	force := "0"
+	force, back := "0", "0"
 	conflict := " ON CONFLICT (sync, key) DO NOTHING"
 	if p.sweep {
-		conflict = raising
+		// The row is there: a delete that was seen is over, even if no trigger
+		// saw it come back. [raising] looks whether it is still the same delete.
+		conflict, back = raising, `coalesce((SELECT -1 - g.deleted_generation FROM upkeep.groups g
+				WHERE g.sync = $1 AND g.key = page.key AND g.deleted_generation > 0), 0)`
 		if p.force {
 			force = "1"
 		}
@@ -144,7 +147,7 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 			FROM ` + quoteTable(shape.Root.Table) + ` t0` + where + `
 			ORDER BY ` + strings.Join(order, ", ") + ` LIMIT $2),
 		raised AS (` + raisingInto + `
-			SELECT $1, page.key, ` + force + `, 0, now, true, jsonb_build_object('op', ` + p.op() + `, 'at', now), now, now
+			SELECT $1, page.key, ` + force + `, ` + back + `, now, true, jsonb_build_object('op', ` + p.op() + `, 'at', now), now, now
 			FROM page, clock ORDER BY page.key` + conflict + `)
 		SELECT count(*), coalesce(max(position) FILTER (WHERE n = (SELECT max(n) FROM page)), '') FROM page`
 	var n int64

@@ -15,12 +15,14 @@ import (
 // statements take their locks in one order. A group that is there already is
 // raised; that wakes it if it was clean, parked or waiting, and leaves its
 // next time alone if it was dirty: a touch must not defeat a backoff. A
-// deleted_generation of 1 is an observed delete of the root row, -1 an insert.
+// deleted_generation of 1 is an observed delete of the root row, -1 an insert;
+// less says that the row is back since the delete of generation -1 - it.
 const raising = `
 	ON CONFLICT (sync, key) DO UPDATE SET
 		generation = g.generation + 1,
 		forced_generation = CASE WHEN excluded.forced_generation > 0 THEN g.generation + 1 ELSE g.forced_generation END,
 		deleted_generation = CASE WHEN excluded.deleted_generation > 0 THEN g.generation + 1
+			WHEN excluded.deleted_generation < -1 AND excluded.deleted_generation <> -1 - g.deleted_generation THEN g.deleted_generation
 			WHEN excluded.deleted_generation < 0 THEN 0 ELSE g.deleted_generation END,
 		due_at = CASE WHEN g.holder IS NOT NULL OR ` + queued + ` THEN g.due_at ELSE excluded.due_at END,
 		backfill = excluded.backfill AND (g.backfill OR NOT (` + queued + `)),

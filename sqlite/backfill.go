@@ -131,18 +131,9 @@ func (p *passing) readGroups(ctx context.Context, tx *sql.Tx, shape *store.Shape
 	if err := p.scan(rows, limit); err != nil || shape.ByHand {
 		return err
 	}
-	list, err := keyTuples(shape.Root.Key, p.keys)
+	found, err := rowsThere(ctx, tx, shape, p.keys)
 	if err != nil {
 		return err
-	}
-	there, err := strs(ctx, tx, `SELECT `+keyExpr("r", shape.Root.Key)+` FROM json_each(?1) AS j CROSS JOIN main.`+
-		ident(shape.Root.Table.Name)+` AS r ON `+match("r", shape.Root.Key, "j.value"), list)
-	if err != nil {
-		return err
-	}
-	found := map[string]bool{}
-	for _, k := range there {
-		found[k] = true
 	}
 	var gone []string
 	for _, k := range p.keys {
@@ -152,6 +143,39 @@ func (p *passing) readGroups(ctx context.Context, tx *sql.Tx, shape *store.Shape
 	}
 	p.keys = gone
 	return nil
+}
+
+// rowsThere tells of which keys the root row is there.
+func rowsThere(ctx context.Context, tx *sql.Tx, shape *store.Shape, keys []string) (map[string]bool, error) {
+	list, err := keyTuples(shape.Root.Key, keys)
+	if err != nil {
+		return nil, err
+	}
+	there, err := strs(ctx, tx, `SELECT `+keyExpr("r", shape.Root.Key)+` FROM json_each(?1) AS j CROSS JOIN main.`+
+		ident(shape.Root.Table.Name)+` AS r ON `+match("r", shape.Root.Key, "j.value"), list)
+	found := map[string]bool{}
+	for _, k := range there {
+		found[k] = true
+	}
+	return found, err
+}
+
+// cameBack tells which rows are there whose delete was folded last: no trigger
+// saw them come back.
+func cameBack(ctx context.Context, tx *sql.Tx, shape *store.Shape, keys []string) (map[string]bool, error) {
+	if shape.ByHand {
+		return nil, nil
+	}
+	list, err := json.Marshal(keys)
+	if err != nil {
+		return nil, err
+	}
+	deleted, err := strs(ctx, tx, `SELECT g.key FROM json_each(?2) AS j CROSS JOIN upkeep_groups AS g ON g.sync = ?1 AND g.key = j.value
+		WHERE g.deleted_generation > 0`, shape.Sync, string(list))
+	if err != nil || len(deleted) == 0 {
+		return nil, err
+	}
+	return rowsThere(ctx, tx, shape, deleted)
 }
 
 // scan reads key and cursor of each row.
@@ -206,9 +230,13 @@ func (d *DB) sweep(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passi
 		op = "resync"
 	}
 	cause := causeJSON(store.Cause{Op: op, At: time.UnixMicro(d.now()).UTC()})
+	back, err := cameBack(ctx, tx, shape, p.keys)
+	if err != nil {
+		return err
+	}
 	list := make([][]any, len(p.keys))
 	for i, key := range p.keys {
-		list[i] = []any{shape.Sync, key, flag(p.force), 0, 1, cause}
+		list[i] = []any{shape.Sync, key, flag(p.force), -flag(back[key]), 1, cause}
 	}
 	arg, err := json.Marshal(list)
 	if err != nil {

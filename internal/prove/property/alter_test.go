@@ -3,6 +3,7 @@ package property
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"pgregory.net/rapid"
 )
@@ -12,8 +13,12 @@ import (
 func (c *checking) alter(ctx context.Context) {
 	tb := rapid.SampledFrom(c.schema.tables).Draw(c.T, "altered")
 	name := quote(tb.name)
-	kind := rapid.SampledFrom([]string{"add", "rename", "disable", "drop trigger", "release", "attach"}).Draw(c.T, "alteration")
-	c.blind = kind != "add"
+	kinds := []string{"add", "rename", "unwatched", "refused", "drop", "retype", "disable", "drop trigger", "release"}
+	if tb.partitioned {
+		kinds = append(kinds, "attach", "attach", "attach", "attach")
+	}
+	kind := rapid.SampledFrom(kinds).Draw(c.T, "alteration")
+	c.blind = !slices.Contains([]string{"add", "unwatched", "refused"}, kind)
 	watched := false
 	for _, f := range c.tablesOf(c.schema.root, map[int]bool{}) {
 		watched = watched || c.schema.tables[f] == tb
@@ -32,6 +37,14 @@ func (c *checking) alter(ctx context.Context) {
 			_ = c.both(sql)
 		}
 		c.ok(c.both("alter table " + name + " rename column renamed to " + was))
+	case "unwatched":
+		c.unwatched(name, write)
+	case "refused":
+		c.refused(tb, write)
+	case "drop":
+		c.drop(ctx, tb, write)
+	case "retype":
+		c.retype(ctx, tb, write)
 	case "disable":
 		c.ok(c.both("alter table " + name + " disable trigger user"))
 		write()
@@ -49,30 +62,8 @@ func (c *checking) alter(ctx context.Context) {
 		write()
 		c.mend(ctx, false)
 	case "attach":
-		c.attach(ctx, tb, watched)
+		c.attach(ctx, tb)
 	}
-}
-
-// attach adds a partition with rows in it; only hash partitions of a modulus
-// that has room take one, so the second is detached first.
-func (c *checking) attach(ctx context.Context, tb *table, watched bool) {
-	if !tb.partitioned {
-		return
-	}
-	for i, other := range c.schema.tables {
-		if other != tb {
-			continue
-		}
-		part := quote(fmt.Sprintf("part %d %d", i, 1))
-		if c.both("alter table "+quote(tb.name)+" detach partition "+part) != nil {
-			return // referenced
-		}
-		if c.both("alter table "+quote(tb.name)+" attach partition "+part+" for values with (modulus 2, remainder 1)") != nil {
-			c.Fatal("the partition can't be attached again")
-		}
-	}
-	_ = watched
-	c.mend(ctx, false)
 }
 
 // mend does what an engine's minute does: it inspects, and installs again. must:
@@ -88,7 +79,13 @@ func (c *checking) mend(ctx context.Context, must bool) {
 	if len(findings) == 0 {
 		return
 	}
-	// As the engine does: what changed meanwhile is not known.
+	c.sweep(ctx)
+}
+
+// sweep looks at every group again, as the engine does when what changed is
+// not known.
+func (c *checking) sweep(ctx context.Context) {
+	c.Helper()
 	state, err := c.store.Sync(ctx, "all")
 	c.ok(err)
 	c.ok(c.store.StartBackfill(ctx, "all", state.Version, true, false))

@@ -42,11 +42,35 @@ func (tb *table) drawWhich(t *rapid.T) string {
 		c := rapid.SampledFrom(tb.data).Draw(t, "by")
 		return " where " + quote(c.name) + " = " + drawValue(t, c, false)
 	}
+	return tb.drawKey(t)
+}
+
+// drawKey is a condition for one row.
+func (tb *table) drawKey(t *rapid.T) string {
 	var parts []string
 	for _, c := range tb.key {
 		parts = append(parts, quote(c.name)+" = "+drawValue(t, c, false))
 	}
 	return " where " + strings.Join(parts, " and ")
+}
+
+// drawCopy is a COPY with its lines, which [place.exec] sends.
+func (tb *table) drawCopy(t *rapid.T) string {
+	b := "copy " + quote(tb.name) + " (" + quoted(tb.columns()) + ") from stdin\n"
+	for range rapid.IntRange(1, 3).Draw(t, "lines") {
+		var values []string
+		for i, c := range tb.columns() {
+			v := drawValue(t, c, i >= len(tb.key))
+			if v == "null" {
+				v = `\N`
+			} else {
+				v = strings.ReplaceAll(strings.Trim(v, "'"), `\`, `\\`)
+			}
+			values = append(values, v)
+		}
+		b += strings.Join(values, "\t") + "\n"
+	}
+	return b
 }
 
 // drawInsert is a new row.
@@ -61,7 +85,7 @@ func (s *schema) drawStatement(t *rapid.T) string {
 	name, insert := quote(tb.name), "insert into "+quote(tb.name)+" ("+quoted(tb.columns())+") values "
 	kinds := []string{"insert", "insert", "insert", "insert many", "update", "update", "reparent", "reparent", "rekey", "delete", "upsert", "upsert nothing", "same"}
 	if s.postgres {
-		kinds = append(kinds, "truncate", "merge")
+		kinds = append(kinds, "truncate", "merge", "copy")
 	} else if !s.declares() {
 		// Under a foreign key SQLite itself lets a replacement pass that breaks
 		// the key, or not, depending on whether the table has any trigger.
@@ -103,6 +127,8 @@ func (s *schema) drawStatement(t *rapid.T) string {
 	case "same":
 		c := rapid.SampledFrom(tb.columns()).Draw(t, "column")
 		return "update " + name + " set " + quote(c.name) + " = " + quote(c.name)
+	case "copy":
+		return tb.drawCopy(t)
 	case "truncate":
 		return "truncate " + name + rapid.SampledFrom([]string{"", " cascade"}).Draw(t, "cascade")
 	default:
