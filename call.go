@@ -264,7 +264,7 @@ func (r *runner) observe(took time.Duration) {
 }
 
 // untold is why a group with a remote of class Blind is parked.
-const untold = "the remote may have made this record and offers no way to find out: look for it there"
+const untold = "the remote may have made this record and offers no way to find out: look for it there, then say what you found with upkeep retry and --is ID or --not-there"
 
 // judge turns a failed call into the group's next state.
 func (c *caller) judge(err error) {

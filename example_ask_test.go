@@ -76,6 +76,31 @@ func ExampleEngine_Retry() {
 	// customer-2: entityId="Bob"
 }
 
+// A remote that can't look records up makes a record, and the answer is lost.
+// The create is not repeated: a person looks, and says what is there.
+func ExampleEngine_Adopt() {
+	x := newExample(people)
+	defer x.close()
+	x.account = memory.New(memory.Config{Class: connector.Blind})
+	x.erp.Connection = x.account.Connect()
+	x.account.Fail(memory.Fault{On: memory.Create, ExternalID: "customer-2", Applied: true, Err: memory.Err(connector.Unknown)})
+	engine := x.follow(customers(x.erp))
+
+	ctx := context.Background()
+	parked, err := engine.Groups(ctx, "customer", upkeep.Parked, "", 100)
+	must(err)
+	fmt.Println(len(parked), "parked")
+	found, _ := x.account.Record("customer", "customer-2") // by hand, in the remote's own screens
+	must(engine.Adopt(ctx, "customer", "2", found.ID))
+	x.settle(engine)
+	x.print("customer", "customer-2", "entityId")
+	fmt.Println(len(x.account.Duplicates()), "duplicates")
+	// Output:
+	// 1 parked
+	// customer-2: entityId="Bob"
+	// 0 duplicates
+}
+
 // Resync looks at groups again: by force, when somebody changed a record at
 // the remote and the database is to win.
 func ExampleEngine_Resync() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -108,6 +109,48 @@ func (e *Engine) Retry(ctx context.Context, sync, key string) (int64, error) {
 		}
 	}
 	return e.db.Retry(ctx, sync, key)
+}
+
+// Adopt says that the record of a parked group is at the remote, under the
+// remote's own id: it is updated in full. It is for remotes that can't look
+// records up (class Blind), where a create whose outcome is unknown is parked
+// until a person has looked. See [Engine.NotThere].
+func (e *Engine) Adopt(ctx context.Context, sync, key, remoteID string) error {
+	if remoteID == "" {
+		return errors.New("adopt: the remote's id of the record is empty")
+	}
+	return e.settle(ctx, store.ID{Sync: sync, Key: key}, remoteID)
+}
+
+// NotThere says that the record of a parked group is not at the remote: it is
+// made. It is refused while an older request may still make it: look once more
+// after that. See [Engine.Adopt].
+func (e *Engine) NotThere(ctx context.Context, sync, key string) error {
+	return e.settle(ctx, store.ID{Sync: sync, Key: key}, "")
+}
+
+func (e *Engine) settle(ctx context.Context, id store.ID, remoteID string) error {
+	d, err := e.definition(id.Sync)
+	if err != nil {
+		return err
+	}
+	if d.traits.Class != connector.Blind {
+		return fmt.Errorf("%s: the remote %s can look records up, so nobody has to say whether one is there: upkeep retry %s %s", id, d.To.Name, id.Sync, id.Key)
+	}
+	done, err := e.db.Settle(ctx, id, remoteID)
+	if done || err != nil {
+		return err
+	}
+	g, err := e.db.Group(ctx, id)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", id, err)
+	case g.RemoteID != "":
+		return fmt.Errorf("%s has a record at the remote: %s", id, g.RemoteID)
+	case g.State == store.Parked:
+		return fmt.Errorf("%s: an older request may still make the record, until %s: look for it once more after that", id, g.InDoubtUntil.Format("15:04:05"))
+	}
+	return fmt.Errorf("%s is not parked but %s; see: upkeep explain %s %s", id, g.State, id.Sync, id.Key)
 }
 
 // Uninstall removes every trace of Upkeep from the database: triggers, touch

@@ -223,3 +223,29 @@ func (db *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 	})
 	return n, err
 }
+
+// Settle implements [store.Registry].
+func (db *DB) Settle(ctx context.Context, id store.ID, remoteID string) (done bool, err error) {
+	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE upkeep.groups g SET parked = false, waits_for = '{}', attempts = 0, reason = '',
+				due_at = (SELECT upkeep.clock()), dirty_since = coalesce(g.dirty_since, upkeep.clock()),
+				remote_id = $3, digests = NULL, generation = generation + 1,
+				forced_generation = CASE WHEN $3 = '' THEN 0 ELSE generation + 1 END,
+				external_id = CASE WHEN $3 = '' THEN '' ELSE external_id END,
+				in_doubt_until = NULL
+			WHERE sync = $1 AND key = $2 AND parked AND remote_id = ''
+				AND ($3 <> '' OR in_doubt_until IS NULL OR in_doubt_until <= (SELECT upkeep.clock()))`,
+			clean(id.Sync), clean(id.Key), clean(remoteID))
+		if err != nil {
+			return err
+		}
+		if done = tag.RowsAffected() > 0; !done {
+			return nil
+		}
+		_, err = tx.Exec(ctx, `UPDATE upkeep.commands SET refused = '', refused_version = ''
+			WHERE refused <> '' AND sync = $1 AND key = $2`, clean(id.Sync), clean(id.Key))
+		return err
+	})
+	return done, err
+}

@@ -259,3 +259,33 @@ func (d *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 		}
 	}
 }
+
+// Settle implements [store.Registry].
+func (d *DB) Settle(ctx context.Context, id store.ID, remoteID string) (done bool, err error) {
+	err = d.update(ctx, "settle a group", func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `
+			UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL,
+				due_at = ?4, dirty_since = coalesce(dirty_since, ?4),
+				remote_id = nullif(?3, ''), digests = NULL, generation = generation + 1,
+				forced_generation = CASE WHEN ?3 = '' THEN 0 ELSE generation + 1 END,
+				external_id = CASE WHEN ?3 <> '' THEN external_id END,
+				in_doubt_until = NULL
+			WHERE sync = ?1 AND key = ?2 AND parked AND remote_id IS NULL
+				AND (?3 <> '' OR in_doubt_until IS NULL OR in_doubt_until <= ?4)`,
+			id.Sync, id.Key, remoteID, d.now())
+		if err != nil {
+			return err
+		}
+		n, err := r.RowsAffected()
+		if done = n > 0; err != nil || !done {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE upkeep_commands SET refused = '', refused_version = ''
+			WHERE refused <> '' AND sync = ?1 AND key = ?2`, id.Sync, id.Key)
+		if err != nil {
+			return err
+		}
+		return unwait(ctx, tx, idsJSON([]store.ID{id}))
+	})
+	return done, err
+}

@@ -55,16 +55,22 @@ func (c *resyncCmd) Run(p *program) error {
 }
 
 type retryCmd struct {
-	Sync string `arg:"" optional:"" help:"The sync's name."`
-	Key  string `arg:"" optional:"" help:"The root row's primary key, for one group."`
-	All  bool   `help:"All syncs."`
-	JSON bool   `help:"Print as JSON."`
+	Sync     string `arg:"" optional:"" help:"The sync's name."`
+	Key      string `arg:"" optional:"" help:"The root row's primary key, for one group."`
+	All      bool   `help:"All syncs."`
+	NotThere bool   `help:"For one group, where the remote can't look records up: you looked, and the record is not there; make it."`
+	Is       string `placeholder:"ID" help:"The same: the record is there, under this id of the remote's; update it."`
+	JSON     bool   `help:"Print as JSON."`
 }
 
 // Run makes parked and waiting groups due at once.
 func (c *retryCmd) Run(p *program) error {
 	if err := choose("retry", c.Sync, c.Key, c.All); err != nil {
 		return err
+	}
+	found := c.NotThere || c.Is != ""
+	if found && (c.Key == "" || c.NotThere && c.Is != "") {
+		return usageError("--is and --not-there are for one group, one of them: upkeep retry SYNC KEY --is ID, or upkeep retry SYNC KEY --not-there")
 	}
 	s, err := p.open(setup.Options{})
 	if err != nil {
@@ -74,7 +80,15 @@ func (c *retryCmd) Run(p *program) error {
 	if err := s.Known(c.Sync); err != nil {
 		return usageError(err.Error())
 	}
-	n, err := s.Engine.Retry(p.ctx, c.Sync, c.Key)
+	n := int64(1)
+	switch {
+	case c.Is != "":
+		err = s.Engine.Adopt(p.ctx, c.Sync, c.Key, c.Is)
+	case c.NotThere:
+		err = s.Engine.NotThere(p.ctx, c.Sync, c.Key)
+	default:
+		n, err = s.Engine.Retry(p.ctx, c.Sync, c.Key)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -32,12 +34,31 @@ func newStandIn(name string) (standIn, bool) {
 		return httpapitest.NewStripe(), true
 	case "plain":
 		return httpapitest.NewPlain(), true
+	case "lossy":
+		return lossy{httpapitest.NewPlain()}, true
 	}
 	return nil, false
 }
 
+// lossy breaks off when a record is made: after it made one that is called
+// "Made", and before it made one that is called "Unmade".
+type lossy struct{ standIn }
+
+func (l lossy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	switch {
+	case err != nil, r.Method == http.MethodPost && bytes.Contains(body, []byte(`"Unmade"`)):
+		panic(http.ErrAbortHandler)
+	case r.Method == http.MethodPost && bytes.Contains(body, []byte(`"Made"`)):
+		l.standIn.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}
+	l.standIn.ServeHTTP(w, r)
+}
+
 func startStandIn(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, neg, args, 1, "standin hubspot|stripe|plain")
+	want(ts, neg, args, 1, "standin hubspot|stripe|plain|lossy")
 	s, ok := newStandIn(args[0])
 	if !ok {
 		ts.Fatalf("there is no stand-in of %s", args[0])

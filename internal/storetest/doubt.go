@@ -17,6 +17,8 @@ func doubtTests() []test {
 		{"held in doubt", testHoldInDoubt},
 		{"held in doubt with a remote id", testHoldInDoubtKnown},
 		{"settled doubt of an expired hold", testHoldSettles},
+		{"settled by hand, not there", testSettleNotThere},
+		{"settled by hand, adopted", testSettleAdopted},
 	}
 }
 
@@ -203,4 +205,59 @@ func testHoldSettles(e *env) {
 	e.equal("stale results of the dead holder", len(stale), 1)
 	e.Advance(remoteQuiet + time.Second)
 	e.equal("claims when the doubt is over", len(e.hold("w")), 2)
+}
+
+// parkInDoubt parks the order after a create of which nobody knows.
+func (e *env) parkInDoubt() store.ID {
+	e.shop(e.orderShape())
+	e.exec(`DELETE FROM billing_infos WHERE id = 2`, `DELETE FROM orders WHERE id = 2`)
+	e.fold()
+	var r store.Result
+	for _, c := range e.claim("w", 10) {
+		if c.Key == "1" {
+			r = result(c, store.Refused)
+			continue
+		}
+		e.record(result(c, store.Removed))
+	}
+	r.ExternalID, r.Doubt, r.Reason = "ext-1", time.Minute, "who knows"
+	e.record(r)
+	e.wantState("sales_order/1", store.Parked)
+	return r.ID
+}
+
+func (e *env) settle(id store.ID, remoteID string, want bool) {
+	e.t.Helper()
+	done, err := e.Store.Settle(e.ctx, id, remoteID)
+	e.ok(err)
+	e.equal("settled with "+remoteID, done, want)
+}
+
+func testSettleNotThere(e *env) {
+	id := e.parkInDoubt()
+	e.settle(store.ID{Sync: "sales_order", Key: "none"}, "", false)
+	e.settle(id, "", false) // an older request may still land
+	e.wantState("sales_order/1", store.Parked)
+	e.Advance(2 * time.Minute)
+	e.settle(id, "", true)
+	c := e.claimOne("w", "sales_order/1")
+	e.equal("as if nothing went out", fmtAny(c.RemoteID, c.ExternalID, c.Forced, c.InDoubt, c.Attempts), "  false false 0")
+	e.settle(id, "", false) // somebody is at it
+	e.record(synced(c, "r-2"))
+	e.wantState("sales_order/1", store.Clean)
+	e.settle(id, "", false)
+}
+
+func testSettleAdopted(e *env) {
+	id := e.parkInDoubt()
+	e.settle(id, "r-9", true) // at once: it is there
+	c := e.claimOne("w", "sales_order/1")
+	e.equal("known, and to be sent in full", fmtAny(c.RemoteID, c.Forced, c.InDoubt, len(c.Digests)), "r-9 true false 0")
+	e.record(synced(c, "r-9"))
+	e.equal("remote id", e.group("sales_order/1").RemoteID, "r-9")
+	e.settle(id, "r-8", false)
+	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`)
+	e.fold()
+	e.park()
+	e.settle(id, "r-8", false) // it has a remote id
 }
