@@ -69,7 +69,7 @@ func (e *Engine) Audit(ctx context.Context, sync string, progress func(done int)
 			return missed, err
 		}
 		if len(a.suspects) > 0 {
-			if err := e.cfg.Clock.Sleep(ctx, pollSlow); err != nil {
+			if err := a.await(ctx); err != nil {
 				return missed, err
 			}
 		}
@@ -233,6 +233,19 @@ func (j *job) missed() Missed {
 	}
 	m.Fields, m.Columns = j.changed, j.reads(j.changed)
 	return m
+}
+
+// await brings the log forward, which nobody else does when no engine runs.
+func (a *auditor) await(ctx context.Context) error {
+	l := a.learned.Load()
+	f, err := a.db.Fold(ctx, l.shapes, l.plan, foldLimit)
+	if err != nil {
+		return fmt.Errorf("fold: %w", err)
+	}
+	if f.More {
+		return nil
+	}
+	return a.cfg.Clock.Sleep(ctx, pollSlow)
 }
 
 // settle decides about the suspects whose touches, had there been any, are

@@ -88,3 +88,35 @@ func TestAuditLeavesWhatIsOnItsWay(t *testing.T) {
 		}
 	})
 }
+
+// Without an engine that runs, an audit brings the log forward itself: it does
+// not wait for somebody who is not there.
+func TestAuditAlone(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to))
+		stop := s.run(e)
+		s.quiet(e)
+		stop()
+		s.blind()
+		s.exec(`update users set email = 'unseen@example.com' where id = 1`)
+		for i, want := range []int{1, 0} { // the second finds what the first has touched
+			missed, err := e.Audit(s.ctx, "customer", nil)
+			if err != nil || len(missed) != want {
+				t.Fatalf("audit %d: %+v, %v", i, missed, err)
+			}
+			s.exec(`update users set email = 'again@example.com' where id = 1`)
+		}
+		if err := e.Touch(s.ctx, nil, "customer", 2); err != nil {
+			t.Fatal(err)
+		}
+		s.exec(`update users set email = 'late@example.com' where id = 2`)
+		if missed, err := e.Audit(s.ctx, "customer", nil); err != nil || len(missed) != 0 {
+			t.Fatalf("a touch is on its way: %+v, %v", missed, err)
+		}
+		if err := e.Touch(s.ctx, nil, "customer", 2, "eu"); err == nil || !strings.Contains(err.Error(), "2 values are given for a key of 1") {
+			t.Error(err)
+		}
+	})
+}

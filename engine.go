@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -174,7 +175,11 @@ func (e *Engine) install(ctx context.Context) error {
 		if err := e.db.StartBackfill(ctx, d.Name, d.version, state.Version != "", false); err != nil {
 			return fmt.Errorf("start backfill of %s: %w", d.Name, err)
 		}
-		e.log.Info("mapping is new or changed", "sync", d.Name, "sweep", state.Version != "")
+		if state.Version == "" {
+			e.log.Info("a new sync: all its rows are looked at", "sync", d.Name)
+		} else {
+			e.log.Info("the mapping has changed: all its rows are looked at, and what differs is sent", "sync", d.Name)
+		}
 	}
 	return nil
 }
@@ -283,5 +288,5 @@ func (e *Engine) definition(name string) (*definition, error) {
 	for _, d := range e.defs {
 		names = append(names, d.Name)
 	}
-	return nil, fmt.Errorf("there is no sync %q; there are %v", name, names)
+	return nil, fmt.Errorf("there is no sync %q; there are: %s", name, strings.Join(names, ", "))
 }

@@ -28,6 +28,11 @@ func (e *Engine) append(ctx context.Context, tx any, sync string, key []any, t s
 	if _, err := e.definition(sync); err != nil {
 		return err
 	}
+	if l := e.learned.Load(); l != nil {
+		if n := len(e.shape(sync).Root.Key); len(key) != n {
+			return fmt.Errorf("touch %s: %d values are given for a key of %d", sync, len(key), n)
+		}
+	}
 	k, err := store.Key(key...)
 	if err != nil {
 		return fmt.Errorf("touch %s: %w", sync, err)

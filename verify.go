@@ -3,6 +3,7 @@ package upkeep
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,11 +37,16 @@ type Verification struct {
 	More bool
 }
 
+// ErrUnreadable says that a remote's records can't be read back, as those of a
+// webhook, so that nothing can be compared.
+var ErrUnreadable = errors.New("records of this remote can't be read back")
+
 // Verify reads the record of every group back from the remote and compares it
 // with what the database says now. A group that changes meanwhile may show as
 // a difference. The reads go through the remote's limits, on what the workers
 // leave of them; a remote that is paused by hand or broken is an error. Progress, if not nil, is told how
-// many groups were compared. A sync whose remote can't be read is an error.
+// many groups were compared. A sync whose
+// remote can't be read is [ErrUnreadable].
 func (e *Engine) Verify(ctx context.Context, syncName string, progress func(done int)) (*Verification, error) {
 	d, err := e.definition(syncName)
 	if err != nil {
@@ -51,7 +57,7 @@ func (e *Engine) Verify(ctx context.Context, syncName string, progress func(done
 	}
 	reader, ok := d.To.Connection.(connector.Reader)
 	if !ok {
-		return nil, fmt.Errorf("remote %q can't be read back", d.To.Name)
+		return nil, fmt.Errorf("%w: remote %q", ErrUnreadable, d.To.Name)
 	}
 	r := newRunner(e, d.To)
 	v := &verifier{runner: r, spare: &spare{Engine: e, remote: d.To, traits: r.traits}, def: d, reader: reader, found: &Verification{}}

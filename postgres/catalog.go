@@ -62,6 +62,14 @@ func readTable(ctx context.Context, tx pgx.Tx, t store.Table) (*store.TableInfo,
 // noTable is the error about a table that is not there, with tables of a name
 // alike.
 func noTable(ctx context.Context, tx pgx.Tx, t store.Table) error {
+	var view bool
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
+		WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind IN ('v', 'm'))`, quoteTable(t)).Scan(&view); err != nil {
+		return err
+	}
+	if view {
+		return fmt.Errorf("%w: %s", store.ErrView, t)
+	}
 	rows, err := tx.Query(ctx, userTables)
 	if err != nil {
 		return err

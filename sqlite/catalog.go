@@ -61,6 +61,13 @@ func describe(ctx context.Context, tx *sql.Tx, t store.Table) (*store.TableInfo,
 
 // missing is ErrNoTable with the names that look alike.
 func missing(ctx context.Context, tx *sql.Tx, name string) error {
+	views, err := strs(ctx, tx, `SELECT name FROM main.sqlite_schema WHERE type = 'view' AND name = ?1 COLLATE NOCASE`, name)
+	if err != nil {
+		return err
+	}
+	if len(views) > 0 {
+		return fmt.Errorf("%w: %s", store.ErrView, views[0])
+	}
 	names, err := strs(ctx, tx, `SELECT name FROM main.sqlite_schema WHERE `+notOurs+` ORDER BY name`)
 	if err != nil {
 		return err

@@ -95,7 +95,12 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), in
 		return statusOK
 	}
 	if err != nil {
-		fmt.Fprintf(errOut, "upkeep: %s\nSee: upkeep --help\n", err)
+		about := "upkeep"
+		var parsing *kong.ParseError
+		if errors.As(err, &parsing) && parsing.Context.Selected() != nil {
+			about = parsing.Context.Selected().FullPath()
+		}
+		fmt.Fprintf(errOut, "upkeep: %s\nSee: %s --help\n", err, about)
 		return statusUsage
 	}
 	p := &program{ctx: ctx, env: env, in: in, out: out, err: errOut, config: c.Config}

@@ -259,7 +259,11 @@ func printForecast(w io.Writer, f *forecastForm) error {
 	}
 	errs := []error{t.flush()}
 	for _, c := range f.Changes {
-		fmt.Fprintf(w, "\n%s %s/%s %s\n", c.Action, oneLine(c.Sync), oneLine(c.Key), oneLine(c.ExternalID+" "+c.Reason))
+		head := fmt.Sprintf("%s %s/%s %s", c.Action, c.Sync, c.Key, c.ExternalID)
+		if c.Reason != "" {
+			head += ": " + c.Reason
+		}
+		fmt.Fprintf(w, "\n%s\n", oneLine(head))
 		t := &table{w: newTabs(w)}
 		for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
 			t.row("    "+name, shortened(string(c.Fields[name])))

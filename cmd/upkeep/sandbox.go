@@ -83,7 +83,7 @@ What it holds, what it saw, and what somebody else might change there:
   curl %[1]s/sandbox/records/salesOrder
   curl %[1]s/sandbox/stats
   curl %[1]s/sandbox/audit                   refused logins, with the reason
-  curl %[1]s/sandbox/duplicates?field=otherRefNum
+  curl '%[1]s/sandbox/duplicates?field=otherRefNum'
 
 Make it fail (kinds: latency, status, reset, hang, late, html, empty), and heal it:
 

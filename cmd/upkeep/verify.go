@@ -18,7 +18,7 @@ type verifyCmd struct {
 
 // Help is shown by --help.
 func (c *verifyCmd) Help() string {
-	return "It reads every record, on what upkeep run leaves of the remote's limits. A group that is not clean is listed with its state: it may differ because the change is still on its way.\n\nExit statuses: 0 nothing differs, or with --fix what differs will be sent again; 1 something differs, or the command failed; 2 wrong usage or configuration."
+	return "It reads every record, on what upkeep run leaves of the remote's limits. A group that is not clean is listed with its state: it may differ because the change is still on its way. Syncs whose remote can't be read back, such as a webhook, are left out, and named.\n\nExit statuses: 0 nothing differs, or with --fix what differs will be sent again; 1 something differs, or the command failed; 2 wrong usage or configuration."
 }
 
 type differenceForm struct {
@@ -32,6 +32,7 @@ type differenceForm struct {
 
 type verifyForm struct {
 	Syncs       []verifiedForm   `json:"syncs"`
+	Unreadable  []string         `json:"unreadable"` // whose remote can't be read back
 	Differences []differenceForm `json:"differences"`
 	More        bool             `json:"more"`
 	Fixed       int              `json:"fixed"`
@@ -60,10 +61,14 @@ func (c *verifyCmd) Run(p *program) error {
 	if c.Sync != "" {
 		syncs = []string{c.Sync}
 	}
-	form := verifyForm{Syncs: []verifiedForm{}, Differences: []differenceForm{}}
+	form := verifyForm{Syncs: []verifiedForm{}, Unreadable: []string{}, Differences: []differenceForm{}}
 	differing := 0
 	for _, name := range syncs {
 		found, err := c.verify(p, s, name)
+		if errors.Is(err, upkeep.ErrUnreadable) && c.Sync == "" {
+			form.Unreadable = append(form.Unreadable, name)
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -112,6 +117,13 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 	for _, s := range f.Syncs {
 		_, err := fmt.Fprintf(w, "%s: %d groups, %d records read\n", s.Sync, s.Groups, s.Records)
 		errs = append(errs, err)
+	}
+	for _, name := range f.Unreadable {
+		_, err := fmt.Fprintf(w, "%s: left out, its remote can't be read back\n", name)
+		errs = append(errs, err)
+	}
+	if len(f.Syncs) == 0 && len(f.Unreadable) > 0 {
+		return errors.Join(errs...)
 	}
 	if len(f.Differences) == 0 {
 		_, err := fmt.Fprintln(w, "nothing differs")

@@ -41,6 +41,9 @@ func (r *resolver) find(name string, at place) *store.TableInfo {
 	}
 	info, err := r.catalog.Table(r.ctx, t)
 	switch {
+	case errors.Is(err, store.ErrView):
+		r.fail(at, fmt.Sprintf("%q is a view, and a view has no changes that could be seen", name), "name the tables that it reads, the one with a row for each record first, and the others as its relations")
+		info = nil
 	case errors.Is(err, store.ErrNoTable):
 		r.fail(at, fmt.Sprintf("there is no table %q", name), r.nearTables(t))
 		info = nil

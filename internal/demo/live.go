@@ -75,7 +75,7 @@ func (d *demo) sumUp(ctx context.Context) error {
 		return err
 	}
 	touches, calls := d.touches.Load(), d.calls()-d.backfilled
-	d.screen.say("The application did %d things in %d statements. %d touches were logged, and %d calls were made.", d.screen.total, d.shop.statements, touches, calls)
+	d.screen.say("The application did %d things in %d statements: %d touches were logged, %d calls made.", d.screen.total, d.shop.statements, touches, calls)
 	if d.Keep {
 		d.screen.say("Everything is left as it is: %s", d.dir)
 	}

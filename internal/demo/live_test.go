@@ -90,7 +90,7 @@ func TestLive(t *testing.T) {
 			shown := strings.Join(lines, "\n")
 			// What is left on the screen is the beginning and the summary.
 			if want := regexp.MustCompile(`(?s)^The shop: .*\nBackfill: 180 groups in .*\nThe application goes on .*\n` +
-				`sync +groups +dirty +lag +calls +saved\ncustomer +\d+ +0 +- .*\nThe application did \d+ things in \d+ statements\. .*\n$`); !want.MatchString(shown) {
+				`sync +groups +dirty +lag +calls +saved\ncustomer +\d+ +0 +- .*\nThe application did \d+ things in \d+ statements: .*\n$`); !want.MatchString(shown) {
 				t.Errorf("on the screen:\n%s", shown)
 			}
 			if strings.Contains(shown, "Ctrl-C") || strings.Contains(shown, "[█") {

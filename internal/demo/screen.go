@@ -90,9 +90,13 @@ func table(st *upkeep.Status) []string {
 		}
 		rows = append(rows, []string{c.Sync, screen.Digits(c.Groups), screen.Digits(unsynced(c)), short(c.Oldest), screen.Digits(c.Calls), screen.Digits(c.Saved), note})
 	}
+	width := 14
+	for _, r := range rows {
+		width = max(width, len(r[0]))
+	}
 	var out []string
 	for _, r := range rows {
-		out = append(out, strings.TrimRight(fmt.Sprintf("%-14s %8s %8s %8s %8s %8s  %s", r[0], r[1], r[2], r[3], r[4], r[5], r[6]), " "))
+		out = append(out, strings.TrimRight(fmt.Sprintf("%-*s %8s %8s %8s %8s %8s  %s", width, r[0], r[1], r[2], r[3], r[4], r[5], r[6]), " "))
 	}
 	return out
 }

@@ -14,6 +14,8 @@ type UnknownTableError struct{ Table, Why string }
 // Error names the table and the reason.
 func (e *UnknownTableError) Error() string { return fmt.Sprintf("table %s: %s", e.Table, e.Why) }
 
+const notThere = "it does not exist"
+
 // ledgers are the tables in which migration tools keep their books.
 var ledgers = []string{"schema_migrations", "ar_internal_metadata", "goose_db_version", "flyway_schema_history", "django_migrations",
 	"alembic_version", "knex_migrations", "knex_migrations_lock", "_prisma_migrations", "doctrine_migration_versions", "migrations",
@@ -91,7 +93,7 @@ func (s *schema) find(name string) (*table, string) {
 		if len(all) > 20 {
 			all = append(all[:20], "...")
 		}
-		return nil, "it does not exist; there are: " + strings.Join(all, ", ")
+		return nil, notThere + "; there are: " + strings.Join(all, ", ")
 	}
 	var all []string
 	for _, t := range alike {

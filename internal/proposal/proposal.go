@@ -49,6 +49,9 @@ func Make(ctx context.Context, catalog store.Catalog, o Options) (*Proposal, err
 		return nil, err
 	}
 	roots, err := s.choose(o.Tables)
+	if unknown := (*UnknownTableError)(nil); errors.As(err, &unknown) && strings.HasPrefix(unknown.Why, notThere) {
+		unknown.Why = whyNot(ctx, catalog, unknown)
+	}
 	if err != nil {
 		return &Proposal{Tables: len(s.tables)}, err
 	}
@@ -79,6 +82,22 @@ type link struct {
 	child, target *table
 	via, to       []string
 	unique        bool // at most one child row for each target row
+}
+
+// whyNot says more of a name that is no table's, when the catalogue knows it.
+func whyNot(ctx context.Context, catalog store.Catalog, unknown *UnknownTableError) string {
+	t := store.Table{Name: unknown.Table}
+	if schema, rest, ok := strings.Cut(unknown.Table, "."); ok {
+		t = store.Table{Schema: schema, Name: rest}
+	}
+	_, err := catalog.Table(ctx, t)
+	switch {
+	case errors.Is(err, store.ErrView):
+		return "it is a view, and a view has no changes that could be seen; name the tables that it reads"
+	case err == nil:
+		return "it is a partition, a temporary table or the database's own; of a partition name the table that it is a part of"
+	}
+	return unknown.Why
 }
 
 // survey reads all tables.

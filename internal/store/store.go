@@ -10,6 +10,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -286,6 +287,8 @@ type Health struct {
 var (
 	// ErrNoTable: the table does not exist or the role can't see it.
 	ErrNoTable = errors.New("no such table")
+	// ErrView is an ErrNoTable too: the name is that of a view.
+	ErrView = fmt.Errorf("%w: it is a view, which has no changes of its own", ErrNoTable)
 	// ErrNoGroup: the registry has no such group.
 	ErrNoGroup = errors.New("no such group")
 	// ErrPlan: another process has installed another configuration; stop and

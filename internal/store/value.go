@@ -120,7 +120,7 @@ func SplitKey(key string, n int) ([]string, error) {
 	}
 	parts = append(parts, b.String())
 	if len(parts) != n {
-		return nil, fmt.Errorf("key %q has %d parts, the table's primary key has %d columns", key, len(parts), n)
+		return nil, fmt.Errorf("key %q does not fit: the table's primary key has %d columns; give a value for each, with commas between: \"eu,42\"", key, n)
 	}
 	return parts, nil
 }
