@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -189,9 +190,23 @@ func (c *Client) broken(ctx context.Context, err error, sent bool) *connector.Er
 		err = cause
 	}
 	if sent {
-		return &connector.Error{Kind: connector.Unknown, Message: c.config.Remote + " did not answer to the end", Err: Bare(err)}
+		return &connector.Error{Kind: connector.Unknown, Message: c.config.Remote + " did not answer to the end", Err: unquoted(Bare(err))}
 	}
 	return &connector.Error{Kind: connector.Unavailable, Message: c.config.Remote + " can't be reached", Err: Bare(err)}
+}
+
+var quotation = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// unquoted takes what the remote sent off an error of net/http about an answer
+// that is no HTTP: it may be what the remote was sent, with the login in it.
+func unquoted(err error) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "malformed"):
+		return errors.New("what it sent is not HTTP")
+	case quotation.MatchString(text):
+		return errors.New(quotation.ReplaceAllString(text, `"..."`))
+	}
+	return err
 }
 
 // Bare takes the URL, which may hold a query, off an error of net/http.

@@ -382,3 +382,26 @@ func TestEchoedCredential(t *testing.T) {
 		t.Errorf("%s, %v", a.Body, err)
 	}
 }
+
+// What is not HTTP is not quoted either.
+func TestEchoInBrokenAnswers(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{"%s\r\n\r\n", "HTTP/1.1 %s OK\r\n\r\n", "HTTP/1.1 200 OK\r\n%s\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: %s\r\n\r\n", "HTTP/1.1 200 OK\r\nX-%s \"x\": y\r\n\r\n", "HTTP/%s 200 OK\r\n\r\n"} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			_, _ = fmt.Fprintf(conn, answer, r.Header.Get("Authorization"))
+		}))
+		c := Open(Config{Remote: "Acme", Base: s.URL})
+		_, err := c.Do(t.Context(), secretly(s.URL, "canary-token"))
+		if err == nil || err.Kind != connector.Unknown || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%q: %v", answer, err)
+		}
+		c.Close()
+		s.Close()
+	}
+}

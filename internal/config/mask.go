@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-const secretWords = `(?:secret|password|passwd|passphrase|token|private|credential|bearer|api_?key|consumer_key|certificate_key)`
+const secretWords = `(?:secret|password|passwd|passphrase|token|private|credential|bearer|api[_-]?key|consumer_key|certificate_key|authorization|x-auth|x-[a-z0-9-]*key|cookie|signature)`
 
 var (
 	secretName  = regexp.MustCompile(`(?i)` + secretWords)
