@@ -80,7 +80,7 @@ func (db *DB) AppendCommand(ctx context.Context, tx any, shape *store.Shape, key
 	case *sql.Tx:
 		_, err = tx.ExecContext(ctx, append, args...)
 	default:
-		return fmt.Errorf("a command goes into a pgx.Tx or a *sql.Tx, not into a %T", tx)
+		return fmt.Errorf("a command goes into a pgx.Tx or a *sql.Tx, not into %T", tx)
 	}
 	if err != nil {
 		return fmt.Errorf("append a command: %w", installed(err))

@@ -44,7 +44,7 @@ func (db *DB) Append(ctx context.Context, tx any, touches []store.Touch) error {
 	case *sql.Tx:
 		_, err = tx.ExecContext(ctx, appendTouches, string(text))
 	default:
-		return fmt.Errorf("a touch goes into a pgx.Tx or a *sql.Tx, not into a %T", tx)
+		return fmt.Errorf("a touch goes into a pgx.Tx or a *sql.Tx, not into %T", tx)
 	}
 	if err != nil {
 		return fmt.Errorf("append touches: %w", installed(err))

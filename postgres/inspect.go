@@ -108,7 +108,11 @@ func check(r relation, t *trigger) []fault {
 	case s.hash != t.hash:
 		return []fault{{r.table, "trigger " + t.name + " is not as this configuration needs it", false, create(r, t, true), r.name, t.name, "replace"}}
 	case s.enabled != "A":
-		return []fault{{r.table, "trigger " + t.name + " is disabled", true, enable(r, t), r.name, t.name, "enable"}}
+		what := " is disabled"
+		if s.enabled != "D" {
+			what = " does not fire always: it was enabled without ALWAYS"
+		}
+		return []fault{{r.table, "trigger " + t.name + what, true, enable(r, t), r.name, t.name, "enable"}}
 	}
 	return nil
 }

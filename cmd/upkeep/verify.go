@@ -115,7 +115,7 @@ func (c *verifyCmd) verify(p *program, s *setup.Setup, name string) (*upkeep.Ver
 func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 	var errs []error
 	for _, s := range f.Syncs {
-		_, err := fmt.Fprintf(w, "%s: %d groups, %d records read\n", s.Sync, s.Groups, s.Records)
+		_, err := fmt.Fprintf(w, "%s: %s, %s read\n", s.Sync, count(s.Groups, "group"), count(s.Records, "record"))
 		errs = append(errs, err)
 	}
 	for _, name := range f.Unreadable {
