@@ -150,7 +150,7 @@ func newShop(t *testing.T, c memory.Config) *shop {
 
 func makeShop(t *testing.T, c memory.Config, open func(*shop)) *shop {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	t.Cleanup(cancel)
 	s := &shop{t: t, ctx: ctx, remote: memory.New(c)}
 	s.to = &upkeep.Remote{Name: "erp", Connection: s.remote.Connect()}
