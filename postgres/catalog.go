@@ -40,6 +40,9 @@ func readTable(ctx context.Context, tx pgx.Tx, t store.Table) (*store.TableInfo,
 	if err == pgx.ErrNoRows || code(err) == "3F000" {
 		return nil, noTable(ctx, tx, t)
 	}
+	if code(err) == "42501" { // in a schema that the role may not look into
+		return nil, fmt.Errorf("%w; as the schema's owner: GRANT USAGE ON SCHEMA %s TO %s", err, quote(t.Schema), quote(tx.Conn().Config().User))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -65,13 +65,14 @@ func serverFindings(ctx context.Context, tx pgx.Tx) ([]store.Finding, error) {
 }
 
 func tableFindings(ctx context.Context, tx pgx.Tx, w *watch) ([]store.Finding, error) {
-	var owner, selects, hidden bool
+	var owner, hidden bool
+	var unread []string // columns
 	var role, ownerName, persistence string
-	err := tx.QueryRow(ctx, `SELECT pg_has_role(c.relowner, 'USAGE'), has_table_privilege(c.oid, 'SELECT')
-			OR NOT EXISTS (SELECT FROM unnest($2::text[]) AS a(name) WHERE NOT has_column_privilege(c.oid, a.name, 'SELECT')),
+	err := tx.QueryRow(ctx, `SELECT pg_has_role(c.relowner, 'USAGE'), CASE WHEN has_table_privilege(c.oid, 'SELECT') THEN '{}' ELSE
+			ARRAY(SELECT a.name FROM unnest($2::text[]) AS a(name) WHERE NOT has_column_privilege(c.oid, a.name, 'SELECT')) END,
 		row_security_active(c.oid), current_user, pg_get_userbyid(c.relowner), c.relpersistence::text
 		FROM pg_class c WHERE c.oid = to_regclass($1)`, quoteTable(w.table), names(w.columns)).
-		Scan(&owner, &selects, &hidden, &role, &ownerName, &persistence)
+		Scan(&owner, &unread, &hidden, &role, &ownerName, &persistence)
 	if err == pgx.ErrNoRows {
 		return []store.Finding{{Severity: store.Problem, Subject: w.name(), Message: "the table does not exist", Fix: "correct its name"}}, nil
 	}
@@ -86,8 +87,13 @@ func tableFindings(ctx context.Context, tx pgx.Tx, w *watch) ([]store.Finding, e
 		problem("only the table's owner may put triggers on it and take them off",
 			"GRANT "+quote(ownerName)+" TO "+quote(role))
 	}
-	if !selects {
-		problem("the role may not read the columns that are needed", "GRANT SELECT ON "+quoteTable(w.table)+" TO "+quote(role))
+	if len(unread) > 0 {
+		quoted := make([]string, len(unread))
+		for i, name := range unread {
+			quoted[i] = quote(name)
+		}
+		problem("the role may not read the columns that are needed: "+strings.Join(unread, ", "),
+			"GRANT SELECT ("+strings.Join(quoted, ", ")+") ON "+quoteTable(w.table)+" TO "+quote(role))
 	}
 	if hidden {
 		problem("row-level security hides rows from the role", "ALTER ROLE "+quote(role)+" BYPASSRLS, as a superuser")

@@ -1,0 +1,74 @@
+package postgres_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// Each right that is missing is told with the statement that grants it, and
+// what was granted is not told again.
+func TestMissingRights(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	database := b.query(`SELECT current_database()`)[0]
+	owner, role := "owner_of_"+database, "worker_of_"+database
+	b.exec(`CREATE ROLE `+owner, `CREATE ROLE `+role+` LOGIN`, `CREATE SCHEMA sales AUTHORIZATION `+owner,
+		`CREATE TABLE sales.t (id int PRIMARY KEY, v text, "odd ""name" text)`, `ALTER TABLE sales.t OWNER TO `+owner)
+	t.Cleanup(func() { b.exec(`DROP OWNED BY `+role+`, `+owner+` CASCADE`, `DROP ROLE `+role, `DROP ROLE `+owner) })
+	s := b.shape("s", store.Table{Schema: "sales", Name: "t"}, "v", `odd "name`)
+	worker := *b
+	worker.db = open(t, strings.Replace(b.url, "postgres@", role+"@", 1))
+	t.Cleanup(func() { _ = worker.db.Close() })
+
+	// Somebody who runs each statement that is told comes to an end of them.
+	_, err := worker.db.Table(b.ctx, s.Root.Table)
+	mustFail(t, err, "permission denied for schema sales")
+	statement := strings.SplitN(err.Error(), "owner: ", 2)[1]
+	if statement != fmt.Sprintf(`GRANT USAGE ON SCHEMA "sales" TO "%s"`, role) {
+		t.Fatalf("told to run %s", statement)
+	}
+	b.exec(statement, `GRANT SELECT (id) ON sales.t TO `+role)
+	for _, want := range []string{`may not create the schema upkeep`, `may not read the columns that are needed: odd "name, v`, `only the table's owner`} {
+		found, err := worker.db.Rights(b.ctx, []*store.Shape{s})
+		b.ok(err)
+		i := 0
+		for ; i < len(found) && !strings.Contains(found[i].Message, want); i++ {
+		}
+		if i == len(found) {
+			t.Fatalf("nothing is told of %q: %+v", want, found)
+		}
+		statement, _, _ := strings.Cut(found[i].Fix, ", as ")
+		b.exec(strings.Replace(statement, "CURRENT_USER", role, 1))
+	}
+	found, err := worker.db.Rights(b.ctx, []*store.Shape{s})
+	b.ok(err)
+	if len(found) > 0 {
+		t.Errorf("with all rights: %+v", found)
+	}
+	worker.migrate()
+	worker.install(s)
+	b.exec(`INSERT INTO sales.t VALUES (1, 'a')`)
+	worker.folds(1, "with all rights", s)
+
+	// A column that is taken away later is an error of the load, and no empty row.
+	b.exec(`REVOKE `+owner+` FROM `+role, `REVOKE SELECT (v) ON sales.t FROM `+role)
+	if rows, err := worker.db.Load(b.ctx, s, []string{"1"}); err == nil || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("load without SELECT on a column: %v, %v", rows, err)
+	}
+}
+
+// A name without its schema is looked for by the search path, and one that is
+// elsewhere is told.
+func TestWrongSearchPath(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.exec(`CREATE SCHEMA sales`, `CREATE TABLE sales.orders (id int PRIMARY KEY)`)
+	_, err := b.db.Table(b.ctx, table("orders"))
+	if !errors.Is(err, store.ErrNoTable) || !strings.Contains(err.Error(), "sales.orders") {
+		t.Errorf("%v", err)
+	}
+}
