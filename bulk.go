@@ -94,6 +94,9 @@ func (b *bulk) run(ctx, life context.Context) {
 	}
 	b.life = life
 	_ = b.forever(ctx, "bulk jobs of "+b.runner.remote.Name, func() (time.Duration, error) {
+		if b.provenance.unsure.Load() {
+			return bulkEvery, b.examineOrigin(ctx)
+		}
 		if err := b.takeOver(ctx); err != nil {
 			return 0, err
 		}

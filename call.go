@@ -24,8 +24,7 @@ func (c *caller) bring() error {
 	id := j.claim.RemoteID
 	if id == "" && c.mustFind(j) {
 		if c.traits.Class == connector.Blind {
-			j.refuse(untold)
-			return nil
+			return c.makeUnseen()
 		}
 		var err error
 		if id, err = c.find(); err != nil && !isKind(err, connector.NotFound) {
@@ -39,11 +38,16 @@ func (c *caller) bring() error {
 		return c.change(id)
 	case id == "":
 	case j.goal == absent:
-		if err := c.delete(id); err != nil {
+		if err := c.deleteAll(id); err != nil {
 			return err
 		}
 	default: // ended
 		err := c.update(id, j.record.Fields)
+		if isKind(err, connector.NotFound) && c.mayBeAnother(j) {
+			if id, err = c.find(); err == nil {
+				err = c.update(id, j.record.Fields)
+			}
+		}
 		if err == nil {
 			j.synced(id)
 		}
@@ -78,6 +82,10 @@ func (c *caller) change(id string) error {
 			j.finish(store.Result{Outcome: store.Retry, Free: true, After: c.doubtFor(), Reason: "the record is gone, but an older request may still make it"})
 			return nil
 		}
+		if c.traits.Class == connector.Blind && j.claim.Forced {
+			j.refuse(untold) // it was made again, perhaps: the id is still the old one's
+			return nil
+		}
 		if c.traits.Class == connector.Lookup {
 			if found, err := c.find(); !isKind(err, connector.NotFound) {
 				return c.adopt(found, err)
@@ -89,6 +97,54 @@ func (c *caller) change(id string) error {
 	}
 	j.leaveSelfOut()
 	return c.make()
+}
+
+// deleteAll deletes the record. When an older create may have landed after it
+// was gone, there is one of another id, which is deleted too.
+func (c *caller) deleteAll(id string) error {
+	err := c.delete(id)
+	if err != nil || !c.mayBeAnother(c.job) {
+		return err
+	}
+	another, err := c.find()
+	if err == nil && another != id {
+		return c.delete(another)
+	}
+	if isKind(err, connector.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// mayBeAnother: a record of another id than the known one may be there.
+func (r *runner) mayBeAnother(j *job) bool {
+	return j.goal != present && (j.claim.InDoubt || j.claim.Forced) && r.traits.Class != connector.Blind
+}
+
+// makeUnseen makes a record at a remote that can't say whether it is there, if
+// that is sure. After a restore it is, once the sweep has forced all that was.
+func (c *caller) makeUnseen() error {
+	j := c.job
+	if j.goal != present || j.claim.InDoubt || j.claim.Forced {
+		j.refuse(untold)
+		return nil
+	}
+	state, err := c.db.Sync(c.life, j.claim.Sync)
+	swept := err == nil && !state.Backfill.Running
+	if swept { // the sweep may have come between the claim and now
+		var g *store.Group
+		g, err = c.db.Group(c.life, j.claim.ID)
+		swept = err == nil && g.ForcedGeneration <= j.claim.Generation
+	}
+	switch {
+	case err != nil:
+		j.finish(store.Result{Outcome: store.Retry, Free: true, After: c.backoff(1), Reason: "look whether all was swept after a restore: " + err.Error()})
+	case !swept:
+		j.finish(store.Result{Outcome: store.Retry, Free: true, After: time.Second, Reason: "waits until all was swept after a restore"})
+	default:
+		return c.make()
+	}
+	return nil
 }
 
 // make creates or initializes the record; one that exists is adopted.
@@ -134,7 +190,7 @@ func (r *runner) mustFind(j *job) bool {
 		return true
 	}
 	if r.traits.Class == connector.Blind {
-		return !settled
+		return !settled || r.provenance.restored.Load()
 	}
 	return !first && (r.traits.Class != connector.Upsert || j.origin != nil || len(j.only) > 0)
 }

@@ -37,7 +37,7 @@ func (e *Engine) AllowDeletes(ctx context.Context, sync string, n int) (int64, e
 func (r *runner) limitDeletes(ctx context.Context, due []*job) []*job {
 	deletes := map[*definition]int{}
 	for _, j := range due {
-		if j.spends() {
+		if r.spends(j) {
 			deletes[j.def]++
 		}
 	}
@@ -59,9 +59,9 @@ func (r *runner) limitDeletes(ctx context.Context, due []*job) []*job {
 	var rest []*job
 	for _, j := range due {
 		switch got := granted[j.def]; {
-		case !j.spends() || got > 0:
+		case !r.spends(j) || got > 0:
 			rest = append(rest, j)
-			if j.spends() {
+			if r.spends(j) {
 				granted[j.def]--
 			}
 			continue
@@ -75,7 +75,10 @@ func (r *runner) limitDeletes(ctx context.Context, due []*job) []*job {
 	return rest
 }
 
-// spends: a delete counts once, and not each time that it is tried.
-func (j *job) spends() bool {
-	return j.goal == absent && j.def.DeleteLimit >= 0 && j.claim.Attempts == 0 && !j.claim.InDoubt && !j.claim.Forced
+// spends: a delete counts once, and not each time that it is tried. In a
+// registry that was restored it counts each time: that every record is forced
+// then must let no delete past a person.
+func (r *runner) spends(j *job) bool {
+	first := j.claim.Attempts == 0 && !j.claim.InDoubt && !j.claim.Forced
+	return j.goal == absent && j.def.DeleteLimit >= 0 && (first || r.provenance.restored.Load())
 }

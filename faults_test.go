@@ -570,3 +570,28 @@ func TestStopDrains(t *testing.T) {
 		}
 	})
 }
+
+// A record that was made anew under another id, by an older creation that came
+// late, is deleted with its row.
+func TestDeleteOfARecordThatCameLate(t *testing.T) {
+	t.Parallel()
+	for _, class := range []connector.Class{connector.Upsert, connector.Lookup} {
+		s := newShop(t, memory.Config{Class: class})
+		s.fill()
+		e := s.engine(customerSync(s.to))
+		stop := s.run(e)
+		s.quiet(e)
+		stop()
+		s.remote.Remove("customer", "customer-2")
+		s.remote.Add(connector.Record{Type: "customer", ExternalID: "customer-2"})
+		s.exec(`delete from line_items where order_id = 12; delete from orders where user_id = 2; delete from users where id = 2;
+			update upkeep_groups set generation = generation + 1, forced_generation = generation + 1, due_at = 0 where key = '2'`) // as if it were settled
+		e = s.engine(customerSync(s.to))
+		stop = s.run(e)
+		s.quiet(e)
+		stop()
+		if _, there := s.remote.Record("customer", "customer-2"); there {
+			t.Errorf("%v: the record is still there", class)
+		}
+	}
+}

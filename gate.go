@@ -206,6 +206,13 @@ func (g *gate) refresh(ctx context.Context) error {
 	return g.look(ctx)
 }
 
+// forget makes room look at once.
+func (g *gate) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.healthAt = time.Time{}
+}
+
 // look reads what the processes know of the remote together.
 func (g *gate) look(ctx context.Context) error {
 	now := g.cfg.Clock.Now()

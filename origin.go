@@ -18,17 +18,23 @@ type provenance struct {
 	unsure   atomic.Bool  // the database was out of reach: look before anything is claimed
 	furthest atomic.Int64 // the highest Place seen
 	restored atomic.Bool  // once: a record that is to be made may be there
+	examined atomic.Int64 // how often it was looked at
 }
 
 // examineOrigin compares where the registry comes from with what was noted.
-// After a restore every record is sent again, in full, and no delete goes out
-// until a person allows it.
+// After a restore the remotes are let be for a while, then every record is sent
+// again, in full, and no delete goes out until a person allows it.
 func (e *Engine) examineOrigin(ctx context.Context) error {
 	now, noted, err := e.db.Origin(ctx)
 	if err != nil {
 		return fmt.Errorf("ask where the database comes from: %w", err)
 	}
 	why := e.restoredBecause(now, noted)
+	if why != "" {
+		if err := e.rest(ctx, why); err != nil {
+			return err
+		}
+	}
 	if why != "" || noted != now.ID {
 		if err := e.db.NoteOrigin(ctx, now.ID, why != ""); err != nil {
 			return err
@@ -43,7 +49,25 @@ func (e *Engine) examineOrigin(ctx context.Context) error {
 		return err
 	}
 	e.provenance.restored.Store(!at.IsZero())
+	e.provenance.examined.Add(1)
 	e.provenance.unsure.Store(false)
+	return nil
+}
+
+// rest lets every remote be for as long as a request may still land that the
+// registry has forgotten: one of a claim that was made just before.
+func (e *Engine) rest(ctx context.Context, why string) error {
+	for _, r := range e.remotes {
+		var quiet time.Duration
+		for _, d := range e.defs {
+			if d.To == r {
+				quiet = d.traits.Quiet + stall
+			}
+		}
+		if err := e.db.Pause(ctx, r.Name, e.cfg.Lease+quiet, why+": waiting until no request from before can arrive"); err != nil {
+			return fmt.Errorf("pause %s after a restore: %w", r.Name, err)
+		}
+	}
 	return nil
 }
 

@@ -26,12 +26,13 @@ type backedUp struct {
 	exec    func(sql string) error
 	backup  func() error
 	restore func() error
+	remotes string // the table
 }
 
 func sqliteBackup(t *testing.T) *backedUp {
 	dir := t.TempDir()
 	path, copied := filepath.Join(dir, "shop.db"), filepath.Join(dir, "copy.db")
-	b := &backedUp{open: func() (upkeep.Database, error) { return sqlite.Open(path, sqlite.Config{}) }}
+	b := &backedUp{remotes: "upkeep_remotes", open: func() (upkeep.Database, error) { return sqlite.Open(path, sqlite.Config{}) }}
 	b.exec = func(text string) error {
 		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)")
 		if err != nil {
@@ -60,7 +61,7 @@ func postgresBackup(t *testing.T) *backedUp {
 		return err
 	}
 	other := strings.Replace(url, name, name+"_copy", 1)
-	b := &backedUp{}
+	b := &backedUp{remotes: "upkeep.remotes"}
 	b.open = func() (upkeep.Database, error) { return postgres.Open(t.Context(), url) }
 	b.exec = func(text string) error { return run(url, text) }
 	b.backup = func() error {
@@ -134,8 +135,33 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 	during(nothing)
 	s.field("customer", "customer-1", "entityId", `"newer"`)
 	must(db.restore())
-	s.exec(`insert into users (id, name) values (11, 'found')`)
+	s.exec(`insert into users (id, name) values (11, 'found'); delete from users where id = 4`)
 	s.remote.Forget()
+	paused := func() {
+		t.Helper()
+		d := s.open()
+		e, err := upkeep.New(upkeep.Config{Database: d, Syncs: []upkeep.AnySync{customerSync(s.to)}})
+		must(err)
+		stop := s.run(e)
+		s.until("the sweep", func() bool {
+			x, err := e.Explain(s.ctx, "customer", "4")
+			must(err)
+			state, err := d.Sync(s.ctx, "customer")
+			must(err)
+			n, err := d.Pending(s.ctx, 1)
+			must(err)
+			return x.Group.ForcedGeneration > 0 && !state.Backfill.Running && n == 0
+		})
+		h, err := d.Health(s.ctx, "erp")
+		must(err)
+		if h.PausedFor <= 0 || s.remote.Calls(memory.Any) > 0 {
+			t.Errorf("a request of before the restore may still arrive: paused for %s, %d calls", h.PausedFor, s.remote.Calls(memory.Any))
+		}
+		stop()
+		must(d.Close())
+	}
+	paused()
+	s.exec("delete from %s", db.remotes) // as if that time were over
 	during(nothing)
 	s.field("customer", "customer-1", "entityId", `"user 1"`)
 	s.field("customer", "customer-2", "entityId", `"user 2"`)
@@ -155,8 +181,8 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 		if err != nil || !strings.Contains(fmt.Sprint(findings), "restored, copied or failed over") {
 			t.Errorf("%v, %v", findings, err)
 		}
-		n, err := e.AllowDeletes(s.ctx, "customer", 1)
-		if err != nil || n != 1 {
+		n, err := e.AllowDeletes(s.ctx, "customer", 2)
+		if err != nil || n != 2 {
 			t.Errorf("%d, %v", n, err)
 		}
 	})
@@ -166,7 +192,7 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 	if n := s.remote.Calls(memory.Any); n > 0 {
 		t.Errorf("%d calls after all was done", n)
 	}
-	if n := len(s.remote.Records("customer")); n != 11 {
-		t.Errorf("%d records, want 1 to 12 without 3", n)
+	if n := len(s.remote.Records("customer")); n != 10 {
+		t.Errorf("%d records, want 1 to 12 without 3 and 4", n)
 	}
 }

@@ -220,6 +220,7 @@ type runner struct {
 	calls     chan []*job
 	answered  chan *job
 	claimedAt time.Time
+	examined  int64         // of provenance, when its remote's pauses were last looked up
 	perCall   int           // the most groups that one call takes
 	linger    time.Duration // zero: not
 
@@ -233,7 +234,7 @@ type runner struct {
 }
 
 func newRunner(e *Engine, remote *Remote) *runner {
-	r := &runner{Engine: e, remote: remote, wake: make(chan struct{}, 1), held: map[string]time.Time{}, begun: waits{}}
+	r := &runner{Engine: e, remote: remote, examined: e.provenance.examined.Load(), wake: make(chan struct{}, 1), held: map[string]time.Time{}, begun: waits{}}
 	for _, d := range e.defs {
 		if d.To == remote {
 			r.defs = append(r.defs, d)

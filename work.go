@@ -77,6 +77,11 @@ func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
 			return nil, err
 		}
 	}
+	if n := r.provenance.examined.Load(); n != r.examined {
+		r.examined = n
+		r.gate.forget() // a restore pauses the remote
+		return nil, nil
+	}
 	req := store.ClaimRequest{Holder: r.cfg.Name, Lease: r.cfg.Lease, Limit: limit}
 	for _, d := range r.defs {
 		if r.isHeld(d.Name) {

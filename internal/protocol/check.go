@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -10,11 +11,14 @@ import (
 type violation string
 
 const (
-	falseClean violation = "clean, and the remote is wrong"
-	duplicate  violation = "two records of one group"
-	unfounded  violation = "a delete without a deleted row"
-	falseSkip  violation = "a call was saved that was needed"
-	stuck      violation = "can never become clean again"
+	falseClean    violation = "clean, and the remote is wrong"
+	duplicate     violation = "two records of one group"
+	unfounded     violation = "a delete without a deleted row"
+	unheld        violation = "after a restore, a delete that no person allowed"
+	falseSkip     violation = "a call was saved that was needed"
+	wronglyParked violation = "parked for another's fault"
+	disordered    violation = "a version was overtaken or left out"
+	stuck         violation = "can never become clean again"
 )
 
 // verdict is what a search found out.
@@ -47,9 +51,11 @@ func (s *state) broken() violation {
 		return duplicate
 	case s.unfounded:
 		return unfounded
+	case s.unheld:
+		return unheld
 	case s.wrongSkip:
 		return falseSkip
-	case s.clean() && s.records[0]|s.records[1] != s.row:
+	case s.clean() && !s.forgetful() && s.records[0]|s.records[1] != s.row:
 		return falseClean
 	}
 	return ""
@@ -57,16 +63,15 @@ func (s *state) broken() violation {
 
 // search holds every state that was reached, with the step that first led to
 // it, breadth first: the first way to a state is a shortest one.
-type search struct {
-	index  map[state]int32
-	states []state
+type search[S comparable] struct {
+	index  map[S]int32
+	states []S
 	from   []int32
 	step   []string
 	edges  [][2]int32 // the protocol's own steps
 }
 
-func (r *search) reach(n state, from int32, step string) int32 {
-	n = n.canonical()
+func (r *search[S]) reach(n S, from int32, step string) int32 {
 	i, seen := r.index[n]
 	if !seen {
 		i = int32(len(r.states))
@@ -78,7 +83,7 @@ func (r *search) reach(n state, from int32, step string) int32 {
 	return i
 }
 
-func (r *search) trace(i int32) []string {
+func (r *search[S]) trace(i int32) []string {
 	var steps []string
 	for ; i != 0; i = r.from[i] {
 		steps = append(steps, r.step[i])
@@ -90,22 +95,26 @@ func (r *search) trace(i int32) []string {
 // check explores every state up to a limit and stops at the first that
 // breaks a property.
 func (p protocol) check(limit int) verdict {
-	r := search{index: map[state]int32{}}
-	r.reach(p.start(), 0, "")
+	r := search[state]{index: map[state]int32{}}
+	r.reach(p.start().canonical(), 0, "")
 	var clean []int32
 	for i := int32(0); int(i) < len(r.states); i++ {
 		s := r.states[i]
-		if v := s.broken(); v != "" {
+		v := s.broken()
+		if v == falseClean && p.class == blind && s.row == none {
+			v = "" // who can't look can't find what was made when the known one was gone
+		}
+		if v != "" {
 			return verdict{states: len(r.states), clean: len(clean), violation: v, trace: r.trace(i)}
 		}
-		if s.clean() {
+		if s.clean() || p.class == blind && s.group.parked { // or a person has to look
 			clean = append(clean, i)
 		}
 		if len(r.states) > limit {
 			return verdict{states: len(r.states), clean: len(clean), full: true}
 		}
 		p.next(s, func(step string, k kind, n state) {
-			to := r.reach(n, i, step)
+			to := r.reach(n.canonical(), i, step)
 			if k == own && to != i {
 				r.edges = append(r.edges, [2]int32{i, to})
 			}
@@ -121,7 +130,7 @@ func (p protocol) check(limit int) verdict {
 // cannotReach returns a state from which the protocol's own steps lead to
 // none of the goals: the first where they end, or else the first; -1: there
 // is none.
-func (r *search) cannotReach(goals []int32) int32 {
+func (r *search[S]) cannotReach(goals []int32) int32 {
 	slices.SortFunc(r.edges, func(a, b [2]int32) int { return int(a[1] - b[1]) })
 	into := make([]int32, len(r.states)+1) // edges into i: into[i] to into[i+1]
 	for _, e := range r.edges {
@@ -160,15 +169,7 @@ func (r *search) cannotReach(goals []int32) int32 {
 // matters which are the group's, of generations only their order, and the
 // workers and the requests are alike.
 func (s state) canonical() state {
-	for i := range s.workers {
-		w := &s.workers[i]
-		if w.phase != idle && w.epoch == s.group.epoch {
-			w.epoch = 1
-		} else {
-			w.epoch = 0
-		}
-	}
-	s.group.epoch = 1
+	s.rankEpochs()
 	s.rank()
 	if s.workers[1].less(s.workers[0]) {
 		s.workers[0], s.workers[1] = s.workers[1], s.workers[0]
@@ -188,30 +189,44 @@ func (s state) canonical() state {
 	return s
 }
 
-// rank numbers the generations 0, 1, 2, ... in their order; 0 stays 0.
+// rankEpochs forgets the epochs that no claim can have again.
+func (s *state) rankEpochs() {
+	all := [...]*uint8{&s.group.epoch, &s.saved.group.epoch, &s.epochs, &s.workers[0].epoch, &s.workers[1].epoch}
+	for i := range s.workers {
+		w := &s.workers[i]
+		if w.phase == idle || w.epoch < s.group.epoch && (!s.saved.there || w.epoch < s.saved.group.epoch) {
+			w.epoch = 0
+		}
+	}
+	if s.epochs <= s.group.epoch {
+		s.epochs = 0
+	}
+	rank(all[:])
+	s.group.epoch = max(s.group.epoch, 1)
+}
+
+// rank numbers the generations 0, 1, 2, ... in their order.
 func (s *state) rank() {
-	g := &s.group
-	all := [...]*uint8{&g.synced, &g.forced, &g.deleted, &s.workers[0].generation, &s.workers[1].generation, &g.generation}
+	g, b := &s.group, &s.saved.group
+	rank([]*uint8{&g.synced, &g.forced, &g.deleted, &g.generation, &s.workers[0].generation, &s.workers[1].generation,
+		&b.synced, &b.forced, &b.deleted, &b.generation})
+}
+
+// rank numbers values in their order; 0 stays 0.
+func rank(all []*uint8) {
 	var seen uint64
 	for _, v := range all {
 		seen |= 1 << *v
 	}
-	var rank [64]uint8
-	next := uint8(1)
-	for v := uint8(1); v <= g.generation; v++ {
-		if seen&(1<<v) != 0 {
-			rank[v] = next
-			next++
-		}
-	}
+	seen &^= 1
 	for _, v := range all {
-		*v = rank[*v]
+		*v = uint8(bits.OnesCount64(seen & (1<<(*v+1) - 1)))
 	}
 }
 
 func (w worker) order() [9]uint8 {
 	flags := uint8(0)
-	for i, b := range [...]bool{w.forced, w.inDoubt, w.deleted} {
+	for i, b := range [...]bool{w.forced, w.inDoubt, w.deleted, w.old} {
 		if b {
 			flags |= 1 << i
 		}

@@ -9,8 +9,9 @@
 // forced_ and deleted_generation, epoch, the lease, in doubt, parked, digest
 // and remote id. A source row that is updated, deleted and made again, and the
 // touch log that says so. Two workers that fold, claim, load, compare, find,
-// send and record as store.Registry and store.Claim have it. A remote of
-// class Upsert or Lookup. Faults, a bounded number of them at any moment: a
+// send and record as store.Registry and store.Claim have it. A remote of any
+// class. A database, rows and registry in one, that is put back to what it was
+// (restore.go). Faults, a bounded number of them at any moment: a
 // crash, a lease that ends under a live worker, an answer that comes too late,
 // a request that is lost, a load that does not see a row that is there. A
 // request that nobody waits for any more may be applied at any later time, or
@@ -21,7 +22,8 @@
 //
 // In every state: a clean group's record is what the row is (none if it was
 // deleted); there are never two records; no delete goes out for a row that
-// never was deleted; no call is saved that the record needed; and the
+// never was deleted, and after a restore none that no person allowed; no call
+// is saved that the record needed; and the
 // protocol's own steps, without another commit, can still make the group
 // clean. Each rule of the protocol is also left out once, and the search must
 // then find a violation: a rule whose absence is not noticed is either not
@@ -29,12 +31,15 @@
 //
 // # What is not modelled
 //
-// Several groups (waiting for one another is the machine in pair.go; batches), fields (a forced update and
-// one in doubt must send all of them), deletes that set a field, refusals by
-// the remote, its failures that surely changed nothing, limits, class Blind,
-// changes made at the remote by others, a registry restored to the past. Folds
-// take the entries of one row in their order. A lease and the quiet time have
-// no length: they end whenever the search likes.
+// Machines of their own have two groups that wait for one another (pair.go),
+// and a request with several changes (batch.go). Not modelled are fields (a
+// forced update and one in doubt must send all of them), deletes that set a
+// field, refusals by the remote, its failures that surely changed nothing,
+// limits, jobs, changes made at the remote by others. At a remote of class
+// Blind a record that was made again when the known one was gone may be left
+// behind by a delete, since nobody can look for it. Folds take the entries of
+// one row in their order. A lease and the quiet time have no length: they end
+// whenever the search likes.
 //
 // # Numbers
 //
@@ -43,42 +48,13 @@
 // -deep for those with three faults.
 package protocol
 
-// class is how the remote treats a create that is repeated.
-type class uint8
-
-const (
-	upsert class = iota // the external key is unique: a second create updates
-	lookup              // it is not: a second create makes a second record
-)
-
-// rules are those that a broken variant leaves out. The zero value is the
-// protocol.
-type rules struct {
-	syncedIsNow     bool // synced = the generation when recording, not the claimed one
-	noEpochGuard    bool // a result is recorded whoever holds the group by then
-	noDoubt         bool // an unknown outcome is only tried again
-	syncedEndsDoubt bool // an answer to a later request ends the doubt
-	skipInDoubt     bool // equal digests save the call even in doubt
-	forcedIsFlag    bool // forced is cleared by any sync, also of an older claim
-	settleEarly     bool // settled while the old request may still land
-	noKey           bool // created without an external key
-	claimInDoubt    bool // class Lookup: created again before the doubt is over
-	createUnfound   bool // class Lookup: created again without a find
-	remakeInDoubt   bool // class Lookup: an update finds no record, so create at once
-	removeUnfound   bool // once settled, no remote id is taken for no record
-	hiddenIsDeleted bool // a row that the load does not see counts as deleted
-	evidenceSpent   bool // a delete counts as seen only until the next sync
-	evidenceStays   bool // a delete counts as seen after the row came back
-	parkOverTouch   bool // a refusal parks a group that was touched meanwhile
-	foldTwice       bool // allowed: the log is deleted after the raise, not with it
-}
-
 // protocol is what a search explores: rules, a class of remote and bounds.
 type protocol struct {
 	rules
-	class   class
-	commits uint8 // of the application, after the first row
-	faults  uint8
+	class    class
+	commits  uint8 // of the application, after the first row
+	faults   uint8
+	restores uint8 // of a backup
 }
 
 // Values of a row and of a remote record.
@@ -119,6 +95,7 @@ const (
 	removed
 	refused
 	doubtful
+	untold // class Blind: refused, since a create's outcome is unknown
 )
 
 // worker holds its claim and how far it is. A field that is not needed any
@@ -129,6 +106,7 @@ type worker struct {
 	forced, inDoubt, deleted bool // as claimed
 	digest, remoteID         uint8
 	value, call, outcome     uint8
+	old                      bool // claimed before the database was restored
 }
 
 // request is a request on its way, or its answer on the way back.
@@ -155,10 +133,21 @@ type state struct {
 	workers    [2]worker
 	net        [3]request
 	records    [2]uint8 // at the remote; the remote id is 1 + the index
+	gone       uint8    // the id of a record that was deleted: the next one has another
 	commits    uint8    // left
 	faults     uint8    // left
 	unfounded  bool     // a delete went out for a row that never was deleted
 	wrongSkip  bool     // a call was saved that the record needed
+
+	restores uint8 // left
+	saved    past
+	restored uint8
+	epochs   uint8 // since a restore: those up to here were given out before it
+	sweep    bool  // still to come
+	looks    bool  // class Lookup: finds before each create
+	held     bool  // deletes wait for a person
+	unasked  bool  // no person allowed any since a restore
+	unheld   bool  // one went nevertheless
 }
 
 // kind of a step: only the protocol's own steps lead to a clean group.
@@ -174,7 +163,7 @@ type emit func(name string, k kind, after state)
 
 // start is a row that was registered and never sent.
 func (p protocol) start() state {
-	return state{row: valueA, group: group{generation: 1}, commits: p.commits, faults: p.faults}
+	return state{row: valueA, group: group{generation: 1}, commits: p.commits, faults: p.faults, restores: p.restores}
 }
 
 // next calls out with every step from s.
@@ -201,6 +190,7 @@ func (p protocol) next(s state, out emit) {
 		p.deliver(s, j, out)
 	}
 	p.settle(s, out)
+	p.beyond(s, out)
 	if s.group.parked && s.row != none {
 		s.group.parked = false
 		out("retry-by-hand", own, s) // once the row can be seen
@@ -268,18 +258,11 @@ func (p protocol) fold(s state, out emit) {
 // any more, and a worker without its lease sends nothing more. It may still
 // record, however late: only the epoch guards against that.
 func (p protocol) settle(s state, out emit) {
-	if !s.group.inDoubt {
+	if !s.group.inDoubt || s.paused() {
 		return
 	}
-	for i, w := range s.workers {
-		if w.phase != idle && w.phase != done && !s.alive(i) && !p.settleEarly {
-			return
-		}
-	}
-	for _, r := range s.net {
-		if r != (request{}) && r.owner == 0 && !p.settleEarly {
-			return
-		}
+	if !p.settleEarly && !s.atRest() {
+		return
 	}
 	s.group.inDoubt = false
 	s.group.generation++

@@ -19,8 +19,11 @@ func TestProtocol(t *testing.T) {
 		search = append(search, bounds{3, 2}, bounds{2, 3}, bounds{3, 3})
 	}
 	for _, b := range search {
-		for _, class := range []class{upsert, lookup} {
+		for _, class := range []class{upsert, lookup, blind} {
 			for _, twice := range []bool{false, true} {
+				if !twice && b.faults > 1 && !*deep {
+					continue // the other search has all of its states
+				}
 				p := protocol{rules: rules{foldTwice: twice}, class: class, commits: b.commits, faults: b.faults}
 				t.Run(p.String(), func(t *testing.T) {
 					v := p.check(mostStates)
@@ -41,12 +44,7 @@ func TestProtocol(t *testing.T) {
 }
 
 func TestBrokenVariants(t *testing.T) {
-	tests := []struct {
-		name  string
-		rules rules
-		class class
-		finds violation
-	}{
+	tests := []variant{
 		{"synced = now", rules{syncedIsNow: true}, upsert, falseClean},
 		{"no epoch guard", rules{noEpochGuard: true}, upsert, falseClean},
 		{"unknown outcome only retried", rules{noDoubt: true}, upsert, falseClean},
@@ -62,35 +60,56 @@ func TestBrokenVariants(t *testing.T) {
 		{"lookup created again without a find", rules{createUnfound: true}, lookup, duplicate},
 		{"lookup record gone, made again in doubt", rules{remakeInDoubt: true}, lookup, duplicate},
 		{"deleted row's record not looked for", rules{removeUnfound: true}, upsert, falseClean},
+		{"record of another id not looked for", rules{deleteUnfound: true}, upsert, falseClean},
+		{"record of another id not looked for, lookup", rules{deleteUnfound: true}, lookup, falseClean},
 		{"invisible row deleted", rules{hiddenIsDeleted: true}, upsert, unfounded},
 		{"evidence of a delete is spent by a sync", rules{evidenceSpent: true}, upsert, stuck},
 		{"evidence of a delete outlives the row's return", rules{evidenceStays: true}, upsert, falseClean},
+		{"blind, made again by a touch", rules{touchRepeats: true}, blind, duplicate},
 		{"refusal parks over a newer touch", rules{parkOverTouch: true}, upsert, stuck},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			var v verdict
-			p := protocol{rules: test.rules, class: test.class, commits: 2}
-			for v.violation == "" && p.faults <= 2 {
-				v = p.check(mostStates)
-				p.faults++
-			}
-			if v.violation != test.finds {
-				t.Fatalf("with up to 2 faults, want %q, got: %v", test.finds, v)
-			}
-			t.Logf("with %d faults: %v", p.faults-1, v)
-		})
+		t.Run(test.name, func(t *testing.T) { test.found(t, 0) })
 	}
+}
+
+// variant is a protocol without one of its rules, and what that breaks.
+type variant struct {
+	name  string
+	rules rules
+	class class
+	finds violation
+}
+
+// found searches with more and more commits and faults until it breaks.
+func (b variant) found(t *testing.T, restores uint8) {
+	bounds := [][2]uint8{{2, 0}, {2, 1}, {2, 2}}
+	if restores > 0 {
+		bounds = [][2]uint8{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}}
+	}
+	for _, n := range bounds {
+		p := protocol{rules: b.rules, class: b.class, commits: n[0], faults: n[1], restores: restores}
+		v := p.check(mostStates)
+		if v.violation == "" {
+			continue
+		}
+		if v.violation != b.finds {
+			t.Fatalf("want %q, got: %v", b.finds, v)
+		}
+		t.Logf("%s: %v", p, v)
+		return
+	}
+	t.Fatalf("nothing found, want %q", b.finds)
 }
 
 // String names the search in the test's output.
 func (p protocol) String() string {
-	words := []string{"upsert"}
-	if p.class == lookup {
-		words[0] = "lookup"
-	}
+	words := []string{[...]string{"upsert", "lookup", "blind"}[p.class]}
 	if p.foldTwice {
 		words = append(words, "two databases")
+	}
+	if p.restores > 0 {
+		words = append(words, "a restore")
 	}
 	return strings.Join(append(words, fmt.Sprintf("%d commits", p.commits), fmt.Sprintf("%d faults", p.faults)), ", ")
 }

@@ -11,10 +11,13 @@ func (p protocol) deliver(s state, j int, out emit) {
 		w := &s.workers[r.owner-1]
 		w.remoteID = r.remoteID
 		switch {
+		case r.call == callDelete && (w.forced || w.inDoubt) && p.class != blind && !p.deleteUnfound:
+			w.remoteID = 0
+			w.then(callFind) // one may have been made when this was gone
 		case r.call == callDelete:
 			w.finish(removed)
 		case r.remoteID == 0:
-			p.planCreate(w)
+			p.planCreate(&s, w)
 			out("answer-not-found", own, s)
 			return
 		default:
@@ -34,7 +37,7 @@ func (p protocol) deliver(s state, j int, out emit) {
 				return
 			}
 			s.faults--
-			s.workers[r.owner-1].finish(doubtful)
+			p.unknown(&s.workers[r.owner-1])
 		}
 		s.net[j] = request{}
 		out("request-lost", environment, s)
@@ -46,17 +49,25 @@ func (p protocol) apply(s *state, r request) uint8 {
 	id := r.remoteID
 	switch r.call {
 	case callDelete:
-		s.records[id-1] = none
+		if s.records[id-1] != none {
+			s.records[id-1], s.gone = none, id
+		}
 		return id
 	case callUpdate:
 		if s.records[id-1] == none {
 			return 0
 		}
 	case callCreate:
-		id = 1
-		if s.records[0] != none && (p.class == lookup || p.noKey) {
+		unique := p.class == upsert && !p.noKey
+		switch {
+		case s.records[0] != none && unique, s.records[1] != none && !unique, s.gone == 2:
+			id = 1
+		case s.records[0] != none, s.records[1] != none, s.gone == 1:
 			id = 2
+		default:
+			id = 1
 		}
+		s.gone = 0
 	}
 	s.records[id-1] = r.value
 	return id

@@ -2,16 +2,17 @@ package protocol
 
 func (p protocol) claim(s state, i int, out emit) {
 	g := s.group
-	if g.held || g.parked || g.generation == g.synced {
+	if g.held || g.parked || g.generation == g.synced || s.paused() {
 		return
 	}
-	if p.class == lookup && g.inDoubt && g.remoteID == 0 && !p.claimInDoubt {
+	if p.class != upsert && g.inDoubt && g.remoteID == 0 && !p.claimInDoubt {
 		return // HoldInDoubt
 	}
 	if s.workers[1-i].phase == idle && i == 1 {
 		return // the workers are alike
 	}
-	s.group.epoch++
+	s.group.epoch = max(s.group.epoch, s.epochs) + 1
+	s.epochs = 0
 	s.group.held = true
 	s.workers[i] = worker{
 		phase: claimed, epoch: s.group.epoch, generation: g.generation,
@@ -44,27 +45,43 @@ func (p protocol) plan(s *state, i int, value uint8) {
 	switch {
 	case value == none && !w.deleted && !(p.hiddenIsDeleted && w.remoteID != 0):
 		w.finish(refused) // not visible is not deleted
+	case value == none && s.held && (w.remoteID != 0 || w.inDoubt || w.forced) && !(p.forcedGo && (w.inDoubt || w.forced)):
+		w.finish(refused) // until a person allows it
 	case value == none && w.remoteID != 0:
 		w.then(callDelete)
+	case value == none && (w.inDoubt || w.forced) && p.class == blind:
+		w.finish(refused)
 	case value == none && (w.inDoubt || w.forced && !p.removeUnfound):
 		w.then(callFind)
 	case value == none:
 		w.finish(removed)
 	case w.remoteID == 0:
-		p.planCreate(w)
+		p.planCreate(s, w)
 	case digest == value && !w.forced && (!w.inDoubt || p.skipInDoubt):
-		s.wrongSkip = s.alive(i) && s.records[w.remoteID-1] != value
+		s.wrongSkip = s.alive(i) && s.records[w.remoteID-1] != value &&
+			!s.forgetful() && !(s.looks && s.group.forced > w.generation) // the sweep sends it
 		w.finish(synced)
 	default:
 		w.then(callUpdate)
 	}
 }
 
-func (p protocol) planCreate(w *worker) {
+func (p protocol) planCreate(s *state, w *worker) {
+	gone := w.call == callUpdate
 	switch {
-	case p.class == lookup && w.inDoubt && !p.claimInDoubt && !(w.call == callUpdate && p.remakeInDoubt):
+	case p.class == blind && gone && w.inDoubt:
+		w.finish(released)
+	case p.class == blind && (w.inDoubt || w.forced):
+		if gone && p.goneRepeats || !gone && p.touchRepeats {
+			w.then(callCreate)
+		} else {
+			w.finish(refused)
+		}
+	case p.class == blind && (s.sweep || s.looks && s.group.forced > w.generation) && !gone && !p.unsweptMade:
+		w.finish(released) // what the sweep forces is not made
+	case p.class == lookup && w.inDoubt && !p.claimInDoubt && !(gone && p.remakeInDoubt):
 		w.finish(released) // until the doubt is over
-	case p.class == lookup && w.forced && !p.createUnfound:
+	case p.class == lookup && (w.forced || s.looks) && !p.createUnfound:
 		w.then(callFind)
 	default:
 		w.then(callCreate)
@@ -75,7 +92,7 @@ func (w *worker) then(call uint8) { w.phase, w.call = ready, call }
 
 // finish forgets all that the recording does not need.
 func (w *worker) finish(outcome uint8) {
-	f := worker{phase: done, outcome: outcome, epoch: w.epoch, generation: w.generation}
+	f := worker{phase: done, outcome: outcome, epoch: w.epoch, generation: w.generation, old: w.old}
 	if outcome == synced {
 		f.value, f.remoteID = w.value, w.remoteID
 	}
@@ -91,7 +108,8 @@ func (p protocol) send(s state, i int, out emit) {
 	}
 	for j := range s.net {
 		if s.net[j] == (request{}) {
-			s.unfounded = w.call == callDelete && !s.wasDeleted
+			s.unfounded = w.call == callDelete && !s.wasDeleted && !w.old
+			s.unheld = w.call == callDelete && s.unasked && !w.old
 			s.net[j] = request{call: w.call, value: w.value, remoteID: w.remoteID, owner: uint8(i + 1)}
 			w.phase = sent
 			out([...]string{callCreate: "send-create", callUpdate: "send-update", callDelete: "send-delete"}[w.call], own, s)
@@ -125,9 +143,18 @@ func (p protocol) timeout(s state, i int, out emit) {
 		return
 	}
 	s.faults--
-	s.workers[i].finish(doubtful)
+	p.unknown(&s.workers[i])
 	s.abandon(i)
 	out("timeout", environment, s)
+}
+
+// unknown is the outcome of a call that was not answered.
+func (p protocol) unknown(w *worker) {
+	if p.class == blind && w.call == callCreate {
+		w.finish(untold)
+		return
+	}
+	w.finish(doubtful)
 }
 
 // abandon leaves worker i's request without anyone who waits for it.
@@ -160,9 +187,10 @@ func (p protocol) record(s state, i int, out emit) {
 		g.inDoubt = g.inDoubt && !p.syncedEndsDoubt
 	case removed:
 		g.digest, g.remoteID = none, 0
-	case refused:
+	case refused, untold:
 		g.parked = g.generation == w.generation || p.parkOverTouch
-	case doubtful:
+	}
+	if w.outcome == doubtful || w.outcome == untold {
 		g.inDoubt = !p.noDoubt
 	}
 	if w.outcome == synced || w.outcome == removed {
@@ -176,7 +204,7 @@ func (p protocol) record(s state, i int, out emit) {
 	}
 	out([...]string{
 		released: "record-released", synced: "record-synced", removed: "record-removed",
-		refused: "record-refused", doubtful: "record-doubtful",
+		refused: "record-refused", doubtful: "record-doubtful", untold: "record-untold",
 	}[w.outcome], own, s)
 }
 
@@ -199,7 +227,7 @@ func (p protocol) lose(s state, i int, out emit) {
 
 // leaseEnds is the end of a dead worker's lease.
 func (p protocol) leaseEnds(s state, out emit) {
-	if !s.group.held || s.alive(0) || s.alive(1) {
+	if !s.group.held || s.alive(0) || s.alive(1) || s.paused() {
 		return
 	}
 	s.group.held = false
