@@ -23,19 +23,18 @@
 // In every state: a clean group's record is what the row is (none if it was
 // deleted); there are never two records; no delete goes out for a row that
 // never was deleted, and after a restore none that no person allowed; no call
-// is saved that the record needed; and the
-// protocol's own steps, without another commit, can still make the group
-// clean. Each rule of the protocol is also left out once, and the search must
+// is saved that the record needed; and the protocol's own steps, without another
+// commit, can still make the group clean. Each rule of the protocol is also left out once, and the search must
 // then find a violation: a rule whose absence is not noticed is either not
 // needed or not modelled.
 //
 // # What is not modelled
 //
 // Machines of their own have two groups that wait for one another (pair.go),
-// and a request with several changes (batch.go). Not modelled are fields (a
-// forced update and one in doubt must send all of them), deletes that set a
-// field, refusals by the remote, its failures that surely changed nothing,
-// limits, jobs, changes made at the remote by others. At a remote of class
+// a request with several changes (batch.go), and the ordered lane (ordered.go).
+// Not modelled are fields (a forced update and one in doubt must send all of
+// them), deletes that set a field, refusals by the remote, its failures that
+// surely changed nothing, limits, jobs, changes made at the remote by others. At a remote of class
 // Blind a record that was made again when the known one was gone may be left
 // behind by a delete, since nobody can look for it. Folds take the entries of
 // one row in their order. A lease and the quiet time have no length: they end

@@ -1,0 +1,41 @@
+package protocol
+
+import "testing"
+
+func eachOrder(t *testing.T, rules orderedRules) verdict {
+	for bad := range uint8(4) { // 0: the remote takes every version
+		p := orderedProtocol{orderedRules: rules, bad: bad}
+		v := walk(orderedState{row: 1, waiting: [3]uint8{1}, commits: 2, faults: 2}, p.next, p.broken, func(s orderedState) bool { return s.clean })
+		t.Logf("version %d is refused: %v", bad, v)
+		if v.violation != "" {
+			return v
+		}
+	}
+	return verdict{}
+}
+
+func TestOrdered(t *testing.T) {
+	if v := eachOrder(t, orderedRules{}); v.violation != "" {
+		t.Error(v)
+	}
+}
+
+func TestBrokenOrders(t *testing.T) {
+	for name, c := range map[string]struct {
+		rules orderedRules
+		finds violation
+	}{
+		"the state goes before commands":            {orderedRules{stateFirst: true}, disordered},
+		"no look for commands after the load":       {orderedRules{lookedOnce: true}, disordered},
+		"after a refusal the next one goes":         {orderedRules{skipRefused: true}, disordered},
+		"a later command frees from a refusal":      {orderedRules{touchRetries: true}, disordered},
+		"an unknown outcome counts as delivered":    {orderedRules{unknownIsDone: true}, disordered},
+		"a delivered command makes the group clean": {orderedRules{cleanAfterOne: true}, falseClean},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if v := eachOrder(t, c.rules); v.violation != c.finds {
+				t.Errorf("found %q, want %q", v.violation, c.finds)
+			}
+		})
+	}
+}
