@@ -23,7 +23,7 @@ const module = "github.com/upkeep-sync/upkeep"
 var imports = map[string][]string{
 	".":                  {"connector", "internal/store"},
 	"connector":          {},
-	"connector/...":      {"connector", "connector/exchange"},
+	"connector/...":      {"connector", "connector/exchange", "connector/faulttest"},
 	"postgres/...":       {"internal/store"},
 	"sqlite/...":         {"internal/store"},
 	"internal/store":     {},
@@ -163,6 +163,8 @@ func TestImportTable(t *testing.T) {
 		{"connector/netsuite", module, false},
 		{"connector/netsuite", module + "/internal/store", false},
 		{"connector/netsuite", module + "/connector/netsuite/netsuitetest", false},
+		{"connector/netsuite", module + "/connector/faulttest", false},
+		{"connector/netsuite/netsuitetest", module + "/connector/faulttest", true},
 		{"connector/netsuite", "github.com/golang-jwt/jwt/v5", true},
 		{"postgres", module + "/internal/store", true},
 		{"postgres", module, false},

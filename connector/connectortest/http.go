@@ -3,11 +3,12 @@ package connectortest
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"sync"
+
+	"github.com/upkeep-sync/upkeep/connector/faulttest"
 )
 
 // Disturbed is an http.Handler in front of another one, which meets requests
@@ -75,7 +76,7 @@ func (d *Disturbed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		d.answer(w, *f)
 	case Reset:
-		reset(w)
+		faulttest.ResetConnection(w)
 	case HTML:
 		w.Header().Set("Content-Type", "text/html")
 		if f.Status != 0 {
@@ -106,16 +107,4 @@ func garbage(w http.ResponseWriter, own *httptest.ResponseRecorder) {
 	w.Header().Set("Content-Type", own.Header().Get("Content-Type"))
 	w.WriteHeader(own.Code)
 	_, _ = w.Write(body[:len(body)/2])
-}
-
-// reset ends the TCP connection with a reset.
-func reset(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler) // HTTP/2: resets the stream
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // makes Close send RST
-	}
-	_ = conn.Close()
 }

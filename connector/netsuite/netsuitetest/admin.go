@@ -1,11 +1,11 @@
 package netsuitetest
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/upkeep-sync/upkeep/connector/faulttest"
 )
 
 // serveAdmin is the sandbox's own controls, which the real API does not have.
@@ -53,10 +53,7 @@ func (s *Server) serveAdmin(c *call) *reply {
 }
 
 func (s *Server) adminFault(c *call) *reply {
-	d := json.NewDecoder(bytes.NewReader(c.body))
-	d.DisallowUnknownFields()
-	var f Fault
-	err := d.Decode(&f)
+	f, err := faulttest.Decode(c.body)
 	if err == nil {
 		err = s.Fail(f)
 	}

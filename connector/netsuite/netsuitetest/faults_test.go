@@ -91,7 +91,8 @@ func TestFaultsMatchAndCount(t *testing.T) {
 	if one, two := roll(), roll(); one != two || !strings.Contains(one, "200") || !strings.Contains(one, "503") {
 		t.Errorf("%s\n%s", one, two)
 	}
-	for _, bad := range []Fault{{Kind: "nope"}, {Kind: Status}, {Kind: Hang, Probability: 2}, {Kind: Hang, Path: "["}} {
+	for _, bad := range []Fault{{Kind: "nope"}, {Kind: Status}, {Kind: Hang, Probability: 2}, {Kind: Hang, Path: "["},
+		{Kind: Status, Status: 400, Code: "USER_ERROR"}, {Kind: "row", Code: "USER_ERROR"}, {Kind: "short"}} {
 		if a.server.Fail(bad) == nil {
 			t.Errorf("%+v is taken", bad)
 		}

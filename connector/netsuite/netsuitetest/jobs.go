@@ -73,7 +73,7 @@ func (s *Server) startJob(c *call, path []string) (*reply, *apiError) {
 	if key != "" {
 		s.jobs.byKey[key] = j.id
 	}
-	s.background(func() { s.runJob(j) })
+	s.faults.Background(func() { s.runJob(j) })
 	r := newReply(http.StatusAccepted)
 	r.header.Set("Preference-Applied", "respond-async")
 	r.header.Set("Location", root+j.id)
@@ -90,7 +90,7 @@ func later(c *call) *call {
 // runJob performs the tasks one after the other, as a batch does by default.
 func (s *Server) runJob(j *job) {
 	for _, t := range j.tasks {
-		if s.closing.Err() != nil {
+		if s.faults.Closed() {
 			return
 		}
 		s.jobs.mu.Lock()

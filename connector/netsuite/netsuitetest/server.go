@@ -7,15 +7,15 @@
 package netsuitetest
 
 import (
-	"context"
 	"crypto/rand"
 	"io"
-	mathrand "math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/upkeep-sync/upkeep/connector/faulttest"
 )
 
 // Config describes an account. The zero value is the sandbox account of
@@ -74,13 +74,9 @@ type Server struct {
 	trail      []AuditEntry
 
 	inFlight atomic.Int64
-	faults   faults
+	faults   *faulttest.Faults // and what runs in the background
 	stats    stats
 	jobs     jobs
-	closing  context.Context
-	close    context.CancelFunc
-	lateMu   sync.Mutex // orders Close and background
-	late     sync.WaitGroup
 }
 
 // New makes an account with its lists (subsidiary, currencies, locations, ...)
@@ -101,10 +97,6 @@ func New(config Config) (*Server, error) {
 	if config.BodyLimit <= 0 {
 		config.BodyLimit = 104 << 20
 	}
-	seed := config.Seed
-	if seed == 0 {
-		seed = mathrand.Uint64()
-	}
 	s := &Server{
 		config: config, schema: newSchema(append(DefaultCustomFields(), config.CustomFields...), config.OneWorld),
 		shelves: map[string]*shelf{}, lastID: map[string]int{}, users: map[reference]int{}, made: map[reference][]reference{},
@@ -112,10 +104,9 @@ func New(config Config) (*Server, error) {
 		bearerKey: make([]byte, 32),
 	}
 	rand.Read(s.bearerKey)
-	s.faults.dice = mathrand.New(mathrand.NewPCG(seed, seed))
+	s.faults = faulttest.New(config.Seed, Latency, Status, Reset, Hang, Late, HTML, Empty)
 	s.stats.reset()
 	s.jobs.byID, s.jobs.byKey = map[string]*job{}, map[string]string{}
-	s.closing, s.close = context.WithCancel(context.Background())
 	if err := s.seed(); err != nil {
 		return nil, err
 	}
@@ -124,21 +115,7 @@ func New(config Config) (*Server, error) {
 
 // Close answers no more: requests that wait for a fault are dropped and late
 // ones that were not applied yet never are.
-func (s *Server) Close() {
-	s.lateMu.Lock()
-	s.close()
-	s.lateMu.Unlock()
-	s.late.Wait()
-}
-
-// background runs what outlives its request, until Close.
-func (s *Server) background(f func()) {
-	s.lateMu.Lock()
-	defer s.lateMu.Unlock()
-	if s.closing.Err() == nil {
-		s.late.Go(f)
-	}
-}
+func (s *Server) Close() { s.faults.Close() }
 
 func (s *Server) now() time.Time { return s.config.Now() }
 

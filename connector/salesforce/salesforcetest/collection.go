@@ -108,7 +108,7 @@ func (s *Server) typeOf(m map[string]any) (*object, *apiError) {
 func (s *Server) createRow(c *call, m map[string]any) (map[string]any, *apiError) {
 	o, err := s.typeOf(m)
 	if err == nil {
-		err = s.faults.row(o.Name, "create", "")
+		err = s.rowFault(o.Name, "create", "")
 	}
 	if err != nil {
 		return nil, err
@@ -159,7 +159,7 @@ func (s *Server) updateRow(c *call, m map[string]any) (map[string]any, *apiError
 	}
 	r, body, err := s.identify(o, m)
 	if err == nil {
-		err = s.faults.row(o.Name, "update", externalOf(r))
+		err = s.rowFault(o.Name, "update", externalOf(r))
 	}
 	if err == nil {
 		_, err = s.writeRecord(c, o, r, body)
@@ -226,7 +226,7 @@ func (s *Server) upsertRow(c *call, o *object, key *Field, m map[string]any) (ma
 	}
 	value := valueOf(m, key.Name)
 	text, _ := value.(string)
-	if err := s.faults.row(o.Name, "upsert", text); err != nil {
+	if err := s.rowFault(o.Name, "upsert", text); err != nil {
 		return nil, err
 	}
 	body := map[string]any{}
@@ -264,7 +264,7 @@ func (s *Server) deleteMany(c *call) (*reply, *apiError) {
 	return s.rows(c.query.Get("allOrNone") == "true", len(ids), func(i int) (map[string]any, *apiError) {
 		r, err := s.named(nil, strings.TrimSpace(ids[i]))
 		if err == nil {
-			err = s.faults.row(r.object.Name, "delete", externalOf(r))
+			err = s.rowFault(r.object.Name, "delete", externalOf(r))
 		}
 		if err == nil {
 			err = s.remove(r)

@@ -3,20 +3,19 @@ package salesforcetest
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
-	"strconv"
-	"time"
+
+	"github.com/upkeep-sync/upkeep/connector/faulttest"
 )
 
 // answer performs a request under the faults in force.
 func (s *Server) answer(w http.ResponseWriter, c *call) {
-	wait, f := s.faults.strike(c)
+	wait, f := s.faults.Strike(c.met())
 	if f != nil || wait > 0 {
 		s.stats.faulted()
 	}
-	if wait > 0 && !s.pause(c.request.Context(), wait) {
-		abort()
+	if wait > 0 && !s.faults.Pause(c.request.Context(), wait) {
+		faulttest.Abort()
 	}
 	if f == nil {
 		s.send(w, c, s.handle(c))
@@ -24,25 +23,20 @@ func (s *Server) answer(w http.ResponseWriter, c *call) {
 	}
 	switch {
 	case f.Kind == Late:
-		s.postpone(c, f)
+		own := *c // the body has been read
+		own.request = c.request.WithContext(context.Background())
+		s.faults.Postpone(f, func() { s.handle(&own) })
 	case f.Kind == Short:
 		s.send(w, c, shorten(s.handle(c)))
 		return
 	case f.Applied:
 		s.handle(c)
 	}
-	switch {
-	case f.Kind == Reset, f.Kind == Late && f.Drop:
-		reset(w)
-	case f.Kind == Hang, f.Kind == Late:
-		select {
-		case <-c.request.Context().Done():
-		case <-s.closing.Done():
-		}
-		abort()
-	default:
-		s.send(w, c, f.reply())
+	if f.Silent() {
+		s.faults.Break(c.request.Context(), w, f)
+		return
 	}
+	s.send(w, c, faultReply(f))
 }
 
 // shorten takes the last entry off a list.
@@ -54,61 +48,6 @@ func shorten(r *reply) *reply {
 	return jsonReply(r.status, list[:len(list)-1])
 }
 
-// postpone performs the request when its time has come.
-func (s *Server) postpone(c *call, f *Fault) {
-	own := *c // the body has been read
-	own.request = c.request.WithContext(context.Background())
-	if f.Delay > 0 {
-		s.background(func() {
-			if s.pause(context.Background(), time.Duration(f.Delay)) {
-				s.handle(&own)
-			}
-		})
-		return
-	}
-	ch := make(chan struct{})
-	s.faults.mu.Lock()
-	s.faults.released = append(s.faults.released, ch)
-	s.faults.mu.Unlock()
-	s.background(func() {
-		select {
-		case <-ch:
-			s.handle(&own)
-			ch <- struct{}{}
-		case <-s.closing.Done():
-		}
-	})
-}
-
-// pause waits; false when the client or the server went away first.
-func (s *Server) pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-	case <-s.closing.Done():
-	}
-	return false
-}
-
-// reset breaks the connection so that the client sees a reset and no end of
-// an answer.
-func reset(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		abort()
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	_ = conn.Close()
-}
-
-// abort drops the connection without an answer.
-func abort() { panic(http.ErrAbortHandler) }
-
 // own are the words for a code that a fault does not have words for.
 var own = map[string]string{
 	"REQUEST_LIMIT_EXCEEDED": "TotalRequests Limit exceeded.",
@@ -118,8 +57,8 @@ var own = map[string]string{
 	"UNABLE_TO_LOCK_ROW":     "unable to obtain exclusive access to this record or 1 records",
 }
 
-// reply is the answer of a fault that answers.
-func (f *Fault) reply() *reply {
+// faultReply is the answer of a fault that answers.
+func faultReply(f *Fault) *reply {
 	code := f.Code
 	if code == "" {
 		code = map[int]string{401: "INVALID_SESSION_ID", 403: "REQUEST_LIMIT_EXCEEDED", 500: "UNKNOWN_EXCEPTION", 503: "SERVER_UNAVAILABLE"}[f.Status]
@@ -145,9 +84,6 @@ func (f *Fault) reply() *reply {
 	default:
 		r = newReply(f.Status)
 	}
-	if f.RetryAfter > 0 {
-		seconds := (time.Duration(f.RetryAfter) + time.Second - 1) / time.Second
-		r.header.Set("Retry-After", strconv.Itoa(int(seconds)))
-	}
+	f.SetRetryAfter(r.header)
 	return r
 }

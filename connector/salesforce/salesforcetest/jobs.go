@@ -56,7 +56,7 @@ func (s *Server) HoldJobs(held bool) {
 	}
 	s.jobs.mu.Unlock()
 	for _, j := range waiting {
-		s.background(func() { s.runJob(j) })
+		s.faults.Background(func() { s.runJob(j) })
 	}
 }
 
@@ -162,7 +162,7 @@ func (s *Server) moveJob(c *call, j *job) (*reply, *apiError) {
 	case q.State == "UploadComplete" && j.state == "Open":
 		j.state = "UploadComplete"
 		if !s.jobs.held {
-			s.background(func() { s.runJob(j) })
+			s.faults.Background(func() { s.runJob(j) })
 		}
 	case q.State == "Aborted" && !over:
 		j.state = "Aborted"
@@ -229,7 +229,7 @@ func (s *Server) runJob(j *job) {
 		return
 	}
 	j.state = "InProgress"
-	stop := s.faults.failJob(j.object.Name)
+	stop := s.faults.StrikeJob(j.object.Name)
 	err := s.readJob(j)
 	s.jobs.mu.Unlock()
 	if err != nil {
@@ -237,12 +237,12 @@ func (s *Server) runJob(j *job) {
 		return
 	}
 	for i, row := range j.rows {
-		if stop >= 0 && i >= stop {
+		if stop != nil && i >= stop.Skip {
 			s.endJob(j, "Failed", "InternalServerError : the job failed after too many tries")
 			return
 		}
 		s.jobs.mu.Lock()
-		running := j.state == "InProgress" && s.closing.Err() == nil
+		running := j.state == "InProgress" && !s.faults.Closed()
 		s.jobs.mu.Unlock()
 		if !running {
 			return
@@ -318,7 +318,7 @@ func (s *Server) runRow(j *job, row *jobRow) (id string, created bool, err *apiE
 			body[name] = jobValue(j.object.field(name), cell)
 		}
 	}
-	if err := s.faults.row(j.object.Name, j.operation, key); err != nil {
+	if err := s.rowFault(j.object.Name, j.operation, key); err != nil {
 		return "", false, err
 	}
 	c := &call{request: &http.Request{Header: http.Header{}}}

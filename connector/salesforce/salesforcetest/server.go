@@ -8,12 +8,13 @@
 package salesforcetest
 
 import (
-	"context"
 	mathrand "math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/upkeep-sync/upkeep/connector/faulttest"
 )
 
 // Config describes an org. The zero value is the sandbox org with its
@@ -62,15 +63,11 @@ type Server struct {
 	sessions sessions
 	budget   budget
 	running  running
-	faults   faults
+	faults   *faulttest.Faults // and what runs in the background
 	stats    stats
 	jobs     jobs
 
-	closing context.Context
-	close   context.CancelFunc
-	lateMu  sync.Mutex // orders Close and background
-	late    sync.WaitGroup
-	ids     atomic.Int64
+	ids atomic.Int64
 }
 
 // shelf holds the records that have one value.
@@ -110,13 +107,12 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s.sessions.byToken = map[string]session{}
-	s.faults.dice = mathrand.New(mathrand.NewPCG(seed, seed))
+	s.faults = faulttest.New(seed, Latency, Status, Row, Reset, Hang, Late, HTML, Empty, Short, FailJob)
 	s.jobs.byID = map[string]*job{}
 	s.jobs.dice = mathrand.New(mathrand.NewPCG(seed, 2))
 	s.running.since = map[*call]time.Time{}
 	s.budget.limit = config.DailyRequests
 	s.stats.reset()
-	s.closing, s.close = context.WithCancel(context.Background())
 	for _, name := range []string{"Integration", "Admin"} {
 		if _, err := s.Add("User", []byte(`{"Name":"`+name+`","Username":"`+name+`@example.com"}`)); err != nil {
 			return nil, err
@@ -127,21 +123,7 @@ func New(config Config) (*Server, error) {
 
 // Close answers no more: requests that wait for a fault are dropped and late
 // ones that were not applied yet never are. Bulk jobs stop.
-func (s *Server) Close() {
-	s.lateMu.Lock()
-	s.close()
-	s.lateMu.Unlock()
-	s.late.Wait()
-}
-
-// background runs what outlives its request, until Close.
-func (s *Server) background(f func()) {
-	s.lateMu.Lock()
-	defer s.lateMu.Unlock()
-	if s.closing.Err() == nil {
-		s.late.Go(f)
-	}
-}
+func (s *Server) Close() { s.faults.Close() }
 
 func (s *Server) now() time.Time { return s.config.Now() }
 

@@ -36,7 +36,7 @@ func (s *Server) single(c *call, f func() (*reply, *apiError)) (*reply, *apiErro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.method != http.MethodGet {
-		if err := s.faults.row(c.typ, c.op, c.at(6)); err != nil {
+		if err := s.rowFault(c.typ, c.op, c.at(6)); err != nil {
 			return nil, err
 		}
 	}
