@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -135,17 +134,11 @@ func (a *OAuth2) key() (*key, error) {
 	if a.PrivateKeyFile == "" {
 		return parseKey(a.PrivateKey.Reveal(), a.Algorithm)
 	}
-	const most = 64 << 10
-	f, err := os.Open(a.PrivateKeyFile)
+	text, err := exchange.ReadKeyFile(a.PrivateKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("auth.oauth2.private_key_file: %w", err)
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, most))
-	if err != nil {
-		return nil, fmt.Errorf("auth.oauth2.private_key_file: %w", err)
-	}
-	k, err := parseKey(string(text), a.Algorithm)
+	k, err := parseKey(text, a.Algorithm)
 	if err != nil {
 		return nil, fmt.Errorf("auth.oauth2.private_key_file %s: %w", a.PrivateKeyFile, err)
 	}

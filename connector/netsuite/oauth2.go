@@ -4,8 +4,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/url"
@@ -34,26 +32,9 @@ type key struct {
 // parseKey reads a PEM private key and finds the method for it. NetSuite does
 // not take RS256. No error holds any of the key.
 func parseKey(text, algorithm string) (*key, error) {
-	block, _ := pem.Decode([]byte(text))
-	if block == nil {
-		return nil, errors.New("not a PEM private key (-----BEGIN PRIVATE KEY-----)")
-	}
-	var private any
-	var err error
-	switch block.Type {
-	case "PRIVATE KEY":
-		private, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	case "RSA PRIVATE KEY":
-		private, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	case "EC PRIVATE KEY":
-		private, err = x509.ParseECPrivateKey(block.Bytes)
-	case "ENCRYPTED PRIVATE KEY":
-		return nil, errors.New("the key is encrypted: decrypt it with openssl pkey")
-	default:
-		return nil, fmt.Errorf("the PEM block is a %s, want a PRIVATE KEY", block.Type)
-	}
+	private, err := exchange.ParseKey(text)
 	if err != nil {
-		return nil, errors.New("the PEM block holds no readable private key")
+		return nil, err
 	}
 	switch k := private.(type) {
 	case *rsa.PrivateKey:

@@ -4,16 +4,12 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/exchange"
@@ -202,17 +198,11 @@ func (a *JWT) key() (*rsa.PrivateKey, error) {
 	if a.PrivateKeyFile == "" {
 		return parseKey(a.PrivateKey.Reveal())
 	}
-	const most = 64 << 10
-	f, err := os.Open(a.PrivateKeyFile)
+	text, err := exchange.ReadKeyFile(a.PrivateKeyFile)
 	if err != nil {
 		return nil, problem("auth.jwt.private_key_file", "%w", err)
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, most))
-	if err != nil {
-		return nil, problem("auth.jwt.private_key_file", "%w", err)
-	}
-	k, err := parseKey(string(text))
+	k, err := parseKey(text)
 	if err != nil {
 		return nil, problem("auth.jwt.private_key_file", "%s: %w", a.PrivateKeyFile, err)
 	}
@@ -222,12 +212,13 @@ func (a *JWT) key() (*rsa.PrivateKey, error) {
 // parseKey reads an RSA key, the only kind that the flow takes. No error holds
 // any of the key.
 func parseKey(text string) (*rsa.PrivateKey, error) {
-	if strings.Contains(text, "ENCRYPTED") {
-		return nil, errors.New("the key is encrypted: decrypt it with openssl pkey")
-	}
-	k, err := jwt.ParseRSAPrivateKeyFromPEM([]byte(text))
+	signer, err := exchange.ParseKey(text)
 	if err != nil {
-		return nil, errors.New("not a PEM private key of the kind RSA (-----BEGIN PRIVATE KEY-----), which is what the flow needs")
+		return nil, err
+	}
+	k, ok := signer.(*rsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("the key is not of the kind RSA, which is what the flow needs")
 	}
 	if k.N.BitLen() < 2048 {
 		return nil, fmt.Errorf("an RSA key of %d bits is too short: make one of 2048 or more", k.N.BitLen())
