@@ -8,21 +8,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-)
 
-func document(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "http.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
+	"github.com/upkeep-sync/upkeep/connector/internal/pagetest"
+)
 
 // Every option of the configuration is on the page, in the table of its kind.
 func TestOptionsOnThePage(t *testing.T) {
 	t.Parallel()
-	page := document(t)
+	page := pagetest.Read(t, "http.md")
 	section := func(from, to string) string {
 		_, after, ok := strings.Cut(page, from)
 		text, _, ok2 := strings.Cut(after, to)
@@ -38,7 +31,7 @@ func TestOptionsOnThePage(t *testing.T) {
 			if name == "-" || name == "" {
 				continue
 			}
-			if !regexp.MustCompile("(?m)^\\| [^|]*`" + regexp.QuoteMeta(prefix+name) + "`[^|]* \\|").MatchString(table) {
+			if !pagetest.HasRow(table, prefix+name) {
 				t.Errorf("docs/http.md lacks the option %s%s of %s", prefix, name, kind.Name())
 			}
 		}
@@ -68,7 +61,7 @@ func TestOptionsOnThePage(t *testing.T) {
 // Every row of the page's errors is taken for what it says.
 func TestErrorsOnThePage(t *testing.T) {
 	t.Parallel()
-	rows := regexp.MustCompile(`(?m)^\| (\d{3}) \| (\w+) \| (\w+) \| ([a-z ]+) \|`).FindAllStringSubmatch(document(t), -1)
+	rows := regexp.MustCompile(`(?m)^\| (\d{3}) \| (\w+) \| (\w+) \| ([a-z ]+) \|`).FindAllStringSubmatch(pagetest.Read(t, "http.md"), -1)
 	if len(rows) < 15 {
 		t.Fatalf("only %d rows", len(rows))
 	}
@@ -92,7 +85,7 @@ func TestErrorsOnThePage(t *testing.T) {
 // The examples on the page are the files.
 func TestExamplesOnThePage(t *testing.T) {
 	t.Parallel()
-	page := document(t)
+	page := pagetest.Read(t, "http.md")
 	files, err := filepath.Glob(filepath.Join("..", "..", "examples", "http", "*.yaml"))
 	if err != nil || len(files) != 3 {
 		t.Fatalf("%d files, %v", len(files), err)
@@ -111,7 +104,7 @@ func TestExamplesOnThePage(t *testing.T) {
 // Every placeholder is on the page.
 func TestPlaceholdersOnThePage(t *testing.T) {
 	t.Parallel()
-	page := document(t)
+	page := pagetest.Read(t, "http.md")
 	for _, names := range [][]string{ofUpdate, ofDelete, ofFind, ofRead, ofBatch, ofRef, everywhere, {changes}} {
 		for _, name := range names {
 			if !regexp.MustCompile("(?m)^\\| [^|]*`\\$" + name + "`").MatchString(page) {

@@ -3,8 +3,6 @@ package netsuite
 import (
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -12,45 +10,21 @@ import (
 	"testing"
 
 	"github.com/upkeep-sync/upkeep/connector/exchange"
+	"github.com/upkeep-sync/upkeep/connector/internal/pagetest"
 )
-
-func document(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "netsuite.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
 
 // Every option of the configuration is on the page.
 func TestOptionsOnThePage(t *testing.T) {
 	t.Parallel()
-	page := document(t)
-	var look func(v reflect.Type, path string)
-	look = func(v reflect.Type, path string) {
-		for i := range v.NumField() {
-			name := v.Field(i).Tag.Get("yaml")
-			inner := v.Field(i).Type
-			if inner.Kind() == reflect.Pointer {
-				inner = inner.Elem()
-			}
-			switch {
-			case name == "-":
-			case inner.Kind() == reflect.Struct:
-				look(inner, path+name+".")
-			case !regexp.MustCompile("(?m)^\\| .*`" + regexp.QuoteMeta(path+name) + "`.* \\|").MatchString(page):
-				t.Errorf("docs/netsuite.md lacks the option %s", path+name)
-			}
-		}
+	if n := pagetest.Options(t, pagetest.Read(t, "netsuite.md"), reflect.TypeFor[Config]()); n < 8 {
+		t.Errorf("only %d options", n)
 	}
-	look(reflect.TypeFor[Config](), "")
 }
 
 // Every row of the page's errors is taken for what it says.
 func TestErrorsOnThePage(t *testing.T) {
 	t.Parallel()
-	rows := regexp.MustCompile("(?m)^\\| (\\d{3}) \\| `(\\w+)` \\| (.+?) \\| (\\w+) \\| ([a-z ]+) \\|").FindAllStringSubmatch(document(t), -1)
+	rows := regexp.MustCompile("(?m)^\\| (\\d{3}) \\| `(\\w+)` \\| (.+?) \\| (\\w+) \\| ([a-z ]+) \\|").FindAllStringSubmatch(pagetest.Read(t, "netsuite.md"), -1)
 	if len(rows) < 10 {
 		t.Fatalf("only %d rows", len(rows))
 	}

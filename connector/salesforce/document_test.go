@@ -3,8 +3,6 @@ package salesforce
 import (
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -13,43 +11,13 @@ import (
 
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/exchange"
+	"github.com/upkeep-sync/upkeep/connector/internal/pagetest"
 )
-
-func document(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "salesforce.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
 
 // Every option of the configuration is on the page.
 func TestOptionsOnThePage(t *testing.T) {
 	t.Parallel()
-	page, n := document(t), 0
-	var look func(v reflect.Type, path string)
-	look = func(v reflect.Type, path string) {
-		for i := range v.NumField() {
-			name := v.Field(i).Tag.Get("yaml")
-			inner := v.Field(i).Type
-			if inner.Kind() == reflect.Pointer {
-				inner = inner.Elem()
-			}
-			switch {
-			case name == "-":
-			case inner.Kind() == reflect.Struct:
-				look(inner, path+name+".")
-			default:
-				n++
-				if !regexp.MustCompile("(?m)^\\| .*`" + regexp.QuoteMeta(path+name) + "`.* \\|").MatchString(page) {
-					t.Errorf("docs/salesforce.md lacks the option %s", path+name)
-				}
-			}
-		}
-	}
-	look(reflect.TypeFor[Config](), "")
-	if n < 15 {
+	if n := pagetest.Options(t, pagetest.Read(t, "salesforce.md"), reflect.TypeFor[Config]()); n < 15 {
 		t.Errorf("only %d options", n)
 	}
 }
@@ -58,7 +26,7 @@ func TestOptionsOnThePage(t *testing.T) {
 func TestDefaultsOnThePage(t *testing.T) {
 	t.Parallel()
 	c := Config{}.withDefaults()
-	page := document(t)
+	page := pagetest.Read(t, "salesforce.md")
 	for option, value := range map[string]string{
 		"api_version": c.APIVersion, "external_id_field": c.ExternalIDField, "reserve": defaultReserve,
 		"batch": strconv.Itoa(c.Batch), "linger": c.Linger.String(), "bulk_from": strconv.Itoa(c.BulkFrom),
@@ -76,7 +44,7 @@ func TestDefaultsOnThePage(t *testing.T) {
 // Every row of the page's errors is taken for what it says.
 func TestErrorsOnThePage(t *testing.T) {
 	t.Parallel()
-	page := document(t)
+	page := pagetest.Read(t, "salesforce.md")
 	rows := regexp.MustCompile("(?m)^\\| (\\d{3}) \\| `(\\w+)` \\| (.+?) \\| (\\w+) \\| ([a-z ]+) \\|").FindAllStringSubmatch(page, -1)
 	if len(rows) < 30 {
 		t.Fatalf("only %d rows", len(rows))

@@ -2,8 +2,6 @@ package warehouse
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -11,21 +9,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-)
 
-func thePage(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "warehouse.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
+	"github.com/upkeep-sync/upkeep/connector/internal/pagetest"
+)
 
 // Every option of the configuration is on the page.
 func TestOptionsOnThePage(t *testing.T) {
 	t.Parallel()
-	page := thePage(t)
+	page := pagetest.Read(t, "warehouse.md")
 	var look func(v reflect.Type, path string)
 	look = func(v reflect.Type, path string) {
 		for i := range v.NumField() {
@@ -35,7 +26,7 @@ func TestOptionsOnThePage(t *testing.T) {
 				look(inner, name+".")
 				continue
 			}
-			if !regexp.MustCompile("(?m)^\\| .*`" + regexp.QuoteMeta(name) + "`.* \\|").MatchString(page) {
+			if !pagetest.HasRow(page, name) {
 				t.Errorf("docs/warehouse.md lacks the option %s", name)
 			}
 			if inner.Kind() == reflect.Map && inner.Elem().Kind() == reflect.Struct {
@@ -61,7 +52,7 @@ func TestOptionsOnThePage(t *testing.T) {
 // Every row of the page's errors is taken for what it says.
 func TestErrorsOnThePage(t *testing.T) {
 	t.Parallel()
-	rows := regexp.MustCompile("(?m)^\\| `(\\w{5})` \\| (.+?) \\| ([a-z ]+) \\|").FindAllStringSubmatch(thePage(t), -1)
+	rows := regexp.MustCompile("(?m)^\\| `(\\w{5})` \\| (.+?) \\| ([a-z ]+) \\|").FindAllStringSubmatch(pagetest.Read(t, "warehouse.md"), -1)
 	if len(rows) < 20 {
 		t.Fatalf("only %d rows", len(rows))
 	}
@@ -84,7 +75,7 @@ func TestErrorsOnThePage(t *testing.T) {
 // The types of the page are those that are made.
 func TestTypesOnThePage(t *testing.T) {
 	t.Parallel()
-	rows := regexp.MustCompile("(?m)^\\| ([a-z ]+) \\| `([a-z ]+)` \\|").FindAllStringSubmatch(thePage(t), -1)
+	rows := regexp.MustCompile("(?m)^\\| ([a-z ]+) \\| `([a-z ]+)` \\|").FindAllStringSubmatch(pagetest.Read(t, "warehouse.md"), -1)
 	made := map[string]string{"timestamptz": "timestamp with time zone"}
 	n := 0
 	for ty := range columnTypes {
