@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -51,9 +52,10 @@ type job struct {
 	digests   digests
 	sealed    []byte // the digests, once a job of the remote waits to be filled: a map of them takes more memory
 	refs      []store.ID
-	lacks     []store.ID // those of refs that the record is made without: they wait for it
-	leftOut   []string   // the fields that refer to them
-	wakes     []store.ID // what gets its try if the remote refuses this record without them
+	sent      map[store.ID]string // the remote ids of those that the claim does not have
+	lacks     []store.ID          // those of refs that the record is made without: they wait for it
+	leftOut   []string            // the fields that refer to them
+	wakes     []store.ID          // what gets its try if the remote refuses this record without them
 
 	done    bool // nothing (more) to send: result is complete
 	result  store.Result
@@ -196,6 +198,7 @@ func (r *runner) encode(j *job, found map[store.ID]store.RecordState, waits wait
 	if j.done {
 		return
 	}
+	j.sends(found)
 	ref := func(field string, x Reference) (json.RawMessage, error) { return r.reference(field, x, found) }
 	fields, err := encode(without(j.fields, j.leftOut), ref)
 	if err == nil {
@@ -210,6 +213,20 @@ func (r *runner) encode(j *job, found map[store.ID]store.RecordState, waits wait
 	}
 	j.record.Fields = fields
 	j.digests = digestOf(r.learned.Load().secret, fields, j.goal == ended)
+}
+
+// sends notes what the references that are new to this record are sent as.
+func (j *job) sends(found map[store.ID]store.RecordState) {
+	for _, id := range j.refs {
+		x := found[id]
+		if x.RemoteID == "" || id == j.claim.ID || slices.Contains(j.claim.Refs, id) {
+			continue
+		}
+		if j.sent == nil {
+			j.sent = map[store.ID]string{}
+		}
+		j.sent[id] = x.RemoteID
+	}
 }
 
 // fromOrigin fills in the record that a job's record is to be made from. One
@@ -294,7 +311,7 @@ func (j *job) finish(res store.Result) {
 	keep := j.result
 	res.ID, res.Epoch, res.Generation = keep.ID, keep.Epoch, keep.Generation
 	res.RemoteID, res.ExternalID, res.Digests, res.Refs = keep.RemoteID, keep.ExternalID, keep.Digests, keep.Refs
-	res.Calls, res.Attempt = keep.Calls, j.attempt
+	res.Sent, res.Calls, res.Attempt = keep.Sent, keep.Calls, j.attempt
 	if j.command != nil {
 		res.Command, res.Version = keep.Command, keep.Version
 		switch {
@@ -314,6 +331,7 @@ func (j *job) synced(remoteID string) {
 	j.result.ExternalID = j.record.ExternalID
 	j.result.Digests = j.digests.bytes()
 	j.result.Refs = j.refs
+	j.result.Sent = j.sent
 	if len(j.lacks) > 0 {
 		j.partial()
 		return

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -58,7 +59,8 @@ const given = `given AS MATERIALIZED (
 
 // Record implements [store.Registry]. Everything that one call writes or
 // depends on is locked first, in the order of (sync, key): the groups of the
-// results, and those that a result waits for. So either the wait is there
+// results, those that a result waits for, and those that it refers to for the
+// first time. So either the wait is there
 // when the other's success looks for waiters, or the success is there when
 // the wait is recorded.
 func (db *DB) Record(ctx context.Context, results []store.Result, byHand []string) (stale []store.ID, err error) {
@@ -86,6 +88,7 @@ func (db *DB) Record(ctx context.Context, results []store.Result, byHand []strin
 				news = append(news, id)
 			}
 		})
+		raiseOutdated(batch, results)
 		if err := history(batch, results); err != nil {
 			return err
 		}
@@ -132,6 +135,7 @@ func lockForRecord(batch *pgx.Batch, results []store.Result, waitsFor, wakes []s
 	all := slices.Concat(waitsFor, wakes)
 	for _, r := range results {
 		all = append(all, r.ID)
+		all = slices.AppendSeq(all, maps.Keys(r.Sent))
 	}
 	syncs, keys := splitIDs(all)
 	batch.Queue(`
@@ -204,6 +208,40 @@ func apply(batch *pgx.Batch, text string, applied func(id store.ID, isNew bool))
 		})
 		return err
 	})
+}
+
+// raiseOutdated raises the groups that were sent with a reference to a record
+// that was made anew meanwhile, and whose own record did not know of them yet.
+func raiseOutdated(batch *pgx.Batch, results []store.Result) {
+	var from, to []store.ID
+	var epochs []int64
+	var sent []string
+	for _, r := range results {
+		if r.Outcome != store.Synced && r.Outcome != store.Partial {
+			continue
+		}
+		for id, remoteID := range r.Sent {
+			from, to, epochs, sent = append(from, r.ID), append(to, id), append(epochs, r.Epoch), append(sent, clean(remoteID))
+		}
+	}
+	if len(from) == 0 {
+		return
+	}
+	syncs, keys := splitIDs(from)
+	toSyncs, toKeys := splitIDs(to)
+	batch.Queue(`
+		WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
+		outdated AS (
+			SELECT DISTINCT a.sync, a.key, a.epoch
+			FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[]) AS a(sync, key, epoch, to_sync, to_key, sent)
+			JOIN upkeep.groups t ON t.sync = a.to_sync AND t.key = a.to_key
+			WHERE t.remote_id <> a.sent)
+		UPDATE upkeep.groups g SET generation = g.generation + 1, waits_for = '{}',
+			cause = jsonb_build_object('op', 'reference', 'at', clock.now), touched_at = clock.now,
+			dirty_since = coalesce(g.dirty_since, clock.now), due_at = clock.now
+		FROM outdated o, clock
+		WHERE g.sync = o.sync AND g.key = o.key AND g.epoch = o.epoch AND g.holder IS NULL`,
+		syncs, keys, epochs, toSyncs, toKeys, sent)
 }
 
 // wakeDependents makes due what waits for groups that have a new remote id,

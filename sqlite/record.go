@@ -107,6 +107,7 @@ type writing struct {
 	waits    [][]string // on sync, on key, sync, key
 	unref    []store.ID // whose references are replaced
 	refs     [][]string
+	sent     [][]string // sync, key, and a reference's sync, key and remote id as sent
 	changed  []store.ID // have another remote id than before
 	wakes    []store.ID // that are to look again
 	attempts []attemptRow
@@ -214,6 +215,11 @@ func (w *writing) made(a *after, r store.Result, g *held) {
 			w.changed = append(w.changed, r.ID)
 		}
 	}
+	if r.Outcome != store.Removed {
+		for on, remoteID := range r.Sent {
+			w.sent = append(w.sent, []string{r.Sync, r.Key, on.Sync, on.Key, remoteID})
+		}
+	}
 	a.Refs = ""
 	if len(r.Refs) > 0 {
 		a.Refs = idsJSON(r.Refs)
@@ -277,6 +283,10 @@ func (w *writing) write(ctx context.Context, tx *sql.Tx, byHand []string) error 
 		args []any
 	}{
 		{len(w.groups), recordSQL, w.groups, nil},
+		{len(w.sent), `UPDATE upkeep_groups SET generation = generation + 1, waiting = 0, cause = ?3, touched_at = ?2,
+				dirty_since = coalesce(dirty_since, ?2), due_at = ?2
+			WHERE (sync, key) IN (SELECT j.value->>0, j.value->>1 FROM json_each(?1) AS j CROSS JOIN upkeep_groups AS t
+				ON t.sync = j.value->>2 AND t.key = j.value->>3 WHERE coalesce(t.remote_id, '') <> j.value->>4)`, w.sent, []any{w.now, cause}},
 		{len(w.unwait), `DELETE FROM upkeep_edges WHERE kind = 'wait' AND (sync, key) IN (SELECT value->>0, value->>1 FROM json_each(?1))`, pairs(w.unwait), nil},
 		{len(w.unref), `DELETE FROM upkeep_edges WHERE kind = 'ref' AND (sync, key) IN (SELECT value->>0, value->>1 FROM json_each(?1))`, pairs(w.unref), nil},
 		{len(w.refs), `INSERT INTO upkeep_edges (on_sync, on_key, kind, sync, key)

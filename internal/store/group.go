@@ -148,14 +148,19 @@ type Result struct {
 	ExternalID        string // written by every outcome, unless empty
 	Digests           []byte // written by Synced, Partial and Removed
 	Refs              []ID
-	WaitsFor          []ID          // Waits, Partial, Refused
-	Wakes             []ID          // those of them that wait and are not parked are due at once
-	After             time.Duration // Released, Retry, Waits and Partial (the net under the wake-up), Doubtful
-	Doubt             time.Duration // Doubtful, and Refused after an unknown outcome: in doubt for so long from now
-	Reason            string        // Retry, Waits, Partial, Refused, Doubtful
-	Calls             int           // made at the remote, for the counters; of a batch, the first result has it
-	Free              bool          // Retry, Doubtful: costs no attempt (the remote as a whole is to blame)
-	Attempt           *Attempt      // for the history; nil when no call was made
+	// Sent has the remote ids that Refs were sent as, of those that the claim
+	// did not have: Synced, Partial. Nobody touches a group for a reference that
+	// is not recorded yet, so one that has another remote id by now leaves the
+	// group dirty and due.
+	Sent     map[ID]string
+	WaitsFor []ID          // Waits, Partial, Refused
+	Wakes    []ID          // those of them that wait and are not parked are due at once
+	After    time.Duration // Released, Retry, Waits and Partial (the net under the wake-up), Doubtful
+	Doubt    time.Duration // Doubtful, and Refused after an unknown outcome: in doubt for so long from now
+	Reason   string        // Retry, Waits, Partial, Refused, Doubtful
+	Calls    int           // made at the remote, for the counters; of a batch, the first result has it
+	Free     bool          // Retry, Doubtful: costs no attempt (the remote as a whole is to blame)
+	Attempt  *Attempt      // for the history; nil when no call was made
 	// Command is the number of the command that was delivered; zero: the
 	// current state was. Synced and Removed delete it and leave the group
 	// dirty and due, for the command or the state that follows; Refused keeps

@@ -22,6 +22,7 @@ func waitingTests() []test {
 		{"many waiters", testManyWaiters},
 		{"references are touched", testReferences},
 		{"references that changed", testReferencesChanged},
+		{"a reference outdated while it was sent", testReferenceOutdated},
 	}
 }
 
@@ -231,4 +232,25 @@ func testReferencesChanged(e *env) {
 		e.record(synced(e.claimOne("w", c.parent), "new-"+c.parent))
 		e.wantRaised(c.want...)
 	}
+}
+
+// A record is sent with a reference to one that is made anew before the first
+// is recorded: nobody knew yet that they are tied.
+func testReferenceOutdated(e *env) {
+	child, ps := e.parentAndChild("customer/1", "customer/2")
+	e.record(synced(ps[0], "old"), synced(ps[1], "b"))
+	e.touch(store.Touch{ID: id("customer/1")})
+	e.fold()
+	e.record(synced(e.claimOne("w", "customer/1"), "new"))
+	r := synced(child, "o-1")
+	r.Refs = []store.ID{id("customer/1"), id("customer/2")}
+	r.Sent = map[store.ID]string{id("customer/1"): "old", id("customer/2"): "b"}
+	e.record(r)
+	e.wantState("sales_order/1", store.Dirty)
+	e.equal("op", e.group("sales_order/1").Cause.Op, "reference")
+	r = synced(e.claimOne("w", "sales_order/1"), "o-1")
+	r.Refs = []store.ID{id("customer/1"), id("customer/2")}
+	r.Sent = map[store.ID]string{id("customer/1"): "new"}
+	e.record(r)
+	e.wantState("sales_order/1", store.Clean)
 }

@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"syscall"
@@ -149,7 +150,7 @@ func longTransaction(w *world) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := tx.ExecContext(w.ctx, "insert into customers(id, name) select 100 + count(*), 'long' from customers"); err != nil {
+	if _, err := tx.ExecContext(w.ctx, fmt.Sprintf("insert into customers(id, name) values (%d, 'long')", w.fresh())); err != nil {
 		w.t.Fatal(err)
 	}
 	w.progress(20)
@@ -165,7 +166,7 @@ func prepared(w *world) {
 		w.t.Fatal(err)
 	}
 	defer conn.Close()
-	for _, sql := range []string{"begin", "insert into customers(id, name) select 200 + count(*), 'prepared' from customers", "prepare transaction 'prove'"} {
+	for _, sql := range []string{"begin", fmt.Sprintf("insert into customers(id, name) values (%d, 'prepared')", w.fresh()), "prepare transaction 'prove'"} {
 		if _, err := conn.ExecContext(w.ctx, sql); err != nil {
 			w.t.Fatal(err)
 		}

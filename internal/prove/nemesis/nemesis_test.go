@@ -56,6 +56,7 @@ type world struct {
 	net    *Proxy // between workers and remote
 
 	config  worker.Config
+	last    int // customer that a fault made
 	workers []*worker.Process
 
 	mu     sync.Mutex
@@ -141,6 +142,12 @@ func (w *world) open(class connector.Class) {
 	w.config.Timeout, w.config.Lease, w.config.Quiet = 600*time.Millisecond, 1500*time.Millisecond, time.Second
 	w.config.Concurrency = 12
 	w.place.Worker.Timeout = w.config.Timeout
+}
+
+// fresh is the key of a customer that nobody else makes.
+func (w *world) fresh() int {
+	w.last++
+	return 1000 + w.last
 }
 
 // database makes one, dropped in the end.
