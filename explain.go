@@ -181,9 +181,9 @@ func (x *Explanation) why(d *definition, j *job) string {
 	case store.Parked:
 		if len(x.Commands) > 0 && x.Commands[0].Refused != "" {
 			return fmt.Sprintf("parked: %s; later versions (%d) wait for it; try it again with: upkeep retry %s %s, or leave it out with: upkeep skip %s %s",
-				g.Reason, len(x.Commands)-1, g.Sync, g.Key, g.Sync, g.Key)
+				g.Reason, len(x.Commands)-1, g.Sync, store.ShellKey(g.Key), g.Sync, store.ShellKey(g.Key))
 		}
-		return "parked: " + g.Reason + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Sync + " " + g.Key
+		return "parked: " + g.Reason + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Sync + " " + store.ShellKey(g.Key)
 	case store.Waiting:
 		s := "waiting for the record of " + joinIDs(g.WaitsFor) + ", which is not at the remote"
 		if g.RemoteID != "" && g.SyncedAt.IsZero() {

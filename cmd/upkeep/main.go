@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -77,6 +78,21 @@ type program struct {
 	config string    // path of the configuration file
 }
 
+// keysLast puts a key such as -5, which would be taken for a flag, behind all
+// flags and a "--". A number after a flag is the flag's value and stays.
+func keysLast(args []string) []string {
+	for i, a := range args {
+		switch {
+		case a == "--":
+			return args
+		case i > 0 && len(a) > 1 && a[0] == '-' && a[1] >= '0' && a[1] <= '9' && !strings.HasPrefix(args[i-1], "-"):
+			rest := slices.Concat(args[:i], args[i+1:])
+			return append(rest, "--", a)
+		}
+	}
+	return args
+}
+
 // run is the whole program; it returns the exit status.
 func run(ctx context.Context, args []string, env func(string) (string, bool), in io.Reader, out, errOut io.Writer) int {
 	var c cli
@@ -90,7 +106,7 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), in
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(keysLast(args))
 	if helped {
 		return statusOK
 	}

@@ -97,6 +97,18 @@ func Key(values ...any) (string, error) {
 	return strings.Join(parts, ","), nil
 }
 
+// ShellKey is a key as a person types it in a shell: quoted where it has
+// characters that a shell takes for its own.
+func ShellKey(key string) string {
+	plain := func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("_-.,:/@+%=", r)
+	}
+	if key != "" && strings.IndexFunc(key, func(r rune) bool { return !plain(r) }) < 0 {
+		return key
+	}
+	return "'" + strings.ReplaceAll(key, "'", `'\''`) + "'"
+}
+
 var keyEscaper = strings.NewReplacer(`\`, `\\`, `,`, `\,`)
 
 // SplitKey undoes Key for a key of n columns.
