@@ -94,7 +94,7 @@ func (b *bulk) run(ctx, life context.Context) {
 	}
 	b.life = life
 	_ = b.forever(ctx, "bulk jobs of "+b.runner.remote.Name, func() (time.Duration, error) {
-		if b.provenance.unsure.Load() {
+		if b.mustExamine() {
 			return bulkEvery, b.examineOrigin(ctx)
 		}
 		if err := b.takeOver(ctx); err != nil {

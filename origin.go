@@ -19,6 +19,16 @@ type provenance struct {
 	furthest atomic.Int64 // the highest Place seen
 	restored atomic.Bool  // once: a record that is to be made may be there
 	examined atomic.Int64 // how often it was looked at
+	looked   atomic.Int64 // when, in nanoseconds of the engine's clock
+}
+
+// originFor is how long what was found out of the origin is good for: a pool of
+// connections may reach another database without an error that tells.
+const originFor = 10 * time.Second
+
+// mustExamine says whether to look before the next claim.
+func (e *Engine) mustExamine() bool {
+	return e.provenance.unsure.Load() || e.cfg.Clock.Now().UnixNano()-e.provenance.looked.Load() > int64(originFor)
 }
 
 // examineOrigin compares where the registry comes from with what was noted.
@@ -51,6 +61,7 @@ func (e *Engine) examineOrigin(ctx context.Context) error {
 	e.provenance.restored.Store(!at.IsZero())
 	e.provenance.examined.Add(1)
 	e.provenance.unsure.Store(false)
+	e.provenance.looked.Store(e.cfg.Clock.Now().UnixNano())
 	return nil
 }
 

@@ -74,7 +74,7 @@ const (
 
 // claim leases due groups of this remote's syncs.
 func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
-	if r.provenance.unsure.Load() {
+	if r.mustExamine() {
 		if err := r.examineOrigin(ctx); err != nil {
 			return nil, err
 		}
