@@ -16,7 +16,7 @@ const (
 	oldTouch        = time.Minute
 	missedListed    = 20
 	blockersListed  = 3
-	restoredFor     = 24 * time.Hour
+	foundFor        = 24 * time.Hour // a restore, a missed change
 	oldGroup        = 15 * time.Minute
 	clockWarning    = 5 * time.Second
 	clockProblem    = time.Minute // signed requests are refused by many remotes
@@ -72,7 +72,7 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 	if err != nil {
 		return findings, err
 	}
-	if ago := vitals.Now.Sub(restored); !restored.IsZero() && ago < restoredFor {
+	if ago := vitals.Now.Sub(restored); !restored.IsZero() && ago < foundFor {
 		findings = append(findings, Finding{Severity: Warning, Subject: e.db.Name(),
 			Message: "the database was found to be restored, copied or failed over at " + restored.Format(time.RFC3339) + "; every record is sent again in full, and deletes are held",
 			Fix:     "look at what is to be deleted with upkeep deletes, and compare with upkeep verify when the sweep is over"})
@@ -82,6 +82,9 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 		return findings, err
 	}
 	for _, m := range missed {
+		if vitals.Now.Sub(m.At) > foundFor {
+			continue
+		}
 		what := "its record"
 		if len(m.Fields) > 0 {
 			what = "fields " + strings.Join(m.Fields, ", ") + ", which read " + strings.Join(m.Columns, ", ")
