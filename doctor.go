@@ -161,7 +161,7 @@ func (e *Engine) blockerFindings(ctx context.Context, s *Status) ([]Finding, err
 	for _, b := range blockers {
 		found = append(found, Finding{Severity: Problem, Subject: b.ID.String(),
 			Message: fmt.Sprintf("it is parked, and so many groups wait for it: %d (%d directly); %s", b.All, b.Direct, b.Reason),
-			Fix:     "see it with upkeep explain " + b.Sync + " " + store.ShellKey(b.Key) + "; mend its data or the mapping, or upkeep retry " + b.Sync + " " + store.ShellKey(b.Key)})
+			Fix:     "see it with upkeep explain " + b.Args() + "; mend its data or the mapping, or upkeep retry " + b.Args()})
 	}
 	return found, err
 }

@@ -124,7 +124,7 @@ func (e *Engine) rehearse(ctx context.Context, d *definition, claim store.Claim)
 	shape := e.shape(d.Name)
 	composites, err := e.db.Load(ctx, shape, []string{claim.Key})
 	if err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+		return nil, err
 	}
 	r := newRunner(e, d.To)
 	j := &job{def: d, shape: shape, claim: claim}
@@ -180,10 +180,10 @@ func (x *Explanation) why(d *definition, j *job) string {
 	switch g.State {
 	case store.Parked:
 		if len(x.Commands) > 0 && x.Commands[0].Refused != "" {
-			return fmt.Sprintf("parked: %s; later versions (%d) wait for it; try it again with: upkeep retry %s %s, or leave it out with: upkeep skip %s %s",
-				g.Reason, len(x.Commands)-1, g.Sync, store.ShellKey(g.Key), g.Sync, store.ShellKey(g.Key))
+			return fmt.Sprintf("parked: %[1]s; later versions (%[2]d) wait for it; try it again with: upkeep retry %[3]s, or leave it out with: upkeep skip %[3]s",
+				g.Reason, len(x.Commands)-1, g.Args())
 		}
-		return "parked: " + g.Reason + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Sync + " " + store.ShellKey(g.Key)
+		return "parked: " + g.Reason + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Args()
 	case store.Waiting:
 		s := "waiting for the record of " + joinIDs(g.WaitsFor) + ", which is not at the remote"
 		if g.RemoteID != "" && g.SyncedAt.IsZero() {

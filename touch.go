@@ -140,7 +140,7 @@ func (e *Engine) settle(ctx context.Context, id store.ID, remoteID string) error
 		return err
 	}
 	if d.traits.Class != connector.Blind {
-		return fmt.Errorf("%s: the remote %s can look records up, so nobody has to say whether one is there: upkeep retry %s %s", id, d.To.Name, id.Sync, id.Key)
+		return fmt.Errorf("%s: the remote %s can look records up, so nobody has to say whether one is there: upkeep retry %s", id, d.To.Name, id.Args())
 	}
 	done, err := e.db.Settle(ctx, id, remoteID)
 	if done || err != nil {
@@ -155,7 +155,7 @@ func (e *Engine) settle(ctx context.Context, id store.ID, remoteID string) error
 	case g.State == store.Parked:
 		return fmt.Errorf("%s: an older request may still make the record, until %s: look for it once more after that", id, g.InDoubtUntil.Format("15:04:05"))
 	}
-	return fmt.Errorf("%s is not parked but %s; see: upkeep explain %s %s", id, g.State, id.Sync, id.Key)
+	return fmt.Errorf("%s is not parked but %s; see: upkeep explain %s", id, g.State, id.Args())
 }
 
 // Uninstall removes every trace of Upkeep from the database: triggers, touch

@@ -67,7 +67,7 @@ func (j *job) rowMissing() {
 	case j.claim.RemoteID == "" && !j.claim.InDoubt && !j.claim.Forced:
 		j.finish(store.Result{Outcome: store.Removed})
 	default:
-		j.refuse("the row is not there, but its deletion was not observed, so the record was left alone; if the row was really deleted, run: upkeep resync --deleted " + j.claim.Sync + " " + j.claim.Key)
+		j.refuse("the row is not there, but its deletion was not observed, so the record was left alone; if the row was really deleted, run: upkeep resync --deleted " + j.claim.Args())
 	}
 }
 

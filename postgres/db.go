@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -62,10 +63,26 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("connect to the database: %w", err)
+		return nil, fmt.Errorf("connect to the database: %w", connectError{err})
 	}
 	return &DB{pool: pool, own: true}, nil
 }
+
+// connectError says each line of the driver's error once: an address is tried
+// with TLS and without, and both may fail in the same words.
+type connectError struct{ error }
+
+func (e connectError) Error() string {
+	var lines []string
+	for line := range strings.Lines(e.error.Error()) {
+		if line = strings.TrimRight(line, "\n"); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (e connectError) Unwrap() error { return e.error }
 
 // Name is the database for people: "postgres://db.example:5432/shop".
 func (db *DB) Name() string {

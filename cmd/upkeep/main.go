@@ -79,16 +79,18 @@ type program struct {
 }
 
 // keysLast puts a key such as -5, which would be taken for a flag, behind all
-// flags and a "--". A number after a flag is the flag's value and stays.
-func keysLast(args []string) []string {
+// flags and a "--". A number after a flag that takes a value is that value and
+// stays.
+func keysLast(top *kong.Node, args []string) []string {
+	l := commandLine{node: top}
 	for i, a := range args {
 		switch {
 		case a == "--":
 			return args
-		case i > 0 && len(a) > 1 && a[0] == '-' && a[1] >= '0' && a[1] <= '9' && !strings.HasPrefix(args[i-1], "-"):
-			rest := slices.Concat(args[:i], args[i+1:])
-			return append(rest, "--", a)
+		case l.waiting == nil && len(a) > 1 && a[0] == '-' && a[1] >= '0' && a[1] <= '9':
+			return append(slices.Concat(args[:i], args[i+1:]), "--", a)
 		}
+		l.pass(a)
 	}
 	return args
 }
@@ -106,7 +108,7 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), in
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	k, err := parser.Parse(keysLast(args))
+	k, err := parser.Parse(keysLast(parser.Model.Node, args))
 	if helped {
 		return statusOK
 	}

@@ -80,6 +80,7 @@ func (c *retryCmd) Run(p *program) error {
 	if err := s.Known(c.Sync); err != nil {
 		return usageError(err.Error())
 	}
+	id := upkeep.ID{Sync: c.Sync, Key: c.Key}
 	n := int64(1)
 	switch {
 	case c.Is != "":
@@ -97,7 +98,7 @@ func (c *retryCmd) Run(p *program) error {
 	}
 	switch {
 	case n == 0 && c.Key != "":
-		_, err = fmt.Fprintf(p.out, "%s/%s is neither parked nor waiting; see: upkeep explain %s %s\n", c.Sync, c.Key, c.Sync, c.Key)
+		_, err = fmt.Fprintf(p.out, "%s is neither parked nor waiting; see: upkeep explain %s\n", id, id.Args())
 	case n == 0:
 		_, err = fmt.Fprintln(p.out, "no group is parked or waiting")
 	case n == 1:

@@ -26,19 +26,20 @@ func (c *skipCmd) Run(p *program) error {
 	if err := s.Known(c.Sync); err != nil {
 		return usageError(err.Error())
 	}
+	id := upkeep.ID{Sync: c.Sync, Key: c.Key}
 	dropped, err := s.Engine.Skip(p.ctx, c.Sync, c.Key)
 	switch {
 	case errors.Is(err, upkeep.ErrNoCommand):
-		return fmt.Errorf("no version of %s/%s waits; see: upkeep explain %s %s", c.Sync, c.Key, c.Sync, c.Key)
+		return fmt.Errorf("no version of %s waits; see: upkeep explain %s", id, id.Args())
 	case errors.Is(err, upkeep.ErrClaimed):
-		return fmt.Errorf("a worker is at %s/%s at this moment; try again, or pause it first: upkeep pause %s", c.Sync, c.Key, c.Sync)
+		return fmt.Errorf("a worker is at %s at this moment; try again, or pause it first: upkeep pause %s", id, c.Sync)
 	case err != nil:
 		return err
 	}
 	if c.JSON {
 		return printJSON(p.out, formOfCommand(dropped))
 	}
-	_, err = fmt.Fprintf(p.out, "command %d of %s/%s is dropped; the group goes on\n", dropped.Number, c.Sync, c.Key)
+	_, err = fmt.Fprintf(p.out, "command %d of %s is dropped; the group goes on\n", dropped.Number, id)
 	return err
 }
 

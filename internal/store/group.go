@@ -8,6 +8,10 @@ type ID struct{ Sync, Key string }
 // String is "sync/key".
 func (id ID) String() string { return id.Sync + "/" + id.Key }
 
+// Args is the group as a person types it behind a command: the sync and the
+// key, quoted for a shell.
+func (id ID) Args() string { return id.Sync + " " + shellQuote(id.Key) }
+
 // State of a group, derived from its columns.
 type State string
 

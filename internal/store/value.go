@@ -97,16 +97,16 @@ func Key(values ...any) (string, error) {
 	return strings.Join(parts, ","), nil
 }
 
-// ShellKey is a key as a person types it in a shell: quoted where it has
-// characters that a shell takes for its own.
-func ShellKey(key string) string {
+// shellQuote quotes a word where it has characters that a shell takes for its
+// own.
+func shellQuote(word string) string {
 	plain := func(r rune) bool {
 		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("_-.,:/@+%=", r)
 	}
-	if key != "" && strings.IndexFunc(key, func(r rune) bool { return !plain(r) }) < 0 {
-		return key
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
 	}
-	return "'" + strings.ReplaceAll(key, "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 var keyEscaper = strings.NewReplacer(`\`, `\\`, `,`, `\,`)
