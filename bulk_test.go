@@ -196,6 +196,31 @@ func TestBulkWaitsForReferences(t *testing.T) {
 	}
 }
 
+// A record that a job makes refers to one that is made anew while the job runs:
+// it is sent again, as nobody knew yet that the two are tied.
+func TestBulkReferenceToARecordMadeAnew(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(inJobs(0))
+		s.users(5)
+		s.exec(`with recursive n(i) as (select 1 union all select i + 1 from n where i < 200)
+			insert into orders (id, user_id, state) select i, 1 + i % 5, 'placed' from n`)
+		e := s.engine(customerSync(s.to))
+		stop := s.run(e)
+		s.quiet(e)
+		stop()
+		e = s.engine(customerSync(s.to), orderSync(s.to)) // the orders are backfilled
+		s.run(e)
+		job := s.runningJob()
+		s.remote.Remove("customer", "customer-3")
+		s.exec(`update users set name = 'made anew' where id = 3`)
+		s.until("another record", func() bool { return s.remote.Text("customer", "customer-3", "entityId") != "" })
+		s.state(e, "customer", "3", upkeep.Clean)
+		s.remote.Advance(job.ID, -1)
+		s.quiet(e)
+		s.inSync(e, "customer", "sales_order")
+	})
+}
+
 // A job is a remote's to end, to forget or to refuse.
 func TestBulkJobsThatComeToNothing(t *testing.T) {
 	for _, c := range []struct {

@@ -45,7 +45,7 @@ func (f *follower) writeDown(ctx context.Context, list []*job) ([]connector.Chan
 	groups := make([]store.JobGroup, len(list))
 	for i, j := range list {
 		groups[i] = store.JobGroup{Key: j.claim.Key, Epoch: j.claim.Epoch, Generation: j.claim.Generation,
-			ExternalID: j.record.ExternalID, RemoteID: j.claim.RemoteID, Refs: j.refs}
+			ExternalID: j.record.ExternalID, RemoteID: j.claim.RemoteID, Refs: j.refs, Sent: j.sent}
 		if j.goal != absent {
 			groups[i].Digests = j.sealed
 		}
@@ -371,7 +371,7 @@ func joinWords(a, b string) string {
 // representation.
 func (f *follower) caller(g store.JobGroup) *caller {
 	id := store.ID{Sync: f.job.Sync, Key: g.Key}
-	j := &job{def: f.def, refs: g.Refs, claim: store.Claim{ID: id, Epoch: g.Epoch, Generation: g.Generation, RemoteID: g.RemoteID,
+	j := &job{def: f.def, refs: g.Refs, sent: g.Sent, claim: store.Claim{ID: id, Epoch: g.Epoch, Generation: g.Generation, RemoteID: g.RemoteID,
 		ExternalID: g.ExternalID, Attempts: g.Attempts}}
 	j.record = connector.Record{Type: f.job.RecordType, ExternalID: g.ExternalID}
 	j.digests, _ = parseDigests(g.Digests)

@@ -63,30 +63,34 @@ func (db *DB) AddJob(ctx context.Context, j store.Job, groups []store.JobGroup, 
 func addGroups(ctx context.Context, tx pgx.Tx, id int64, j store.Job, groups []store.JobGroup) ([]string, error) {
 	n := len(groups)
 	keys, epochs, generations := make([]string, n), make([]int64, n), make([]int64, n)
-	externals, remotes, digests, refs := make([]string, n), make([]string, n), make([][]byte, n), make([]string, n)
+	externals, remotes, digests, refs, sent := make([]string, n), make([]string, n), make([][]byte, n), make([]string, n), make([]string, n)
 	for i, g := range groups {
 		list, err := json.Marshal(textOf(g.Refs))
 		if err != nil {
 			return nil, err
 		}
+		as, err := json.Marshal(sentText(g.Sent))
+		if err != nil {
+			return nil, err
+		}
 		keys[i], epochs[i], generations[i], externals[i] = clean(g.Key), g.Epoch, g.Generation, clean(g.ExternalID)
-		remotes[i], digests[i], refs[i] = clean(g.RemoteID), g.Digests, string(list)
+		remotes[i], digests[i], refs[i], sent[i] = clean(g.RemoteID), g.Digests, string(list), string(as)
 	}
 	rows, err := tx.Query(ctx, `
 		WITH given AS MATERIALIZED (
-			SELECT * FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bytea[], $9::text[])
-				AS r(key, epoch, generation, external_id, remote_id, digests, refs)),
+			SELECT * FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::text[])
+				AS r(key, epoch, generation, external_id, remote_id, digests, refs, sent)),
 		locked AS MATERIALIZED (
 			SELECT r.* FROM given r JOIN upkeep.groups g ON g.sync = $2 AND g.key = r.key
 			WHERE g.epoch = r.epoch AND g.holder IS NOT NULL
 			ORDER BY g.key FOR UPDATE OF g),
 		held AS (
-			UPDATE upkeep.groups g SET holder = $10, lease_until = NULL, due_at = NULL
+			UPDATE upkeep.groups g SET holder = $11, lease_until = NULL, due_at = NULL
 			FROM locked r WHERE g.sync = $2 AND g.key = r.key
 			RETURNING r.*)
-		INSERT INTO upkeep.job_groups (job, key, epoch, generation, external_id, remote_id, digests, refs)
-		SELECT $1, key, epoch, generation, external_id, remote_id, digests, refs FROM held
-		RETURNING key`, id, clean(j.Sync), keys, epochs, generations, externals, remotes, digests, refs, store.JobHolder(clean(j.RemoteJob)))
+		INSERT INTO upkeep.job_groups (job, key, epoch, generation, external_id, remote_id, digests, refs, sent)
+		SELECT $1, key, epoch, generation, external_id, remote_id, digests, refs, sent FROM held
+		RETURNING key`, id, clean(j.Sync), keys, epochs, generations, externals, remotes, digests, refs, sent, store.JobHolder(clean(j.RemoteJob)))
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +164,7 @@ func (db *DB) JobGroups(ctx context.Context, job int64, names store.JobNames, li
 		return db.queryByKey(ctx, func(rows pgx.Rows) (err error) {
 			groups, err = pgx.CollectRows(rows, scanJobGroup)
 			return err
-		}, `SELECT m.key, m.epoch, m.generation, m.external_id, m.remote_id, m.digests, m.refs, coalesce(g.attempts, 0)
+		}, `SELECT m.key, m.epoch, m.generation, m.external_id, m.remote_id, m.digests, m.refs, m.sent, coalesce(g.attempts, 0)
 			FROM upkeep.job_groups m JOIN upkeep.jobs j ON j.id = m.job
 			LEFT JOIN upkeep.groups g ON g.sync = j.sync AND g.key = m.key
 			WHERE m.job = $1 AND `+of+` ORDER BY m.key LIMIT $2`, job, limit, names.External, names.Remote)
@@ -170,14 +174,40 @@ func (db *DB) JobGroups(ctx context.Context, job int64, names store.JobNames, li
 
 func scanJobGroup(row pgx.CollectableRow) (store.JobGroup, error) {
 	var g store.JobGroup
-	var refs string
-	if err := row.Scan(&g.Key, &g.Epoch, &g.Generation, &g.ExternalID, &g.RemoteID, &g.Digests, &refs, &g.Attempts); err != nil {
+	var refs, sent string
+	if err := row.Scan(&g.Key, &g.Epoch, &g.Generation, &g.ExternalID, &g.RemoteID, &g.Digests, &refs, &sent, &g.Attempts); err != nil {
 		return g, err
 	}
 	var texts []string
-	err := json.Unmarshal([]byte(refs), &texts)
+	if err := json.Unmarshal([]byte(refs), &texts); err != nil {
+		return g, err
+	}
 	g.Refs = idsOf(texts)
+	var as map[string]string
+	err := json.Unmarshal([]byte(sent), &as)
+	g.Sent = sentOf(as)
 	return g, err
+}
+
+// sentText has the ids of [store.JobGroup.Sent] as refs has them.
+func sentText(sent map[store.ID]string) map[string]string {
+	as := map[string]string{}
+	for id, remoteID := range sent {
+		as[textOf([]store.ID{id})[0]] = clean(remoteID)
+	}
+	return as
+}
+
+// sentOf undoes sentText.
+func sentOf(as map[string]string) map[store.ID]string {
+	if len(as) == 0 {
+		return nil
+	}
+	sent := make(map[store.ID]string, len(as))
+	for text, remoteID := range as {
+		sent[idsOf([]string{text})[0]] = remoteID
+	}
+	return sent
 }
 
 // LeaveJob implements [store.Jobs].

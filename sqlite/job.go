@@ -57,14 +57,14 @@ func (d *DB) AddJob(ctx context.Context, j store.Job, groups []store.JobGroup, l
 func addGroups(ctx context.Context, tx *sql.Tx, id int64, sync string, groups []store.JobGroup) error {
 	list := make([][]any, len(groups))
 	for i, g := range groups {
-		list[i] = []any{g.Key, g.Epoch, g.Generation, g.ExternalID, g.RemoteID, hexText(g.Digests), idsJSON(g.Refs)}
+		list[i] = []any{g.Key, g.Epoch, g.Generation, g.ExternalID, g.RemoteID, hexText(g.Digests), idsJSON(g.Refs), sentJSON(g.Sent)}
 	}
 	arg, err := json.Marshal(list)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO upkeep_job_groups (job, key, epoch, generation, external_id, remote_id, digests, refs)
-		SELECT ?1, g.key, g.epoch, j.value->>2, j.value->>3, j.value->>4, unhex(j.value->>5), j.value->>6
+	_, err = tx.ExecContext(ctx, `INSERT INTO upkeep_job_groups (job, key, epoch, generation, external_id, remote_id, digests, refs, sent)
+		SELECT ?1, g.key, g.epoch, j.value->>2, j.value->>3, j.value->>4, unhex(j.value->>5), j.value->>6, j.value->>7
 		FROM json_each(?3) AS j CROSS JOIN upkeep_groups AS g ON g.sync = ?2 AND g.key = j.value->>0
 		WHERE g.epoch = j.value->>1 AND g.holder IS NOT NULL`, id, sync, string(arg))
 	return err
@@ -185,7 +185,7 @@ func (d *DB) JobGroups(ctx context.Context, job int64, names store.JobNames, lim
 	}
 	err = d.view(ctx, "read the groups of a job", func(tx *sql.Tx) error {
 		groups = nil
-		rows, err := tx.QueryContext(ctx, `SELECT m.key, m.epoch, m.generation, m.external_id, m.remote_id, m.digests, m.refs,
+		rows, err := tx.QueryContext(ctx, `SELECT m.key, m.epoch, m.generation, m.external_id, m.remote_id, m.digests, m.refs, m.sent,
 				coalesce((SELECT attempts FROM upkeep_groups AS g WHERE g.sync = (SELECT sync FROM upkeep_jobs WHERE id = ?1) AND g.key = m.key), 0)
 			FROM upkeep_job_groups AS m WHERE m.job = ?1 AND `+of+` ORDER BY m.key LIMIT ?2`,
 			job, limit, texts(names.External), texts(names.Remote))
@@ -195,11 +195,14 @@ func (d *DB) JobGroups(ctx context.Context, job int64, names store.JobNames, lim
 		defer rows.Close()
 		for rows.Next() {
 			var g store.JobGroup
-			var refs string
-			if err := rows.Scan(&g.Key, &g.Epoch, &g.Generation, &g.ExternalID, &g.RemoteID, &g.Digests, &refs, &g.Attempts); err != nil {
+			var refs, sent string
+			if err := rows.Scan(&g.Key, &g.Epoch, &g.Generation, &g.ExternalID, &g.RemoteID, &g.Digests, &refs, &sent, &g.Attempts); err != nil {
 				return err
 			}
 			if g.Refs, err = readIDs(refs); err != nil {
+				return err
+			}
+			if g.Sent, err = readSent(sent); err != nil {
 				return err
 			}
 			groups = append(groups, g)
@@ -207,6 +210,32 @@ func (d *DB) JobGroups(ctx context.Context, job int64, names store.JobNames, lim
 		return rows.Err()
 	})
 	return groups, err
+}
+
+// sentJSON is a [store.JobGroup.Sent] as a JSON array.
+func sentJSON(sent map[store.ID]string) string {
+	list := [][3]string{}
+	for id, remoteID := range sent {
+		list = append(list, [3]string{id.Sync, id.Key, remoteID})
+	}
+	b, _ := json.Marshal(list) // strings can always be encoded
+	return string(b)
+}
+
+// readSent undoes sentJSON.
+func readSent(s string) (map[store.ID]string, error) {
+	var list [][3]string
+	if err := json.Unmarshal([]byte(s), &list); err != nil {
+		return nil, fmt.Errorf("stored references: %w", err)
+	}
+	var sent map[store.ID]string
+	for _, l := range list {
+		if sent == nil {
+			sent = map[store.ID]string{}
+		}
+		sent[store.ID{Sync: l[0], Key: l[1]}] = l[2]
+	}
+	return sent, nil
 }
 
 // LeaveJob takes groups out of a job.

@@ -65,7 +65,8 @@ type JobGroup struct {
 	RemoteID          string // empty: it is being made
 	Digests           []byte
 	Refs              []ID
-	Attempts          int // of the group; read only
+	Sent              map[ID]string // as Result has it
+	Attempts          int           // of the group; read only
 }
 
 // JobNames are what results call records by.

@@ -75,7 +75,7 @@ func (e *env) jobOf(holder, remoteJob string, claims ...store.Claim) (int64, []s
 	var groups []store.JobGroup
 	for _, c := range claims {
 		groups = append(groups, store.JobGroup{Key: c.Key, Epoch: c.Epoch, Generation: c.Generation, ExternalID: "ext-" + c.Key,
-			RemoteID: c.RemoteID, Digests: []byte{1, 2}, Refs: []store.ID{{Sync: "a/b", Key: "1,2"}}})
+			RemoteID: c.RemoteID, Digests: []byte{1, 2}, Refs: []store.ID{{Sync: "a/b", Key: "1,2"}, id("c/3")}, Sent: map[store.ID]string{{Sync: "a/b", Key: "1,2"}: "r/1"}})
 	}
 	id, stale, err := e.Store.AddJob(e.ctx, store.Job{Remote: "erp", RemoteJob: remoteJob, Sync: "customer", RecordType: "Account",
 		Action: "create", State: "open", Holder: holder}, groups, time.Minute)
@@ -210,7 +210,8 @@ func testJobGroups(e *env) {
 	}
 	one := get(id, store.JobNames{External: []string{"ext-1", "unknown"}}, 10)
 	if len(one) != 1 || one[0].Key != "1" || one[0].ExternalID != "ext-1" || string(one[0].Digests) != "\x01\x02" || one[0].Epoch == 0 ||
-		one[0].Generation == 0 || fmt.Sprint(one[0].Refs) != "[a/b/1,2]" || one[0].Refs[0].Sync != "a/b" {
+		one[0].Generation == 0 || fmt.Sprint(one[0].Refs) != "[a/b/1,2 c/3]" || one[0].Refs[0].Sync != "a/b" ||
+		len(one[0].Sent) != 1 || one[0].Sent[one[0].Refs[0]] != "r/1" {
 		e.t.Errorf("by external id: %+v", one)
 	}
 	one = get(id, store.JobNames{Remote: []string{"r-0", ""}}, 10)

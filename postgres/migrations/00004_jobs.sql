@@ -28,6 +28,7 @@ CREATE TABLE upkeep.job_groups (
     remote_id   text COLLATE "C" NOT NULL,
     digests     bytea,
     refs        text NOT NULL,       -- JSON array, as groups.refs has them
+    sent        text NOT NULL,       -- JSON object: the remote ids that new ones of them were sent as
     PRIMARY KEY (job, key)
 );
 CREATE INDEX job_groups_external_id ON upkeep.job_groups (job, external_id);

@@ -28,6 +28,7 @@ CREATE TABLE upkeep_job_groups (
     remote_id   TEXT NOT NULL,
     digests     BLOB,
     refs        TEXT NOT NULL,      -- JSON: [["sync","key"], ...]
+    sent        TEXT NOT NULL,      -- JSON: [["sync","key","remote id"], ...], of the refs that are new
     PRIMARY KEY (job, key)
 ) WITHOUT ROWID;
 CREATE INDEX upkeep_job_groups_external_id ON upkeep_job_groups (job, external_id);
