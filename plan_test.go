@@ -2,9 +2,11 @@ package upkeep_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
 )
 
@@ -56,6 +58,32 @@ func TestPlanAndForecastSayWhatHappens(t *testing.T) {
 			t.Errorf("without two syncs: %+v", p)
 		}
 	})
+}
+
+// A partition is not the whole of what it belongs to: rows come and go by an
+// UPDATE.
+func TestPartitionIsNoRoot(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.exec(`create table readings (id int primary key) partition by range (id); create table readings_1 partition of readings for values from (1) to (9)`)
+	e := s.engine(upkeep.Mapping{Name: "reading", From: &upkeep.Relation{Table: "readings_1"}, To: s.to, Record: "reading",
+		Translate: func(upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{}, nil }})
+	if _, err := e.Plan(s.ctx); err == nil || !strings.Contains(err.Error(), "name public.readings instead") {
+		t.Errorf("a plan of a partition: %v", err)
+	}
+}
+
+// unchecked has only what every connection has.
+type unchecked struct{ connector.Connection }
+
+func TestCheckSaysWhatWasNotTried(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.to.Connection = unchecked{s.to.Connection}
+	found, err := s.engine(customerSync(s.to)).Check(s.ctx)
+	if err != nil || len(found) != 1 || found[0].Severity != upkeep.Note || found[0].Subject != "erp" || !strings.HasPrefix(found[0].Message, "not tried: ") {
+		t.Errorf("a remote that can't be checked: %+v, %v", found, err)
+	}
 }
 
 func (s *shop) plan(e *upkeep.Engine) *upkeep.Plan {

@@ -170,6 +170,8 @@ type Severity = store.Severity
 
 // The severities.
 const (
+	// Note: nothing is wrong, but something was not tried.
+	Note Severity = store.Note
 	// Warning: it works, but slowly or not for long.
 	Warning Severity = store.Warning
 	// Problem: it will not work.

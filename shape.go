@@ -47,6 +47,9 @@ func (r *resolver) member(name string, kind store.Relation, rel *Relation, paren
 		return m
 	}
 	m.Table = info.Table
+	if info.PartOf != (store.Table{}) {
+		r.fail("table %s is a partition of %s: a row that moves to another partition would count as deleted; name %s instead", info.Table, info.PartOf, info.PartOf)
+	}
 	if len(info.Key) == 0 {
 		r.fail("table %s has no primary key, so its rows can't be told apart; add one", info.Table)
 	}

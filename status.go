@@ -194,17 +194,32 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 		findings = append(findings, altered...)
 	}
 	for _, r := range e.remotes {
-		checker, ok := r.Connection.(connector.Checker)
-		if !ok {
-			continue
-		}
-		within, cancel := context.WithTimeout(ctx, r.traits().Timeout)
-		for _, err := range checker.Check(within, e.uses(r)) {
-			problem(r.Name, err)
-		}
-		cancel()
+		findings = append(findings, r.Check(ctx, e.uses(r))...)
 	}
 	return findings, nil
+}
+
+// Check lets the connection examine itself against the remote, within the time
+// of one call, and returns what it finds and what it could not try. Nothing is
+// changed there. uses are what the syncs use of the remote; with none it is
+// only whether the remote answers and the credentials are right.
+func (r *Remote) Check(ctx context.Context, uses []connector.Use) []Finding {
+	checker, ok := r.Connection.(connector.Checker)
+	if !ok {
+		return []Finding{{Severity: Note, Subject: r.Name, Message: (&connector.Untried{What: "its connector has no check; whether address, login, record types and fields are right shows at the first record"}).Error()}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.traits().Timeout)
+	defer cancel()
+	var found []Finding
+	for _, err := range checker.Check(ctx, uses) {
+		f := Finding{Severity: Problem, Subject: r.Name, Message: err.Error()}
+		var untried *connector.Untried
+		if errors.As(err, &untried) {
+			f.Severity, f.Fix = Note, untried.Help
+		}
+		found = append(found, f)
+	}
+	return found
 }
 
 // split undoes errors.Join.

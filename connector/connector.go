@@ -149,9 +149,19 @@ type Use struct {
 type Checker interface {
 	// Check returns every problem it finds, each an error that tells a
 	// person what to do: wrong credentials, an unknown record type or
-	// field, a missing permission.
+	// field, a missing permission. An [Untried] among them is no problem.
 	Check(ctx context.Context, uses []Use) []error
 }
+
+// Untried is what [Checker.Check] could not try. It is told to a person, so
+// that silence is not taken for success.
+type Untried struct {
+	What string // "the address and the login"
+	Help string // what would let it be tried; empty: nothing would
+}
+
+// Error says what was not tried.
+func (u *Untried) Error() string { return "not tried: " + u.What }
 
 // Class says how a create can be repeated after an unknown outcome.
 type Class int

@@ -33,10 +33,12 @@ func (db *DB) Table(ctx context.Context, t store.Table) (*store.TableInfo, error
 func readTable(ctx context.Context, tx pgx.Tx, t store.Table) (*store.TableInfo, error) {
 	info := &store.TableInfo{}
 	var oid uint32
-	err := tx.QueryRow(ctx, `SELECT c.oid, n.nspname, c.relname
+	err := tx.QueryRow(ctx, `SELECT c.oid, n.nspname, c.relname, coalesce(pn.nspname, ''), coalesce(p.relname, '')
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		LEFT JOIN pg_catalog.pg_class p ON c.relispartition AND p.oid = pg_catalog.pg_partition_root(c.oid)
+		LEFT JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
 		WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind IN ('r', 'p')`, quoteTable(t)).
-		Scan(&oid, &info.Schema, &info.Name)
+		Scan(&oid, &info.Schema, &info.Name, &info.PartOf.Schema, &info.PartOf.Name)
 	if err == pgx.ErrNoRows || code(err) == "3F000" {
 		return nil, noTable(ctx, tx, t)
 	}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/internal/setup"
-	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 type checkCmd struct {
@@ -35,10 +34,11 @@ func reportFindings(p *program, findings []upkeep.Finding, asJSON bool) (err err
 	problems, warnings := 0, 0
 	forms := []findingForm{}
 	for _, f := range findings {
-		if f.Severity == store.Warning {
-			warnings++
-		} else {
+		switch f.Severity {
+		case upkeep.Problem:
 			problems++
+		case upkeep.Warning:
+			warnings++
 		}
 		forms = append(forms, findingForm{string(f.Severity), f.Subject, f.Message, f.Fix})
 	}
@@ -62,6 +62,8 @@ func printFindings(p *program, findings []upkeep.Finding, problems, warnings int
 	}
 	var err error
 	switch {
+	case problems+warnings == 0 && len(findings) > 0:
+		_, err = fmt.Fprintln(p.out, "all is well, as far as was tried")
 	case problems+warnings == 0:
 		_, err = fmt.Fprintln(p.out, "all is well")
 	default:

@@ -7,8 +7,9 @@ import (
 	"github.com/upkeep-sync/upkeep/connector"
 )
 
-// Check makes the check request, if there is one, and looks whether each
-// record type that is used has requests. Which fields an API has it can't ask.
+// Check makes the check request, or says that there is none, and looks whether
+// each record type that is used has requests. Which fields an API has it can't
+// ask.
 func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 	if c.check != nil {
 		rec := connector.Record{}
@@ -17,6 +18,10 @@ func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 		}
 	}
 	var problems []error
+	if c.check == nil {
+		problems = append(problems, &connector.Untried{What: "the address and the login; they show at the first record",
+			Help: "name a request that changes nothing as check in the remote's options, if the API has one"})
+	}
 	for _, u := range uses {
 		r, err := c.of(u.Type)
 		switch {

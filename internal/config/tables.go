@@ -50,6 +50,9 @@ func (r *resolver) find(name string, at place) *store.TableInfo {
 	case err != nil:
 		r.fail(at, err.Error(), "")
 		info = nil
+	case info.PartOf != store.Table{}:
+		r.fail(at, fmt.Sprintf("table %s is a partition of %s: a row that moves to another partition would count as deleted", info.Table, info.PartOf),
+			fmt.Sprintf("name %s, and say which of its rows are meant with when, or for a relation with where", info.PartOf))
 	case len(info.Key) == 0:
 		r.fail(at, fmt.Sprintf("table %s has no primary key, so its rows can't be told apart", info.Table), "add a primary key")
 	}

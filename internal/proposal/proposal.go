@@ -90,12 +90,14 @@ func whyNot(ctx context.Context, catalog store.Catalog, unknown *UnknownTableErr
 	if schema, rest, ok := strings.Cut(unknown.Table, "."); ok {
 		t = store.Table{Schema: schema, Name: rest}
 	}
-	_, err := catalog.Table(ctx, t)
+	info, err := catalog.Table(ctx, t)
 	switch {
 	case errors.Is(err, store.ErrView):
 		return "it is a view, and a view has no changes that could be seen; name the tables that it reads"
+	case err == nil && info.PartOf != store.Table{}:
+		return "it is a partition; name the table that it is a part of: " + shown(info.PartOf.String())
 	case err == nil:
-		return "it is a partition, a temporary table or the database's own; of a partition name the table that it is a part of"
+		return "it is a temporary table, or the database's own"
 	}
 	return unknown.Why
 }

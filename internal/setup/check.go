@@ -7,11 +7,8 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/upkeep-sync/upkeep"
-	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/config"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -175,20 +172,7 @@ func (c *check) rights(s *Setup) {
 // and the credentials are right.
 func (c *check) remotes(s *Setup) {
 	for _, name := range slices.Sorted(maps.Keys(s.Remotes)) {
-		r := s.Remotes[name]
-		checker, ok := r.Connection.(connector.Checker)
-		if !ok {
-			continue
-		}
 		c.progress("remote " + name)
-		timeout := r.Timeout
-		if timeout == 0 {
-			timeout = time.Minute
-		}
-		within, cancel := context.WithTimeout(c.ctx, timeout)
-		for _, err := range checker.Check(within, nil) {
-			c.problem(name, strings.TrimSpace(err.Error()), "")
-		}
-		cancel()
+		c.findings = append(c.findings, s.Remotes[name].Check(c.ctx, nil)...)
 	}
 }

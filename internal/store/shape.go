@@ -31,6 +31,7 @@ type ForeignKey struct {
 // TableInfo is what the catalogue knows of a table.
 type TableInfo struct {
 	Table
+	PartOf      Table // the partitioned table that it is a partition of; zero: of none
 	Columns     []Column
 	Key         []string // primary key, in order; empty: there is none
 	ForeignKeys []ForeignKey

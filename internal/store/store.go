@@ -72,6 +72,7 @@ type Finding struct {
 type Severity string
 
 const (
+	Note    Severity = "note"
 	Warning Severity = "warning"
 	Problem Severity = "problem"
 )
