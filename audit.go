@@ -184,13 +184,15 @@ func (a *auditor) look(ctx context.Context, d *definition, groups []Group) error
 			j.composite = &c
 		}
 	}
-	newRunner(a.Engine, d.To).translate(ctx, jobs)
+	r := newRunner(a.Engine, d.To)
+	r.translate(ctx, jobs)
+	r.refer(ctx, jobs)
 	for _, j := range jobs {
 		if j.done {
 			continue // it would wait or be refused: there is nothing to compare
 		}
 		if j.compare(); !j.done {
-			a.suspects[j.claim.ID] = suspect{generation: generations[j.claim.Key], since: since, missed: j.missed()}
+			a.suspects[j.claim.ID] = suspect{generation: generations[j.claim.Key], since: since, missed: r.missed(ctx, j)}
 		}
 	}
 	return nil
@@ -226,12 +228,12 @@ func (a *auditor) lookForUnknown(ctx context.Context, d *definition, limit int) 
 }
 
 // missed says what differs, and of which columns it is made.
-func (j *job) missed() Missed {
+func (r *runner) missed(ctx context.Context, j *job) Missed {
 	m := Missed{ID: j.claim.ID}
 	if j.goal != present || j.claim.RemoteID == "" {
 		return m
 	}
-	m.Fields, m.Columns = j.changed, j.reads(j.changed)
+	m.Fields, m.Columns = j.changed, r.columnsRead(ctx, j)
 	return m
 }
 

@@ -162,8 +162,8 @@ func (b *bulk) fill(ctx context.Context, d *definition, limit connector.Bulk) (d
 			b.log.Error("claim for a job failed", "sync", d.Name, "error", err)
 			return due, false
 		}
-		jobs := b.load(ctx, claims, claimedAt)
-		b.translate(ctx, jobs)
+		jobs := b.translate(ctx, b.load(ctx, claims, claimedAt))
+		b.refer(ctx, jobs)
 		for _, j := range b.limitDeletes(ctx, b.compare(jobs)) {
 			if b.fits(j) {
 				j.composite, j.fields, j.create = nil, nil, nil // not needed any more

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,25 +57,85 @@ func references(v any, into map[store.ID]bool) error {
 func encode(f Fields, ref func(field string, x Reference) (json.RawMessage, error)) (connector.Fields, error) {
 	out := make(connector.Fields, len(f))
 	for name, v := range f {
-		plain, err := plainValue(v, func(x Reference) (json.RawMessage, error) { return ref(name, x) }, 0)
+		plain, err := plainValue(v, func(x Reference) (any, error) { return ref(name, x) }, 0)
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", name, err)
 		}
-		var b bytes.Buffer
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(plain); err != nil {
+		if out[name], err = marshal(plain); err != nil {
 			return nil, fmt.Errorf("field %s: %w", name, err)
 		}
-		out[name] = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	}
 	return out, nil
 }
 
+// marshal is json.Marshal that leaves <, > and & as they are.
+func marshal(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
 const maxDepth = 64 // of lists and maps in a field
 
-// plainValue replaces what encoding/json would not write as wanted.
-func plainValue(v any, ref func(Reference) (json.RawMessage, error), depth int) (any, error) {
+// frozen is f with the JSON of all values whose types bring methods of their
+// own for it: these are the user's code too, and run while it is watched.
+func frozen(f Fields) (Fields, error) {
+	if !foreign(f, 0) {
+		return f, nil
+	}
+	out := make(Fields, len(f))
+	for name, v := range f {
+		plain, err := plainValue(v, func(x Reference) (any, error) { return x, nil }, 0)
+		if err != nil {
+			return nil, fmt.Errorf("field %s: %w", name, err)
+		}
+		out[name] = plain
+	}
+	return out, nil
+}
+
+// foreign says whether there is a value of a type that is not known to have no
+// code of the user's, or one that is nested too deep.
+func foreign(v any, depth int) bool {
+	if depth > maxDepth {
+		return true
+	}
+	switch v := v.(type) {
+	case nil, bool, string, int, int64, int32, float64, json.Number, json.RawMessage, Reference, decimal.Decimal, *decimal.Decimal,
+		time.Time, Date, *bool, *string, *int, *int64, *time.Time:
+		return false
+	case Fields:
+		return foreignIn(v, depth)
+	case map[string]any:
+		return foreignIn(v, depth)
+	case Row:
+		return foreignIn(v, depth)
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return foreign(e, depth+1) })
+	case []Fields:
+		return slices.ContainsFunc(v, func(f Fields) bool { return foreignIn(f, depth+1) })
+	case []Row:
+		return slices.ContainsFunc(v, func(r Row) bool { return foreignIn(r, depth+1) })
+	}
+	return true
+}
+
+func foreignIn(m map[string]any, depth int) bool {
+	for _, v := range m {
+		if foreign(v, depth+1) {
+			return true
+		}
+	}
+	return false
+}
+
+// plainValue replaces what encoding/json would not write as wanted, and writes
+// what it alone knows how to.
+func plainValue(v any, ref func(Reference) (any, error), depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("nested more than %d deep", maxDepth)
 	}
@@ -124,10 +185,10 @@ func plainValue(v any, ref func(Reference) (json.RawMessage, error), depth int) 
 			return plainValue(rv.Elem().Interface(), ref, depth+1)
 		}
 	}
-	return v, nil
+	return marshal(v)
 }
 
-func plainMap(m map[string]any, ref func(Reference) (json.RawMessage, error), depth int) (any, error) {
+func plainMap(m map[string]any, ref func(Reference) (any, error), depth int) (any, error) {
 	out := make(map[string]any, len(m))
 	for k, e := range m {
 		p, err := plainValue(e, ref, depth+1)

@@ -33,6 +33,7 @@ type Engine struct {
 	byName  map[string]*definition
 	remotes []*Remote
 
+	stuck      *stuck
 	learned    atomic.Pointer[learned]
 	provenance provenance
 }
@@ -55,7 +56,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, db: cfg.Database, log: cfg.Logger, defs: defs, byName: map[string]*definition{}}
+	e := &Engine{cfg: cfg, db: cfg.Database, log: cfg.Logger, defs: defs, byName: map[string]*definition{}, stuck: newStuck()}
 	var longest time.Duration
 	for _, d := range defs {
 		e.byName[d.Name] = d
@@ -67,13 +68,27 @@ func New(cfg Config) (*Engine, error) {
 		}
 		longest = max(longest, d.traits.Timeout)
 	}
-	if e.cfg.Lease == 0 {
-		e.cfg.Lease = longest + 30*time.Second
-	}
-	if e.cfg.Lease <= longest {
-		return nil, fmt.Errorf("a lease of %s is shorter than one call may take (%s)", e.cfg.Lease, longest)
+	if err := e.cfg.limitTimes(longest); err != nil {
+		return nil, err
 	}
 	return e, nil
+}
+
+// limitTimes fills in how long things may take, so that a group that is
+// translated in time can still be sent under its lease.
+func (c *Config) limitTimes(call time.Duration) error {
+	if c.Lease == 0 {
+		setDefault(&c.TranslateLimit, 10*time.Second)
+		c.Lease = call + c.TranslateLimit + 20*time.Second
+	}
+	if c.Lease <= call {
+		return fmt.Errorf("a lease of %s is shorter than one call may take (%s)", c.Lease, call)
+	}
+	setDefault(&c.TranslateLimit, min(10*time.Second, (c.Lease-call)/2))
+	if c.TranslateLimit < 0 || c.Lease <= call+c.TranslateLimit {
+		return fmt.Errorf("a lease of %s is shorter than a translation (%s) and one call (%s) may take together", c.Lease, c.TranslateLimit, call)
+	}
+	return nil
 }
 
 func (c Config) withDefaults() (Config, error) {

@@ -134,6 +134,7 @@ func (e *Engine) rehearse(ctx context.Context, d *definition, claim store.Claim)
 	}
 	r.takeCommands(ctx, []*job{j})
 	r.translate(ctx, []*job{j})
+	r.refer(ctx, []*job{j})
 	if !j.done {
 		j.compare()
 	}

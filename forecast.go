@@ -105,7 +105,7 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 		return nil, err
 	}
 	// An engine of its own, whose references all lead somewhere.
-	f.Engine = &Engine{cfg: e.cfg, db: promising{e.db, f.installed}, log: e.log, defs: e.defs, byName: e.byName, remotes: e.remotes}
+	f.Engine = &Engine{cfg: e.cfg, db: promising{e.db, f.installed}, log: e.log, defs: e.defs, byName: e.byName, remotes: e.remotes, stuck: e.stuck}
 	f.Engine.learned.Store(l)
 	for _, d := range defs {
 		if err := f.sync(ctx, d); err != nil {
@@ -261,6 +261,7 @@ func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *For
 		}
 	}
 	r.translate(ctx, jobs)
+	r.refer(ctx, jobs)
 	for _, j := range jobs {
 		if !j.done {
 			j.compare()

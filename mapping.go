@@ -95,7 +95,8 @@ type Aggregate struct {
 // Mapping declares a sync: these local rows become that kind of remote
 // record. [Sync] is the same for struct types, and a configuration file ends
 // as Mappings too. Its functions are pure: they may read their argument only,
-// and are called again at any time, at once from several goroutines.
+// and are called again at any time, at once from several goroutines. One that
+// panics, or takes longer than Config.TranslateLimit, parks its group.
 type Mapping struct {
 	// Name of the sync, unique in a configuration: "sales_order".
 	Name string

@@ -214,7 +214,8 @@ type runner struct {
 	defs   []*definition
 	traits connector.Traits
 	gate   *gate
-	bulk   *bulk // nil: the remote has no jobs
+	bulk   *bulk  // nil: the remote has no jobs
+	tardy  *tardy // nil: the runner does not run, and translations are waited for
 
 	wake      chan struct{}
 	calls     chan []*job
@@ -275,7 +276,7 @@ func (r *runner) nudge() {
 func (r *runner) isHeld(sync string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.cfg.Clock.Now().Before(r.held[sync])
+	return r.cfg.Clock.Now().Before(r.held[sync]) || r.stuck.full(sync)
 }
 
 // holdSync stops claiming for a sync whose composites can't be loaded: a

@@ -17,6 +17,7 @@ const (
 
 // run claims and sends until ctx ends, then drains.
 func (r *runner) run(ctx context.Context) error {
+	r.tardy = &tardy{}
 	// Calls under way outlive ctx by the drain; so do the records of them.
 	drain, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -53,6 +54,11 @@ func (r *runner) run(ctx context.Context) error {
 		<-senders
 	}
 	<-bulk
+	r.tardy.watchers.Wait()
+	for _, j := range r.tardy.take() {
+		j.finish(store.Result{Outcome: store.Released})
+		r.record(j)
+	}
 	close(r.answered)
 	<-recorded
 	killed.Stop()

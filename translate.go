@@ -15,7 +15,7 @@ import (
 // translate decides what the record is to be and makes its fields, and adds
 // what they refer to. A function of the user's that panics refuses its own
 // group and nothing else.
-func (j *job) translate(wanted map[store.ID]bool) {
+func (j *job) translate() {
 	defer func() {
 		if p := recover(); p != nil {
 			j.refuse(fmt.Sprintf("translate: panic: %v, at %s", p, panicSite()))
@@ -45,7 +45,7 @@ func (j *job) translate(wanted map[store.ID]bool) {
 			return
 		}
 	}
-	if err := j.represent(row, wanted); err != nil {
+	if err := j.represent(row); err != nil {
 		j.refuse("translate: " + err.Error())
 	}
 }
@@ -126,9 +126,12 @@ func keyRow(shape *store.Shape, key string) (Row, error) {
 	return row, nil
 }
 
-func (j *job) represent(row Row, wanted map[store.ID]bool) error {
+func (j *job) represent(row Row) error {
 	var err error
-	if j.fields, err = j.def.Translate(row); err != nil {
+	if j.fields, err = j.def.Translate(row); err == nil {
+		j.fields, err = frozen(j.fields)
+	}
+	if err != nil {
 		return err
 	}
 	mine := map[store.ID]bool{}
@@ -136,7 +139,10 @@ func (j *job) represent(row Row, wanted map[store.ID]bool) error {
 		return err
 	}
 	if j.def.CreateFields != nil {
-		if j.create, err = j.def.CreateFields(row); err != nil {
+		if j.create, err = j.def.CreateFields(row); err == nil {
+			j.create, err = frozen(j.create)
+		}
+		if err != nil {
 			return fmt.Errorf("create fields: %w", err)
 		}
 		if err := references(j.create, mine); err != nil {
@@ -162,20 +168,21 @@ func (j *job) represent(row Row, wanted map[store.ID]bool) error {
 		if !slices.Contains(j.def.RefersTo, id.Sync) {
 			return fmt.Errorf("it refers to sync %q, which RefersTo does not name", id.Sync)
 		}
-		wanted[id] = true
 	}
 	return nil
 }
 
 func compareIDs(a, b store.ID) int { return strings.Compare(a.String(), b.String()) }
 
-// panicSite is the first line of the stack that is the user's.
+// panicSite is the first line of the stack that is the user's. The last panic
+// in the list came first: libraries pass on what they caught.
 func panicSite() string {
+	site := "unknown"
 	lines := strings.Split(string(debug.Stack()), "\n")
 	for i := range lines {
 		if strings.HasPrefix(lines[i], "panic(") && i+3 < len(lines) {
-			return strings.TrimSpace(lines[i+3])
+			site = strings.TrimSpace(lines[i+3])
 		}
 	}
-	return "unknown"
+	return site
 }

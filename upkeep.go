@@ -74,8 +74,14 @@ type Config struct {
 	// host name, process id and a random part.
 	Name string
 	// Lease is how long a group stays claimed by a process that died.
-	// Defaults to the longest timeout of the remotes and half a minute.
+	// Defaults to the longest timeout of the remotes, TranslateLimit and 20
+	// seconds.
 	Lease time.Duration
+	// TranslateLimit is how long the functions of a sync may take for one
+	// group. One that takes longer is parked, and its goroutine left behind:
+	// when eight of them do not end, the sync is paused. Defaults to ten
+	// seconds.
+	TranslateLimit time.Duration
 	// MaxAttempts is after how many failures in a row a group is parked.
 	// Failures of the remote as a whole do not count. Defaults to 12.
 	MaxAttempts int

@@ -114,6 +114,7 @@ func (v *verifier) batch(ctx context.Context, groups []Group) error {
 		jobs[i] = j
 	}
 	v.translate(ctx, jobs)
+	v.refer(ctx, jobs)
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(v.traits.Concurrency)
 	for _, j := range jobs {

@@ -17,14 +17,18 @@ import (
 // the answers come in.
 func (r *runner) work(ctx context.Context, limit int) (int, error) {
 	claims, err := r.claim(ctx, limit)
-	if err != nil || len(claims) == 0 {
+	if err != nil {
 		return 0, err
+	}
+	tardy := r.tardy.take()
+	if len(claims)+len(tardy) == 0 {
+		return 0, nil
 	}
 	if err := r.gate.refresh(ctx); err != nil {
 		r.log.Error("the remote's state can't be read; what is known of it counts", "remote", r.remote.Name, "error", err)
 	}
-	jobs := r.load(ctx, claims, r.claimedAt)
-	r.translate(ctx, jobs)
+	jobs := append(tardy, r.translate(ctx, r.load(ctx, claims, r.claimedAt))...)
+	r.refer(ctx, jobs)
 	due := r.limitDeletes(ctx, r.compare(jobs))
 	for _, batch := range r.batches(due) {
 		r.send(batch)
@@ -149,13 +153,16 @@ func (r *runner) loadState(ctx context.Context, jobs []*job) {
 	}
 }
 
-// translate makes the representations, and looks the records up that they
-// refer to, all in one query.
-func (r *runner) translate(ctx context.Context, jobs []*job) {
+// refer looks the records up that the representations refer to, all in one
+// query, and makes what would be sent.
+func (r *runner) refer(ctx context.Context, jobs []*job) {
 	wanted := map[store.ID]bool{}
 	for _, j := range jobs {
-		if !j.done {
-			j.translate(wanted)
+		if j.done {
+			continue
+		}
+		for _, id := range j.refs {
+			wanted[id] = true
 		}
 	}
 	ids := make([]store.ID, 0, len(wanted))

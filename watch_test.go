@@ -1,0 +1,276 @@
+package upkeep_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+// hurried is a process's clock that can be put forward.
+type hurried struct{ ahead atomic.Int64 }
+
+func (c *hurried) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *hurried) Sleep(ctx context.Context, d time.Duration) error {
+	for end := c.Now().Add(d); c.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(d, time.Millisecond)):
+		}
+	}
+	return nil
+}
+
+// hurriedEngine is an engine whose translations have ten seconds of c.
+func (s *shop) hurriedEngine(c *hurried, syncs ...upkeep.AnySync) *upkeep.Engine {
+	s.t.Helper()
+	e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: syncs, Clock: c, TranslateLimit: 10 * time.Second,
+		Logger: slog.New(slog.NewTextHandler(testWriter{s.t}, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return e
+}
+
+// untilHurried puts the clock forward until a condition holds.
+func (s *shop) untilHurried(c *hurried, what string, ok func() bool) {
+	s.t.Helper()
+	s.until(what, func() bool {
+		c.ahead.Add(int64(200 * time.Millisecond))
+		return ok()
+	})
+}
+
+// parked lists why groups are parked.
+func (s *shop) parked(e *upkeep.Engine) map[string]string {
+	s.t.Helper()
+	groups, err := e.Groups(s.ctx, "", upkeep.Parked, "", 1000)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	reasons := map[string]string{}
+	for _, g := range groups {
+		reasons[g.ID.String()] = g.Reason
+	}
+	return reasons
+}
+
+// A translation that does not end parks its own group, and the others do not
+// wait for it, not even until its time is over.
+func TestTranslationThatDoesNotEnd(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s, clock, release := newShop(memory.Config{}), &hurried{}, make(chan struct{})
+		s.exec(shopSchema2)
+		sync := customerSync(s.to)
+		translate := sync.Translate
+		sync.Translate = func(u User) (upkeep.Fields, error) {
+			if u.Name == "loop" {
+				<-release
+			}
+			return translate(u)
+		}
+		e := s.hurriedEngine(clock, sync)
+		stop := s.run(e)
+		s.until("the others to be there", func() bool { return len(s.remote.Records("customer")) == 20 })
+		if p := s.parked(e); len(p) > 0 {
+			t.Errorf("parked before the time was over: %v", p)
+		}
+		s.untilHurried(clock, "the group to be parked", func() bool { return len(s.parked(e)) == 1 })
+		reason := s.parked(e)["customer/7"]
+		for _, want := range []string{"sync customer", "10s", "for 7", "upkeep retry customer 7"} {
+			if !strings.Contains(reason, want) {
+				t.Errorf("parked since %q, want %q in it", reason, want)
+			}
+		}
+		s.exec(`update users set name = 'after' where id = 8`)
+		s.quiet(e)
+		s.field("customer", "customer-8", "entityId", `"after"`)
+		close(release)
+		if n, err := e.Retry(s.ctx, "customer", "7"); n != 1 || err != nil {
+			t.Errorf("retry: %d, %v", n, err)
+		}
+		s.quiet(e)
+		s.inSync(e, "customer")
+		if n := len(s.remote.Records("customer")); n != 21 {
+			t.Errorf("%d records for 21 users", n)
+		}
+		stop()
+	})
+}
+
+const shopSchema2 = `insert into users (id, name) values (1,'a'),(2,'b'),(3,'c'),(4,'d'),(5,'e'),(6,'f'),(7,'loop'),(8,'h'),(9,'i'),(10,'j'),
+	(11,'k'),(12,'l'),(13,'m'),(14,'n'),(15,'o'),(16,'p'),(17,'q'),(18,'r'),(19,'s'),(20,'t'),(21,'u')`
+
+// The same in the ordered lane: the group stops at the version that does not
+// end, and that is named; versions of other groups go on.
+func TestVersionWhoseTranslationDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	s, clock, release := makeShop(t, memory.Config{}, (*shop).onPostgres), &hurried{}, make(chan struct{})
+	s.tickets(2)
+	sync := ticketSync(s.to)
+	translate := sync.Translate
+	sync.Translate = func(v Ticket) (upkeep.Fields, error) {
+		if v.State == "loop" {
+			<-release
+		}
+		return translate(v)
+	}
+	e := s.hurriedEngine(clock, sync)
+	s.run(e)
+	s.quiet(e)
+	for _, state := range []string{"one", "loop", "two"} {
+		s.exec(`update tickets set state = '%s', version = version + 1 where id = 1`, state)
+	}
+	s.exec(`update tickets set state = 'fine', version = 1 where id = 2`)
+	s.until("the other group to go on", func() bool { return s.remote.Text("ticket", "ticket-2", "state") == `"fine"` })
+	s.untilHurried(clock, "the group to be parked", func() bool { return len(s.parked(e)) == 1 })
+	if reason := s.parked(e)["ticket/1"]; !strings.HasPrefix(reason, "command ") || !strings.Contains(reason, "did not end within 10s for 1") {
+		t.Errorf("parked since %q", reason)
+	}
+	s.wantDelivered("ticket-1", `0 "new"`, `1 "one"`)
+	close(release)
+	if n, err := e.Retry(s.ctx, "ticket", "1"); n != 1 || err != nil {
+		t.Errorf("retry: %d, %v", n, err)
+	}
+	s.quiet(e)
+	s.wantDelivered("ticket-1", `0 "new"`, `1 "one"`, `2 "loop"`, `3 "two"`)
+}
+
+// A translation that takes long, but not too long, delays the others by a
+// moment, and is sent.
+func TestSlowTranslation(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s, clock, release := newShop(memory.Config{}), &hurried{}, make(chan struct{})
+		s.exec(shopSchema2)
+		sync := customerSync(s.to)
+		translate := sync.Translate
+		sync.Translate = func(u User) (upkeep.Fields, error) {
+			if u.Name == "loop" {
+				<-release
+			}
+			return translate(u)
+		}
+		e := s.hurriedEngine(clock, sync)
+		s.run(e)
+		s.until("the others to be there", func() bool { return len(s.remote.Records("customer")) == 20 })
+		close(release)
+		s.quiet(e)
+		s.inSync(e, "customer")
+		if n := len(s.remote.Records("customer")); n != 21 {
+			t.Errorf("%d records for 21 users", n)
+		}
+	})
+}
+
+// When every translation of a sync loops, eight are left behind and the sync
+// is paused, with the reason; another sync goes on, and a stop is clean.
+func TestTooManyTranslationsThatDoNotEnd(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s, clock, release := newShop(memory.Config{}), &hurried{}, make(chan struct{})
+		s.exec(shopSchema2)
+		s.to.Concurrency = 40 // so that one claim has more than eight
+		var begun atomic.Int64
+		sync := customerSync(s.to)
+		sync.Translate = func(u User) (upkeep.Fields, error) {
+			begun.Add(1)
+			<-release
+			return nil, nil
+		}
+		defer close(release)
+		other := customerSync(s.to)
+		other.Name, other.Record = "contact", "contact"
+		e := s.hurriedEngine(clock, sync, other)
+		stop := s.run(e)
+		s.until("the other sync to be done", func() bool { return len(s.remote.Records("contact")) == 21 })
+		s.untilHurried(clock, "eight to be parked", func() bool { return len(s.parked(e)) == 8 })
+		s.until("the sync to be paused", func() bool {
+			st, err := e.Status(s.ctx)
+			return err == nil && len(st.Pauses) == 1 && st.Pauses[0].Sync == "customer" && strings.Contains(st.Pauses[0].Reason, "8 translations do not end")
+		})
+		s.exec(`update users set name = 'news' where id = 21`)
+		s.until("the other sync to go on", func() bool { return s.remote.Text("contact", "contact-21", "entityId") == `"news"` })
+		stop()
+		if n := begun.Load(); n != 8 {
+			t.Errorf("%d translations were begun", n)
+		}
+		doubt, err := e.Groups(s.ctx, "", upkeep.InDoubt, "", 100)
+		held, err2 := e.Groups(s.ctx, "", upkeep.Claimed, "", 100)
+		if err != nil || err2 != nil || len(doubt)+len(held) > 0 {
+			t.Errorf("after a stop %d groups are in doubt and %d claimed; %v, %v", len(doubt), len(held), err, err2)
+		}
+	})
+}
+
+// A stop does not wait for a translation, and leaves its group free: while the
+// others wait for it, and when they have gone on.
+func TestStopDuringATranslation(t *testing.T) {
+	for name, users := range map[string]int{"alone": 1, "left behind": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, clock, release, began := newShop(t, memory.Config{}), &hurried{}, make(chan struct{}), make(chan struct{}, 10)
+			for i := range users {
+				s.exec(`insert into users (id, name) values (%d, '%d')`, i+1, i+1)
+			}
+			sync := customerSync(s.to)
+			sync.Translate = func(u User) (upkeep.Fields, error) {
+				if u.ID == 1 {
+					began <- struct{}{}
+					<-release
+				}
+				return upkeep.Fields{}, nil
+			}
+			defer close(release)
+			e := s.hurriedEngine(clock, sync)
+			stop := s.run(e)
+			<-began
+			s.until("the others to be there", func() bool { return len(s.remote.Records("customer")) == users-1 })
+			stop()
+			if dirty, err := e.Groups(s.ctx, "customer", upkeep.Dirty, "", 10); err != nil || len(dirty) != 1 {
+				t.Errorf("%d groups are dirty, want 1; %v", len(dirty), err)
+			}
+		})
+	}
+}
+
+// marshals is a value with a method of its own for JSON.
+type marshals func() ([]byte, error)
+
+func (m marshals) MarshalJSON() ([]byte, error) { return m() }
+
+// What panics or loops while a value makes its JSON is the user's code too.
+func TestValueThatCannotMakeItsJSON(t *testing.T) {
+	t.Parallel()
+	s, clock, release := newShop(t, memory.Config{}), &hurried{}, make(chan struct{})
+	s.exec(`insert into users (id, name) values (1, 'panics'), (2, 'loops'), (3, 'fine')`)
+	sync := customerSync(s.to)
+	sync.Translate = func(u User) (upkeep.Fields, error) {
+		return upkeep.Fields{"name": []any{marshals(func() ([]byte, error) {
+			switch u.Name {
+			case "panics":
+				panic("no JSON of " + u.Name)
+			case "loops":
+				<-release
+			}
+			return []byte(`{"a":"<b>"}`), nil
+		}), upkeep.Ref("customer", nil)}}, nil
+	}
+	defer close(release)
+	e := s.hurriedEngine(clock, sync)
+	s.run(e)
+	s.until("the one that is fine to be there", func() bool { return s.remote.Text("customer", "customer-3", "name") == `[{"a":"<b>"},null]` })
+	s.untilHurried(clock, "the others to be parked", func() bool { return len(s.parked(e)) == 2 })
+	p := s.parked(e)
+	if r := p["customer/1"]; !strings.Contains(r, "panic: no JSON of panics, at ") || !strings.Contains(r, "watch_test.go:") || strings.Contains(r, "\n") {
+		t.Errorf("parked since %q", r)
+	}
+	if r := p["customer/2"]; !strings.Contains(r, "did not end within 10s") {
+		t.Errorf("parked since %q", r)
+	}
+}
