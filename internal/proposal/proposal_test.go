@@ -199,6 +199,29 @@ func TestTablesThatCannotBeRoots(t *testing.T) {
 	}
 }
 
+func TestNamesKeepTheirLetters(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"Größe": "Grosse", "Straße": "Strasse", "numéro d'été": "numero_d_ete", "Łódź": "Lodz", "Ærø": "AEro",
+		"ﬁrst": "first", "e\u0301t": "et", "заказы": "other", "2nd": "other_2nd", "a--b": "a_b"} {
+		if got := slug(name, "other"); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestSecretsAreNotProposed(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{"pwd": true, "user_pwd": true, "pw": true, "passwd": true, "Passwort": true, "password_digest": true, "token": true, "accessToken": true,
+		"client_secret": true, "api_key": true, "ApiKey": true, "ssn": true, "hash": true, "pw_hash": true, "passhash": true, "hashed_answer": true, "salt": true, "pin": true, "pin_code": true,
+		"cvc": true, "totp": true, "iban": true, "access_key": true,
+		"hashtag": true, // rather one too many
+		"name":    false, "email": false, "key": false, "passenger": false, "basalt_grade": false, "spin": false, "pinned": false, "opinion": false, "description": false, "power": false} {
+		if got := secretive.MatchString(name); got != want {
+			t.Errorf("%s looks like a secret: %v, want %v", name, got, want)
+		}
+	}
+}
+
 func TestSourcesHoldNoPassword(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

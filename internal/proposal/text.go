@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/upkeep-sync/upkeep/internal/mapping"
 )
 
@@ -83,11 +85,18 @@ func columns(names []string) string {
 	return "[" + strings.Join(out, ", ") + "]"
 }
 
+// undecomposed are Latin letters that are no letter with a mark.
+var undecomposed = strings.NewReplacer("ß", "ss", "ẞ", "SS", "æ", "ae", "Æ", "AE", "œ", "oe", "Œ", "OE", "ø", "o", "Ø", "O",
+	"đ", "d", "Đ", "D", "ð", "d", "Ð", "D", "ł", "l", "Ł", "L", "ħ", "h", "Ħ", "H", "þ", "th", "Þ", "Th", "ı", "i")
+
 // slug makes a name of ASCII letters, digits and _ of any name, beginning with
-// a letter; other stands in where nothing is left.
+// a letter; other stands in where nothing is left. Letters lose their marks.
 func slug(name, other string) string {
 	var b strings.Builder
-	for _, r := range name {
+	for _, r := range norm.NFKD.String(undecomposed.Replace(name)) {
+		if unicode.Is(unicode.Mn, r) {
+			continue
+		}
 		if r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
 			b.WriteRune(r)
 		} else if b.Len() > 0 && !strings.HasSuffix(b.String(), "_") {

@@ -60,7 +60,7 @@ func (c *check) all() error {
 	c.progress("the database")
 	if s.Database, err = openDatabase(c.ctx, file.Source); err != nil {
 		c.problem("source", err.Error(), "check source in "+c.Path+", and that the database can be reached from here; tables, columns and rights were not examined")
-		c.remotes(s)
+		c.remotes(s.Remotes)
 		return nil
 	}
 	mappings, problems := file.Mappings(c.ctx, s.Database, s.Remotes)
@@ -68,7 +68,7 @@ func (c *check) all() error {
 	if remotesErr != nil || len(problems) > 0 {
 		// What the database and the remotes can say without the syncs is said.
 		c.rights(s)
-		c.remotes(s)
+		c.remotes(s.Remotes)
 		return nil
 	}
 	engine := c.Engine
@@ -79,7 +79,7 @@ func (c *check) all() error {
 	e, err := upkeep.New(engine)
 	if err != nil {
 		c.problem(c.Path, err.Error(), "")
-		c.remotes(s)
+		c.remotes(s.Remotes)
 		return nil
 	}
 	c.progress("the database and the remotes")
@@ -87,8 +87,14 @@ func (c *check) all() error {
 	c.findings = append(c.findings, found...)
 	if err != nil {
 		c.problem(s.Database.Name(), err.Error(), "")
-		c.remotes(s)
+		c.remotes(s.Remotes)
+		return nil
 	}
+	unused := maps.Clone(s.Remotes)
+	for _, m := range mappings {
+		delete(unused, m.To.Name)
+	}
+	c.remotes(unused)
 	return nil
 }
 
@@ -168,11 +174,11 @@ func (c *check) rights(s *Setup) {
 	}
 }
 
-// remotes examines the remotes when the syncs can't be: whether they answer
-// and the credentials are right.
-func (c *check) remotes(s *Setup) {
-	for _, name := range slices.Sorted(maps.Keys(s.Remotes)) {
+// remotes examines remotes without the syncs, which can't be examined or don't
+// use them: whether they answer and the credentials are right.
+func (c *check) remotes(all map[string]*upkeep.Remote) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		c.progress("remote " + name)
-		c.findings = append(c.findings, s.Remotes[name].Check(c.ctx, nil)...)
+		c.findings = append(c.findings, all[name].Check(c.ctx, nil)...)
 	}
 }
