@@ -36,6 +36,7 @@ type Engine struct {
 	stuck      *stuck
 	learned    atomic.Pointer[learned]
 	provenance provenance
+	failed     atomic.Pointer[error] // what ended Run; nil: it is at work, or ended as it was told
 }
 
 // learned is what the database says that the declarations mean there.
@@ -292,6 +293,23 @@ func (e *Engine) byHand() []string {
 		}
 	}
 	return names
+}
+
+// group is the group that a person means, whose key may be in another spelling
+// than the database's.
+func (e *Engine) group(ctx context.Context, sync, key string) (store.ID, error) {
+	id := store.ID{Sync: sync, Key: key}
+	if _, err := e.definition(sync); err != nil {
+		return id, err
+	}
+	if err := e.ready(ctx); err != nil {
+		return id, err
+	}
+	var err error
+	if id.Key, err = e.db.Canonical(ctx, e.shape(sync), key); err != nil {
+		return id, fmt.Errorf("%s: %w", sync, err)
+	}
+	return id, nil
 }
 
 // definition finds a sync by name; the error names those that are there.

@@ -2,11 +2,13 @@ package upkeep_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
 )
@@ -150,6 +152,23 @@ func TestChildWaitsForItsParent(t *testing.T) {
 		s.state(e, "sales_order", "10", "clean")
 		s.inSync(e, "customer", "sales_order")
 	})
+}
+
+// Nobody waits for an engine that will never do anything.
+func TestQuietEndsWithRun(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	sync := customerSync(s.to)
+	sync.Table = "nowhere"
+	e := s.engine(sync)
+	done := make(chan error, 1)
+	go func() { done <- e.Run(s.ctx) }()
+	if err := e.Quiet(s.ctx, nil); err == nil || s.ctx.Err() != nil || !errors.Is(err, upkeep.ErrNoTable) {
+		t.Errorf("quiet: %v", err)
+	}
+	if err := <-done; !errors.Is(err, upkeep.ErrNoTable) {
+		t.Errorf("run: %v", err)
+	}
 }
 
 // A sync by hand keeps only the rows that were registered, in the

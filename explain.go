@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -13,6 +14,8 @@ import (
 
 // Explanation is all that is known of one group.
 type Explanation struct {
+	// ID is the group, its key as the database writes it.
+	ID ID
 	// Why is one sentence: what state it is in and why.
 	Why string
 	// Group is the registry's row; nil when there is none.
@@ -57,11 +60,11 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 	if err != nil {
 		return nil, err
 	}
-	if err := e.ready(ctx); err != nil {
+	id, err := e.group(ctx, sync, key)
+	if err != nil {
 		return nil, err
 	}
-	id := store.ID{Sync: sync, Key: key}
-	x := &Explanation{}
+	x := &Explanation{ID: id}
 	claim := store.Claim{ID: id}
 	x.Group, err = e.db.Group(ctx, id)
 	switch {
@@ -132,6 +135,9 @@ func (e *Engine) rehearse(ctx context.Context, d *definition, claim store.Claim)
 	if c, there := composites[claim.Key]; there {
 		j.composite = &c
 	}
+	if err := e.foresee(ctx, shape, []*job{j}); err != nil {
+		return nil, err
+	}
 	r.takeCommands(ctx, []*job{j})
 	r.translate(ctx, []*job{j})
 	r.refer(ctx, []*job{j})
@@ -139,6 +145,28 @@ func (e *Engine) rehearse(ctx context.Context, d *definition, claim store.Claim)
 		j.compare()
 	}
 	return j, nil
+}
+
+// foresee takes those deletes as observed that are in the log, as a fold would.
+func (e *Engine) foresee(ctx context.Context, shape *store.Shape, jobs []*job) error {
+	var missing []string
+	for _, j := range jobs {
+		if j.composite == nil && !j.claim.DeleteSeen {
+			missing = append(missing, j.claim.Key)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	gone, err := e.db.Departed(ctx, shape, missing)
+	if errors.Is(err, ErrNotInstalled) { // of a plan: there is no log yet
+		return nil
+	}
+	for _, j := range jobs {
+		j.departed = slices.Contains(gone, j.claim.Key)
+		j.claim.DeleteSeen = j.claim.DeleteSeen || j.departed
+	}
+	return err
 }
 
 // rehearsed names what would be done with a job that went as far as compare.
@@ -171,6 +199,9 @@ func (x *Explanation) why(d *definition, j *job) string {
 			return "not registered: this sync's groups are registered by hand"
 		}
 		return "not in the registry yet: the backfill has not come to it, or no engine has folded its touch"
+	}
+	if j.departed {
+		return string(g.State) + ": the row was deleted; the delete is in the log and not folded yet; is an upkeep run at work?"
 	}
 	if x.Send == "refuse" && (g.State == store.Clean || g.State == store.Gone) {
 		return "clean as far as the triggers saw, but: " + j.result.Reason

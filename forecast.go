@@ -251,7 +251,7 @@ func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *For
 	shape := f.shape(d.Name)
 	composites, err := f.db.Load(ctx, shape, keys)
 	if err != nil {
-		return fmt.Errorf("load: %w", err)
+		return err
 	}
 	for _, j := range jobs {
 		j.shape = shape
@@ -259,6 +259,9 @@ func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *For
 		if c, there := composites[j.claim.Key]; there {
 			j.composite = &c
 		}
+	}
+	if err := f.foresee(ctx, shape, jobs); err != nil {
+		return err
 	}
 	r.translate(ctx, jobs)
 	r.refer(ctx, jobs)

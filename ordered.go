@@ -116,10 +116,11 @@ func (e *Engine) Command(ctx context.Context, tx any, sync string, key ...any) e
 // group's history, and lets the group go on: for a version that the remote
 // will never take. It is an error if none waits, or while a worker is at it.
 func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {
-	if _, err := e.definition(sync); err != nil {
+	id, err := e.group(ctx, sync, key)
+	if err != nil {
 		return Command{}, err
 	}
-	c, err := e.db.SkipCommand(ctx, store.ID{Sync: sync, Key: key})
+	c, err := e.db.SkipCommand(ctx, id)
 	c.Payload = nil
 	return c, err
 }

@@ -35,7 +35,13 @@ const (
 // nothing in doubt. A database that goes away is waited for. It returns an
 // error when the configuration does not fit the database, when another process
 // installed another one, or when Upkeep was uninstalled.
-func (e *Engine) Run(ctx context.Context) error {
+func (e *Engine) Run(ctx context.Context) (err error) {
+	e.failed.Store(nil)
+	defer func() {
+		if err != nil {
+			e.failed.Store(&err)
+		}
+	}()
 	if err := e.install(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil

@@ -89,9 +89,13 @@ func (e *Engine) Groups(ctx context.Context, sync string, state State, after str
 // touch unfolded, no group dirty, claimed or in doubt, no backfill running.
 // Groups that are parked, or wait for a record that does not come, or whose
 // sync or remote is paused, do not count. Some engine must be at work (see [Engine.Run]), or it waits until ctx
-// ends and returns its error; progress, if not nil, is called at every look.
+// ends and returns its error. When this engine's Run fails, Quiet returns that
+// error at once; progress, if not nil, is called at every look.
 func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 	for {
+		if failed := e.failed.Load(); failed != nil {
+			return *failed
+		}
 		busy, err := e.busy(ctx, progress)
 		if err != nil {
 			return err

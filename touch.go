@@ -61,15 +61,15 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 		if r.Sync == "" || r.Key == "" {
 			return errors.New("resync of one group needs both the sync and the key")
 		}
-		if _, err := e.definition(r.Sync); err != nil {
+		id, err := e.group(ctx, r.Sync, r.Key)
+		if err != nil {
 			return err
 		}
 		if r.Deleted {
-			if err := e.rowGone(ctx, r.Sync, r.Key); err != nil {
+			if err := e.rowGone(ctx, id); err != nil {
 				return err
 			}
 		}
-		id := store.ID{Sync: r.Sync, Key: r.Key}
 		return e.db.Append(ctx, nil, []store.Touch{{ID: id, Force: r.Force, Deleted: r.Deleted}})
 	}
 	defs := e.defs
@@ -90,16 +90,13 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 
 // rowGone is an error while the row is there: said of it, "its deletion was
 // observed" would stay, and hold for a day on which it is merely not visible.
-func (e *Engine) rowGone(ctx context.Context, sync, key string) error {
-	if err := e.ready(ctx); err != nil {
-		return err
-	}
-	found, err := e.db.Load(ctx, e.shape(sync), []string{key})
+func (e *Engine) rowGone(ctx context.Context, id ID) error {
+	found, err := e.db.Load(ctx, e.shape(id.Sync), []string{id.Key})
 	if err != nil {
 		return fmt.Errorf("look for the row: %w", err)
 	}
-	if _, there := found[key]; there {
-		return fmt.Errorf("%s/%s: the row is there, so its deletion can't have been observed", sync, key)
+	if _, there := found[id.Key]; there {
+		return fmt.Errorf("%s: the row is there, so its deletion can't have been observed", id)
 	}
 	return nil
 }
@@ -108,7 +105,13 @@ func (e *Engine) rowGone(ctx context.Context, sync, key string) error {
 // attempts, and returns how many. An empty sync means all syncs, an empty key
 // all groups.
 func (e *Engine) Retry(ctx context.Context, sync, key string) (int64, error) {
-	if sync != "" {
+	if key != "" {
+		id, err := e.group(ctx, sync, key)
+		if err != nil {
+			return 0, err
+		}
+		key = id.Key
+	} else if sync != "" {
 		if _, err := e.definition(sync); err != nil {
 			return 0, err
 		}
@@ -137,6 +140,9 @@ func (e *Engine) NotThere(ctx context.Context, sync, key string) error {
 func (e *Engine) settle(ctx context.Context, id store.ID, remoteID string) error {
 	d, err := e.definition(id.Sync)
 	if err != nil {
+		return err
+	}
+	if id, err = e.group(ctx, id.Sync, id.Key); err != nil {
 		return err
 	}
 	if d.traits.Class != connector.Blind {

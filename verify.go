@@ -101,7 +101,7 @@ func (v *verifier) batch(ctx context.Context, groups []Group) error {
 	shape := v.shape(v.def.Name)
 	composites, err := v.db.Load(ctx, shape, keys)
 	if err != nil {
-		return fmt.Errorf("load: %w", err)
+		return err
 	}
 	jobs := make([]*job, len(groups))
 	v.states = map[string]State{}

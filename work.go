@@ -45,6 +45,7 @@ type job struct {
 
 	command   *store.Command   // nil: the current state is to be sent
 	composite *store.Composite // nil: there is no root row
+	departed  bool             // of a rehearsal: its delete is in the log
 	goal      goal
 	fields    Fields            // as translated
 	create    Fields            // only for a create

@@ -59,3 +59,39 @@ func (db *DB) Keys(ctx context.Context, shape *store.Shape, after string, limit 
 	}
 	return keys, next, nil
 }
+
+// Canonical implements [store.Loader]: what the columns' types print is what
+// groups are called.
+func (db *DB) Canonical(ctx context.Context, shape *store.Shape, key string) (string, error) {
+	parts, err := store.SplitKey(key, len(shape.Root.Key))
+	if err != nil {
+		return "", err
+	}
+	typed, args := make([]string, len(parts)), make([]any, len(parts))
+	for i, c := range shape.Root.Key {
+		typed[i] = fmt.Sprintf("$%d::text::%s AS k%d", i+1, castType(c), i)
+		args[i] = parts[i]
+	}
+	var out string
+	err = db.pool.QueryRow(ctx, "SELECT "+keyText("h.k", shape.Root.Key)+" FROM (SELECT "+strings.Join(typed, ", ")+") h", args...).Scan(&out)
+	if strings.HasPrefix(code(err), "22") {
+		return "", fmt.Errorf("%q can be no key of %s: %w", key, shape.Root.Table, err)
+	}
+	return out, err
+}
+
+// Departed implements [store.Log].
+func (db *DB) Departed(ctx context.Context, shape *store.Shape, keys []string) ([]string, error) {
+	typed := make([]string, len(shape.Root.Key))
+	for i, c := range shape.Root.Key {
+		typed[i] = fmt.Sprintf("(t.old->>%s)::%s AS k%d", literal(c.Name), castType(c), i)
+	}
+	rows, err := db.pool.Query(ctx, "SELECT DISTINCT key FROM (SELECT ("+keyText("h.k", shape.Root.Key)+`) COLLATE "C" AS key FROM (
+		SELECT `+strings.Join(typed, ", ")+" FROM upkeep.touch t WHERE t.tbl = $1 AND (t.op = 'delete' OR "+keyChanged(shape.Root.Key)+`)) h) gone
+		WHERE key = ANY($2)`, shape.Root.Table.String(), keys)
+	if err != nil {
+		return nil, installed(err)
+	}
+	gone, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return gone, installed(err)
+}

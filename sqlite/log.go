@@ -69,13 +69,20 @@ func (d *DB) Append(ctx context.Context, tx any, touches []store.Touch) error {
 
 // readLog reads the oldest rows of the log: up to limit, or all up to an id.
 func readLog(ctx context.Context, tx *sql.Tx, limit int, upto int64) ([]logRow, error) {
-	query, arg := `SELECT id, tbl, op, names, old, new, cols, at, coalesce(sync, ''), coalesce(key, ''), force, deleted
-		FROM upkeep_touch ORDER BY id LIMIT ?1`, int64(limit)
 	if upto > 0 {
-		query = strings.Replace(query, `ORDER BY id LIMIT ?1`, `WHERE id <= ?1 ORDER BY id`, 1)
-		arg = upto
+		return queryLog(ctx, tx, `WHERE id <= ?1 ORDER BY id`, upto)
 	}
-	rows, err := tx.QueryContext(ctx, query, arg)
+	return queryLog(ctx, tx, `ORDER BY id LIMIT ?1`, int64(limit))
+}
+
+// logOf reads what the log has of a table's rows.
+func logOf(ctx context.Context, tx *sql.Tx, table string) ([]logRow, error) {
+	return queryLog(ctx, tx, `WHERE tbl = ?1 AND op NOT IN ('replacing', 'nothing') ORDER BY id`, table)
+}
+
+func queryLog(ctx context.Context, tx *sql.Tx, rest string, arg any) ([]logRow, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT id, tbl, op, names, old, new, cols, at, coalesce(sync, ''), coalesce(key, ''), force, deleted
+		FROM upkeep_touch `+rest, arg)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (c *explainCmd) Run(p *program) error {
 }
 
 func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) error {
-	fmt.Fprintf(w, "%s/%s: %s\n", c.Sync, c.Key, oneLine(x.Why))
+	fmt.Fprintf(w, "%s: %s\n", oneLine(x.ID.String()), oneLine(x.Why))
 	if x.Composite != nil {
 		what := "what the database says now"
 		if len(x.Commands) > 0 {

@@ -127,6 +127,8 @@ type attemptForm struct {
 }
 
 type explainJSON struct {
+	Sync      string          `json:"sync"`
+	Key       string          `json:"key"`
 	Why       string          `json:"why"`
 	Group     *groupForm      `json:"group"`
 	Composite json.RawMessage `json:"composite"`
@@ -181,7 +183,7 @@ type recordForm struct {
 }
 
 func explainForm(x *upkeep.Explanation) (*explainJSON, error) {
-	f := &explainJSON{Why: x.Why, Send: x.Send, Changed: x.Changed, Attempts: []attemptForm{}, Blocks: append([]string{}, x.Blocks...), Direct: x.BlocksDirect, All: x.BlocksAll}
+	f := &explainJSON{Sync: x.ID.Sync, Key: x.ID.Key, Why: x.Why, Send: x.Send, Changed: x.Changed, Attempts: []attemptForm{}, Blocks: append([]string{}, x.Blocks...), Direct: x.BlocksDirect, All: x.BlocksAll}
 	for _, l := range x.Chain {
 		f.Chain = append(f.Chain, linkForm{l.Sync, l.Key, string(l.State), l.Reason, names(l.WaitsFor)})
 	}

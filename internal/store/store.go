@@ -114,6 +114,9 @@ type Log interface {
 	// nothing because another is at work. Registry under another plan:
 	// ErrPlan.
 	Fold(ctx context.Context, shapes []*Shape, plan string, limit int) (Folded, error)
+	// Departed lists those of the keys whose root row was deleted by what is in
+	// the log and not folded yet. It is for people, and may read all of the log.
+	Departed(ctx context.Context, shape *Shape, keys []string) ([]string, error)
 	// Append writes touches by hand into the log, inside tx: a pgx.Tx, a
 	// *sql.Tx, or nil for a transaction of its own.
 	Append(ctx context.Context, tx any, touches []Touch) error
@@ -228,6 +231,10 @@ type Loader interface {
 	// member of the shape. A key without a root row has no composite in the
 	// answer. Row-level security that would hide rows is an error.
 	Load(ctx context.Context, shape *Shape, keys []string) (map[string]Composite, error)
+	// Canonical is a root key in the database's own spelling, which groups have:
+	// "1" for " 01" of an integer. A text that can be no key of the root table is
+	// an error. Whether there is such a row is not asked.
+	Canonical(ctx context.Context, shape *Shape, key string) (string, error)
 	// Keys lists root keys, limit at most, in an order that stays: those after
 	// a place, which is empty for the first, and the place to go on from,
 	// which is empty after the last. It needs nothing of Upkeep in the

@@ -61,6 +61,8 @@ func keyTests() []test {
 	return []test{
 		{"pages of root keys", testKeys},
 		{"keys of several columns", testKeysOfSeveral},
+		{"keys as people write them", testCanonical},
+		{"deletes in the log", testDeparted},
 	}
 }
 
@@ -88,6 +90,41 @@ func testKeys(e *env) {
 	for _, limit := range []int{1, 7, 11, 100} {
 		e.equal("keys", e.allKeys(e.fulfillmentShape(), limit), want)
 	}
+}
+
+// testCanonical: however a person writes a key, there is one group of it.
+func testCanonical(e *env) {
+	e.exec(`CREATE TABLE pairs (a TEXT NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (a, b))`)
+	shape := e.root("pair", "pairs", "b")
+	for key, want := range map[string]string{"01,007": "01,7", `x\,y, 5`: `x\,y,5`, "a,-0": "a,0", " a,1": " a,1"} {
+		got, err := e.Store.Canonical(e.ctx, shape, key)
+		e.ok(err)
+		e.equal("the key "+key, got, want)
+	}
+	if got, err := e.Store.Canonical(e.ctx, shape, "1"); err == nil {
+		e.t.Errorf("one value for a key of two is %q", got)
+	}
+}
+
+// testDeparted: a delete that is in the log is told of before it is folded, and
+// not of a row that came back.
+func testDeparted(e *env) {
+	shape := e.orderShape()
+	e.shop(shape)
+	e.syncAll()
+	departed := func(want ...string) {
+		gone, err := e.Store.Departed(e.ctx, shape, []string{"1", "2", "3"})
+		e.ok(err)
+		slices.Sort(gone)
+		e.equal("keys whose delete is in the log", strings.Join(gone, " "), strings.Join(want, " "))
+	}
+	departed()
+	e.exec(`DELETE FROM line_items WHERE order_id = 1`, `DELETE FROM billing_infos WHERE order_id = 1`)
+	departed()
+	e.exec(`DELETE FROM orders WHERE id = 1`)
+	departed("1")
+	e.fold()
+	departed()
 }
 
 func testKeysOfSeveral(e *env) {
