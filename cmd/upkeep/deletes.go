@@ -49,7 +49,7 @@ func (c *deletesCmd) Run(p *program) error {
 		_, err := fmt.Fprintln(p.out, "no deletes are held")
 		return err
 	}
-	t := newTable(p.out, "SYNC", "HELD", "SINCE")
+	t := newTable(p.out, "SYNC", ">HELD", "SINCE")
 	for _, h := range held {
 		t.row(h.Sync, fmt.Sprint(h.Held), moment(h.Since))
 	}

@@ -71,7 +71,7 @@ func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) e
 	}
 	if len(x.Attempts) > 0 {
 		fmt.Fprintf(w, "\nAttempts\n")
-		t := newTable(w, "  WHEN", "ACTION", "OUTCOME", "STATUS", "TOOK", "FIELDS", "MESSAGE")
+		t := newTable(w, "  WHEN", "ACTION", "OUTCOME", "STATUS", ">TOOK", "FIELDS", "MESSAGE")
 		for _, a := range x.Attempts {
 			status := "-"
 			if a.Status != 0 {
@@ -162,7 +162,7 @@ func printRecord(w io.Writer, x *upkeep.Explanation) {
 
 func printGroup(w io.Writer, g *upkeep.Group) error {
 	fmt.Fprintf(w, "\nState\n")
-	t := &table{w: newTabs(w)}
+	t := &table{w: w}
 	line := func(name, value string) {
 		if value != "" {
 			t.row("  "+name, value)

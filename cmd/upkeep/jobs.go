@@ -15,7 +15,7 @@ func printJobs(w io.Writer, jobs []upkeep.Job) error {
 		return nil
 	}
 	fmt.Fprintln(w)
-	t := newTable(w, "JOB", "REMOTE", "SYNC", "ACTION", "STATE", "ROWS", "DONE", "FAILED", "SINCE", "FOLLOWED BY")
+	t := newTable(w, "JOB", "REMOTE", "SYNC", "ACTION", "STATE", ">ROWS", ">DONE", ">FAILED", ">SINCE", "FOLLOWED BY")
 	for _, j := range jobs {
 		t.row(j.RemoteJob, j.Remote, j.Sync, j.Action, j.State+colon(j.Message), strconv.Itoa(j.Rows), strconv.Itoa(j.Processed),
 			strconv.Itoa(j.Failed), moment(j.Since), orDash(j.Holder))

@@ -159,7 +159,7 @@ func printPlan(w io.Writer, f *planForm) error {
 	if f.Create {
 		fmt.Fprintf(w, "+ Upkeep's own tables: the touch log and the registry\n\n")
 	}
-	t := newTable(w, "SYNC", "CHANGE", "GROUPS", "WHAT HAPPENS")
+	t := newTable(w, "SYNC", "CHANGE", ">GROUPS", "WHAT HAPPENS")
 	for _, s := range f.Syncs {
 		what := map[string]string{
 			"new":     backfillText(s.Rows),
@@ -173,7 +173,7 @@ func printPlan(w io.Writer, f *planForm) error {
 	}
 	for _, g := range f.Tables {
 		fmt.Fprintf(w, "\n%s\n", oneLine(g.Table))
-		t := &table{w: newTabs(w)}
+		t := &table{w: w}
 		for _, c := range slices.Sorted(maps.Keys(g.Columns)) {
 			t.row("    "+c, strings.Join(g.Columns[c], "; "))
 		}
@@ -253,7 +253,7 @@ func formOfForecast(f *upkeep.Forecast, listed []upkeep.RecordChange) *forecastF
 }
 
 func printForecast(w io.Writer, f *forecastForm) error {
-	t := newTable(w, "SYNC", "CREATE", "UPDATE", "DELETE", "UNCHANGED", "WAIT", "REFUSED")
+	t := newTable(w, "SYNC", ">CREATE", ">UPDATE", ">DELETE", ">UNCHANGED", ">WAIT", ">REFUSED")
 	for _, s := range f.Syncs {
 		t.row(s.Sync, fmt.Sprint(s.Create), fmt.Sprint(s.Update), fmt.Sprint(s.Delete), fmt.Sprint(s.Unchanged), fmt.Sprint(s.Waits), fmt.Sprint(s.Refused))
 	}
@@ -264,7 +264,7 @@ func printForecast(w io.Writer, f *forecastForm) error {
 			head += ": " + c.Reason
 		}
 		fmt.Fprintf(w, "\n%s\n", oneLine(head))
-		t := &table{w: newTabs(w)}
+		t := &table{w: w}
 		for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
 			t.row("    "+name, shortened(string(c.Fields[name])))
 		}

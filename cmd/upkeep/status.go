@@ -106,7 +106,7 @@ func (c *statusCmd) encode(w io.Writer, v any) error {
 
 func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 	fmt.Fprintf(w, "%s, %s\n\n", database, pending(st.Pending))
-	t := newTable(w, "SYNC", "GROUPS", "CLEAN", "DIRTY", "CLAIMED", "IN DOUBT", "WAITING", "PARKED", "GONE", "LAG", "CALLS", "SAVED", "BACKFILL")
+	t := newTable(w, "SYNC", ">GROUPS", ">CLEAN", ">DIRTY", ">CLAIMED", ">IN DOUBT", ">WAITING", ">PARKED", ">GONE", ">LAG", ">CALLS", ">SAVED", "BACKFILL")
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
 	for _, c := range st.Syncs {
 		t.row(c.Sync, n(c.Groups), n(c.Clean), n(c.Dirty), n(c.Claimed), n(c.InDoubt), n(c.Waiting), n(c.Parked), n(c.Gone),
@@ -220,7 +220,7 @@ func (c *statusCmd) groups(ctx context.Context, w io.Writer, s *setup.Setup) err
 		_, err := fmt.Fprintf(w, "no group is %s\n", state)
 		return err
 	}
-	t := newTable(w, "SYNC", "KEY", "STATE", "TOUCHED", "SYNCED", "TRIES", "REASON")
+	t := newTable(w, "SYNC", "KEY", "STATE", "TOUCHED", "SYNCED", ">TRIES", "REASON")
 	for _, g := range found {
 		t.row(g.Sync, g.Key, string(g.State), moment(g.TouchedAt), moment(g.SyncedAt), strconv.Itoa(g.Attempts), reason(&g))
 	}

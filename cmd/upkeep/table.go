@@ -4,30 +4,57 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 )
 
-// table prints rows under a head, in columns.
-type table struct{ w *tabwriter.Writer }
+// table prints rows in columns, once flush is called.
+type table struct {
+	w      io.Writer
+	right  []bool // columns of numbers
+	rows   [][]string
+	widths []int
+}
 
+// newTable has a head. One that begins with > is of numbers, which stand at the
+// right.
 func newTable(w io.Writer, head ...string) *table {
-	t := &table{w: newTabs(w)}
+	t := &table{w: w}
+	for i, h := range head {
+		name, right := strings.CutPrefix(h, ">")
+		head[i], t.right = name, append(t.right, right)
+	}
 	t.row(head...)
 	return t
 }
 
-func newTabs(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
-
 func (t *table) row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = oneLine(c)
+		if i == len(t.widths) {
+			t.widths = append(t.widths, 0)
+		}
+		t.widths[i] = max(t.widths[i], utf8.RuneCountInString(cells[i]))
 	}
-	// The writer keeps its first error for flush.
-	_, _ = fmt.Fprintln(t.w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+	t.rows = append(t.rows, cells)
 }
 
-func (t *table) flush() error { return t.w.Flush() }
+func (t *table) flush() error {
+	var b strings.Builder
+	for _, cells := range t.rows {
+		var line strings.Builder
+		for i, c := range cells {
+			width := t.widths[i]
+			if i >= len(t.right) || !t.right[i] {
+				width = -width
+			}
+			fmt.Fprintf(&line, "%*s  ", width, c)
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	_, err := io.WriteString(t.w, b.String())
+	return err
+}
 
 // oneLine makes text fit a table's cell, and keeps a remote's words from
 // steering the terminal.

@@ -143,7 +143,7 @@ func unsynced(c upkeep.Counts) int64 { return c.Dirty + c.Claimed + c.InDoubt }
 func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s, %s\n\n", oneLine(t.database), pending(st.Pending))
-	tab := newTable(&b, "SYNC", "GROUPS", "DIRTY", "PARKED", "WAITING", "LAG", "CALLS/S", "SAVED", "BACKFILL")
+	tab := newTable(&b, "SYNC", ">GROUPS", ">DIRTY", ">PARKED", ">WAITING", ">LAG", ">CALLS/S", ">SAVED", "BACKFILL")
 	n := screen.Digits
 	for _, c := range st.Syncs {
 		fill := "-"
