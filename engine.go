@@ -141,6 +141,10 @@ func (realClock) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// Name is the name of this process among those that share the database:
+// Config.Name, or what stands for it.
+func (e *Engine) Name() string { return e.cfg.Name }
+
 // Install makes the database ready: Upkeep's own schema, and the triggers that
 // the declarations ask for. A sync that is new is backfilled from then on, one
 // whose declaration changed is swept. Then it makes the remotes ready that need

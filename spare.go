@@ -22,6 +22,7 @@ type spare struct {
 	mu     sync.Mutex
 	slots  int
 	others int // workers that want slots
+	told   bool
 	busy   int
 	lookAt time.Time     // when to ask for slots again
 	rest   time.Duration // what the remote asked for
@@ -112,9 +113,13 @@ func (s *spare) look(ctx context.Context) error {
 		return err
 	}
 	if s.others > 0 && s.slots > s.want() { // a worker came: give back at once
-		return s.hold(ctx)
+		err = s.hold(ctx)
 	}
-	return nil
+	if s.slots == 0 && !s.told {
+		s.told = true
+		s.log.Info("waiting for a slot of remote " + s.remote.Name + ": the workers have all that it allows at once")
+	}
+	return err
 }
 
 // want is how many slots may be held beside the workers that are known.

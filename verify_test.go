@@ -1,7 +1,10 @@
 package upkeep_test
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
@@ -37,4 +40,56 @@ func TestVerifyFindsAndFixes(t *testing.T) {
 			t.Error("a paused remote was read")
 		}
 	})
+}
+
+// told passes on what a log says.
+type told chan string
+
+func (c told) Write(b []byte) (int, error) {
+	select {
+	case c <- string(b):
+	default:
+	}
+	return len(b), nil
+}
+
+// With one slot, which a worker has, a read waits, and says so.
+func TestVerifySaysThatItWaits(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.fill()
+	s.to.Concurrency = 1
+	e := s.engine(customerSync(s.to))
+	stop := s.run(e)
+	s.quiet(e)
+	stop()
+	db := s.open()
+	hold := func(slots int) {
+		if _, _, err := db.Hold(s.ctx, s.to.Name, "worker", slots, 1, time.Minute); err != nil {
+			t.Error(err)
+		}
+	}
+	hold(1)
+	says := make(told, 1)
+	reader, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{customerSync(s.to)}, Logger: slog.New(slog.NewTextHandler(says, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := reader.Verify(s.ctx, "customer", nil)
+		done <- err
+	}()
+	select {
+	case line := <-says:
+		if !strings.Contains(line, "waiting for a slot of remote erp") {
+			t.Errorf("it says %s", line)
+		}
+	case err := <-done:
+		t.Fatalf("it read without a slot: %v", err)
+	}
+	hold(0)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }

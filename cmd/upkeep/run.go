@@ -104,8 +104,10 @@ func (c *runCmd) once(p *program, s *setup.Setup, line *progress) error {
 	})
 	g.Go(func() error {
 		defer stop()
+		w := newWaits(s.Engine, func(text string) { fmt.Fprintln(line, text) })
 		return s.Engine.Quiet(waiting, func(st *upkeep.Status) {
 			last = st
+			w.look(waiting, st)
 			line.say("%s", tally(st))
 		})
 	})

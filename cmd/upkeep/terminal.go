@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 
@@ -75,3 +77,18 @@ func (p *progress) clear() {
 		p.shown = ""
 	}
 }
+
+// saying is a log whose lines stand in the progress line, for what is worth
+// knowing only while it lasts.
+type saying struct{ line *progress }
+
+func (s saying) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+
+func (s saying) Handle(_ context.Context, r slog.Record) error {
+	s.line.say("%s", oneLine(r.Message))
+	return nil
+}
+
+func (s saying) WithAttrs([]slog.Attr) slog.Handler { return s }
+
+func (s saying) WithGroup(string) slog.Handler { return s }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/internal/setup"
@@ -49,7 +50,9 @@ func (c *verifyCmd) Run(p *program) error {
 	if c.Limit < 1 {
 		return usageError("--limit must be 1 or more")
 	}
-	s, err := p.open(setup.Options{})
+	line := newProgress(p.err)
+	defer line.done()
+	s, err := p.open(setup.Options{Engine: upkeep.Config{Logger: slog.New(saying{line})}})
 	if err != nil {
 		return err
 	}
@@ -64,7 +67,7 @@ func (c *verifyCmd) Run(p *program) error {
 	form := verifyForm{Syncs: []verifiedForm{}, Unreadable: []string{}, Differences: []differenceForm{}}
 	differing := 0
 	for _, name := range syncs {
-		found, err := c.verify(p, s, name)
+		found, err := c.verify(p, s, name, line)
 		if errors.Is(err, upkeep.ErrUnreadable) && c.Sync == "" {
 			form.Unreadable = append(form.Unreadable, name)
 			continue
@@ -101,8 +104,7 @@ func (c *verifyCmd) Run(p *program) error {
 	return err
 }
 
-func (c *verifyCmd) verify(p *program, s *setup.Setup, name string) (*upkeep.Verification, error) {
-	line := newProgress(p.err)
+func (c *verifyCmd) verify(p *program, s *setup.Setup, name string, line *progress) (*upkeep.Verification, error) {
 	defer line.done()
 	line.say("comparing %s", name)
 	found, err := s.Engine.Verify(p.ctx, name, func(done int) { line.say("comparing %s: %d groups", name, done) })
