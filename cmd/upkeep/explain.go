@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -23,6 +24,9 @@ type explainCmd struct {
 func (c *explainCmd) Run(p *program) error {
 	s, err := p.open(setup.Options{})
 	if err != nil {
+		if !c.JSON {
+			p.stored(upkeep.ID{Sync: c.Sync, Key: c.Key})
+		}
 		return err
 	}
 	defer s.Close()
@@ -50,6 +54,42 @@ func (c *explainCmd) Run(p *program) error {
 	return nil
 }
 
+// stored shows what the registry has of a group when the configuration does not
+// fit the database, which is when somebody wants to know. What kept it from
+// being told in full is for the caller to say.
+func (p *program) stored(id upkeep.ID) {
+	db, err := setup.OpenDatabase(p.ctx, p.options(setup.Options{}))
+	if err != nil {
+		return // the caller's error says it
+	}
+	defer db.Close()
+	g, err := db.Group(p.ctx, id)
+	if err != nil {
+		return
+	}
+	fmt.Fprintf(p.out, "%s, without the configuration, which does not fit the database: what would be sent can't be told\n", oneLine(id.String()))
+	attempts, err := db.Attempts(p.ctx, id, 20)
+	if err := errors.Join(err, printGroup(p.out, g), printAttempts(p.out, attempts)); err != nil {
+		fmt.Fprintln(p.err, "upkeep:", err)
+	}
+}
+
+func printAttempts(w io.Writer, attempts []upkeep.Attempt) error {
+	if len(attempts) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "\nAttempts\n")
+	t := newTable(w, "  WHEN", "ACTION", "OUTCOME", "STATUS", ">TOOK", "FIELDS", "MESSAGE")
+	for _, a := range attempts {
+		status := "-"
+		if a.Status != 0 {
+			status = strconv.Itoa(a.Status)
+		}
+		t.row("  "+moment(a.At), a.Action, a.Outcome, status, short(a.Took), orDash(strings.Join(a.Fields, ", ")), a.Message)
+	}
+	return t.flush()
+}
+
 func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) error {
 	fmt.Fprintf(w, "%s: %s\n", oneLine(x.ID.String()), oneLine(x.Why))
 	if x.Composite != nil {
@@ -69,19 +109,8 @@ func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) e
 	if err := printLane(w, x); err != nil {
 		return err
 	}
-	if len(x.Attempts) > 0 {
-		fmt.Fprintf(w, "\nAttempts\n")
-		t := newTable(w, "  WHEN", "ACTION", "OUTCOME", "STATUS", ">TOOK", "FIELDS", "MESSAGE")
-		for _, a := range x.Attempts {
-			status := "-"
-			if a.Status != 0 {
-				status = strconv.Itoa(a.Status)
-			}
-			t.row("  "+moment(a.At), a.Action, a.Outcome, status, short(a.Took), orDash(strings.Join(a.Fields, ", ")), a.Message)
-		}
-		if err := t.flush(); err != nil {
-			return err
-		}
+	if err := printAttempts(w, x.Attempts); err != nil {
+		return err
 	}
 	if x.Group != nil && len(x.Group.WaitsFor) > 0 {
 		fmt.Fprintf(w, "\nWaits for\n")
@@ -173,6 +202,7 @@ func printGroup(w io.Writer, g *upkeep.Group) error {
 		generations += fmt.Sprintf(", forced at %d", g.ForcedGeneration)
 	}
 	line("state", string(g.State))
+	line("reason", g.Reason)
 	line("generation", generations)
 	line("touched", moment(g.TouchedAt))
 	line("synced", moment(g.SyncedAt))

@@ -74,6 +74,9 @@ func (c *retryCmd) Run(p *program) error {
 	}
 	s, err := p.open(setup.Options{})
 	if err != nil {
+		if c.Key != "" && !c.JSON {
+			p.stored(upkeep.ID{Sync: c.Sync, Key: c.Key})
+		}
 		return err
 	}
 	defer s.Close()
