@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -83,9 +84,14 @@ func noTable(ctx context.Context, tx pgx.Tx, t store.Table) error {
 	if err != nil {
 		return err
 	}
+	var names []string
+	for _, o := range tables {
+		names = append(names, o.Name)
+	}
+	alike := spelling.Alike(t.Name, names)
 	var near []string
 	for _, o := range tables {
-		if distance(strings.ToLower(o.Name), strings.ToLower(t.Name)) <= 1+len(t.Name)/4 {
+		if slices.Contains(alike, o.Name) {
 			near = append(near, o.String())
 		}
 	}
@@ -93,26 +99,6 @@ func noTable(ctx context.Context, tx pgx.Tx, t store.Table) error {
 		return fmt.Errorf("%w: %s", store.ErrNoTable, t)
 	}
 	return fmt.Errorf("%w: %s (did you mean %s?)", store.ErrNoTable, t, strings.Join(near, " or "))
-}
-
-// distance is how many letters differ between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost++
-			}
-			before, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func readColumns(ctx context.Context, tx pgx.Tx, oid uint32) ([]store.Column, error) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -72,37 +73,7 @@ func missing(ctx context.Context, tx *sql.Tx, name string) error {
 	if err != nil {
 		return err
 	}
-	var near []string
-	for _, n := range names {
-		if distance(strings.ToLower(n), strings.ToLower(name)) <= 1+len(name)/4 {
-			near = append(near, n)
-		}
-	}
-	if len(near) == 0 {
-		return fmt.Errorf("%w: %q", store.ErrNoTable, name)
-	}
-	return fmt.Errorf("%w: %q; did you mean %s?", store.ErrNoTable, name, strings.Join(near, " or "))
-}
-
-// distance is the number of letters to change, add or remove between a and b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := corner
-			if a[i] != b[j] {
-				cost++
-			}
-			corner = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Errorf("%w: %q%s", store.ErrNoTable, name, spelling.DidYouMean(name, names))
 }
 
 func readColumns(ctx context.Context, tx *sql.Tx, info *store.TableInfo) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 )
 
 // Check logs in and compares the types and fields that are used with the
@@ -32,12 +33,12 @@ func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 			problems = append(problems, fmt.Errorf("sync %s: can't read the metadata of record type %s: %w", u.Sync, u.Type, s.err))
 		case s.unknown:
 			problems = append(problems, fmt.Errorf("sync %s: NetSuite has no record type %q%s; the name must be right, and the role must have a permission for it",
-				u.Sync, u.Type, didYouMean(u.Type, c.types(ctx))))
+				u.Sync, u.Type, spelling.DidYouMean(u.Type, c.types(ctx))))
 		default:
 			for _, f := range u.Fields {
 				if !s.has(f) {
 					problems = append(problems, fmt.Errorf("sync %s: record type %s has no field %q%s; a field that is missing may also be one that the role may not see",
-						u.Sync, u.Type, f, didYouMean(f, s.fields)))
+						u.Sync, u.Type, f, spelling.DidYouMean(f, s.fields)))
 				}
 			}
 		}
@@ -111,60 +112,4 @@ func (c *Connection) types(ctx context.Context) []string {
 		names = append(names, t.Name)
 	}
 	return names
-}
-
-// didYouMean proposes up to three names that differ in a few letters.
-func didYouMean(name string, known []string) string {
-	type near struct {
-		name     string
-		distance int
-	}
-	var found []near
-	for _, k := range known {
-		d := distance(strings.ToLower(name), strings.ToLower(k))
-		if d <= max(1, min(3, len(name)/3)) {
-			found = append(found, near{k, d})
-		}
-	}
-	slices.SortFunc(found, func(a, b near) int {
-		if a.distance != b.distance {
-			return a.distance - b.distance
-		}
-		return strings.Compare(a.name, b.name)
-	})
-	var names []string
-	for _, n := range found[:min(3, len(found))] {
-		names = append(names, n.name)
-	}
-	if len(names) == 0 {
-		return ""
-	}
-	return " (did you mean " + strings.Join(names, " or ") + "?)"
-}
-
-// distance counts the letters to insert, delete, replace or swap with their
-// neighbour.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	rows := make([][]int, len(x)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(y)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(x); i++ {
-		for j := 1; j <= len(y); j++ {
-			cost := 1
-			if x[i-1] == y[j-1] {
-				cost = 0
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
-			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(x)][len(y)]
 }

@@ -69,15 +69,3 @@ func TestCheckStopsAtTheLogin(t *testing.T) {
 		}
 	}
 }
-
-func TestDistance(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"", "ab", 2}, {"memo", "mem", 1}, {"memo", "meom", 1}, {"entity", "entityId", 2}, {"abc", "xyz", 3}} {
-		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("%q, %q: %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
-}

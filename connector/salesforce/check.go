@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 )
 
 // Check logs in, looks at the daily requests, and compares the record types and
@@ -35,7 +35,7 @@ func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 				shapes[key] = s
 				problems = append(problems, c.checkExternal(s)...)
 			case err.Kind == connector.Rejected:
-				failed[key] = fmt.Errorf("Salesforce has no record type %q%s; the name must be right, and the integration's user must see the object", u.Type, didYouMean(u.Type, c.types(ctx)))
+				failed[key] = fmt.Errorf("Salesforce has no record type %q%s; the name must be right, and the integration's user must see the object", u.Type, spelling.DidYouMean(u.Type, c.types(ctx)))
 			default:
 				failed[key] = fmt.Errorf("can't read the description of record type %s: %w", u.Type, err)
 			}
@@ -64,7 +64,7 @@ func checkUse(u connector.Use, s *objectShape) (problems []error) {
 		}
 		switch {
 		case f == nil:
-			problem("record type %s has no field or relationship %q%s; one that is missing may also be one that the integration's user may not see", s.Name, name, didYouMean(name, s.names()))
+			problem("record type %s has no field or relationship %q%s; one that is missing may also be one that the integration's user may not see", s.Name, name, spelling.DidYouMean(name, s.names()))
 		case !f.Createable && !f.Updateable:
 			problem("field %s of record type %s can't be written: it is computed, or the integration's user lacks the right to edit it", f.Name, s.Name)
 		case !f.Createable:
@@ -83,7 +83,7 @@ func (c *Connection) checkExternal(s *objectShape) (problems []error) {
 	f := s.field(name)
 	switch {
 	case f == nil:
-		problem("it does not exist, or the integration's user may not see it%s: make a text field, unique and case sensitive, and check External ID; or name another with external_id", didYouMean(name, s.names()))
+		problem("it does not exist, or the integration's user may not see it%s: make a text field, unique and case sensitive, and check External ID; or name another with external_id", spelling.DidYouMean(name, s.names()))
 	case !f.IDLookup && !f.ExternalID:
 		problem("it is not an external id: check External ID in its settings")
 	case !f.Unique:
@@ -127,55 +127,4 @@ func (c *Connection) types(ctx context.Context) []string {
 		names = append(names, o.Name)
 	}
 	return names
-}
-
-// didYouMean proposes up to three names that differ in a few letters.
-func didYouMean(name string, known []string) string {
-	type near struct {
-		name     string
-		distance int
-	}
-	var found []near
-	for _, k := range known {
-		d := distance(strings.ToLower(name), strings.ToLower(k))
-		if d <= max(1, min(3, len(name)/3)) {
-			found = append(found, near{k, d})
-		}
-	}
-	slices.SortFunc(found, func(a, b near) int {
-		if a.distance != b.distance {
-			return a.distance - b.distance
-		}
-		return strings.Compare(a.name, b.name)
-	})
-	var names []string
-	for _, n := range found[:min(3, len(found))] {
-		names = append(names, n.name)
-	}
-	if len(names) == 0 {
-		return ""
-	}
-	return " (did you mean " + strings.Join(names, " or ") + "?)"
-}
-
-// distance counts the letters to insert, delete or replace.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	last := make([]int, len(y)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := range x {
-		diagonal := last[0]
-		last[0] = i + 1
-		for j := range y {
-			cost := diagonal
-			if x[i] != y[j] {
-				cost++
-			}
-			diagonal = last[j+1]
-			last[j+1] = min(last[j+1]+1, last[j]+1, cost)
-		}
-	}
-	return last[len(y)]
 }

@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/upkeep-sync/upkeep/internal/mapping"
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 )
 
 // File is a configuration that was read.
@@ -110,7 +111,7 @@ func (r *reader) keys(v *value, what string, known []string) {
 // one, so that its absence needs no report of its own.
 func misspelt(v *value, key string, known []string) bool {
 	for _, e := range v.entries {
-		if !slices.Contains(known, e.key) && mapping.Near(e.key, known) == key {
+		if !slices.Contains(known, e.key) && spelling.Nearest(e.key, known) == key {
 			return true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -41,7 +42,7 @@ func (c *compiler) unknown(n node, name string, t *Table) code {
 			help = fmt.Sprintf("for the column of the element, write .%s", name)
 		}
 	}
-	if f, ok := c.functions[name]; ok && Near(name, t.Names()) == "" {
+	if f, ok := c.functions[name]; ok && spelling.Nearest(name, t.Names()) == "" {
 		help = "it is a function: write " + f.usage
 	}
 	return c.fail(n, fmt.Sprintf("table %s has no column or relation %q", t.Info.Name, name), help)
