@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -39,6 +40,8 @@ type gate struct {
 	probeEnd    time.Time
 	nextProbe   time.Time
 	healthAt    time.Time
+	metered     [2]int64 // the quota that was noted last
+	meterAt     time.Time
 	held        held // by people
 }
 
@@ -50,6 +53,7 @@ const (
 	slotPatience = 2 * time.Second
 	healthEvery  = 700 * time.Millisecond // so that a pause is seen within a second
 	healthIdle   = 10 * time.Second       // while nothing is sent
+	meterEvery   = 10 * time.Second       // a quota is noted, for people
 	// breakAfter failures of the remote in a row the breaker opens.
 	breakAfter = 5
 	longestOff = time.Minute // between probes, and for a pause nobody timed
@@ -73,6 +77,9 @@ func (g *gate) start(ctx context.Context) <-chan struct{} {
 		})
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
+		if err := g.meter(end, 0); err != nil {
+			g.log.Warn("quota not noted", "remote", g.remote.Name, "error", err)
+		}
 		if g.heldSlots() > 0 {
 			if _, _, err := g.db.Hold(end, g.remote.Name, g.cfg.Name, 0, g.traits.Concurrency, slotTTL); err != nil {
 				g.log.Warn("slots not given back; they end by themselves", "remote", g.remote.Name, "error", err)
@@ -96,7 +103,10 @@ func (g *gate) keep(ctx context.Context) error {
 	case held == 0:
 		return nil
 	case idle:
-		return g.hold(ctx, 0)
+		return errors.Join(g.hold(ctx, 0), g.meter(ctx, 0))
+	}
+	if err := g.meter(ctx, meterEvery); err != nil {
+		return err
 	}
 	if err := g.hold(ctx, g.share()); err != nil {
 		return err
@@ -104,6 +114,30 @@ func (g *gate) keep(ctx context.Context) error {
 	if part := g.share(); g.heldSlots() > part { // it has just learned of others
 		return g.hold(ctx, part)
 	}
+	return nil
+}
+
+// meter notes what the remote says of its quota, if that is new, and the last
+// note is older than every.
+func (g *gate) meter(ctx context.Context, every time.Duration) error {
+	m, ok := g.remote.Connection.(connector.Metered)
+	if !ok {
+		return nil
+	}
+	used, limit, known := m.Quota()
+	now := g.cfg.Clock.Now()
+	g.mu.Lock()
+	same := g.metered == [2]int64{used, limit} || now.Sub(g.meterAt) < every
+	g.mu.Unlock()
+	if !known || same {
+		return nil
+	}
+	if err := g.db.Meter(ctx, g.remote.Name, used, limit); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.metered, g.meterAt = [2]int64{used, limit}, now
 	return nil
 }
 

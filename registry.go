@@ -157,6 +157,13 @@ type Progress = store.Progress
 //	Since  time.Time // when it began; not read by Pause and Resume
 type Pause = store.Pause
 
+// Quota is how many of the requests that a remote allows in a while are used,
+// by all of its users; Left is how many are left.
+//
+//	Used, Limit int64
+//	At          time.Time // when the remote said so
+type Quota = store.Quota
+
 // Finding is something that a person should know, with the way to mend it.
 //
 //	Severity Severity

@@ -36,6 +36,9 @@ type RemoteStatus struct {
 	PausedFor   time.Duration // zero: not paused
 	Broken      bool          // its breaker is open
 	Reason      string        // of the pause or the breaker
+	// Quota is what the remote itself says of the requests that it allows in a
+	// while, as a process at work has noted it; zero: it does not say.
+	Quota Quota
 }
 
 // Status counts groups by state for each declared sync.
@@ -74,7 +77,7 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Remotes = append(s.Remotes, RemoteStatus{Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, PausedFor: h.PausedFor, Broken: h.Broken, Reason: h.Reason})
+		s.Remotes = append(s.Remotes, RemoteStatus{Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, PausedFor: h.PausedFor, Broken: h.Broken, Reason: h.Reason, Quota: h.Quota})
 	}
 	return s, nil
 }

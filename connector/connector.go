@@ -163,6 +163,15 @@ type Untried struct {
 // Error says what was not tried.
 func (u *Untried) Error() string { return "not tried: " + u.What }
 
+// Metered is a [Connection] to a remote that allows so many requests in a while
+// and tells how many are used.
+type Metered interface {
+	// Quota is what the remote said last: the requests used, by all of its
+	// users, and those that there are. Not known before it said anything. It does
+	// no input or output.
+	Quota() (used, limit int64, known bool)
+}
+
 // Class says how a create can be repeated after an unknown outcome.
 type Class int
 

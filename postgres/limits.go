@@ -77,16 +77,20 @@ func (db *DB) Take(ctx context.Context, remote string, want int, rate float64, b
 func (db *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 	var h store.Health
 	var paused, probe int64
+	var metered *time.Time
 	err := db.pool.QueryRow(ctx, `
 		WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now)
 		SELECT greatest(coalesce(extract(epoch FROM r.paused_until - clock.now) * 1e6, 0), 0)::bigint,
 			r.broken, CASE WHEN r.broken THEN greatest(coalesce(extract(epoch FROM r.probe_at - clock.now) * 1e6, 0), 0) ELSE 0 END::bigint,
-			r.failures, r.reason,
+			r.failures, r.reason, coalesce(r.quota_used, 0), coalesce(r.quota_limit, 0), r.quota_at,
 			(SELECT coalesce(sum(s.held), 0) FROM upkeep.slots s WHERE s.remote = $1 AND s.until > clock.now)::int
 		FROM clock, upkeep.remotes r WHERE r.remote = $1`, remote).
-		Scan(&paused, &h.Broken, &probe, &h.Failures, &h.Reason, &h.Held)
+		Scan(&paused, &h.Broken, &probe, &h.Failures, &h.Reason, &h.Quota.Used, &h.Quota.Limit, &metered, &h.Held)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return store.Health{}, nil
+	}
+	if metered != nil {
+		h.Quota.At = metered.UTC()
 	}
 	h.PausedFor, h.ProbeIn = time.Duration(paused)*time.Microsecond, time.Duration(probe)*time.Microsecond
 	if h.PausedFor == 0 && !h.Broken {
@@ -121,6 +125,15 @@ func (db *DB) Break(ctx context.Context, remote string, d time.Duration, reason 
 func (db *DB) Mend(ctx context.Context, remote string) error {
 	_, err := db.pool.Exec(ctx, `UPDATE upkeep.remotes SET broken = false, failures = 0, probe_at = NULL,
 		reason = CASE WHEN paused_until > upkeep.clock() THEN reason ELSE '' END WHERE remote = $1`, remote)
+	return installed(err)
+}
+
+// Meter implements [store.Limits].
+func (db *DB) Meter(ctx context.Context, remote string, used, limit int64) error {
+	_, err := db.pool.Exec(ctx, `
+		INSERT INTO upkeep.remotes AS r (remote, quota_used, quota_limit, quota_at) VALUES ($1, $2, $3, upkeep.clock())
+		ON CONFLICT (remote) DO UPDATE SET quota_used = excluded.quota_used, quota_limit = excluded.quota_limit, quota_at = excluded.quota_at`,
+		remote, used, limit)
 	return installed(err)
 }
 

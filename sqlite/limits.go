@@ -80,11 +80,14 @@ func (d *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 		h = store.Health{}
 		now := d.now()
 		var paused, probe int64
-		err := tx.QueryRowContext(ctx, `SELECT paused_until, broken, probe_at, failures, reason FROM upkeep_remotes WHERE remote = ?1`, remote).
-			Scan(&paused, &h.Broken, &probe, &h.Failures, &h.Reason)
+		var metered sql.NullInt64
+		err := tx.QueryRowContext(ctx, `SELECT paused_until, broken, probe_at, failures, reason, coalesce(quota_used, 0), coalesce(quota_limit, 0), quota_at
+			FROM upkeep_remotes WHERE remote = ?1`, remote).
+			Scan(&paused, &h.Broken, &probe, &h.Failures, &h.Reason, &h.Quota.Used, &h.Quota.Limit, &metered)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
+		h.Quota.At = timeAt(metered)
 		h.PausedFor = time.Duration(max(paused-now, 0)) * time.Microsecond
 		if h.Broken {
 			h.ProbeIn = time.Duration(max(probe-now, 0)) * time.Microsecond
@@ -101,6 +104,13 @@ func (d *DB) Pause(ctx context.Context, remote string, pause time.Duration, reas
 	return d.exec(ctx, "pause "+remote, `INSERT INTO upkeep_remotes (remote, paused_until, reason) VALUES (?1, ?2, ?3)
 		ON CONFLICT (remote) DO UPDATE SET paused_until = excluded.paused_until, reason = excluded.reason
 		WHERE excluded.paused_until > paused_until`, remote, d.now()+pause.Microseconds(), reason)
+}
+
+// Meter notes what a remote says of its quota.
+func (d *DB) Meter(ctx context.Context, remote string, used, limit int64) error {
+	return d.exec(ctx, "note the quota of "+remote, `INSERT INTO upkeep_remotes (remote, quota_used, quota_limit, quota_at) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (remote) DO UPDATE SET quota_used = excluded.quota_used, quota_limit = excluded.quota_limit, quota_at = excluded.quota_at`,
+		remote, used, limit, d.now())
 }
 
 // Break opens the breaker.

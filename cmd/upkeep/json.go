@@ -55,6 +55,15 @@ type remoteForm struct {
 	Broken      bool    `json:"broken"`
 	Paused      float64 `json:"paused_seconds,omitempty"`
 	Reason      string  `json:"reason,omitempty"`
+	// What the remote says of the requests that it allows in a while.
+	Quota *quotaForm `json:"quota,omitempty"`
+}
+
+type quotaForm struct {
+	Used  int64     `json:"used"`
+	Limit int64     `json:"limit"`
+	Left  int64     `json:"left"`
+	At    time.Time `json:"at"`
 }
 
 func statusForm(database string, st *upkeep.Status) statusJSON {
@@ -69,7 +78,11 @@ func statusForm(database string, st *upkeep.Status) statusJSON {
 		f.Syncs = append(f.Syncs, s)
 	}
 	for _, r := range st.Remotes {
-		f.Remotes = append(f.Remotes, remoteForm{r.Name, r.InUse, r.Concurrency, r.Broken, r.PausedFor.Seconds(), r.Reason})
+		form := remoteForm{r.Name, r.InUse, r.Concurrency, r.Broken, r.PausedFor.Seconds(), r.Reason, nil}
+		if q := r.Quota; q != (upkeep.Quota{}) {
+			form.Quota = &quotaForm{q.Used, q.Limit, q.Left(), q.At}
+		}
+		f.Remotes = append(f.Remotes, form)
 	}
 	return f
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -116,11 +117,7 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	t = newTable(w, "REMOTE", "IN USE", "STATE")
-	for _, r := range st.Remotes {
-		t.row(r.Name, fmt.Sprintf("%d of %d", r.InUse, r.Concurrency), remoteState(r))
-	}
-	if err := t.flush(); err != nil {
+	if err := printRemotes(w, st.Remotes); err != nil {
 		return err
 	}
 	for _, c := range st.Syncs {
@@ -168,6 +165,32 @@ func backfill(c upkeep.Counts) string {
 	default:
 		return fmt.Sprintf("%d", b.Done)
 	}
+}
+
+// printRemotes has a column of the quotas if a remote tells its own.
+func printRemotes(w io.Writer, remotes []upkeep.RemoteStatus) error {
+	head := []string{"REMOTE", "IN USE", "STATE"}
+	metered := slices.ContainsFunc(remotes, func(r upkeep.RemoteStatus) bool { return r.Quota != upkeep.Quota{} })
+	if metered {
+		head = []string{"REMOTE", "IN USE", "QUOTA LEFT", "STATE"}
+	}
+	t := newTable(w, head...)
+	for _, r := range remotes {
+		cells := []string{r.Name, fmt.Sprintf("%d of %d", r.InUse, r.Concurrency), remoteState(r)}
+		if metered {
+			cells = slices.Insert(cells, 2, orDash(quotaText(r.Quota)))
+		}
+		t.row(cells...)
+	}
+	return t.flush()
+}
+
+// quotaText is what is left of a quota; empty if the remote tells none.
+func quotaText(q upkeep.Quota) string {
+	if q == (upkeep.Quota{}) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d", q.Left(), q.Limit)
 }
 
 func remoteState(r upkeep.RemoteStatus) string {

@@ -156,11 +156,7 @@ func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, err
 		return nil, err
 	}
 	fmt.Fprintln(&b)
-	tab = newTable(&b, "REMOTE", "SLOTS", "STATE")
-	for _, r := range st.Remotes {
-		tab.row(r.Name, fmt.Sprintf("%d of %d", r.InUse, r.Concurrency), remoteState(r))
-	}
-	if err := tab.flush(); err != nil {
+	if err := printRemotes(&b, st.Remotes); err != nil {
 		return nil, err
 	}
 	if err := printJobs(&b, st.Jobs); err != nil {

@@ -46,6 +46,7 @@ var (
 	_ connector.Reader     = (*Connection)(nil)
 	_ connector.Referencer = (*Connection)(nil)
 	_ connector.Checker    = (*Connection)(nil)
+	_ connector.Metered    = (*Connection)(nil)
 )
 
 // Open makes a connection without asking the remote anything. It fails when

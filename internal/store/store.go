@@ -273,6 +273,8 @@ type Limits interface {
 	// time may Probe. Mend closes it.
 	Break(ctx context.Context, remote string, d time.Duration, reason string) error
 	Mend(ctx context.Context, remote string) error
+	// Meter notes what a remote says of its quota now.
+	Meter(ctx context.Context, remote string, used, limit int64) error
 	// Probe asks to be the one that probes an open breaker; true at most
 	// once in each d over all processes.
 	Probe(ctx context.Context, remote, holder string, d time.Duration) (bool, error)
@@ -289,7 +291,18 @@ type Health struct {
 	Failures  int           // breaks in a row
 	Reason    string
 	Held      int // slots held by all processes
+	Quota     Quota
 }
+
+// Quota is how many of the requests that a remote allows in a while are used,
+// by all of its users, as it said itself at a time; zero: it did not say.
+type Quota struct {
+	Used, Limit int64
+	At          time.Time
+}
+
+// Left is how many requests are left; never less than none.
+func (q Quota) Left() int64 { return max(q.Limit-q.Used, 0) }
 
 // Errors that callers tell apart.
 var (

@@ -20,6 +20,7 @@ func limitTests() []test {
 		{"pause", testPause},
 		{"breaker", testBreaker},
 		{"unknown remote", testUnknownRemote},
+		{"quota", testQuota},
 	}
 }
 
@@ -238,4 +239,17 @@ func testUnknownRemote(e *env) {
 	e.ok(err)
 	e.equal("health", h, store.Health{})
 	e.ok(e.Store.Mend(e.ctx, "nothing"))
+}
+
+func testQuota(e *env) {
+	e.equal("a quota that nobody told", e.health().Quota, store.Quota{})
+	e.ok(e.Store.Meter(e.ctx, "ns", 10, 100))
+	e.ok(e.Store.Meter(e.ctx, "ns", 12, 100))
+	q := e.health().Quota
+	e.equal("quota", [3]int64{q.Used, q.Limit, q.Left()}, [3]int64{12, 100, 88})
+	if q.At.IsZero() {
+		e.t.Error("nobody knows when the remote said it")
+	}
+	e.ok(e.Store.Pause(e.ctx, "ns", time.Minute, "busy"))
+	e.equal("quota of a paused remote", e.health().Quota, q)
 }
