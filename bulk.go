@@ -19,6 +19,7 @@ const (
 	fillPiece = 500     // groups claimed and loaded at once for a job
 	maxJobs   = 4       // that a process follows of one remote
 	bulkEvery = 500 * time.Millisecond
+	jobPoll   = 10 * time.Second // unless the remote says otherwise
 	// withoutJobs is how long a sync does without jobs after the remote refused
 	// to make one.
 	withoutJobs = 10 * time.Minute
@@ -69,7 +70,6 @@ func (d *definition) bulk() connector.Bulk {
 	limit := b.Bulk(d.Record)
 	limit.Most = min(limit.Most, maxJob)
 	limit.From = max(1, min(limit.From, limit.Most))
-	setDefault(&limit.Poll, 10*time.Second)
 	return limit
 }
 
@@ -303,8 +303,11 @@ func (b *bulk) takeOver(ctx context.Context) error {
 		}
 		d := b.byName[j.Sync]
 		if d == nil || d.To != b.runner.remote {
-			// Its sync is gone from the configuration. What became of its groups
-			// is found out when it comes back.
+			// What became of its groups is found out when its sync comes back. The
+			// job stays ours for a while, so that the next one is seen.
+			if err := b.giveUpJob(ctx, *j); err != nil {
+				return err
+			}
 			continue
 		}
 		b.mu.Lock()

@@ -2,6 +2,8 @@ package upkeep_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -306,4 +308,98 @@ func TestBulkPaused(t *testing.T) {
 		s.quiet(e)
 		s.inSync(e, "customer")
 	}
+}
+
+// withoutJobs is a connection that has none, and no batches.
+type withoutJobs struct {
+	connector.Connection
+	connector.Reader
+}
+
+// A job about which nobody can be asked keeps its groups for as long as it may
+// run. Then they go again, and are not clean before it could not change them
+// any more.
+func TestBulkJobsGivenUp(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		before func(s *shop) *upkeep.Engine // what comes after the process that made the job
+		says   string                       // doctor, meanwhile
+	}{
+		{"no jobs any more", func(s *shop) *upkeep.Engine {
+			return s.engine(customerSync(&upkeep.Remote{Name: "erp", Connection: withoutJobs{s.to.Connection, s.to.Connection.(connector.Reader)}}))
+		}, "its remote has no jobs any more"},
+		{"another remote", func(s *shop) *upkeep.Engine {
+			return s.engine(customerSync(&upkeep.Remote{Name: "other", Connection: s.to.Connection}))
+		}, "its sync goes to other now"},
+		{"another remote beside it", func(s *shop) *upkeep.Engine {
+			return s.engine(customerSync(&upkeep.Remote{Name: "other", Connection: s.to.Connection}), segmentSync(s.to))
+		}, "its sync goes to other now"},
+		{"neither polls nor aborts", func(s *shop) *upkeep.Engine {
+			s.remote.Fail(memory.Fault{On: memory.PollJob, Err: memory.Err(connector.Unavailable), Times: -1})
+			s.remote.Fail(memory.Fault{On: memory.AbortJob, Err: memory.Err(connector.Unavailable), Times: -1})
+			return s.engine(customerSync(s.to))
+		}, ""},
+		{"no polls", func(s *shop) *upkeep.Engine {
+			s.remote.Fail(memory.Fault{On: memory.PollJob, Err: memory.Err(connector.Rejected), Times: -1})
+			return s.engine(customerSync(s.to))
+		}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+				s := newShop(inJobs(0))
+				s.users(300)
+				stop := s.run(s.engine(customerSync(s.to)))
+				job := s.runningJob()
+				stop()
+				e := c.before(s)
+				stop = s.run(e)
+				s.exec(`update users set name = 'meanwhile' where id = 7`)
+				s.until("a touch", func() bool {
+					x, err := e.Explain(s.ctx, "customer", "7")
+					return err == nil && x.Group != nil && x.Group.Generation > 1
+				})
+				s.state(e, "customer", "7", upkeep.Claimed)
+				s.doctorSays(e, c.says)
+				stop()
+
+				s.advance(24*time.Hour + 5*time.Minute)
+				e = c.before(s)
+				s.run(e)
+				x := s.state(e, "customer", "7", upkeep.State("in doubt"))
+				if left := time.Until(x.Group.InDoubtUntil); left < 47*time.Hour { // a day has passed
+					t.Errorf("in doubt for %s", left-24*time.Hour)
+				}
+				s.until("all changes", func() bool { return len(s.remote.Records("customer")) == 300 })
+				s.field("customer", "customer-7", "entityId", `"meanwhile"`)
+				s.remote.Advance(job.ID, -1) // it was not ended, and comes last
+				s.advance(25 * time.Hour)
+				s.comesToRest(e)
+				s.inSync(e, "customer")
+				s.field("customer", "customer-7", "entityId", `"meanwhile"`)
+			})
+		})
+	}
+}
+
+// segmentSync is a sync beside the customers', of which there are no rows.
+func segmentSync(to *upkeep.Remote) upkeep.Sync[segment] {
+	return upkeep.Sync[segment]{Name: "segment", Table: "customers", To: to, Record: "segment",
+		Translate: func(s segment) (upkeep.Fields, error) { return upkeep.Fields{"name": s.Name}, nil }}
+}
+
+type segment struct {
+	ID   int64   `db:"id,key"`
+	Name *string `db:"segment"`
+}
+
+// doctorSays waits until a finding contains the words.
+func (s *shop) doctorSays(e *upkeep.Engine, words string) {
+	s.t.Helper()
+	s.until("doctor to say: "+words, func() bool {
+		findings, err := e.Doctor(s.ctx)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return words == "" || slices.ContainsFunc(findings, func(f upkeep.Finding) bool { return strings.Contains(f.Message, words) && f.Fix != "" })
+	})
 }

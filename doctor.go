@@ -98,6 +98,7 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 			Message: fmt.Sprintf("more records are to be deleted than its limit allows; held: %d", h.Held),
 			Fix:     fmt.Sprintf("see which with upkeep status %s --state parked; if they are meant, upkeep deletes %s --allow %d", h.Sync, h.Sync, h.Held)})
 	}
+	findings = append(findings, e.jobFindings(status)...)
 	return append(findings, remoteFindings(status)...), nil
 }
 

@@ -178,28 +178,57 @@ func (f *follower) step() (time.Duration, error) {
 	}
 	if f.rest {
 		f.rest = false
-		return f.def.bulk().Poll, f.note(connector.Job{State: connector.JobRunning})
+		return f.poll(), f.note(connector.Job{State: connector.JobRunning})
 	}
 	var job connector.Job
 	err := f.ask("", f.running, f.traits.Timeout, func(ctx context.Context) (err error) {
 		job, err = f.remote.PollJob(ctx, f.job.RemoteJob)
 		return err
 	})
-	switch late := f.cfg.Clock.Now().Sub(f.began) > f.cfg.JobLimit; {
+	late := f.age() > f.cfg.JobLimit && !errors.Is(err, errNotSent)
+	switch {
 	case isKind(err, connector.NotFound) && !errors.Is(err, errNotSent):
-		return 0, f.close("the remote does not know the job any more")
+		return 0, f.close("the remote does not know the job any more", 0)
+	case err != nil && late:
+		f.log.Error("a job takes too long and can't be asked about; it is ended", "job", f.job.RemoteJob, "since", f.began, "error", err)
+		if aborted := f.abort(f.running); !f.isHopeless(err) {
+			return 0, errors.Join(err, aborted)
+		}
+		return 0, f.giveUp(err)
 	case err != nil:
 		return 0, err
 	case job.State == connector.JobOpen:
 		return 0, f.withdraw(errNotSent)
 	case job.State == connector.JobRunning && late:
 		f.log.Error("a job takes too long; it is ended", "job", f.job.RemoteJob, "since", f.began)
-		return f.def.bulk().Poll, f.abort(f.running)
+		return f.poll(), errors.Join(f.note(job), f.abort(f.running))
 	}
 	if err := f.note(job); err != nil || !job.State.Over() {
-		return f.def.bulk().Poll, err
+		return f.poll(), err
 	}
 	return 0, f.results(job)
+}
+
+// poll is how long to wait between two looks, also when the sync makes no jobs
+// any more.
+func (f *follower) poll() time.Duration {
+	wait := f.remote.Bulk(f.job.RecordType).Poll
+	setDefault(&wait, jobPoll)
+	return wait
+}
+
+func (f *follower) age() time.Duration { return f.cfg.Clock.Now().Sub(f.began) }
+
+// isHopeless: a call about the job failed although it should have been over
+// long ago. A call that was not made says nothing.
+func (f *follower) isHopeless(err error) bool {
+	return err != nil && !errors.Is(err, errNotSent) && f.age() > f.jobPatience()
+}
+
+// giveUp lets the groups of a job go about which the remote can't be asked. It
+// may still apply them: they are in doubt for long enough.
+func (f *follower) giveUp(err error) error {
+	return f.close("the remote can't be asked about the job: "+err.Error(), f.jobPatience())
 }
 
 // abort ends the job at the remote. One that it does not know has ended.
@@ -217,7 +246,9 @@ func (f *follower) abort(ctx context.Context) error {
 // withdraw gives up a job of which nothing was applied, for a reason. What the
 // remote does not take in a job goes its usual way.
 func (f *follower) withdraw(reason error) error {
-	if err := f.abort(f.running); err != nil {
+	if err := f.abort(f.running); f.isHopeless(err) {
+		return f.giveUp(err)
+	} else if err != nil {
 		return err
 	}
 	return f.settle(func(c *caller) {
@@ -229,14 +260,18 @@ func (f *follower) withdraw(reason error) error {
 	})
 }
 
-// close records that nobody knows what became of the groups that are left.
-func (f *follower) close(reason string) error {
+// close records that nobody knows what became of the groups that are left,
+// which are in doubt as after any call, or for longer.
+func (f *follower) close(reason string, doubt time.Duration) error {
 	n := 0
 	err := f.settle(func(c *caller) {
 		n++
 		unknown := &connector.Error{Kind: connector.Unknown, Message: reason}
 		c.job.tried(f.job.Action, nil, unknown, 0)
 		c.judge(unknown)
+		if doubt > 0 { // by itself then, and in no job that is lost as this one was
+			c.job.result.Doubt, c.job.result.Free = max(c.job.result.Doubt, doubt), false
+		}
 	})
 	if n > 0 {
 		f.log.Warn("a job's results do not tell of some groups; they are in doubt", "sync", f.def.Name, "job", f.job.RemoteJob, "groups", n, "reason", reason)
@@ -246,29 +281,17 @@ func (f *follower) close(reason string) error {
 
 // settle completes all groups that are left in the job, and ends it.
 func (f *follower) settle(complete func(*caller)) error {
-	for {
-		groups, err := f.db.JobGroups(f.running, f.job.ID, store.JobNames{}, jobPiece)
-		if err != nil {
-			return err
-		}
-		if len(groups) == 0 {
-			break
-		}
+	err := f.emptyJob(f.running, f.job.ID, func(groups []store.JobGroup) error {
 		var done []store.Result
 		for _, g := range groups {
 			c := f.caller(g)
 			complete(c)
 			done = append(done, c.job.result)
 		}
-		if err := f.record(done); err != nil {
-			return err
-		}
-	}
-	if err := f.db.EndJob(f.running, f.job.ID); err != nil {
-		return err
-	}
-	f.over = true
-	return nil
+		return f.record(done)
+	})
+	f.over = err == nil
+	return err
 }
 
 // results records what the remote says of a job that is over.
@@ -287,14 +310,17 @@ func (f *follower) results(job connector.Job) error {
 	if err := f.recordPiece(piece); err != nil { // what was told before an error stands
 		return err
 	}
-	if err != nil && !isKind(err, connector.NotFound) {
+	if err != nil && !isKind(err, connector.NotFound) && !f.isHopeless(err) {
 		return err
 	}
 	reason := "the job's results do not tell of this record"
+	if f.isHopeless(err) {
+		reason = "the job's results can't be read: " + err.Error()
+	}
 	if job.Message != "" {
 		reason += ": " + job.Message
 	}
-	if err := f.close(reason); err != nil {
+	if err := f.close(reason, 0); err != nil {
 		return err
 	}
 	f.log.Info("job over", "sync", f.def.Name, "job", f.job.RemoteJob, "state", job.State.String(), "rows", f.job.Rows, "failed", job.Failed,

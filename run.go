@@ -143,6 +143,9 @@ func (e *Engine) careLoop(ctx context.Context) error {
 				return 0, err
 			}
 		}
+		if err := e.giveUpJobs(ctx); err != nil {
+			return 0, err
+		}
 		return careEvery, e.db.Prune(ctx, e.cfg.History)
 	})
 }

@@ -93,7 +93,9 @@ type Config struct {
 	// 20; below zero none.
 	Audit int
 	// JobLimit is how long a bulk job may take at a remote before it is ended.
-	// Defaults to a day.
+	// One that can't be ended and not be asked about either is given up a
+	// little later; its records are sent again, and in doubt for as long as it
+	// was given. Defaults to a day.
 	JobLimit time.Duration
 	// LosslessFailover says that a failover of the database loses no commit
 	// (synchronous replication). Otherwise every record is sent again after
