@@ -22,6 +22,7 @@ type gate struct {
 	// it was told last is how it is.
 	telling  sync.Mutex
 	mu       sync.Mutex
+	got      chan struct{} // nudged when there are slots to keep
 	changed  chan struct{} // closed and replaced when anything below changes
 	slots    int           // held by this process
 	others   int           // processes that hold or want some
@@ -63,7 +64,7 @@ const (
 )
 
 func newGate(e *Engine, r *Remote, t connector.Traits) *gate {
-	return &gate{Engine: e, remote: r, traits: t, changed: make(chan struct{})}
+	return &gate{Engine: e, remote: r, traits: t, changed: make(chan struct{}), got: make(chan struct{}, 1)}
 }
 
 // start keeps the slots alive while they are used and gives them back when
@@ -73,6 +74,9 @@ func (g *gate) start(ctx context.Context) <-chan struct{} {
 	go func() {
 		defer close(done)
 		_ = g.forever(ctx, "hold slots of "+g.remote.Name, func() (time.Duration, error) {
+			if g.heldSlots() == 0 {
+				g.sleep(ctx, pollNet, g.got)
+			}
 			return keepEvery, g.keep(ctx)
 		})
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -163,6 +167,9 @@ func (g *gate) hold(ctx context.Context, most int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.slots, g.others, g.slotsEnd = min(got, most), others, asked.Add(slotTTL)
+	if g.slots > 0 {
+		nudge(g.got)
+	}
 	g.signal()
 	return nil
 }

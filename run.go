@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,13 +15,14 @@ import (
 )
 
 // How often the database is asked for work: fast while there is some, slowly
-// when idle. An empty poll is an index probe.
+// when idle. Then one look of the fold loop is all that is asked, and it wakes
+// the others: the runners of the remotes for what became due by itself or was
+// folded by another process, and the backfill for a pass that somebody began.
 const (
-	pollFast = 10 * time.Millisecond
-	pollSlow = 250 * time.Millisecond
-	// A fold says at once that there is something to claim. Polls are for what
-	// becomes due by itself, and for what another process folded and left.
-	claimSlow = 500 * time.Millisecond
+	pollFast  = 10 * time.Millisecond
+	pollSlow  = 250 * time.Millisecond
+	lookEvery = 500 * time.Millisecond // also while there is always something to fold
+	pollNet   = 10 * time.Second       // should a wake-up be lost
 	foldLimit = 5_000                  // log rows in one fold
 	foldRest  = 100 * time.Millisecond // between two at most, while there is work
 
@@ -53,8 +55,12 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		runners[i] = newRunner(e, r)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return e.foldLoop(ctx, runners) })
-	g.Go(func() error { return e.backfillLoop(ctx) })
+	wake := &waking{runners: runners, backfill: make(chan struct{}, 1)}
+	for _, d := range e.defs {
+		wake.syncs = append(wake.syncs, d.Name)
+	}
+	g.Go(func() error { return e.foldLoop(ctx, wake) })
+	g.Go(func() error { return e.backfillLoop(ctx, wake.backfill) })
 	g.Go(func() error { return e.careLoop(ctx) })
 	g.Go(func() error { return e.auditLoop(ctx) })
 	for _, r := range runners {
@@ -66,21 +72,35 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// foldLoop turns touches into dirty groups and wakes the runners.
-func (e *Engine) foldLoop(ctx context.Context, runners []*runner) error {
+// foldLoop turns touches into dirty groups, looks for whatever else there is to
+// do, and wakes who does it.
+func (e *Engine) foldLoop(ctx context.Context, wake *waking) error {
 	l := e.learned.Load()
 	idle := pacer{fast: pollFast, slow: pollSlow}
+	var looked time.Time
+	busy := false // then it is as well to fold at once
 	return e.forever(ctx, "fold", func() (time.Duration, error) {
 		began := e.cfg.Clock.Now()
+		if !busy || began.Sub(looked) > lookEvery {
+			looked = began
+			seen, err := e.db.Look(ctx, l.plan, wake.syncs)
+			if err != nil {
+				return 0, err
+			}
+			wake.seen(seen)
+			if !seen.Touched {
+				busy = false
+				return idle.next(false), nil
+			}
+		}
 		f, err := e.db.Fold(ctx, l.shapes, l.plan, foldLimit)
+		busy = err == nil && f.Rows > 0
 		if err != nil {
 			return 0, err
 		}
 		took := e.cfg.Clock.Now().Sub(began)
 		if f.Groups > 0 {
-			for _, r := range runners {
-				r.nudge()
-			}
+			wake.all()
 		}
 		if f.More {
 			return 0, nil
@@ -92,11 +112,57 @@ func (e *Engine) foldLoop(ctx context.Context, runners []*runner) error {
 	})
 }
 
+// waking is whom the fold loop wakes.
+type waking struct {
+	runners  []*runner
+	syncs    []string
+	backfill chan struct{}
+}
+
+func (w *waking) all() {
+	for _, r := range w.runners {
+		nudge(r.wake)
+	}
+}
+
+func (w *waking) seen(s store.Seen) {
+	for _, r := range w.runners {
+		if slices.ContainsFunc(r.defs, func(d *definition) bool { return slices.Contains(s.Due, d.Name) }) {
+			nudge(r.wake)
+		}
+	}
+	if s.Passing {
+		nudge(w.backfill)
+	}
+}
+
+// nudge wakes who rests on the channel, now or when it next does.
+func nudge(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// sleep waits for d or a nudge.
+func (e *Engine) sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-wake:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	_ = e.cfg.Clock.Sleep(ctx, d) // its only error is that ctx ended
+}
+
 // backfillLoop walks the root tables of new and changed syncs, a piece at a
 // time, and lets the backlog drain in between so that it stays bounded.
-func (e *Engine) backfillLoop(ctx context.Context) error {
+func (e *Engine) backfillLoop(ctx context.Context, wake <-chan struct{}) error {
 	return e.forever(ctx, "backfill", func() (time.Duration, error) {
-		wait := 2 * time.Second
+		running, more := false, false
 		for _, shape := range e.learned.Load().shapes {
 			state, err := e.db.Sync(ctx, shape.Sync)
 			if err != nil {
@@ -105,19 +171,24 @@ func (e *Engine) backfillLoop(ctx context.Context) error {
 			if !state.Backfill.Running {
 				continue
 			}
-			wait = min(wait, 100*time.Millisecond)
+			running = true
 			if state.Backlog > e.backlog(shape.Sync) {
 				continue
 			}
-			more, err := e.db.Backfill(ctx, shape, backfillPiece)
+			some, err := e.db.Backfill(ctx, shape, backfillPiece)
 			if err != nil {
 				return 0, fmt.Errorf("%s: %w", shape.Sync, err)
 			}
-			if more {
-				wait = 0
-			}
+			more = more || some
 		}
-		return wait, nil
+		switch {
+		case more:
+			return 0, nil
+		case running:
+			return 100 * time.Millisecond, nil
+		}
+		e.sleep(ctx, pollNet, wake)
+		return 0, nil
 	})
 }
 
@@ -229,6 +300,7 @@ type runner struct {
 	wake      chan struct{}
 	calls     chan []*job
 	answered  chan *job
+	many      chan struct{} // nudged when many are answered
 	claimedAt time.Time
 	examined  int64         // of provenance, when its remote's pauses were last looked up
 	perCall   int           // the most groups that one call takes
@@ -260,7 +332,7 @@ func newRunner(e *Engine, remote *Remote) *runner {
 		r.linger = r.traits.Linger
 	}
 	r.calls = make(chan []*job, maxRecord)
-	r.answered = make(chan *job, maxRecord)
+	r.answered, r.many = make(chan *job, maxRecord), make(chan struct{}, 1)
 	r.bulk = newBulk(r)
 	return r
 }
@@ -274,12 +346,7 @@ func (r *runner) doubtFor() time.Duration { return r.traits.Quiet + stall }
 const stall = 10 * time.Second
 
 // nudge says that there may be work.
-func (r *runner) nudge() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-}
+func (r *runner) nudge() { nudge(r.wake) }
 
 // isHeld says whether a sync's loading failed a moment ago.
 func (r *runner) isHeld(sync string) bool {

@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	maxRecord     = 256   // results recorded at once
-	maxClaim      = 2_000 // groups claimed at once, where the remote takes many in a request
+	maxRecord     = 256 // results recorded at once
+	manyAnswers   = maxRecord / 4
+	recordRest    = 25 * time.Millisecond // between two records at most, while there are few
+	maxClaim      = 2_000                 // groups claimed at once, where the remote takes many in a request
 	recordTimeout = 10 * time.Second
 )
 
@@ -70,14 +72,14 @@ func (r *runner) run(ctx context.Context) error {
 // dispatch is the loop of one remote: work while there is room, wait when
 // there is nothing to do or the remote asks for peace.
 func (r *runner) dispatch(ctx context.Context) error {
-	idle := pacer{fast: pollFast, slow: claimSlow}
+	idle := pacer{fast: pollFast, slow: pollNet}
 	return r.forever(ctx, "work for "+r.remote.Name, func() (time.Duration, error) {
 		room, wait, err := r.gate.room(ctx, r.appetite())
 		if err != nil {
 			return 0, err
 		}
 		if room == 0 {
-			r.rest(ctx, wait)
+			r.sleep(ctx, wait, r.wake)
 			return 0, nil
 		}
 		n, err := r.work(ctx, room)
@@ -93,23 +95,9 @@ func (r *runner) dispatch(ctx context.Context) error {
 		case n > 0 && r.linger > 0:
 			return r.linger, nil // whatever nudges: what comes meanwhile goes out together
 		}
-		r.rest(ctx, idle.next(n > 0))
+		r.sleep(ctx, idle.next(n > 0), r.wake)
 		return 0, nil
 	})
-}
-
-// rest waits for d or a nudge.
-func (r *runner) rest(ctx context.Context, d time.Duration) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-r.wake:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	_ = r.cfg.Clock.Sleep(ctx, d) // its only error is that ctx ended
 }
 
 // appetite is how many more groups to claim: for the calls that the senders
@@ -159,6 +147,9 @@ func (r *runner) answer(batch []*job) {
 	for _, j := range batch {
 		r.answered <- j
 	}
+	if len(r.answered) >= manyAnswers {
+		nudge(r.many)
+	}
 }
 
 // record hands a job that needed no call to the recorder.
@@ -167,9 +158,14 @@ func (r *runner) record(j *job) {
 	r.pending++
 	r.mu.Unlock()
 	r.answered <- j
+	if len(r.answered) >= manyAnswers {
+		nudge(r.many)
+	}
 }
 
-// recordAnswers writes results down as they come, many at once.
+// recordAnswers writes results down as they come, many at once. Like a fold, a
+// record of many costs little more than one of a few: after a small one it
+// rests, so that the next has more.
 func (r *runner) recordAnswers(ctx context.Context) {
 	for j := range r.answered {
 		batch := []*job{j}
@@ -185,7 +181,11 @@ func (r *runner) recordAnswers(ctx context.Context) {
 				break more
 			}
 		}
+		began := r.cfg.Clock.Now()
 		r.recordBatch(ctx, batch)
+		if len(batch) < manyAnswers {
+			r.sleep(ctx, min(3*r.cfg.Clock.Now().Sub(began), recordRest), r.many)
+		}
 	}
 }
 

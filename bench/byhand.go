@@ -39,11 +39,19 @@ CREATE TRIGGER enqueue AFTER UPDATE ON line_items FOR EACH ROW WHEN (OLD.* IS DI
 const (
 	byFlag = "flag"
 	byJobs = "jobs"
+	byLog  = "log"
+	byPoll = "poll"
 )
 
 // followByHand does until ctx ends what the workers of such a program do: as
 // many at once as the remote takes.
 func (f *following) followByHand(ctx context.Context) error {
+	switch f.Kind {
+	case byLog:
+		return f.followLog(ctx)
+	case byPoll:
+		return f.poll(ctx)
+	}
 	pool, err := pgxpool.New(ctx, f.URL)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -34,6 +35,7 @@ func percentile(all []time.Duration, q float64) time.Duration {
 type load struct {
 	tps float64
 	cpu time.Duration // of the clients' server processes, for each transaction
+	per parts         // all that was used, for each transaction
 }
 
 // clients lets so many clients each update one line after the other, a
@@ -41,12 +43,18 @@ type load struct {
 func (p *place) clients(s *shop, pick func() int64) (load, error) {
 	var done, cpu atomic.Int64
 	g, ctx := errgroup.WithContext(p.ctx)
-	began := time.Now()
-	for range p.size.clients {
+	conns := make([]*pgxpool.Conn, p.size.clients)
+	pids := make([]uint32, p.size.clients)
+	for i := range conns {
 		c, err := s.pool.Acquire(p.ctx)
 		if err != nil {
 			return load{}, err
 		}
+		conns[i], pids[i] = c, c.Conn().PgConn().PID()
+	}
+	m := meterParts(pids, p.followerPID)
+	began := time.Now()
+	for _, c := range conns {
 		g.Go(func() error {
 			defer c.Release()
 			before := used(c)
@@ -62,8 +70,9 @@ func (p *place) clients(s *shop, pick func() int64) (load, error) {
 		})
 	}
 	err := g.Wait()
+	took := time.Since(began)
 	n := max(done.Load(), 1)
-	return load{float64(n) / time.Since(began).Seconds(), time.Duration(cpu.Load() / n)}, err
+	return load{float64(n) / took.Seconds(), time.Duration(cpu.Load() / n), m.end().each(n)}, err
 }
 
 const (

@@ -13,16 +13,17 @@ import (
 
 // place is where a run takes place: a server, its databases, the sizes.
 type place struct {
-	ctx        context.Context
-	server     *pgtest.Server
-	self       string // this program's file
-	size       size
-	progress   io.Writer
-	profiles   string // folder for CPU profiles; empty: none are made
-	row        string // the one being measured
-	followers  int
-	statements bool
-	shops      map[string]*shop
+	ctx         context.Context
+	server      *pgtest.Server
+	self        string // this program's file
+	size        size
+	progress    io.Writer
+	profiles    string // folder for CPU profiles; empty: none are made
+	row         string // the one being measured
+	followers   int
+	followerPID int // of the one at work; zero: none
+	statements  bool
+	shops       map[string]*shop
 }
 
 // size says how much is measured.

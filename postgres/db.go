@@ -17,7 +17,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,8 +30,7 @@ import (
 // safe for concurrent use.
 type DB struct {
 	pool *pgxpool.Pool
-	own  bool        // Close closes the pool
-	busy atomic.Bool // the last fold found something
+	own  bool // Close closes the pool
 }
 
 var _ store.Store = (*DB)(nil)

@@ -31,12 +31,6 @@ type entry struct {
 // each sync; see [resolve].
 func (db *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit int) (store.Folded, error) {
 	f := &folding{shapes: shapes, plan: plan, limit: limit}
-	if !db.busy.Load() { // else it is as well to begin at once
-		if some, err := db.look(ctx, plan); err != nil || !some {
-			return f.done, err
-		}
-	}
-	defer func() { db.busy.Store(f.done.Rows > 0) }()
 	err := db.tx(ctx, writing, func(tx pgx.Tx) error { return f.run(ctx, tx) })
 	if err != nil && unresolvable(err) {
 		// A key that is logged does not fit the table any more: it was
@@ -47,17 +41,29 @@ func (db *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limi
 	return f.done, err
 }
 
-// look says whether the log has any rows: most polls find none. It asks for the
-// first in order, so that the index is read and not the pages of rows that are
-// gone, whatever the plan was made for.
-func (db *DB) look(ctx context.Context, plan string) (some bool, err error) {
+// Look implements [store.Log]. It asks for the first of each in the order of an
+// index, so that the index is read and not the pages of rows that are gone.
+func (db *DB) Look(ctx context.Context, plan string, syncs []string) (store.Seen, error) {
+	var seen store.Seen
 	var same bool
-	err = db.pool.QueryRow(ctx, `SELECT plan IS NOT DISTINCT FROM $1, (SELECT id FROM upkeep.touch ORDER BY id LIMIT 1) IS NOT NULL
-		FROM upkeep.settings`, plan).Scan(&same, &some)
+	err := db.queryByKey(ctx, func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&same, &seen.Touched, &seen.Passing, &seen.Due}, func() error { return nil })
+		return err
+	}, `
+		WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now)
+		SELECT plan IS NOT DISTINCT FROM $1,
+			(SELECT id FROM upkeep.touch ORDER BY id LIMIT 1) IS NOT NULL,
+			EXISTS (SELECT FROM upkeep.syncs WHERE pass <> ''),
+			ARRAY(SELECT DISTINCT a.sync FROM unnest($2::text[]) AS a(sync) CROSS JOIN (VALUES (false), (true)) AS lane(backfill)
+				WHERE (SELECT g.due_at FROM upkeep.groups g
+						WHERE g.sync = a.sync AND g.backfill = lane.backfill AND g.due_at IS NOT NULL
+						ORDER BY g.due_at LIMIT 1) <= (SELECT now FROM clock)
+					AND NOT EXISTS (SELECT FROM upkeep.pauses p WHERE p.kind = 'sync' AND p.name = a.sync))
+		FROM upkeep.settings`, plan, syncs)
 	if err == nil && !same {
 		err = store.ErrPlan
 	}
-	return some, installed(err)
+	return seen, installed(err)
 }
 
 // unresolvable says whether a touch can't be resolved as the tables are now.

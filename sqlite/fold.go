@@ -69,6 +69,44 @@ func (d *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit
 	return f, nil
 }
 
+// Look implements [store.Log] with probes of indexes.
+func (d *DB) Look(ctx context.Context, plan string, syncs []string) (store.Seen, error) {
+	const what = "look for work"
+	var seen store.Seen
+	err := d.view(ctx, what, func(tx *sql.Tx) error {
+		seen = store.Seen{}
+		if _, err := checkPlan(ctx, tx, plan, &foldCursor{}); err != nil {
+			return err
+		}
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM upkeep_touch), EXISTS (SELECT 1 FROM upkeep_syncs WHERE phase <> '')`).
+			Scan(&seen.Touched, &seen.Passing)
+		if err != nil {
+			return err
+		}
+		names, err := json.Marshal(syncs)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.QueryContext(ctx, `SELECT j.value FROM json_each(?1) AS j
+			WHERE (EXISTS (SELECT 1 FROM upkeep_groups WHERE sync = j.value AND backfill = 0 AND due_at <= ?2)
+				OR EXISTS (SELECT 1 FROM upkeep_groups WHERE sync = j.value AND backfill = 1 AND due_at <= ?2))
+				AND NOT EXISTS (SELECT 1 FROM upkeep_pauses WHERE kind = 'sync' AND name = j.value)`, string(names), d.now())
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var sync string
+			if err := rows.Scan(&sync); err != nil {
+				return err
+			}
+			seen.Due = append(seen.Due, sync)
+		}
+		return rows.Err()
+	})
+	return seen, err
+}
+
 // readBatch takes the oldest rows of the log and finds their groups.
 func readBatch(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, plan string, limit int) (*batch, error) {
 	b := &batch{}

@@ -117,9 +117,20 @@ type Log interface {
 	// Departed lists those of the keys whose root row was deleted by what is in
 	// the log and not folded yet. It is for people, and may read all of the log.
 	Departed(ctx context.Context, shape *Shape, keys []string) ([]string, error)
+	// Look says in one cheap read what there is to do for the given syncs. It
+	// is what an idle process asks again and again, so its cost does not grow
+	// with what is there. Registry under another plan: ErrPlan.
+	Look(ctx context.Context, plan string, syncs []string) (Seen, error)
 	// Append writes touches by hand into the log, inside tx: a pgx.Tx, a
 	// *sql.Tx, or nil for a transaction of its own.
 	Append(ctx context.Context, tx any, touches []Touch) error
+}
+
+// Seen is what a look found.
+type Seen struct {
+	Touched bool     // the log has rows
+	Passing bool     // a backfill or a sweep is under way
+	Due     []string // the syncs that have groups to claim, those that are paused left out
 }
 
 // Folded is what a fold did.

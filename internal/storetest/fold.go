@@ -3,13 +3,16 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 func foldTests() []test {
 	return []test{
+		{"look", testLook},
 		{"counts", testFoldCounts},
 		{"generations", testGenerations},
 		{"limit", testFoldLimit},
@@ -18,6 +21,47 @@ func foldTests() []test {
 		{"fan-out with changes between the pieces", testFanOutChanges},
 		{"concurrent folds", testConcurrentFolds},
 		{"only rows that exist", testFoldExisting},
+	}
+}
+
+// testLook: an idle process learns from it of all that there is to do.
+func testLook(e *env) {
+	s := e.orderShape()
+	e.shop(e.customerShape(), s)
+	e.syncAll()
+	look := func(what string, want store.Seen) {
+		e.t.Helper()
+		got, err := e.Store.Look(e.ctx, plan, []string{"customer", "sales_order"})
+		e.ok(err)
+		slices.Sort(got.Due)
+		e.equal(what, fmt.Sprint(got.Touched, got.Passing, got.Due), fmt.Sprint(want.Touched, want.Passing, want.Due))
+	}
+	look("of nothing", store.Seen{})
+	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`, `UPDATE users SET name = 'x' WHERE id = 1`)
+	look("of a touch", store.Seen{Touched: true})
+	e.fold()
+	look("of dirty groups", store.Seen{Due: []string{"customer", "sales_order"}})
+	e.ok(e.Store.PauseByHand(e.ctx, store.Pause{Sync: "customer"}))
+	look("of a paused sync", store.Seen{Due: []string{"sales_order"}})
+	e.resume(store.Pause{Sync: "customer"}, true)
+	claims := e.claim("w", 10)
+	e.equal("claims", len(claims), 2)
+	look("of claimed groups", store.Seen{})
+	e.Advance(time.Hour)
+	look("of leases that ran out", store.Seen{Due: []string{"customer", "sales_order"}})
+	for _, c := range e.claim("w", 10) {
+		e.record(synced(c, "r-1"))
+	}
+	e.ok(e.Store.StartBackfill(e.ctx, s.Sync, "v", true, false))
+	look("of a backfill", store.Seen{Passing: true})
+	for more := true; more; {
+		var err error
+		more, err = e.Store.Backfill(e.ctx, s, 100)
+		e.ok(err)
+	}
+	look("of the backfill lane", store.Seen{Due: []string{"sales_order"}})
+	if _, err := e.Store.Look(e.ctx, "another", nil); !errors.Is(err, store.ErrPlan) {
+		e.t.Errorf("a look under another plan: %v, want ErrPlan", err)
 	}
 }
 
