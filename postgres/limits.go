@@ -81,14 +81,11 @@ func (db *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 	err := db.pool.QueryRow(ctx, `
 		WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now)
 		SELECT greatest(coalesce(extract(epoch FROM r.paused_until - clock.now) * 1e6, 0), 0)::bigint,
-			r.broken, CASE WHEN r.broken THEN greatest(coalesce(extract(epoch FROM r.probe_at - clock.now) * 1e6, 0), 0) ELSE 0 END::bigint,
-			r.failures, r.reason, coalesce(r.quota_used, 0), coalesce(r.quota_limit, 0), r.quota_at,
+			coalesce(r.broken, false), CASE WHEN r.broken THEN greatest(coalesce(extract(epoch FROM r.probe_at - clock.now) * 1e6, 0), 0) ELSE 0 END::bigint,
+			coalesce(r.failures, 0), coalesce(r.reason, ''), coalesce(q.used, 0), coalesce(q.allowed, 0), q.at,
 			(SELECT coalesce(sum(s.held), 0) FROM upkeep.slots s WHERE s.remote = $1 AND s.until > clock.now)::int
-		FROM clock, upkeep.remotes r WHERE r.remote = $1`, remote).
+		FROM clock LEFT JOIN upkeep.remotes r ON r.remote = $1 LEFT JOIN upkeep.quotas q ON q.remote = $1`, remote).
 		Scan(&paused, &h.Broken, &probe, &h.Failures, &h.Reason, &h.Quota.Used, &h.Quota.Limit, &metered, &h.Held)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return store.Health{}, nil
-	}
 	if metered != nil {
 		h.Quota.At = metered.UTC()
 	}
@@ -131,8 +128,8 @@ func (db *DB) Mend(ctx context.Context, remote string) error {
 // Meter implements [store.Limits].
 func (db *DB) Meter(ctx context.Context, remote string, used, limit int64) error {
 	_, err := db.pool.Exec(ctx, `
-		INSERT INTO upkeep.remotes AS r (remote, quota_used, quota_limit, quota_at) VALUES ($1, $2, $3, upkeep.clock())
-		ON CONFLICT (remote) DO UPDATE SET quota_used = excluded.quota_used, quota_limit = excluded.quota_limit, quota_at = excluded.quota_at`,
+		INSERT INTO upkeep.quotas (remote, used, allowed, at) VALUES ($1, $2, $3, upkeep.clock())
+		ON CONFLICT (remote) DO UPDATE SET used = excluded.used, allowed = excluded.allowed, at = excluded.at`,
 		remote, used, limit)
 	return installed(err)
 }

@@ -81,10 +81,11 @@ func (d *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 		now := d.now()
 		var paused, probe int64
 		var metered sql.NullInt64
-		err := tx.QueryRowContext(ctx, `SELECT paused_until, broken, probe_at, failures, reason, coalesce(quota_used, 0), coalesce(quota_limit, 0), quota_at
-			FROM upkeep_remotes WHERE remote = ?1`, remote).
+		err := tx.QueryRowContext(ctx, `SELECT coalesce(paused_until, 0), coalesce(broken, 0), coalesce(probe_at, 0), coalesce(failures, 0),
+				coalesce(reason, ''), coalesce(used, 0), coalesce(allowed, 0), at
+			FROM (SELECT ?1 AS remote) LEFT JOIN upkeep_remotes USING (remote) LEFT JOIN upkeep_quotas USING (remote)`, remote).
 			Scan(&paused, &h.Broken, &probe, &h.Failures, &h.Reason, &h.Quota.Used, &h.Quota.Limit, &metered)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		if err != nil {
 			return err
 		}
 		h.Quota.At = timeAt(metered)
@@ -108,8 +109,8 @@ func (d *DB) Pause(ctx context.Context, remote string, pause time.Duration, reas
 
 // Meter notes what a remote says of its quota.
 func (d *DB) Meter(ctx context.Context, remote string, used, limit int64) error {
-	return d.exec(ctx, "note the quota of "+remote, `INSERT INTO upkeep_remotes (remote, quota_used, quota_limit, quota_at) VALUES (?1, ?2, ?3, ?4)
-		ON CONFLICT (remote) DO UPDATE SET quota_used = excluded.quota_used, quota_limit = excluded.quota_limit, quota_at = excluded.quota_at`,
+	return d.exec(ctx, "note the quota of "+remote, `INSERT INTO upkeep_quotas (remote, used, allowed, at) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (remote) DO UPDATE SET used = excluded.used, allowed = excluded.allowed, at = excluded.at`,
 		remote, used, limit, d.now())
 }
 

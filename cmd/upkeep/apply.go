@@ -15,11 +15,6 @@ type applyCmd struct {
 	Yes bool `short:"y" help:"Don't ask."`
 }
 
-// Help is shown by --help.
-func (c *applyCmd) Help() string {
-	return "It makes Upkeep's own tables and the triggers, and asks for the backfill of new syncs and the sweep of changed ones; upkeep run does these, and sends only the records whose representation changed. An upkeep run with another configuration stops by itself."
-}
-
 // Run installs what plan shows.
 func (c *applyCmd) Run(p *program) error {
 	s, err := p.open(setup.Options{})

@@ -13,11 +13,6 @@ type auditCmd struct {
 	JSON bool   `help:"Print as JSON."`
 }
 
-// Help is shown by --help.
-func (c *auditCmd) Help() string {
-	return "It calls no remote. What it finds is noted for upkeep doctor, and sent by the running upkeep run, which does the same all the time with a few groups.\n\nExit statuses: 0 nothing was missed; 1 something was, or the command failed; 2 wrong usage or configuration."
-}
-
 type missedForm struct {
 	Sync    string   `json:"sync"`
 	Key     string   `json:"key"`

@@ -17,7 +17,7 @@ import (
 )
 
 type backfillCmd struct {
-	Sync string `arg:"" optional:"" help:"The sync's name. Default: all syncs."`
+	Sync string `arg:"" optional:"" help:"The sync's name. Default: all of them."`
 	JSON bool   `help:"Print as JSON."`
 }
 

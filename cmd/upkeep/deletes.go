@@ -9,7 +9,7 @@ import (
 )
 
 type deletesCmd struct {
-	Sync  string `arg:"" optional:"" help:"This sync only."`
+	Sync  string `arg:"" optional:"" help:"The sync's name. Default: all of them."`
 	Allow int    `placeholder:"N" help:"Let this sync's deletes go: as many as are held, typed to say that they were looked at."`
 	JSON  bool   `help:"Print as JSON."`
 }

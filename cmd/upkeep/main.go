@@ -108,7 +108,7 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), in
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	k, err := parser.Parse(keysLast(parser.Model.Node, args))
+	k, err := guided(parser).Parse(keysLast(parser.Model.Node, args))
 	if helped {
 		return statusOK
 	}

@@ -15,15 +15,10 @@ import (
 
 type planCmd struct {
 	Records bool          `help:"Also show which records would be created, updated and deleted, field by field, and how long that takes."`
-	Sync    string        `help:"With --records: this sync only."`
+	Sync    string        `placeholder:"SYNC" help:"With --records: this sync only."`
 	Limit   int           `default:"20" help:"With --records: how many records to list at most; all are counted."`
 	Latency time.Duration `default:"500ms" help:"With --records: how long a call takes, where none was observed yet."`
 	JSON    bool          `help:"Print as JSON."`
-}
-
-// Help is shown by --help.
-func (c *planCmd) Help() string {
-	return "Nothing is written and nothing is sent; it works before anything is installed.\n\nExit statuses: 0 nothing to do; 1 the command failed; 2 wrong usage or configuration; 3 there is something to do: to install, or with --records also to send."
 }
 
 // Run shows what apply and run would do.

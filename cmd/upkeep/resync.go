@@ -9,7 +9,7 @@ import (
 
 type resyncCmd struct {
 	Sync    string `arg:"" optional:"" help:"The sync's name."`
-	Key     string `arg:"" optional:"" help:"The root row's primary key, for one group."`
+	Key     string `arg:"" optional:"" help:"For one group, the root row's primary key: 42, or 42,eu for a key of two columns."`
 	All     bool   `help:"All syncs."`
 	Force   bool   `help:"Send records even when nothing differs from what the remote acknowledged."`
 	Deleted bool   `help:"For one group: take its row's deletion as observed, so that the record is deleted too."`
@@ -56,7 +56,7 @@ func (c *resyncCmd) Run(p *program) error {
 
 type retryCmd struct {
 	Sync     string `arg:"" optional:"" help:"The sync's name."`
-	Key      string `arg:"" optional:"" help:"The root row's primary key, for one group."`
+	Key      string `arg:"" optional:"" help:"For one group, the root row's primary key: 42, or 42,eu for a key of two columns."`
 	All      bool   `help:"All syncs."`
 	NotThere bool   `help:"For one group, where the remote can't look records up: you looked, and the record is not there; make it."`
 	Is       string `placeholder:"ID" help:"The same: the record is there, under this id of the remote's; update it."`

@@ -12,7 +12,7 @@ import (
 
 type skipCmd struct {
 	Sync string `arg:"" help:"The sync's name."`
-	Key  string `arg:"" help:"The root row's primary key."`
+	Key  string `arg:"" help:"The root row's primary key: 42, or 42,eu for a key of two columns."`
 	JSON bool   `help:"Print as JSON."`
 }
 

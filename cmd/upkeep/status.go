@@ -16,7 +16,7 @@ import (
 
 type statusCmd struct {
 	Sync  string        `arg:"" optional:"" help:"With --state: this sync only."`
-	State string        `help:"List the groups in this state, with reasons: clean, dirty, claimed, in-doubt, waiting, parked, gone." enum:",clean,dirty,claimed,in-doubt,waiting,parked,gone" default:""`
+	State string        `placeholder:"STATE" help:"List the groups in this state, with reasons: clean, dirty, claimed, in-doubt, waiting, parked, gone." enum:",clean,dirty,claimed,in-doubt,waiting,parked,gone" default:""`
 	Limit int           `default:"100" help:"With --state: how many groups to list at most."`
 	Watch bool          `help:"Show it again and again until interrupted."`
 	Every time.Duration `default:"2s" help:"With --watch: how often."`

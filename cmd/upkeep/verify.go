@@ -17,11 +17,6 @@ type verifyCmd struct {
 	JSON  bool   `help:"Print as JSON."`
 }
 
-// Help is shown by --help.
-func (c *verifyCmd) Help() string {
-	return "It reads every record, on what upkeep run leaves of the remote's limits. A group that is not clean is listed with its state: it may differ because the change is still on its way. Syncs whose remote can't be read back, such as a webhook, are left out, and named.\n\nExit statuses: 0 nothing differs, or with --fix what differs will be sent again; 1 something differs, or the command failed; 2 wrong usage or configuration."
-}
-
 type differenceForm struct {
 	Sync  string `json:"sync"`
 	Key   string `json:"key"`

@@ -1,8 +1,14 @@
 -- +goose Up
 
--- What the remote itself said last of how many requests are used of those that
+-- What a remote itself said last of how many requests are used of those that
 -- it allows, by all of its users.
-ALTER TABLE upkeep.remotes ADD COLUMN quota_used bigint, ADD COLUMN quota_limit bigint, ADD COLUMN quota_at timestamptz;
+CREATE TABLE upkeep.quotas (
+    remote  text COLLATE "C" PRIMARY KEY,
+    used    bigint NOT NULL,
+    allowed bigint NOT NULL,
+    at      timestamptz NOT NULL
+) WITH (fillfactor = 50);
+REVOKE ALL ON upkeep.quotas FROM PUBLIC;
 
 -- +goose Down
-ALTER TABLE upkeep.remotes DROP COLUMN quota_used, DROP COLUMN quota_limit, DROP COLUMN quota_at;
+DROP TABLE upkeep.quotas;

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// guide is what --help of a command says beside its flags.
+type guide struct {
+	more     string // what the one line of the command leaves open
+	statuses string // exit statuses; empty: the usual ones
+	examples []string
+}
+
+const usualStatuses = "0 done; 1 the command failed; 2 wrong usage or configuration."
+
+// guides are those of the commands, by their words.
+var guides = map[string]guide{
+	"init": {
+		more:     "It reads the database's catalogue and no row. What looks like a secret is left out, with a comment. The file that it writes passes upkeep check as it is.",
+		examples: []string{"upkeep init --source sqlite:shop.db", "upkeep init --source postgres://upkeep@localhost/shop --table orders --table sales.invoices"},
+	},
+	"check": {
+		more:     "It changes nothing. A note says what could not be tried; a warning is about what works, but slowly or not for long; a problem is about what will not work.",
+		statuses: "0 no problems; 1 problems were found, or the command failed; 2 wrong usage, or there is no configuration to read.",
+		examples: []string{"upkeep check", "upkeep check -c staging.yaml --json"},
+	},
+	"plan": {
+		more:     "Nothing is written and nothing is sent; it works before anything is installed.",
+		statuses: "0 nothing to do; 1 the command failed; 2 wrong usage or configuration; 3 there is something to do: to install, or with --records also to send.",
+		examples: []string{"upkeep plan", "upkeep plan --records --sync sales_order --limit 5"},
+	},
+	"apply": {
+		more:     "It makes Upkeep's own tables and the triggers, and asks for the backfill of new syncs and the sweep of changed ones; upkeep run does these, and sends only the records whose representation changed. An upkeep run with another configuration stops by itself.",
+		examples: []string{"upkeep apply", "upkeep apply --yes"},
+	},
+	"run": {
+		more:     "It installs the triggers, sends every record once (a backfill), and then follows the changes until it is interrupted. Any number of processes may run on one database: they share the work and the remotes' limits.",
+		statuses: "0 stopped as it was told, or with --once nothing is left to do; 1 the command failed, or there was still work after --within; 2 wrong usage or configuration.",
+		examples: []string{"upkeep run", "upkeep run --once --within 10m", "upkeep run --log-format json"},
+	},
+	"top":    {examples: []string{"upkeep top", "upkeep top --every 5s"}},
+	"status": {more: "A group is a row of a sync's root table with all the rows that belong to its record. LAG is for how long the oldest change has waited; SAVED are the calls that were not made, because nothing differed.", examples: []string{"upkeep status", "upkeep status --state parked", "upkeep status sales_order --state waiting --limit 20", "upkeep status --watch --every 5s"}},
+	"explain": {
+		more:     "A group is a row of the sync's root table with all the rows that belong to its record. It is shown what the database says, what the record is to be, what would be sent, what was tried, and what it waits for. Nothing is changed and no remote is called. A key that begins with a minus and no digit goes behind --.",
+		statuses: "0 something is known of the group; 1 nothing is, or the command failed; 2 wrong usage or configuration.",
+		examples: []string{"upkeep explain sales_order 42", "upkeep explain price 42,eu --json"},
+	},
+	"doctor": {
+		more:     "For the configuration itself, before anything is installed, there is upkeep check.",
+		statuses: "0 no problems; 1 problems were found, or the command failed; 2 wrong usage or configuration.",
+		examples: []string{"upkeep doctor", "upkeep doctor --json"},
+	},
+	"verify": {
+		more:     "It reads every record, on what upkeep run leaves of the remote's limits. A group that is not clean is listed with its state: it may differ because the change is still on its way. Syncs whose remote can't be read back, such as a webhook, are left out, and named.",
+		statuses: "0 nothing differs, or with --fix what differs will be sent again; 1 something differs, or the command failed; 2 wrong usage or configuration.",
+		examples: []string{"upkeep verify", "upkeep verify sales_order --fix"},
+	},
+	"audit": {
+		more:     "It calls no remote. What it finds is noted for upkeep doctor, and sent by the running upkeep run, which does the same all the time with a few groups.",
+		statuses: "0 nothing was missed; 1 something was, or the command failed; 2 wrong usage or configuration.",
+		examples: []string{"upkeep audit", "upkeep audit sales_order"},
+	},
+	"pause":  {more: "Within a second no process sends anything more to it. It stays so, whoever stops and starts, until upkeep resume.", examples: []string{"upkeep pause netsuite --reason 'month end'", "upkeep pause sync:customer"}},
+	"resume": {examples: []string{"upkeep resume netsuite"}},
+	"backfill": {
+		more:     "It waits until all is sent. It is not needed after a change of the configuration, when upkeep run does it by itself. To let upkeep run do it, and not wait: upkeep resync.",
+		examples: []string{"upkeep backfill", "upkeep backfill sales_order"},
+	},
+	"resync": {
+		more:     "The running upkeep run looks at the rows and sends what differs; this command does not wait for it.",
+		examples: []string{"upkeep resync sales_order 42", "upkeep resync sales_order --force", "upkeep resync --all"},
+	},
+	"retry": {
+		more:     "For what is mended: a remote's refusal, a right, the data of another record. What was changed in the group's own rows needs no retry.",
+		examples: []string{"upkeep retry sales_order 42", "upkeep retry --all", "upkeep retry ticket 7 --is 90125"},
+	},
+	"skip":               {more: "It is dropped for good; the group's history says so. It is for a version that the remote will never take, of a sync with deliver: every.", examples: []string{"upkeep skip shipment 42"}},
+	"deletes":            {more: "Nothing that was held goes out before somebody said how many there are.", examples: []string{"upkeep deletes", "upkeep deletes customer --allow 250"}},
+	"uninstall":          {more: "Its triggers, tables and functions go; the application's tables and the records at the remotes stay. Stop every upkeep run first.", examples: []string{"upkeep uninstall", "upkeep uninstall --yes"}},
+	"sandbox netsuite":   {more: "It prints the lines for upkeep.yaml, and how faults are set.", examples: []string{"upkeep sandbox netsuite", "upkeep sandbox netsuite --latency 50ms"}},
+	"sandbox salesforce": {more: "It prints the lines for upkeep.yaml, and how faults are set.", examples: []string{"upkeep sandbox salesforce --daily 1000"}},
+	"sandbox webhook":    {more: "It prints the lines for upkeep.yaml.", examples: []string{"upkeep sandbox webhook"}},
+	"demo": {
+		more:     "Until it is interrupted, an application changes the shop at random.",
+		statuses: "0 ended as it was told, with --once all is in sync; 1 the command failed, or with --once something is not; 2 wrong usage.",
+		examples: []string{"upkeep demo", "upkeep demo --once --remotes all"},
+	},
+	"completion": {examples: []string{"source <(upkeep completion bash)", "source <(upkeep completion zsh)", "upkeep completion fish | source"}},
+	"version":    {examples: []string{"upkeep version"}},
+}
+
+// text is the guide as kong prints it: paragraphs, and indented examples.
+func (g guide) text() string {
+	statuses := g.statuses
+	if statuses == "" {
+		statuses = usualStatuses
+	}
+	parts := []string{"Exit statuses: " + statuses, "Examples:", "    " + strings.Join(g.examples, "\n    ")}
+	if g.more != "" {
+		parts = append([]string{g.more}, parts...)
+	}
+	return strings.Join(parts, "\n\n")
+}
+
+// words are those of a command, without its arguments: "sandbox netsuite".
+func words(n *kong.Node) string {
+	if n.Parent == nil || n.Parent.Type == kong.ApplicationNode {
+		return n.Name
+	}
+	return words(n.Parent) + " " + n.Name
+}
+
+// guided gives every command its guide.
+func guided(k *kong.Kong) *kong.Kong {
+	for _, n := range k.Model.Leaves(false) {
+		n.Detail = guides[words(n)].text()
+	}
+	return k
+}
