@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -194,5 +195,98 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 	}
 	if n := len(s.remote.Records("customer")); n != 10 {
 		t.Errorf("%d records, want 1 to 12 without 3 and 4", n)
+	}
+}
+
+// unswept is a database whose sweeps wait.
+type unswept struct {
+	upkeep.Database
+	until chan struct{}
+}
+
+func (d *unswept) Backfill(ctx context.Context, shape *store.Shape, limit int) (bool, error) {
+	select {
+	case <-d.until:
+		return d.Database.Backfill(ctx, shape, limit)
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// A remote that can't look anything up gets nothing made again of what the
+// registry has forgotten, whatever comes first: a change, or the sweep.
+func TestRestoredRegistryOfABlindRemote(t *testing.T) {
+	t.Parallel()
+	for name, make := range map[string]func(*testing.T) *backedUp{"sqlite": sqliteBackup, "postgres": postgresBackup} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			restoredBlind(t, make(t))
+		})
+	}
+}
+
+func restoredBlind(t *testing.T, db *backedUp) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	s := &shop{t: t, ctx: ctx, remote: memory.New(memory.Config{Class: connector.Blind}), app: db.exec}
+	s.to = &upkeep.Remote{Name: "erp", Connection: s.remote.Connect()}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// during runs an engine while f runs; the sweeps wait for until.
+	during := func(until chan struct{}, f func(e *upkeep.Engine, d upkeep.Database)) {
+		t.Helper()
+		d, err := db.open()
+		must(err)
+		e, err := upkeep.New(upkeep.Config{Database: &unswept{d, until}, Syncs: []upkeep.AnySync{customerSync(s.to)}})
+		must(err)
+		stop := s.run(e)
+		f(e, d)
+		stop()
+		must(d.Close())
+	}
+	now := make(chan struct{})
+	close(now)
+	atRest := func(e *upkeep.Engine, _ upkeep.Database) { s.quiet(e) }
+
+	s.exec("%s", shopSchema)
+	s.users(10)
+	during(now, atRest)
+	must(db.backup())
+	s.exec(`insert into users (id, name) values (11, 'lost'); delete from users where id = 2`)
+	during(now, atRest)
+	must(db.restore())
+	s.exec(`insert into users (id, name) values (11, 'found')`)
+	s.remote.Forget()
+	later := make(chan struct{})
+	during(later, func(e *upkeep.Engine, d upkeep.Database) {
+		s.until("the pause", func() bool {
+			h, err := d.Health(s.ctx, "erp")
+			must(err)
+			return h.PausedFor > 0
+		})
+	})
+	s.exec("delete from %s", db.remotes) // as if that time were over
+	during(later, func(e *upkeep.Engine, _ upkeep.Database) {
+		s.until("a change that waits for the sweep", func() bool {
+			x, err := e.Explain(s.ctx, "customer", "11")
+			must(err)
+			return x.Group != nil && strings.Contains(x.Group.Reason, "until all was swept") || s.remote.Calls(memory.Create) > 0
+		})
+		close(later)
+		for _, key := range []string{"2", "11"} { // gone, and there, since
+			if x := s.state(e, "customer", key, store.Parked); !strings.Contains(x.Group.Reason, "--not-there") {
+				t.Errorf("%s is parked: %s", key, x.Group.Reason)
+			}
+		}
+		s.quiet(e)
+		s.exec(`insert into users (id, name) values (20, 'new')`) // nobody has seen that before
+		s.state(e, "customer", "20", upkeep.Clean)
+	})
+	if n, dup := s.remote.Calls(memory.Create), s.remote.Duplicates(); n != 1 || len(dup) > 0 {
+		t.Errorf("%d creates, duplicates %v; only customer 20 is new", n, dup)
 	}
 }
