@@ -20,6 +20,7 @@ type eval func(*frame) (any, error)
 type frame struct {
 	root  store.Row
 	slots []any
+	work  int // done; see spend
 }
 
 // code is a compiled node.
@@ -245,7 +246,7 @@ func (c *compiler) array(n *ast.ArrayNode) code {
 			}
 			out[i] = v
 		}
-		return out, nil
+		return out, f.made(out)
 	}}
 }
 

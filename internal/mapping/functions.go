@@ -95,7 +95,11 @@ func simple(usage string, least, most int, result kind, f func(args []any) (any,
 				}
 				values[i] = v
 			}
-			return f(values)
+			v, err := f(values)
+			if err != nil {
+				return nil, err
+			}
+			return v, fr.made(v)
 		}}
 	}}
 }

@@ -50,6 +50,9 @@ func (c *compiler) closure(n call, result func(elem, t Type) (Type, bool),
 		k := int64(-1)
 		return run(f, v, func(e any) (any, error) {
 			k++
+			if err := f.spend(1); err != nil {
+				return nil, err
+			}
 			f.slots[in.elem.slot], f.slots[in.index.slot] = e, k
 			return body.run(f)
 		})
@@ -206,7 +209,9 @@ func reduced(c *compiler, n call) code {
 				break
 			}
 			f.slots[in.elem.slot], f.slots[in.index.slot], f.slots[in.acc.slot] = e, k, acc
-			acc, err = body.run(f)
+			if acc, err = body.run(f); err == nil {
+				err = f.spend(1)
+			}
 			k++
 		}
 		return acc, err

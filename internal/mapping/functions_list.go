@@ -184,15 +184,22 @@ func unique(c *compiler, n call) code {
 	} else if !ok {
 		return l
 	}
-	return l.then(l.typ, func(v any) (any, error) {
+	return code{typ: l.typ, run: func(f *frame) (any, error) {
+		v, err := l.run(f)
+		if err != nil || v == nil {
+			return nil, err
+		}
 		var out []any
 		for e := range each(v) {
+			if err := f.spend(1 + len(out)/8); err != nil { // each is compared with all
+				return nil, err
+			}
 			if !slices.ContainsFunc(out, func(o any) bool { return equal(o, e) }) {
 				out = append(out, e)
 			}
 		}
 		return out, nil
-	})
+	}}
 }
 
 func concat(c *compiler, n call) code {
@@ -215,6 +222,9 @@ func concat(c *compiler, n call) code {
 		for _, l := range lists {
 			v, err := l.run(f)
 			if err != nil {
+				return nil, err
+			}
+			if err := f.spend(size(v)); err != nil {
 				return nil, err
 			}
 			out = append(out, items(v)...)

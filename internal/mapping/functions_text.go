@@ -15,7 +15,11 @@ var textFunctions = map[string]function{
 	"trimPrefix": simple("trimPrefix(text, prefix)", 2, 2, text, onTexts(strings.TrimPrefix), texts),
 	"trimSuffix": simple("trimSuffix(text, suffix)", 2, 2, text, onTexts(strings.TrimSuffix), texts),
 	"replace": simple("replace(text, old, new)", 3, 3, text, func(a []any) (any, error) {
-		return strings.ReplaceAll(a[0].(string), a[1].(string), a[2].(string)), nil
+		text, old, with := a[0].(string), a[1].(string), a[2].(string)
+		if len(with) > len(old) && strings.Count(text, old) > maxText/(len(with)-len(old)) {
+			return nil, errText // before it is made
+		}
+		return strings.ReplaceAll(text, old, with), nil
 	}, texts),
 	"hasPrefix": simple("hasPrefix(text, prefix)", 2, 2, boolean, func(a []any) (any, error) {
 		return strings.HasPrefix(a[0].(string), a[1].(string)), nil
@@ -82,8 +86,12 @@ func join(c *compiler, n call) code {
 	}
 	return binaryCode(Type{kind: text}, l, sep, func(v, sep any) (any, error) {
 		var parts []string
+		length := 0
 		for e := range each(v) {
 			if s, ok := e.(string); ok {
+				if length += len(s) + len(sep.(string)); length > maxText {
+					return nil, errText // before it is made
+				}
 				parts = append(parts, s)
 			}
 		}

@@ -62,7 +62,7 @@ func arithmetic(op string, a, b any) (any, error) {
 }
 
 func bounded(d decimal.Decimal) (any, error) {
-	if e := d.Exponent(); e > maxExponent || e < -maxExponent {
+	if e := d.Exponent(); e > maxExponent || e < -maxExponent || d.NumDigits() > maxDigits {
 		return nil, errTooLarge
 	}
 	return d, nil

@@ -18,7 +18,11 @@ func binaryCode(t Type, a, b code, f func(a, b any) (any, error)) code {
 		if err != nil || y == nil {
 			return nil, err
 		}
-		return f(x, y)
+		v, err := f(x, y)
+		if err != nil {
+			return nil, err
+		}
+		return v, fr.made(v)
 	}}
 }
 
