@@ -6,14 +6,18 @@
 package httpapitest
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/upkeep-sync/upkeep/connector/faulttest"
 )
 
 // Record is one record of a stand-in.
@@ -90,6 +94,12 @@ func (s *store) Calls() map[string]int {
 // counted counts requests to each pattern of a mux.
 func (s *store) counted(mux *http.ServeMux, pattern string, h http.HandlerFunc) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		body, err := faulttest.ReadBody(w, r, 8<<20)
+		if err != nil {
+			http.Error(w, "the body is too long, or took too long", http.StatusBadRequest)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.calls[pattern]++
@@ -99,7 +109,7 @@ func (s *store) counted(mux *http.ServeMux, pattern string, h http.HandlerFunc) 
 
 // decode reads a body with exact numbers.
 func decode(r *http.Request, into any) bool {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 8<<20))
+	d := json.NewDecoder(r.Body)
 	d.UseNumber()
 	return d.Decode(into) == nil && strings.HasPrefix(r.Header.Get("Content-Type"), "application/json")
 }

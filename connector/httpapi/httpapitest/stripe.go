@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/upkeep-sync/upkeep/connector/faulttest"
 )
 
 // Stripe stands in for Stripe's customers, API v1, with its idempotency layer:
@@ -95,7 +97,7 @@ func (s *Stripe) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		StripeError(w, http.StatusUnauthorized, "invalid_request_error", "", "Invalid API Key provided: "+strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	body, err := faulttest.ReadBody(w, r, 1<<20)
 	if err != nil {
 		StripeError(w, http.StatusBadRequest, "invalid_request_error", "", "The body is too long.")
 		return

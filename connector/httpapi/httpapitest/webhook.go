@@ -6,12 +6,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/upkeep-sync/upkeep/connector/faulttest"
 )
 
 // WebhookSecret is what the tests sign with.
@@ -70,7 +71,7 @@ func (h *Webhook) Disable(gone bool) {
 
 // ServeHTTP receives one event.
 func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	body, err := faulttest.ReadBody(w, r, 1<<20)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err == nil {

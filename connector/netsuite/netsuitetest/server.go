@@ -8,7 +8,6 @@ package netsuitetest
 
 import (
 	"crypto/rand"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -187,7 +186,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*call, *reply) {
 	path, rawQuery := rawTarget(r)
 	c := &call{request: r, method: r.Method, path: path, root: scheme(r) + "://" + r.Host + "/services/rest"}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.config.BodyLimit))
+	body, err := faulttest.ReadBody(w, r, s.config.BodyLimit)
 	if err != nil {
 		return c, (&apiError{status: 413, code: "REQUEST_SIZE_EXCEEDED", detail: "The request exceeds the size limit."}).reply()
 	}

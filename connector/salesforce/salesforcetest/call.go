@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/upkeep-sync/upkeep/connector/faulttest"
 )
 
 // reply is one answer, complete before anything is written.
@@ -59,7 +61,7 @@ func (c *call) at(i int) string {
 // mostBody bounds a request that is no upload of a job.
 const mostBody = 50 << 20
 
-func (s *Server) newCall(r *http.Request) (*call, *apiError) {
+func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*call, *apiError) {
 	c := &call{request: r, method: r.Method, path: r.URL.EscapedPath(), base: "http://" + r.Host}
 	if r.TLS != nil {
 		c.base = "https://" + r.Host
@@ -68,8 +70,8 @@ func (s *Server) newCall(r *http.Request) (*call, *apiError) {
 	if strings.HasSuffix(c.path, "/batches") {
 		most = s.config.UploadLimit
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
-	if err != nil || int64(len(body)) > most {
+	body, err := faulttest.ReadBody(w, r, most)
+	if err != nil {
 		return c, &apiError{status: 413, code: "REQUEST_ENTITY_TOO_LARGE", message: "The request is too large."}
 	}
 	c.body = body

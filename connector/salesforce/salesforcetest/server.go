@@ -130,7 +130,7 @@ func (s *Server) now() time.Time { return s.config.Now() }
 // ServeHTTP answers the API under /services and the sandbox's own controls
 // under /sandbox.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c, failed := s.newCall(r)
+	c, failed := s.newCall(w, r)
 	switch {
 	case failed != nil:
 		s.send(w, c, failed.reply())

@@ -87,7 +87,7 @@ func Open(config Config) (*Server, error) {
 		rng: rand.New(rand.NewPCG(config.Seed, 1)), records: map[string]*Record{},
 		struck: map[string]int{}, inFlight: map[string]int{},
 	}
-	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
 	go func() {
 		_ = s.http.Serve(l) // ends with Close
 		close(s.ended)
