@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -73,6 +74,23 @@ func (r *runner) limitDeletes(ctx context.Context, due []*job) []*job {
 		r.record(j)
 	}
 	return rest
+}
+
+// freeDeletes lets go what was parked as held though a person has allowed
+// deletes meanwhile. What fails here is done by the next look.
+func (e *Engine) freeDeletes(ctx context.Context, batch []*job) {
+	var syncs []string
+	for _, j := range batch {
+		if j.result.Outcome == store.Refused && j.result.Reason == store.DeleteHeld && !slices.Contains(syncs, j.def.Name) {
+			syncs = append(syncs, j.def.Name)
+		}
+	}
+	if len(syncs) == 0 {
+		return
+	}
+	if _, err := e.db.FreeDeletes(ctx, syncs); err != nil {
+		e.log.Error("can't look whether deletes were allowed meanwhile; looking again later", "syncs", syncs, "error", err)
+	}
 }
 
 // spends: a delete counts once, and not each time that it is tried. In a

@@ -1,11 +1,14 @@
 package upkeep_test
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // A statement that deletes half of a table stops at the limit and asks.
@@ -41,6 +44,51 @@ func TestMassDeleteStopsAndAsks(t *testing.T) {
 		if n := len(s.remote.Records("customer")); n != 202 {
 			t.Errorf("%d records, want 202", n)
 		}
+		if held, err := e.HeldDeletes(s.ctx); err != nil || len(held) != 0 {
+			t.Errorf("%v, %v", held, err)
+		}
+	})
+}
+
+// allowing lets a person allow deletes just before the first one that is held
+// is written down.
+type allowing struct {
+	upkeep.Database
+	allow func()
+	once  sync.Once
+}
+
+func (a *allowing) Record(ctx context.Context, results []store.Result, byHand []string) ([]store.ID, error) {
+	for _, r := range results {
+		if r.Reason == store.DeleteHeld {
+			a.once.Do(a.allow)
+		}
+	}
+	return a.Database.Record(ctx, results, byHand)
+}
+
+// A delete that is held while a person allows deletes is not left behind.
+func TestDeleteHeldWhileItIsAllowed(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.users(4)
+		sync := customerSync(s.to)
+		sync.DeleteLimit = 3
+		db := &allowing{Database: s.open()}
+		e, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{sync}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		db.allow = func() {
+			if n, err := e.AllowDeletes(s.ctx, "customer", 1); n != 0 || err != nil {
+				t.Errorf("allowed: %d were parked, want 0; %v", n, err)
+			}
+		}
+		s.run(e)
+		s.quiet(e)
+		s.exec(`delete from users`)
+		s.until("the delete to go", func() bool { return len(s.remote.Records("customer")) == 0 })
+		s.quiet(e)
 		if held, err := e.HeldDeletes(s.ctx); err != nil || len(held) != 0 {
 			t.Errorf("%v, %v", held, err)
 		}

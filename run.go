@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -215,6 +216,9 @@ func (e *Engine) careLoop(ctx context.Context) error {
 			}
 		}
 		if err := e.giveUpJobs(ctx); err != nil {
+			return 0, err
+		}
+		if _, err := e.db.FreeDeletes(ctx, slices.Sorted(maps.Keys(e.byName))); err != nil {
 			return 0, err
 		}
 		return careEvery, e.db.Prune(ctx, e.cfg.History)

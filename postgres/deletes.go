@@ -59,19 +59,52 @@ func (db *DB) AllowDeletes(ctx context.Context, sync string, n int) (freed int64
 		if err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, `
-			WITH held AS MATERIALIZED (
-				SELECT sync, key FROM upkeep.groups WHERE sync = $1 AND parked AND reason = $2
-				ORDER BY sync, key FOR UPDATE)
-			UPDATE upkeep.groups g SET parked = false, attempts = 0, reason = '', due_at = (SELECT upkeep.clock())
-			FROM held h WHERE g.sync = h.sync AND g.key = h.key`, clean(sync), store.DeleteHeld)
-		freed = tag.RowsAffected()
+		freed, err = freeDeletes(ctx, tx, []string{clean(sync)})
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("allow deletes: %w", err)
 	}
 	return freed, nil
+}
+
+// FreeDeletes implements [store.Deletes].
+func (db *DB) FreeDeletes(ctx context.Context, syncs []string) (freed int64, err error) {
+	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
+		// The lock waits for an AllowDeletes that began before the groups were
+		// parked and has not seen them; held is then what it left.
+		rows, err := tx.Query(ctx, "SELECT sync, held FROM upkeep.deletes WHERE sync = ANY ($1) ORDER BY sync FOR SHARE", syncs)
+		if err != nil {
+			return err
+		}
+		var free []string
+		var sync string
+		var held bool
+		if _, err = pgx.ForEachRow(rows, []any{&sync, &held}, func() error {
+			if !held {
+				free = append(free, sync)
+			}
+			return nil
+		}); err != nil || len(free) == 0 {
+			return err
+		}
+		freed, err = freeDeletes(ctx, tx, free)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("free deletes: %w", err)
+	}
+	return freed, nil
+}
+
+func freeDeletes(ctx context.Context, tx pgx.Tx, syncs []string) (int64, error) {
+	tag, err := tx.Exec(ctx, `
+		WITH held AS MATERIALIZED (
+			SELECT sync, key FROM upkeep.groups WHERE sync = ANY ($1) AND parked AND reason = $2
+			ORDER BY sync, key FOR UPDATE)
+		UPDATE upkeep.groups g SET parked = false, attempts = 0, reason = '', due_at = (SELECT upkeep.clock())
+		FROM held h WHERE g.sync = h.sync AND g.key = h.key`, syncs, store.DeleteHeld)
+	return tag.RowsAffected(), err
 }
 
 // HeldDeletes implements [store.Deletes].

@@ -66,6 +66,28 @@ func (d *DB) AllowDeletes(ctx context.Context, sync string, n int) (freed int64,
 	return freed, err
 }
 
+// FreeDeletes implements [store.Deletes].
+func (d *DB) FreeDeletes(ctx context.Context, syncs []string) (freed int64, err error) {
+	err = d.update(ctx, "free deletes", func(tx *sql.Tx) error {
+		freed = 0
+		for _, sync := range syncs {
+			r, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, attempts = 0, reason = NULL, due_at = ?3
+				WHERE sync = ?1 AND parked AND reason = ?2 AND holder IS NULL
+				AND EXISTS (SELECT 1 FROM upkeep_deletes d WHERE d.sync = ?1 AND NOT d.held)`, sync, store.DeleteHeld, d.now())
+			if err != nil {
+				return err
+			}
+			n, err := r.RowsAffected()
+			if err != nil {
+				return err
+			}
+			freed += n
+		}
+		return nil
+	})
+	return freed, err
+}
+
 // HeldDeletes implements [store.Deletes].
 func (d *DB) HeldDeletes(ctx context.Context) (all []store.HeldDeletes, err error) {
 	err = d.view(ctx, "read held deletes", func(tx *sql.Tx) error {

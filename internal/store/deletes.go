@@ -21,6 +21,11 @@ type Deletes interface {
 	// groups that are parked with [DeleteHeld] dirty and due. It returns how
 	// many these were.
 	AllowDeletes(ctx context.Context, sync string, n int) (int64, error)
+	// FreeDeletes makes the groups dirty and due that are parked with
+	// [DeleteHeld] though deletes of their sync are not held: a person allowed
+	// them between the answer of SpendDeletes and its record. It returns how
+	// many these were, of the syncs given.
+	FreeDeletes(ctx context.Context, syncs []string) (int64, error)
 	// HeldDeletes lists the syncs whose limit was reached, by name.
 	HeldDeletes(ctx context.Context) ([]HeldDeletes, error)
 }

@@ -11,6 +11,7 @@ func deleteTests() []test {
 	return []test{
 		{"few deletes may go", testFewDeletes},
 		{"a mass delete is held until a person allows it", testMassDelete},
+		{"a delete that is parked just after it was allowed goes", testLateHeldDelete},
 		{"a limit of deletes grows with the records", testDeleteShare},
 	}
 }
@@ -64,6 +65,35 @@ func testMassDelete(e *env) {
 	e.claimOne("a", "customer/1")
 	e.spend(4, 1, 3) // two that were allowed, one of the new hour
 	e.heldDeletes(1 - 1)
+}
+
+func testLateHeldDelete(e *env) {
+	e.shop(e.customerShape())
+	e.syncAll()
+	free := func(want int64) {
+		e.t.Helper()
+		n, err := e.Store.FreeDeletes(e.ctx, []string{"customer", "order"})
+		e.ok(err)
+		e.equal("freed", n, want)
+	}
+	e.spend(5, 3, 3)
+	e.exec(`UPDATE users SET name = 'new' WHERE id = 1`)
+	e.fold()
+	c := e.claimOne("a", "customer/1")
+	n, err := e.Store.AllowDeletes(e.ctx, "customer", 2)
+	e.ok(err)
+	e.equal("freed by the person", n, int64(0))
+	r := result(c, store.Refused)
+	r.Reason = store.DeleteHeld
+	e.record(r)
+	free(1)
+	c = e.claimOne("a", "customer/1")
+	e.spend(7, 1, 3)
+	r = result(c, store.Refused)
+	r.Reason = store.DeleteHeld
+	e.record(r)
+	free(0) // held, and told so
+	e.heldDeletes(1)
 }
 
 // testDeleteShare: the groups that are at the remote count.
