@@ -55,6 +55,9 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 	findings = append(findings, vitals.Findings...)
 	findings = append(findings, clockFinding(vitals.Now, before, e.cfg.Clock.Now())...)
 	findings = append(findings, logFinding(vitals, status)...)
+	for _, r := range e.remotes {
+		findings = append(findings, r.cautions()...)
+	}
 	for _, c := range status.Syncs {
 		findings = append(findings, syncFindings(c, pauseOf(status.Pauses, e.byName[c.Sync]))...)
 		lane, err := e.laneFindings(ctx, c)

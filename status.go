@@ -211,13 +211,13 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 // changed there. uses are what the syncs use of the remote; with none it is
 // only whether the remote answers and the credentials are right.
 func (r *Remote) Check(ctx context.Context, uses []connector.Use) []Finding {
+	found := r.cautions()
 	checker, ok := r.Connection.(connector.Checker)
 	if !ok {
-		return []Finding{{Severity: Note, Subject: r.Name, Message: (&connector.Untried{What: "its connector has no check; whether address, login, record types and fields are right shows at the first record"}).Error()}}
+		return append(found, Finding{Severity: Note, Subject: r.Name, Message: (&connector.Untried{What: "its connector has no check; whether address, login, record types and fields are right shows at the first record"}).Error()})
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.traits().Timeout)
 	defer cancel()
-	var found []Finding
 	for _, err := range checker.Check(ctx, uses) {
 		f := Finding{Severity: Problem, Subject: r.Name, Message: err.Error()}
 		var untried *connector.Untried
@@ -225,6 +225,16 @@ func (r *Remote) Check(ctx context.Context, uses []connector.Use) []Finding {
 			f.Severity, f.Fix = Note, untried.Help
 		}
 		found = append(found, f)
+	}
+	return found
+}
+
+// cautions are what the connection warns of without a call.
+func (r *Remote) cautions() (found []Finding) {
+	if c, ok := r.Connection.(connector.Cautious); ok {
+		for _, x := range c.Cautions() {
+			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: x.What, Fix: x.Help})
+		}
 	}
 	return found
 }

@@ -172,6 +172,18 @@ type Metered interface {
 	Quota() (used, limit int64, known bool)
 }
 
+// Cautious is a [Connection] that can tell, without a call, what works as it is
+// configured and should still be changed.
+type Cautious interface {
+	Cautions() []Caution
+}
+
+// Caution is told to a person as a warning.
+type Caution struct {
+	What string // "the connection may be unencrypted"
+	Help string // what to do
+}
+
 // Class says how a create can be repeated after an unknown outcome.
 type Class int
 

@@ -19,7 +19,7 @@ func (db *DB) Rights(ctx context.Context, shapes []*store.Shape) ([]store.Findin
 		if err != nil {
 			return err
 		}
-		found = server
+		found = append(server, clearFindings(db.pool.Config().ConnConfig)...)
 		for _, w := range watches(shapes) {
 			f, err := tableFindings(ctx, tx, w)
 			if err != nil {

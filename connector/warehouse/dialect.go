@@ -15,6 +15,8 @@ type dialect interface {
 	// open makes a pool. It does no input or output. Its errors hold no
 	// password.
 	open(url string) (*sql.DB, error)
+	// caution is what should be changed in a URL that works; nil: nothing.
+	caution(url string) *connector.Caution
 	// schema is the one of tables without.
 	schema() string
 	// quote makes an identifier of any name that named lets pass.

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -39,6 +40,36 @@ func (postgres) open(url string) (*sql.DB, error) {
 	db.SetMaxIdleConns(concurrency)
 	db.SetConnMaxIdleTime(time.Minute)
 	return db, nil
+}
+
+// caution: with sslmode disable and allow, and with prefer, which is what a URL
+// without one means, a server's refusal is enough for a connection in clear,
+// and whoever is in between can feign it.
+func (postgres) caution(url string) *connector.Caution {
+	c, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil // open has said so
+	}
+	clear := c.TLSConfig == nil && overNetwork(c.Host)
+	for _, f := range c.Fallbacks {
+		clear = clear || f.TLSConfig == nil && overNetwork(f.Host)
+	}
+	if !clear {
+		return nil
+	}
+	return &connector.Caution{
+		What: "the connection to the warehouse may be unencrypted: sslmode is disable, allow or prefer (which is meant when it is not said)",
+		Help: "write sslmode=verify-full into its URL, and sslrootcert=FILE if the server's certificate is of an authority of your own",
+	}
+}
+
+// overNetwork is false for a socket's folder and this machine.
+func overNetwork(host string) bool {
+	if strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip == nil || !ip.IsLoopback()
 }
 
 func (postgres) schema() string { return "public" }

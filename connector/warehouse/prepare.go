@@ -106,6 +106,14 @@ func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 	return p.blocked(c)
 }
 
+// Cautions warns of a connection that may go over a network in clear.
+func (c *Connection) Cautions() []connector.Caution {
+	if x := c.dialect.caution(c.config.URL.Reveal()); x != nil {
+		return []connector.Caution{*x}
+	}
+	return nil
+}
+
 // lacks compares the uses with the database.
 func (c *Connection) lacks(ctx context.Context, uses []connector.Use) (*plan, error) {
 	ctx, cancel, err := c.within(ctx)

@@ -36,6 +36,8 @@ func (s sqlite) open(address string) (*sql.DB, error) {
 	return db, nil
 }
 
+func (sqlite) caution(string) *connector.Caution { return nil }
+
 func (sqlite) schema() string { return "main" }
 
 func (sqlite) quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -43,7 +43,7 @@ func dialects() map[string]dialect {
 
 // Connection is an open warehouse. It has the optional abilities
 // [connector.Batcher], [connector.Remover], [connector.Reader],
-// [connector.Preparer] and [connector.Checker].
+// [connector.Preparer], [connector.Checker] and [connector.Cautious].
 type Connection struct {
 	config  Config
 	dialect dialect
@@ -62,6 +62,7 @@ var (
 	_ connector.Reader     = (*Connection)(nil)
 	_ connector.Preparer   = (*Connection)(nil)
 	_ connector.Checker    = (*Connection)(nil)
+	_ connector.Cautious   = (*Connection)(nil)
 )
 
 var errClosed = errors.New("the connection is closed")

@@ -226,3 +226,29 @@ func ExampleOpen() {
 	fmt.Printf("%+v\n", w.Batch("orders"))
 	// Output: {Most:5000 Mixed:true}
 }
+
+// A connection that may go over a network in clear is warned of.
+func TestCautions(t *testing.T) {
+	t.Setenv("PGSSLMODE", "")
+	for url, want := range map[string]int{
+		"postgres://u:geheim@db.example/x":                      1,
+		"postgres://u:geheim@db.example/x?sslmode=allow":        1,
+		"postgres://u:geheim@10.0.0.7/x?sslmode=disable":        1,
+		"postgres://u:geheim@db.example/x?sslmode=verify-full":  0,
+		"postgres://u:geheim@127.0.0.1/x":                       0,
+		"postgres://u:geheim@localhost,db.example/x":            1,
+		"postgres://u:geheim@[::1]/x?sslmode=disable":           0,
+		"postgres:///x?host=/var/run/postgresql&sslmode=prefer": 0,
+		"sqlite:" + t.TempDir() + "/x.db":                       0,
+	} {
+		w, err := warehouse.Open(warehouse.Config{URL: connector.Secret(url)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := w.Cautions()
+		_ = w.Close()
+		if len(got) != want || strings.Contains(fmt.Sprint(got), "geheim") {
+			t.Errorf("%s: %v, want %d", url, got, want)
+		}
+	}
+}
