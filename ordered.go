@@ -28,6 +28,8 @@ const (
 // The ordered lane goes the same way as the state lane, and differs in what is
 // loaded: a group's oldest command, and the state only when none waits. What
 // was delivered last is then compared with the state, which closes every gap.
+// A group in doubt rests until no earlier request can land any more: a late one
+// would land over the version that came after it.
 // No state overtakes a command: the state is loaded first, and a command that
 // came meanwhile goes before it.
 

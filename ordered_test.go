@@ -338,6 +338,30 @@ func TestVersionOfAProcessThatDied(t *testing.T) {
 	}
 }
 
+// A version that was given up may land late. The next one does not go before
+// it can't any more, so that none lands over a newer one.
+func TestLateVersion(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.tickets(1)
+	e := s.engine(ticketSync(s.to))
+	s.run(e)
+	s.quiet(e)
+	s.remote.Fail(memory.Fault{On: memory.Update, ExternalID: "ticket-1", Late: true})
+	s.exec(`update tickets set version = 1, state = 'one' where id = 1`)
+	s.state(e, "ticket", "1", upkeep.InDoubt)
+	s.exec(`update tickets set version = 2, state = 'two' where id = 1`)
+	s.until("nothing to be done before the doubt ends", func() bool {
+		x, err := e.Explain(s.ctx, "ticket", "1")
+		return err == nil && x.Group.State == upkeep.InDoubt && !x.Group.DueAt.Before(x.Group.InDoubtUntil)
+	})
+	s.remote.Land(-1)
+	s.advance(time.Hour)
+	s.state(e, "ticket", "1", upkeep.Clean)
+	s.quiet(e)
+	s.wantDelivered("ticket-1", `0 "new"`, `1 "one"`, `2 "two"`)
+}
+
 // meanwhile is a database to which something happens just before rows are
 // loaded.
 type meanwhile struct {

@@ -95,7 +95,7 @@ func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
 			continue
 		}
 		req.Syncs = append(req.Syncs, store.ClaimSync{
-			Sync: d.Name, Quiet: r.doubtFor(), HoldInDoubt: d.traits.Class != connector.Upsert, Lane: r.lane(d.Name),
+			Sync: d.Name, Quiet: r.doubtFor(), HoldInDoubt: d.traits.Class != connector.Upsert, Rest: d.Deliver == Every, Lane: r.lane(d.Name),
 		})
 	}
 	if len(req.Syncs) == 0 {

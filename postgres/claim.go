@@ -14,17 +14,17 @@ import (
 // to be done:
 //   - a lease has run out: it ends, and the group is in doubt for quiet;
 //   - the time of a doubt is over: generation+1, forced at that generation;
-//   - dirty: leased, unless it is in doubt and its remote can't take a create
-//     twice; then it is due when the doubt is over.
+//   - dirty: leased, unless it is in doubt and nothing may be sent twice, or no
+//     create; then it is due when the doubt is over.
 //
 // The clock is read once, as a subquery, so that it can bound the index scan.
 const claiming = `
 WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 asked AS (
-	SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[], $7::boolean[]) AS a(sync, quiet_us, hold, lane)
+	SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[], $7::boolean[], $8::boolean[]) AS a(sync, quiet_us, hold, lane, rest)
 	WHERE NOT EXISTS (SELECT FROM upkeep.pauses p WHERE p.kind = 'sync' AND p.name = a.sync)),
 due AS MATERIALIZED (
-	SELECT d.*, a.quiet_us * interval '1 microsecond' AS quiet, a.hold
+	SELECT d.*, a.quiet_us * interval '1 microsecond' AS quiet, a.hold, a.rest
 	FROM asked a CROSS JOIN (VALUES (false), (true)) AS lane(backfill)
 	CROSS JOIN LATERAL (
 		SELECT g.* FROM upkeep.groups g
@@ -42,7 +42,7 @@ decide AS (
 		s.generation + s.settled::int AS next
 	FROM settle s),
 wanted AS (
-	SELECT d.*, d.next > d.synced_generation AND NOT (d.hold AND d.still IS NOT NULL AND d.remote_id = '') AS ready
+	SELECT d.*, d.next > d.synced_generation AND NOT (d.still IS NOT NULL AND (d.rest OR d.hold AND d.remote_id = '')) AS ready
 	FROM decide d),
 ranked AS (
 	SELECT w.*, CASE WHEN w.ready THEN row_number() OVER (PARTITION BY w.ready ORDER BY w.backfill, w.due_at, w.sync, w.key) END AS rank
@@ -75,9 +75,10 @@ func (db *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, e
 	syncs := make([]string, len(r.Syncs))
 	quiet := make([]int64, len(r.Syncs))
 	hold := make([]bool, len(r.Syncs))
+	rest := make([]bool, len(r.Syncs))
 	backfill := make([]*bool, len(r.Syncs)) // nil: both lanes
 	for i, s := range r.Syncs {
-		syncs[i], quiet[i], hold[i] = s.Sync, s.Quiet.Microseconds(), s.HoldInDoubt
+		syncs[i], quiet[i], hold[i], rest[i] = s.Sync, s.Quiet.Microseconds(), s.HoldInDoubt, s.Rest
 		if only := s.Lane == store.BackfillLane; s.Lane != store.BothLanes {
 			backfill[i] = &only
 		}
@@ -87,7 +88,7 @@ func (db *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, e
 		return db.queryByKey(ctx, func(rows pgx.Rows) (err error) {
 			claims, err = pgx.CollectRows(rows, scanClaim)
 			return err
-		}, claiming, r.Holder, r.Limit, syncs, quiet, hold, r.Lease.Microseconds(), backfill)
+		}, claiming, r.Holder, r.Limit, syncs, quiet, hold, r.Lease.Microseconds(), backfill, rest)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", installed(err))

@@ -109,7 +109,7 @@ func dueGroups(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, now int64,
 		if g.expired {
 			doubt = max(doubt, now+g.quiet)
 		}
-		g.held = r.Syncs[sync].HoldInDoubt && absent && doubt > now
+		g.held = (r.Syncs[sync].Rest || r.Syncs[sync].HoldInDoubt && absent) && doubt > now
 		found = append(found, g)
 	}
 	return found, rows.Err()

@@ -2,8 +2,8 @@ package protocol
 
 // A machine of its own for the ordered lane: the commands of one group, which
 // are appended as the application commits, a claim that takes the oldest, and
-// the state when none waits. The remote may refuse a command, and an answer may
-// be lost. What must hold: the versions arrive in their order, each at least
+// the state when none waits. The remote may refuse a command, an answer may be
+// lost, and a request that was given up may land later. What must hold: the versions arrive in their order, each at least
 // once before any later one, none is left out but by a person; a clean group has
 // delivered all; and from every state it can become clean.
 
@@ -15,6 +15,7 @@ type orderedRules struct {
 	touchRetries  bool // a later command lets the refused one be left behind
 	unknownIsDone bool // a command with an unknown outcome counts as delivered
 	cleanAfterOne bool // a delivered command makes the group clean
+	goesInDoubt   bool // a claim does not wait until no earlier request can land
 }
 
 // orderedProtocol is what is explored.
@@ -38,6 +39,8 @@ type orderedState struct {
 	outcome  uint8
 	touched  bool  // since the claim
 	remote   uint8 // the version at the remote
+	doubt    bool  // the group is in doubt
+	late     uint8 // the version of a request that may still land; 0: none
 	overtook bool  // a version came before an older one, or that was left out
 	commits  uint8
 	faults   uint8
@@ -59,7 +62,7 @@ func (p orderedProtocol) next(s orderedState, out func(string, kind, orderedStat
 	}
 	switch s.phase {
 	case idle:
-		if n := s; !s.clean && !s.parked {
+		if n := s; !s.clean && !s.parked && (!s.doubt || p.goesInDoubt) {
 			n.phase, n.touched = claimed, false
 			n.take(p)
 			out("claim", own, n)
@@ -74,8 +77,22 @@ func (p orderedProtocol) next(s orderedState, out func(string, kind, orderedStat
 	if s.phase != idle && s.faults > 0 {
 		n := s
 		n.faults--
+		n.doubt = true // the lease has ended, and its holder may live
+		if s.phase == ready {
+			n.late = s.loaded
+		}
 		n.idle()
 		out("crash", environment, n)
+	}
+	if s.late != 0 {
+		n := s
+		n.land(p)
+		out("lands-late", environment, n)
+	}
+	if s.doubt && s.phase == idle {
+		n := s
+		n.doubt, n.late = false, 0
+		out("doubt-ends", own, n)
 	}
 	if s.parked && s.phase == idle {
 		n := s
@@ -101,6 +118,17 @@ func (s *orderedState) append(version uint8) {
 func (s *orderedState) drop() {
 	copy(s.waiting[:], s.waiting[1:])
 	s.waiting[len(s.waiting)-1] = 0
+}
+
+// land is an earlier request that is applied after it was given up.
+func (s *orderedState) land(p orderedProtocol) {
+	version := s.late
+	s.late = 0
+	if version == p.bad && !s.mended {
+		return
+	}
+	s.overtook = s.overtook || version < s.remote
+	s.remote = version
 }
 
 func (s *orderedState) idle() {
@@ -153,13 +181,13 @@ func (p orderedProtocol) deliverVersion(s orderedState, out func(string, kind, o
 		out("remote-applies", own, n)
 		if s.faults > 0 {
 			n.faults--
-			n.outcome = doubtful
+			n.outcome, n.doubt = doubtful, true
 			out("answer-lost", environment, n)
 		}
 	}
 	if s.faults > 0 {
 		s.faults--
-		s.phase, s.outcome = done, doubtful
+		s.phase, s.outcome, s.doubt, s.late = done, doubtful, true, s.loaded
 		out("request-lost", environment, s)
 	}
 }

@@ -31,6 +31,7 @@ func TestBrokenOrders(t *testing.T) {
 		"a later command frees from a refusal":      {orderedRules{touchRetries: true}, disordered},
 		"an unknown outcome counts as delivered":    {orderedRules{unknownIsDone: true}, disordered},
 		"a delivered command makes the group clean": {orderedRules{cleanAfterOne: true}, falseClean},
+		"the next one goes while one may yet land":  {orderedRules{goesInDoubt: true}, disordered},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if v := eachOrder(t, c.rules); v.violation != c.finds {

@@ -95,11 +95,13 @@ type ClaimRequest struct {
 // still be applied after its holder lost it; a lease that is found expired
 // puts its group in doubt for so long from now. With HoldInDoubt a group in
 // doubt without a remote id is not handed out before that time is over (its
-// remote does not hold external keys unique).
+// remote does not hold external keys unique). With Rest no group in doubt is:
+// what may still land must not land over the next version.
 type ClaimSync struct {
 	Sync        string
 	Quiet       time.Duration
 	HoldInDoubt bool
+	Rest        bool
 	Lane        Lane
 }
 

@@ -16,6 +16,7 @@ func doubtTests() []test {
 		{"later doubt wins", testLaterDoubt},
 		{"held in doubt", testHoldInDoubt},
 		{"held in doubt with a remote id", testHoldInDoubtKnown},
+		{"at rest in doubt", testRestInDoubt},
 		{"settled doubt of an expired hold", testHoldSettles},
 		{"settled by hand, not there", testSettleNotThere},
 		{"settled by hand, adopted", testSettleAdopted},
@@ -192,6 +193,38 @@ func testHoldInDoubtKnown(e *env) {
 	e.record(r)
 	cs := e.hold("w") // an update is no create: nothing to be held back for
 	e.equal("claims", claimed(cs), []string{"sales_order/1"})
+}
+
+func testRestInDoubt(e *env) {
+	e.shop(e.orderShape())
+	e.exec(`DELETE FROM billing_infos WHERE id = 2`, `DELETE FROM orders WHERE id = 2`)
+	e.syncAll()
+	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`)
+	e.fold()
+	claim := func() []store.Claim {
+		e.t.Helper()
+		r := e.request("w", 10)
+		for i := range r.Syncs {
+			r.Syncs[i].Rest = true
+		}
+		cs, err := e.Store.Claim(e.ctx, r)
+		e.ok(err)
+		return cs
+	}
+	r := result(claim()[0], store.Doubtful)
+	r.Doubt = remoteQuiet
+	e.record(r)
+	e.equal("claims in doubt, with a remote id", len(claim()), 0)
+	e.exec(`UPDATE orders SET state = 'y' WHERE id = 1`)
+	e.fold()
+	e.equal("claims in doubt, touched", len(claim()), 0)
+	e.Advance(remoteQuiet + time.Second)
+	cs := claim()
+	e.equal("claims", claimed(cs), []string{"sales_order/1"})
+	e.Advance(2 * time.Minute) // its holder died, or only seems to have
+	e.equal("claims after the lease ended", len(claim()), 0)
+	e.Advance(remoteQuiet + time.Second)
+	e.equal("claims", claimed(claim()), []string{"sales_order/1"})
 }
 
 func testHoldSettles(e *env) {
