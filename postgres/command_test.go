@@ -380,3 +380,42 @@ func (b *bench) until(sql string) {
 func (b *bench) role() string {
 	return "app_" + b.url[strings.LastIndex(b.url, "/")+1:strings.Index(b.url, "?")]
 }
+
+// The functions that read composites are a part of the capture: one that is
+// missing or altered is told, planned and put back.
+func TestComposeFunctionsAreExamined(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := b.ordered()
+	look := func(action string) {
+		t.Helper()
+		found, err := b.db.Inspect(b.ctx, []*store.Shape{s})
+		b.ok(err)
+		changes, err := b.db.Preview(b.ctx, []*store.Shape{s})
+		b.ok(err)
+		if action == "" {
+			if len(found)+len(changes) > 0 {
+				t.Errorf("found %+v, planned %+v; want nothing", found, changes)
+			}
+			return
+		}
+		if len(found) != 1 || found[0].Subject != s.Sync || !strings.Contains(found[0].Message, "missing or was altered") {
+			t.Errorf("found %+v", found)
+		}
+		if len(changes) != 1 || changes[0].Action != action || !strings.HasPrefix(changes[0].Trigger, "compose_") {
+			t.Errorf("planned %+v, want one to %s", changes, action)
+		}
+	}
+	look("")
+	name := b.query(`SELECT proname::text FROM pg_proc WHERE proname LIKE 'compose\_%'`)[0]
+	b.exec(`DROP FUNCTION upkeep.` + name + `(jsonb)`)
+	look("create")
+	b.install(s)
+	look("")
+	b.exec(`CREATE OR REPLACE FUNCTION upkeep.` + name + `(jsonb) RETURNS jsonb STABLE LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`)
+	look("replace")
+	b.install(s)
+	look("")
+	b.exec(`UPDATE orders SET state = 'paid' WHERE id = 1`)
+	b.wantCommands("1: state paid 11=0 12=0 13=0 14=0")
+}

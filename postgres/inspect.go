@@ -56,21 +56,39 @@ func (db *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Findi
 				found = append(found, store.Finding{Severity: store.Problem, Subject: f.table, Message: f.message,
 					Fix: "a running worker puts the triggers back and sweeps; or run: upkeep apply"})
 			}
-			var there bool
-			err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc
-				WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND proname = $1 AND prosrc = $2)`,
-				w.functionName(), w.body()).Scan(&there)
+			_, same, err := function(ctx, tx, w.functionName(), w.body())
 			if err != nil {
 				return err
 			}
-			if !there {
+			if !same {
 				found = append(found, store.Finding{Severity: store.Problem, Subject: quoteTable(w.table),
 					Message: "the trigger function is missing or was altered", Fix: "run: upkeep apply"})
+			}
+		}
+		for _, s := range shapes {
+			if !s.Every {
+				continue
+			}
+			_, same, err := function(ctx, tx, composeName(s.Sync), composeBody(s))
+			if err != nil {
+				return err
+			}
+			if !same {
+				found = append(found, store.Finding{Severity: store.Problem, Subject: s.Sync,
+					Message: "the function " + quote("upkeep", composeName(s.Sync)) + ", which reads each version of a group, is missing or was altered: versions are lost, or not what they were",
+					Fix:     "a running worker puts it back; or run: upkeep apply"})
 			}
 		}
 		return nil
 	})
 	return found, installed(err)
+}
+
+// function says whether one of ours is there, and whether it has this body.
+func function(ctx context.Context, tx pgx.Tx, name, body string) (there, same bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT count(*) > 0, coalesce(bool_or(prosrc = $2), false) FROM pg_catalog.pg_proc
+		WHERE pronamespace = to_regnamespace('upkeep') AND proname = $1`, name, body).Scan(&there, &same)
+	return there, same, err
 }
 
 // inspectTable compares the triggers of a table and its descendants with what

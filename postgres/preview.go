@@ -27,6 +27,20 @@ func (db *DB) Preview(ctx context.Context, shapes []*store.Shape) ([]store.Trigg
 			}
 			all = append(all, changes...)
 		}
+		for _, s := range shapes {
+			if !s.Every {
+				continue
+			}
+			known, same, err := function(ctx, tx, composeName(s.Sync), composeBody(s))
+			switch {
+			case err != nil:
+				return fmt.Errorf("function that reads %s: %w", s.Sync, err)
+			case !known:
+				all = append(all, store.TriggerChange{Table: s.Root.Table, Trigger: composeName(s.Sync), Action: "create"})
+			case !same:
+				all = append(all, store.TriggerChange{Table: s.Root.Table, Trigger: composeName(s.Sync), Action: "replace"})
+			}
+		}
 		if !there {
 			return nil
 		}
@@ -53,9 +67,7 @@ func previewTable(ctx context.Context, tx pgx.Tx, w *watch, there bool) ([]store
 	if len(all) > 0 || !there {
 		return all, nil
 	}
-	var same bool
-	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc
-		WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND proname = $1 AND prosrc = $2)`, w.functionName(), w.body()).Scan(&same)
+	_, same, err := function(ctx, tx, w.functionName(), w.body())
 	if err == nil && !same {
 		all = append(all, store.TriggerChange{Table: w.table, Trigger: w.functionName(), Action: "replace"})
 	}
