@@ -23,12 +23,21 @@ func lined(t *testing.T) *bench {
 	s := b.shape("s", table("o"), "v")
 	b.many(s, "lines", table("l"), "o_id", "q")
 	b.install(s)
+	b.work(s)
+	return b
+}
+
+// work folds, claims and records until the test ends.
+func (b *bench) work(shapes ...*store.Shape) {
 	ctx, stop := context.WithCancel(b.ctx)
 	var worker sync.WaitGroup
 	worker.Go(func() {
-		r := store.ClaimRequest{Holder: "w", Lease: time.Minute, Limit: 7, Syncs: []store.ClaimSync{{Sync: "s"}}}
+		r := store.ClaimRequest{Holder: "w", Lease: time.Minute, Limit: 7}
+		for _, s := range shapes {
+			r.Syncs = append(r.Syncs, store.ClaimSync{Sync: s.Sync})
+		}
 		for ctx.Err() == nil {
-			_, err := b.db.Fold(b.ctx, []*store.Shape{s}, plan, 50)
+			_, err := b.db.Fold(b.ctx, shapes, plan, 50)
 			claims, e := b.db.Claim(b.ctx, r)
 			var results []store.Result
 			for _, c := range claims {
@@ -36,12 +45,11 @@ func lined(t *testing.T) *bench {
 			}
 			_, recorded := b.db.Record(b.ctx, results, nil)
 			if err != nil || e != nil || recorded != nil {
-				t.Errorf("fold %v, claim %v, record %v", err, e, recorded)
+				b.t.Errorf("fold %v, claim %v, record %v", err, e, recorded)
 			}
 		}
 	})
-	t.Cleanup(func() { stop(); worker.Wait() })
-	return b
+	b.t.Cleanup(func() { stop(); worker.Wait() })
 }
 
 // sessions runs n sessions of an application at once, each of so many
@@ -90,21 +98,53 @@ func TestOppositeLockOrders(t *testing.T) {
 	}
 }
 
-// A transaction that would be serializable without the triggers is so with
-// them, while a worker folds: they read nothing that others write.
+// A transaction that succeeds without the triggers succeeds with them, at the
+// strictest levels too, while a worker folds and claims: they append to the
+// log, and read nothing that others write. Each session has tables of its own,
+// so that whatever fails to be serialized is our doing.
 func TestStricterIsolation(t *testing.T) {
 	t.Parallel()
-	b := lined(t)
-	for _, level := range []pgx.TxIsoLevel{pgx.RepeatableRead, pgx.Serializable} {
-		errs := b.sessions(4, 60, level, func(tx pgx.Tx, session, i int) error {
-			_, err := tx.Exec(b.ctx, `INSERT INTO l (o_id, q) VALUES ($1, $2), ($1, 2)`, 1+session, i)
-			if err == nil && level == pgx.RepeatableRead { // its own row
-				_, err = tx.Exec(b.ctx, `UPDATE o SET v = v + 1 WHERE id = $1`, 10+session)
+	const sessions = 4
+	b := newBench(t)
+	var shapes []*store.Shape
+	b.migrate()
+	for n := range sessions {
+		o, l := fmt.Sprint("o", n), fmt.Sprint("l", n)
+		b.exec(fmt.Sprintf(`CREATE TABLE %[1]s (id int PRIMARY KEY, v int); CREATE TABLE %[2]s (id int PRIMARY KEY, o_id int REFERENCES %[1]s ON DELETE CASCADE, q int);
+			CREATE INDEX ON %[2]s (o_id); INSERT INTO %[1]s SELECT n, 0 FROM generate_series(1, 20) n`, o, l))
+		s := b.shape("s"+fmt.Sprint(n), table(o), "v")
+		b.many(s, "lines", table(l), "o_id", "q")
+		shapes = append(shapes, s)
+	}
+	b.install(shapes...)
+	b.work(shapes...)
+	steps := []string{ // of an order $1::int and its lines
+		`INSERT INTO l%[1]d VALUES ($1::int, $1::int %% 20 + 1, 1), (-$1::int, $1::int %% 20 + 1, 1)`,
+		`UPDATE l%[1]d SET q = q + 1 WHERE id = $1::int`,
+		`UPDATE l%[1]d SET o_id = ($1::int + 7) %% 20 + 1 WHERE id = $1::int`, // another parent
+		`UPDATE o%[1]d SET v = v + 1 WHERE id = $1::int %% 20 + 1`,
+		`DELETE FROM l%[1]d WHERE id = -$1::int`,
+		`INSERT INTO o%[1]d VALUES ($1::int + 1000, 1)`,
+		`UPDATE l%[1]d SET o_id = $1::int + 1000 WHERE id = $1::int`,
+		`UPDATE o%[1]d SET id = $1::int + 2000 WHERE id = $1::int + 1000 AND NOT EXISTS (SELECT FROM l%[1]d WHERE o_id = $1::int + 1000)`,
+		`DELETE FROM o%[1]d WHERE id = $1::int + 1000`, // with its lines
+	}
+	for at, level := range []pgx.TxIsoLevel{pgx.RepeatableRead, pgx.Serializable} {
+		errs := b.sessions(sessions, 40, level, func(tx pgx.Tx, session, i int) error {
+			for _, step := range steps {
+				if _, err := tx.Exec(b.ctx, fmt.Sprintf(step, session), 1+i+100*at); err != nil {
+					return fmt.Errorf("%s: %w", step, err)
+				}
 			}
-			return err
+			return nil
 		})
-		for _, err := range errs {
-			t.Errorf("%s: %v", level, err)
+		if len(errs) > 0 {
+			t.Errorf("%s: %d writes failed: %v", level, len(errs), errs[0])
+		}
+	}
+	for n := range sessions {
+		if left := b.query(fmt.Sprintf(`SELECT count(*)::text FROM l%d`, n))[0]; left != "0" {
+			t.Errorf("%s lines are left of session %d: the steps are not what they are meant to be", left, n)
 		}
 	}
 }

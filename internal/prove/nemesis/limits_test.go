@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -56,16 +57,7 @@ func TestLimitOverProcesses(t *testing.T) {
 	defer cancel()
 	w := &world{t: t, ctx: ctx, server: server, rand: rand.New(rand.NewPCG(*seed, 77))}
 	w.open(connector.Upsert)
-	remote, err := url.Parse(w.place.Worker.Remote)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(remote)
-	network := &http.Transport{}
-	t.Cleanup(network.CloseIdleConnections)
-	proxy.Transport = network
-	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) } // a killed worker's
-	gate := &turnstile{next: proxy}
+	gate := &turnstile{next: w.remote()}
 	front := httptest.NewServer(gate)
 	t.Cleanup(front.Close)
 	const limit = 2 // fewer than processes: one of them has to go without
@@ -96,6 +88,109 @@ func TestLimitOverProcesses(t *testing.T) {
 	if most, _ := gate.look(); most > limit {
 		t.Errorf("%d requests at once, the limit is %d", most, limit)
 	}
+	if err := w.judge().Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// remote passes requests on to the ledger.
+func (w *world) remote() http.Handler {
+	w.t.Helper()
+	remote, err := url.Parse(w.place.Worker.Remote)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(remote)
+	network := &http.Transport{}
+	w.t.Cleanup(network.CloseIdleConnections)
+	proxy.Transport = network
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) } // a killed worker's
+	return proxy
+}
+
+// meter notes when requests come in on their way to a remote.
+type meter struct {
+	next http.Handler
+
+	mu    sync.Mutex
+	times []time.Time
+}
+
+func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.mu.Lock()
+	m.times = append(m.times, time.Now())
+	m.mu.Unlock()
+	m.next.ServeHTTP(w, r)
+}
+
+// most returns the requests of the window that is furthest over, or nearest to,
+// a bucket that holds burst tokens and gets rate a second, and what the bucket
+// gives in it. A process that takes a token may use it a while later.
+func (m *meter) most(rate float64, burst int, late time.Duration) (requests int, allowed float64, window time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	worst := math.Inf(-1)
+	for i := range m.times {
+		for j := i; j < len(m.times); j++ {
+			d := m.times[j].Sub(m.times[i])
+			may := float64(burst) + rate*(d+late).Seconds()
+			if over := float64(j-i+1) - may; over > worst {
+				worst, requests, allowed, window = over, j-i+1, may, d
+			}
+		}
+	}
+	return requests, allowed, window
+}
+
+func (m *meter) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.times)
+}
+
+// The rate of a remote holds over all processes in every window of time, while
+// processes are killed by chance and others start in their place: one that
+// starts has no bucket of its own.
+func TestRateOverProcesses(t *testing.T) {
+	server := pgtest.Start(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	w := &world{t: t, ctx: ctx, server: server, rand: rand.New(rand.NewPCG(*seed, 78))}
+	w.open(connector.Upsert)
+	at := &meter{next: w.remote()}
+	front := httptest.NewServer(at)
+	t.Cleanup(front.Close)
+	const (
+		rate, burst = 40, 10
+		// A token is of use for a second after it was taken (gate.go), and a
+		// request needs a moment to come here.
+		late = 1500 * time.Millisecond
+	)
+	w.config.Remote, w.config.Rate, w.config.Burst, w.config.Concurrency, w.config.Batch = front.URL, rate, burst, 60, 1
+	stop := w.write()
+	for range processes {
+		w.start()
+	}
+	w.progress(rate)
+	for range 5 * *rounds {
+		p := w.alive()
+		p.Signal(syscall.SIGKILL)
+		<-p.Done()
+		w.start()
+		was := at.count()
+		w.until("requests", func() bool { return at.count() >= was+2*rate })
+	}
+	requests, allowed, window := at.most(rate, burst, late)
+	t.Logf("%d requests in all; the fullest window has %d in %s, where %.0f may be", at.count(), requests, window.Round(time.Millisecond), allowed)
+	if float64(requests) > allowed {
+		t.Errorf("%d requests in %s, where the limit allows %.0f", requests, window, allowed)
+	}
+	// The clock of the registry, past the time for which the dead hold what they had.
+	if err := w.place.Advance(ctx, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	w.end()
 	if err := w.judge().Err(); err != nil {
 		t.Error(err)
 	}

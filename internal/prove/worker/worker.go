@@ -51,6 +51,8 @@ type Config struct {
 	Lease         time.Duration
 	Drain         time.Duration
 	Concurrency   int
+	Rate          float64
+	Burst         int
 	Batch         int
 	// DieAt is "point:n"; empty: never.
 	DieAt string
@@ -153,9 +155,11 @@ func Engine(ctx context.Context, c Config, points *Points, log *slog.Logger) (e 
 	if c.Falsify != nil {
 		seen = c.Falsify(seen)
 	}
+	remote := shop.Remote(conn)
+	remote.Rate, remote.Burst = c.Rate, c.Burst
 	e, err = upkeep.New(upkeep.Config{
 		Database: seen, Name: c.Name, Logger: log, Lease: c.Lease, Drain: c.Drain, MaxAttempts: 1000,
-		Syncs: shop.Syncs(shop.Remote(conn), func() { points.Hit("translate") }),
+		Syncs: shop.Syncs(remote, func() { points.Hit("translate") }),
 	})
 	end = func() {
 		_ = conn.Close()
