@@ -22,16 +22,13 @@ type missedForm struct {
 
 // Run looks for changes that the triggers did not see.
 func (c *auditCmd) Run(p *program) error {
-	s, err := p.open(setup.Options{})
+	s, err := p.openFor(c.Sync, setup.Options{})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	syncs := s.Syncs()
 	if c.Sync != "" {
-		if err := s.Known(c.Sync); err != nil {
-			return usageError(err.Error())
-		}
 		syncs = []string{c.Sync}
 	}
 	var found []upkeep.Missed

@@ -29,14 +29,11 @@ const backfillLook = 100 * time.Millisecond
 func (c *backfillCmd) Run(p *program) error {
 	line := newProgress(p.err)
 	log := slog.New(slog.NewTextHandler(line, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s, err := p.open(setup.Options{Engine: upkeep.Config{Logger: log}})
+	s, err := p.openFor(c.Sync, setup.Options{Engine: upkeep.Config{Logger: log}})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := s.Known(c.Sync); err != nil {
-		return usageError(err.Error())
-	}
 	f := &filling{engine: s.Engine, syncs: s.Syncs(), line: line}
 	if c.Sync != "" {
 		f.syncs = []string{c.Sync}

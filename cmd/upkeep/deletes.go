@@ -19,16 +19,11 @@ func (c *deletesCmd) Run(p *program) error {
 	if c.Allow != 0 && (c.Sync == "" || c.Allow < 0) {
 		return usageError("--allow goes with a sync and the number of its deletes: upkeep deletes customer --allow 250")
 	}
-	s, err := p.open(setup.Options{})
+	s, err := p.openFor(c.Sync, setup.Options{})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if c.Sync != "" {
-		if err := s.Known(c.Sync); err != nil {
-			return usageError(err.Error())
-		}
-	}
 	all, err := s.Engine.HeldDeletes(p.ctx)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ type explainCmd struct {
 // Run shows all that is known of one group. A key that nothing is known of is
 // a failure.
 func (c *explainCmd) Run(p *program) error {
-	s, err := p.open(setup.Options{})
+	s, err := p.openFor(c.Sync, setup.Options{})
 	if err != nil {
 		if !c.JSON {
 			p.stored(upkeep.ID{Sync: c.Sync, Key: c.Key})
@@ -30,9 +30,6 @@ func (c *explainCmd) Run(p *program) error {
 		return err
 	}
 	defer s.Close()
-	if err := s.Known(c.Sync); err != nil {
-		return usageError(err.Error())
-	}
 	x, err := s.Engine.Explain(p.ctx, c.Sync, c.Key)
 	if err != nil {
 		return err

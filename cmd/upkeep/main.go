@@ -176,6 +176,19 @@ func (p *program) open(o setup.Options) (*setup.Setup, error) {
 	return setup.Open(p.ctx, p.options(o))
 }
 
+// openFor is open for a command about one sync, which must be there; empty: all
+// of them.
+func (p *program) openFor(sync string, o setup.Options) (*setup.Setup, error) {
+	s, err := p.open(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Known(sync); err != nil {
+		return nil, errors.Join(usageError(err.Error()), s.Close())
+	}
+	return s, nil
+}
+
 func (p *program) options(o setup.Options) setup.Options {
 	o.Path, o.Env, o.Connectors = p.config, p.env, connectors()
 	return o

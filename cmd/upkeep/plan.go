@@ -31,14 +31,11 @@ func (c *planCmd) Run(p *program) error {
 	case c.Sync != "" && !c.Records:
 		return usageError("--sync goes with --records")
 	}
-	s, err := p.open(setup.Options{})
+	s, err := p.openFor(c.Sync, setup.Options{})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := s.Known(c.Sync); err != nil {
-		return usageError(err.Error())
-	}
 	plan, err := s.Engine.Plan(p.ctx)
 	if err != nil {
 		return err

@@ -23,14 +23,11 @@ func (c *resyncCmd) Run(p *program) error {
 	if c.Deleted && c.Key == "" {
 		return usageError("--deleted is for one group: upkeep resync SYNC KEY --deleted")
 	}
-	s, err := p.open(setup.Options{})
+	s, err := p.openFor(c.Sync, setup.Options{})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := s.Known(c.Sync); err != nil {
-		return usageError(err.Error())
-	}
 	if c.Key != "" {
 		x, err := s.Engine.Explain(p.ctx, c.Sync, c.Key)
 		if err != nil {
@@ -72,7 +69,7 @@ func (c *retryCmd) Run(p *program) error {
 	if found && (c.Key == "" || c.NotThere && c.Is != "") {
 		return usageError("--is and --not-there are for one group, one of them: upkeep retry SYNC KEY --is ID, or upkeep retry SYNC KEY --not-there")
 	}
-	s, err := p.open(setup.Options{})
+	s, err := p.openFor(c.Sync, setup.Options{})
 	if err != nil {
 		if c.Key != "" && !c.JSON {
 			p.stored(upkeep.ID{Sync: c.Sync, Key: c.Key})
@@ -80,9 +77,6 @@ func (c *retryCmd) Run(p *program) error {
 		return err
 	}
 	defer s.Close()
-	if err := s.Known(c.Sync); err != nil {
-		return usageError(err.Error())
-	}
 	id := upkeep.ID{Sync: c.Sync, Key: c.Key}
 	n := int64(1)
 	switch {

@@ -18,14 +18,11 @@ type skipCmd struct {
 
 // Run drops the oldest version that waits of one group.
 func (c *skipCmd) Run(p *program) error {
-	s, err := p.open(setup.Options{})
+	s, err := p.openFor(c.Sync, setup.Options{})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := s.Known(c.Sync); err != nil {
-		return usageError(err.Error())
-	}
 	id := upkeep.ID{Sync: c.Sync, Key: c.Key}
 	dropped, err := s.Engine.Skip(p.ctx, c.Sync, c.Key)
 	switch {

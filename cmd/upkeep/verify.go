@@ -47,14 +47,11 @@ func (c *verifyCmd) Run(p *program) error {
 	}
 	line := newProgress(p.err)
 	defer line.done()
-	s, err := p.open(setup.Options{Engine: upkeep.Config{Logger: slog.New(saying{line})}})
+	s, err := p.openFor(c.Sync, setup.Options{Engine: upkeep.Config{Logger: slog.New(saying{line})}})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := s.Known(c.Sync); err != nil {
-		return usageError(err.Error())
-	}
 	syncs := s.Syncs()
 	if c.Sync != "" {
 		syncs = []string{c.Sync}
