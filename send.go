@@ -101,7 +101,7 @@ func (r *runner) dispatch(ctx context.Context) error {
 }
 
 // appetite is how many more groups to claim: for the calls that the senders
-// can take on at once, and within some 30 ms more, so that they have work while
+// can take on at once, and within some 50 ms more, so that they have work while
 // the next are claimed and loaded. Groups that queue for long would be sent as
 // they were loaded, and a change meanwhile would cost a second call. Without
 // slots it is one group, to ask for some with: more would only wait here while
@@ -115,7 +115,7 @@ func (r *runner) appetite() int {
 	}
 	most := slots
 	if r.latency > 0 {
-		most += int(min(maxRecord, time.Duration(slots)*30*time.Millisecond/r.latency))
+		most += int(min(maxRecord, time.Duration(slots)*50*time.Millisecond/r.latency))
 	}
 	most = min(most, maxRecord)
 	r.enough = min(slots+(most-slots)/2, most-1)

@@ -17,6 +17,12 @@ const (
 CREATE FUNCTION append() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO appended VALUES (NEW.id); RETURN NULL; END $$;
 CREATE TRIGGER append AFTER UPDATE ON line_items FOR EACH ROW EXECUTE FUNCTION append()`
 
+	// comparesLines is a row trigger whose WHEN compares four columns, none of
+	// which the clients change.
+	comparesLines = `CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER never AFTER UPDATE ON line_items FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.order_id IS DISTINCT FROM NEW.order_id
+	OR pg_catalog.record_image_ne(ROW(OLD.price, OLD.sku), ROW(NEW.price, NEW.sku))) EXECUTE FUNCTION never()`
+
 	// neverFires is a row trigger that compares one number, and calls nothing.
 	neverFires = `CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 CREATE TRIGGER never AFTER UPDATE ON orders FOR EACH ROW WHEN (OLD.user_id IS DISTINCT FROM NEW.user_id) EXECUTE FUNCTION never()`

@@ -78,7 +78,7 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	flag, err := p.flagged()
+	flag, err := p.with("flagged", dirtyFlag)
 	if err != nil {
 		return nil, err
 	}
@@ -86,14 +86,18 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	floor, err := p.appended()
+	floor, err := p.with("appended", appendedLines)
+	if err != nil {
+		return nil, err
+	}
+	compares, err := p.with("compares", comparesLines)
 	if err != nil {
 		return nil, err
 	}
 	alone := func(s *shop) func() (load, error) {
 		return func() (load, error) { return p.clients(s, pick) }
 	}
-	jobs, err := p.queued()
+	jobs, err := p.with("queued", jobQueue)
 	if err != nil {
 		return nil, err
 	}
@@ -101,11 +105,12 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 		return p.beside(following{URL: s.url, Kind: kind, Latency: latency}, alone(s))
 	}
 	const slow = 50 * time.Millisecond
-	ways := []struct {
+	type way struct {
 		name, aim string
 		shop      *shop
 		run       func() (load, error)
-	}{
+	}
+	ways := []way{
 		{"nothing", "", none, alone(none)},
 		{"capture installed, and Upkeep following, a remote of 50 ms, 8 at once", aim, watched, followed(watched, "", slow)},
 		{"the same, a remote that answers at once", "-", watched, followed(watched, "", 0)},
@@ -114,6 +119,7 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 		{"comparison: the same, and workers that send the whole record, a remote of 50 ms, 8 at once", "-", flag, followed(flag, byFlag, slow)},
 		{"comparison: the same, a remote that answers at once", "-", flag, followed(flag, byFlag, 0)},
 		{"comparison: a job for each change, and workers that send the whole record, a remote that answers at once", "-", jobs, followed(jobs, byJobs, 0)},
+		{"floor: a trigger whose WHEN compares four columns, and never fires", "-", compares, alone(compares)},
 		{"floor: a trigger that only appends the key to a table without an index, nobody following", "-", floor, alone(floor)},
 		{"floor: the same, and a process that empties that table ten times a second, and sends nothing", "-", floor, followed(floor, byLog, 0)},
 	}
@@ -157,29 +163,12 @@ func (p *place) watched() (*shop, error) {
 	return s, p.backfilled(s)
 }
 
-func (p *place) flagged() (*shop, error) {
-	there := p.shops["flagged"] != nil
-	s, err := p.shop("flagged", p.size.shop)
+// with is a shop of its own, with a trigger that is written by hand.
+func (p *place) with(name, trigger string) (*shop, error) {
+	there := p.shops[name] != nil
+	s, err := p.shop(name, p.size.shop)
 	if err == nil && !there {
-		err = p.exec(s, dirtyFlag)
-	}
-	return s, err
-}
-
-func (p *place) appended() (*shop, error) {
-	there := p.shops["appended"] != nil
-	s, err := p.shop("appended", p.size.shop)
-	if err == nil && !there {
-		err = p.exec(s, appendedLines)
-	}
-	return s, err
-}
-
-func (p *place) queued() (*shop, error) {
-	there := p.shops["queued"] != nil
-	s, err := p.shop("queued", p.size.shop)
-	if err == nil && !there {
-		err = p.exec(s, jobQueue)
+		err = p.exec(s, trigger)
 	}
 	return s, err
 }

@@ -31,12 +31,12 @@ type entry struct {
 // each sync; see [resolve].
 func (db *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit int) (store.Folded, error) {
 	f := &folding{shapes: shapes, plan: plan, limit: limit}
-	err := db.tx(ctx, writing, func(tx pgx.Tx) error { return f.run(ctx, tx) })
+	err := db.tx(ctx, folds, func(tx pgx.Tx) error { return f.run(ctx, tx) })
 	if err != nil && unresolvable(err) {
 		// A key that is logged does not fit the table any more: it was
 		// retyped, renamed or dropped. Sweep what uses the tables.
 		f.sweep = true
-		err = db.tx(ctx, writing, func(tx pgx.Tx) error { return f.run(ctx, tx) })
+		err = db.tx(ctx, folds, func(tx pgx.Tx) error { return f.run(ctx, tx) })
 	}
 	return f.done, err
 }
@@ -78,6 +78,12 @@ func unresolvable(err error) bool {
 	}
 	return strings.HasPrefix(c, "22") // a value that is not of the type
 }
+
+// folds begins a fold. Nobody has to wait until it is on the disk: a server that
+// dies has either all of it or none, and then the rows are in the log as before.
+// Whatever goes out because of it is claimed first, by a commit that is waited
+// for, and that brings all before it to the disk.
+var folds = pgx.TxOptions{BeginQuery: writing.BeginQuery + "; SET LOCAL synchronous_commit = off"}
 
 // folding is one call of Fold.
 type folding struct {

@@ -38,6 +38,10 @@ func (db *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[
 	return found, err
 }
 
+// snapshot begins a transaction that reads. Rows that a policy hides are an
+// error in it, since they would look like rows that are not there.
+var snapshot = pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL row_security = off"}
+
 // errRootKeys marks a failure of the query for the root rows.
 var errRootKeys = errors.New("look up root rows")
 
@@ -46,13 +50,8 @@ func (db *DB) load(ctx context.Context, shape *store.Shape, keys []string) (map[
 	if l.limit <= 0 {
 		l.limit = defaultMemberLimit
 	}
-	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err := pgx.BeginTxFunc(ctx, db.pool, options, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, db.pool, snapshot, func(tx pgx.Tx) error {
 		l.tx = tx
-		// Rows that a policy hides would look like rows that are not there.
-		if _, err := tx.Exec(ctx, "SET LOCAL row_security = off"); err != nil {
-			return err
-		}
 		return l.root(shape.Root, keys)
 	})
 	if err != nil {
