@@ -156,8 +156,11 @@ func (b *bulk) fill(ctx context.Context, d *definition, limit connector.Bulk) (d
 	for len(due) < limit.Most && size < jobBytes && b.cfg.Clock.Now().Sub(began) < b.cfg.Lease/3 {
 		asked := min(fillPiece, limit.Most-len(due))
 		claimedAt := b.cfg.Clock.Now()
-		claims, err := b.db.Claim(ctx, store.ClaimRequest{Holder: b.cfg.Name, Lease: b.cfg.Lease, Limit: asked,
+		claims, err := b.db.Claim(ctx, store.ClaimRequest{Holder: b.cfg.Name, Lease: b.cfg.Lease, Limit: asked, Mark: b.provenance.lastMark(),
 			Syncs: []store.ClaimSync{{Sync: d.Name, Quiet: b.doubtFor(), Lane: store.BackfillLane}}})
+		if b.provenance.moved(err) {
+			return due, false
+		}
 		if err != nil { // what is claimed already goes on
 			b.log.Error("claim for a job failed", "sync", d.Name, "error", err)
 			return due, false

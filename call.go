@@ -37,6 +37,9 @@ func (c *caller) bring() error {
 	case j.goal == present:
 		return c.change(id)
 	case id == "":
+	case j.goal == absent && j.forgot && j.limited():
+		j.found(id)
+		return nil
 	case j.goal == absent:
 		if err := c.deleteAll(id); err != nil {
 			return err
@@ -57,6 +60,13 @@ func (c *caller) bring() error {
 	}
 	j.finish(store.Result{Outcome: store.Removed})
 	return nil
+}
+
+// found takes a record that the registry had forgotten, to be deleted like any
+// other: within the limit, and only if a person allows it after a restore.
+func (j *job) found(id string) {
+	j.result.RemoteID, j.result.ExternalID = id, j.record.ExternalID
+	j.finish(store.Result{Outcome: store.Partial, After: time.Second, Reason: "its record was found, and is to be deleted"})
 }
 
 // isKind says whether err is a connector's error of that kind.

@@ -95,8 +95,12 @@ func (e *Engine) freeDeletes(ctx context.Context, batch []*job) {
 
 // spends: a delete counts once, and not each time that it is tried. In a
 // registry that was restored it counts each time: that every record is forced
-// then must let no delete past a person.
+// then must let no delete past a person. What it does not know to be there is
+// looked for first.
 func (r *runner) spends(j *job) bool {
 	first := j.claim.Attempts == 0 && !j.claim.InDoubt && !j.claim.Forced
-	return j.goal == absent && j.def.DeleteLimit >= 0 && (first || r.provenance.restored.Load())
+	return j.limited() && !j.forgot && (first || r.provenance.restored.Load())
 }
+
+// limited says whether a job is a delete of a sync that has a limit of them.
+func (j *job) limited() bool { return j.goal == absent && j.def.DeleteLimit >= 0 }

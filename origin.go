@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,7 @@ type provenance struct {
 	furthest atomic.Int64 // the highest Place seen
 	restored atomic.Bool  // once: a record that is to be made may be there
 	examined atomic.Int64 // how often it was looked at
+	mark     atomic.Value // store.Origin.Mark, a string
 	looked   atomic.Int64 // when, in nanoseconds of the engine's clock
 }
 
@@ -29,6 +31,22 @@ const originFor = 10 * time.Second
 // mustExamine says whether to look before the next claim.
 func (e *Engine) mustExamine() bool {
 	return e.provenance.unsure.Load() || e.cfg.Clock.Now().UnixNano()-e.provenance.looked.Load() > int64(originFor)
+}
+
+// moved takes the error of a claim and says whether it is that the registry may
+// be another one. Then it is looked at before the next claim.
+func (p *provenance) moved(err error) bool {
+	if !errors.Is(err, store.ErrMoved) {
+		return false
+	}
+	p.unsure.Store(true)
+	return true
+}
+
+// lastMark is what a claim is made under.
+func (p *provenance) lastMark() string {
+	mark, _ := p.mark.Load().(string) // nothing was looked at: empty
+	return mark
 }
 
 // examineOrigin compares where the registry comes from with what was noted.
@@ -52,6 +70,9 @@ func (e *Engine) examineOrigin(ctx context.Context) error {
 	}
 	if why != "" {
 		e.log.Error("the registry is not the one that it was: every record is sent again, in full, and no delete goes out until it is allowed: upkeep deletes", "why", why)
+		if err := e.inspect(ctx); err != nil { // it is tried again each minute
+			e.log.Error("whether the capture is as it was can't be told; looking again later", "error", err)
+		}
 	}
 	e.provenance.furthest.Store(now.Place)
 	at, err := e.db.Restored(ctx)
@@ -60,6 +81,7 @@ func (e *Engine) examineOrigin(ctx context.Context) error {
 	}
 	e.provenance.restored.Store(!at.IsZero())
 	e.provenance.examined.Add(1)
+	e.provenance.mark.Store(now.Mark) // after the count: who sees it sees that too
 	e.provenance.unsure.Store(false)
 	e.provenance.looked.Store(e.cfg.Clock.Now().UnixNano())
 	return nil
@@ -86,6 +108,8 @@ func (e *Engine) rest(ctx context.Context, why string) error {
 // remotes; empty if it is not.
 func (e *Engine) restoredBecause(now store.Origin, noted string) string {
 	switch {
+	case now.PutBack:
+		return "the registry's rows were put back from a backup"
 	case noted == "" || now.ID == "":
 		return ""
 	case noted == now.ID && now.Place > 0 && now.Place < e.provenance.furthest.Load():

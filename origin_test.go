@@ -27,7 +27,8 @@ type backedUp struct {
 	exec    func(sql string) error
 	backup  func() error
 	restore func() error
-	remotes string // the table
+	remotes string                            // the table
+	putBack func(schemas string) (sql string) // only of rows into the tables that are there
 }
 
 func sqliteBackup(t *testing.T) *backedUp {
@@ -82,11 +83,43 @@ func postgresBackup(t *testing.T) *backedUp {
 	return b
 }
 
+// postgresInPlace puts all rows back into the tables that are there, as COPY
+// does: the database is the same.
+func postgresInPlace(t *testing.T) *backedUp {
+	url := pgtest.New(t)
+	run := func(text string) error {
+		c, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			return err
+		}
+		defer c.Close(context.Background())
+		_, err = c.Exec(t.Context(), text)
+		return err
+	}
+	// The registry last: the triggers write into its log.
+	each := func(schemas, do string) string {
+		return `DO $$ DECLARE r record; BEGIN
+			FOR r IN SELECT n.nspname s, c.relname t FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+				WHERE c.relkind = 'r' AND n.nspname IN (` + schemas + `) ORDER BY n.nspname
+			LOOP ` + do + ` END LOOP; END $$;`
+	}
+	b := &backedUp{remotes: "upkeep.remotes", exec: run}
+	b.open = func() (upkeep.Database, error) { return postgres.Open(t.Context(), url) }
+	b.backup = func() error {
+		return run("CREATE SCHEMA saved; " + each("'public', 'upkeep'", "EXECUTE format('CREATE TABLE saved.%I AS TABLE %I.%I', r.s || r.t, r.s, r.t);"))
+	}
+	b.putBack = func(schemas string) string {
+		return each(schemas, "EXECUTE format('DELETE FROM %I.%I', r.s, r.t); EXECUTE format('INSERT INTO %I.%I OVERRIDING SYSTEM VALUE TABLE saved.%I', r.s, r.t, r.s || r.t);")
+	}
+	b.restore = func() error { return run(b.putBack("'public', 'upkeep'")) }
+	return b
+}
+
 // A registry that is restored from a backup makes no duplicates and no
 // deletes: what it has forgotten is looked for, and a person is asked.
 func TestRestoredRegistry(t *testing.T) {
 	t.Parallel()
-	for name, make := range map[string]func(*testing.T) *backedUp{"sqlite": sqliteBackup, "postgres": postgresBackup} {
+	for name, make := range map[string]func(*testing.T) *backedUp{"sqlite": sqliteBackup, "postgres": postgresBackup, "postgres in place": postgresInPlace} {
 		for word, class := range map[string]connector.Class{"upsert": connector.Upsert, "lookup": connector.Lookup} {
 			t.Run(name+" "+word, func(t *testing.T) {
 				t.Parallel()
@@ -132,7 +165,7 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 	s.users(10)
 	during(nothing)
 	must(db.backup())
-	s.exec(`insert into users (id, name) values (11, 'lost'), (12, 'lost too'); update users set name = 'newer' where id = 1; delete from users where id = 2`)
+	s.exec(`insert into users (id, name) values (11, 'lost'), (12, 'lost too'), (13, 'comes and goes'); update users set name = 'newer' where id = 1; delete from users where id = 2`)
 	during(nothing)
 	s.field("customer", "customer-1", "entityId", `"newer"`)
 	must(db.restore())
@@ -158,6 +191,18 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 		if h.PausedFor <= 0 || s.remote.Calls(memory.Any) > 0 {
 			t.Errorf("a request of before the restore may still arrive: paused for %s, %d calls", h.PausedFor, s.remote.Calls(memory.Any))
 		}
+		// After the sweep a row comes and goes, whose record is forgotten.
+		s.exec("insert into users (id, name) values (13, 'again')")
+		s.until("the group", func() bool {
+			x, err := e.Explain(s.ctx, "customer", "13")
+			return err == nil && x.Group != nil
+		})
+		s.exec("delete from users where id = 13")
+		s.until("the delete", func() bool {
+			x, err := e.Explain(s.ctx, "customer", "13")
+			must(err)
+			return x.Group.DeleteSeen
+		})
 		stop()
 		must(d.Close())
 	}
@@ -168,6 +213,7 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 	s.field("customer", "customer-2", "entityId", `"user 2"`)
 	s.field("customer", "customer-11", "entityId", `"found"`)
 	s.field("customer", "customer-12", "entityId", `"lost too"`)
+	s.field("customer", "customer-13", "entityId", `"comes and goes"`)
 	if dup := s.remote.Duplicates(); len(dup) > 0 || s.remote.Calls(memory.Delete) > 0 {
 		t.Errorf("duplicates %v, %d deletes", dup, s.remote.Calls(memory.Delete))
 	}
@@ -182,8 +228,8 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 		if err != nil || !strings.Contains(fmt.Sprint(findings), "restored, copied or failed over") {
 			t.Errorf("%v, %v", findings, err)
 		}
-		n, err := e.AllowDeletes(s.ctx, "customer", 2)
-		if err != nil || n != 2 {
+		n, err := e.AllowDeletes(s.ctx, "customer", 3)
+		if err != nil || n != 3 {
 			t.Errorf("%d, %v", n, err)
 		}
 	})
@@ -194,7 +240,51 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 		t.Errorf("%d calls after all was done", n)
 	}
 	if n := len(s.remote.Records("customer")); n != 10 {
-		t.Errorf("%d records, want 1 to 12 without 3 and 4", n)
+		t.Errorf("%d records, want 1 to 12 without 3 and 4, and not 13", n)
+	}
+}
+
+// The rows of the registry are put back under a running engine, and a row
+// changes at once whose record they have forgotten: nothing is claimed before
+// it is known, and the record is not made again.
+func TestRegistryPutBackAtWork(t *testing.T) {
+	t.Parallel()
+	b := postgresInPlace(t)
+	s := &shop{t: t, ctx: t.Context(), remote: memory.New(memory.Config{Class: connector.Lookup}), app: b.exec}
+	s.to = &upkeep.Remote{Name: "erp", Connection: s.remote.Connect()}
+	run := func(f func(e *upkeep.Engine)) {
+		d, err := b.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := upkeep.New(upkeep.Config{Database: d, Syncs: []upkeep.AnySync{customerSync(s.to)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := s.run(e)
+		f(e)
+		stop()
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	s.exec("%s", shopSchema)
+	s.users(3)
+	run(func(e *upkeep.Engine) {
+		s.quiet(e)
+		if err := b.backup(); err != nil {
+			t.Fatal(err)
+		}
+		s.exec("insert into users (id, name) values (11, 'new')")
+		s.quiet(e)
+		s.exec("%s", "begin; "+b.putBack("'upkeep'")+"update users set name = 'newer' where id = 11; commit")
+		s.until("that it is noticed", func() bool { at, err := e.Restored(s.ctx); return err == nil && !at.IsZero() })
+	})
+	s.exec("delete from upkeep.remotes") // as if the pause were over
+	run(s.quiet)
+	s.field("customer", "customer-11", "entityId", `"newer"`)
+	if dup := s.remote.Duplicates(); len(dup) > 0 {
+		t.Errorf("duplicates %v", dup)
 	}
 }
 

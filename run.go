@@ -205,15 +205,8 @@ func (e *Engine) careLoop(ctx context.Context) error {
 		if err := e.examineOrigin(ctx); err != nil {
 			return 0, err
 		}
-		findings, err := e.db.Inspect(ctx, e.learned.Load().shapes)
-		if err != nil {
+		if err := e.inspect(ctx); err != nil {
 			return 0, err
-		}
-		if len(findings) > 0 {
-			e.log.Error("capture was altered; installing it again and sweeping", "finding", findings[0].Subject+": "+findings[0].Message, "findings", len(findings))
-			if err := e.mend(ctx); err != nil {
-				return 0, err
-			}
 		}
 		if err := e.giveUpJobs(ctx); err != nil {
 			return 0, err
@@ -223,6 +216,20 @@ func (e *Engine) careLoop(ctx context.Context) error {
 		}
 		return careEvery, e.db.Prune(ctx, e.cfg.History)
 	})
+}
+
+// inspect looks whether the capture is as it was installed, and mends it.
+func (e *Engine) inspect(ctx context.Context) error {
+	l := e.learned.Load()
+	if l == nil { // it is only being installed
+		return nil
+	}
+	findings, err := e.db.Inspect(ctx, l.shapes)
+	if err != nil || len(findings) == 0 {
+		return err
+	}
+	e.log.Error("capture was altered; installing it again and sweeping", "finding", findings[0].Subject+": "+findings[0].Message, "findings", len(findings))
+	return e.mend(ctx)
 }
 
 // mend installs the capture again. What changed without it is not known, so

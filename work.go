@@ -62,6 +62,8 @@ type job struct {
 	leftOut   []string            // the fields that refer to them
 	wakes     []store.ID          // what gets its try if the remote refuses this record without them
 
+	forgot bool // the registry was restored: a record may be there that it does not know
+
 	done    bool // nothing (more) to send: result is complete
 	result  store.Result
 	attempt *store.Attempt
@@ -84,12 +86,13 @@ func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
 			return nil, err
 		}
 	}
+	mark := r.provenance.lastMark()
 	if n := r.provenance.examined.Load(); n != r.examined {
 		r.examined = n
 		r.gate.forget() // a restore pauses the remote
 		return nil, nil
 	}
-	req := store.ClaimRequest{Holder: r.cfg.Name, Lease: r.cfg.Lease, Limit: limit}
+	req := store.ClaimRequest{Holder: r.cfg.Name, Lease: r.cfg.Lease, Limit: limit, Mark: mark}
 	for _, d := range r.defs {
 		if r.isHeld(d.Name) {
 			continue
@@ -103,6 +106,10 @@ func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
 	}
 	r.claimedAt = r.cfg.Clock.Now() // before the call: our deadline ends before the database's
 	claims, err := r.db.Claim(ctx, req)
+	if r.provenance.moved(err) {
+		r.nudge()
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
 	}
@@ -115,6 +122,7 @@ func (r *runner) load(ctx context.Context, claims []store.Claim, claimedAt time.
 	jobs := make([]*job, len(claims))
 	for i, c := range claims {
 		j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: claimedAt.Add(r.cfg.Lease)}
+		j.forgot = c.RemoteID == "" && r.provenance.restored.Load() && r.traits.Class != connector.Blind
 		j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests}
 		jobs[i] = j
 	}
@@ -294,11 +302,11 @@ func (j *job) compare() {
 	case kept:
 		j.finish(store.Result{Outcome: store.Synced})
 	case absent:
-		if j.claim.RemoteID == "" && sure {
+		if j.claim.RemoteID == "" && sure && !j.forgot {
 			j.finish(store.Result{Outcome: store.Removed})
 		}
 	case present, ended:
-		if j.goal == ended && j.claim.RemoteID == "" && sure {
+		if j.goal == ended && j.claim.RemoteID == "" && sure && !j.forgot {
 			j.finish(store.Result{Outcome: store.Removed})
 			return
 		}

@@ -80,7 +80,9 @@ func setPlan(ctx context.Context, c *pgxpool.Conn, plan string) error {
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockFold)); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "UPDATE upkeep.settings SET plan = $1", plan)
+		// That the row was put back from a backup must not be covered up.
+		_, err = tx.Exec(ctx, `UPDATE upkeep.settings SET plan = $1,
+			written_by = CASE WHEN xmin = written_by::xid THEN pg_current_xact_id() ELSE written_by END`, plan)
 		return err
 	})
 }

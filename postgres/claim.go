@@ -22,7 +22,8 @@ const claiming = `
 WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 asked AS (
 	SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[], $7::boolean[], $8::boolean[]) AS a(sync, quiet_us, hold, lane, rest)
-	WHERE NOT EXISTS (SELECT FROM upkeep.pauses p WHERE p.kind = 'sync' AND p.name = a.sync)),
+	WHERE NOT EXISTS (SELECT FROM upkeep.pauses p WHERE p.kind = 'sync' AND p.name = a.sync)
+		AND ($9 = '' OR $9 = (SELECT ` + mark + ` FROM upkeep.settings WHERE one))),
 due AS MATERIALIZED (
 	SELECT d.*, a.quiet_us * interval '1 microsecond' AS quiet, a.hold, a.rest
 	FROM asked a CROSS JOIN (VALUES (false), (true)) AS lane(backfill)
@@ -88,8 +89,15 @@ func (db *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, e
 		return db.queryByKey(ctx, func(rows pgx.Rows) (err error) {
 			claims, err = pgx.CollectRows(rows, scanClaim)
 			return err
-		}, claiming, r.Holder, r.Limit, syncs, quiet, hold, r.Lease.Microseconds(), backfill, rest)
+		}, claiming, r.Holder, r.Limit, syncs, quiet, hold, r.Lease.Microseconds(), backfill, rest, r.Mark)
 	})
+	if err == nil && len(claims) == 0 && r.Mark != "" { // nothing to do, or is it another registry?
+		var now string
+		err = db.pool.QueryRow(ctx, "SELECT "+mark+" FROM upkeep.settings WHERE one").Scan(&now)
+		if err == nil && now != r.Mark {
+			err = store.ErrMoved
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", installed(err))
 	}

@@ -10,14 +10,19 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
+// mark is [store.Origin].Mark of upkeep.settings: the table, who wrote its row,
+// and the run of the server.
+const mark = `tableoid::text || ':' || xmin::text || ':' || extract(epoch FROM pg_postmaster_start_time())::text`
+
 // Origin implements [store.Origins]. The cluster and the database tell copies
 // apart, the oid of a table of ours a registry that was dumped and restored,
 // and the timeline a recovery to a point in time and a failover. Where a
-// server does not tell the cluster and the timeline, the rest has to do.
+// server does not tell the cluster and the timeline, the rest has to do. Rows
+// that were put back into the tables that are there show by who wrote them.
 func (db *DB) Origin(ctx context.Context) (now store.Origin, noted string, err error) {
 	err = db.pool.QueryRow(ctx, `
 		SELECT (SELECT oid FROM pg_database WHERE datname = current_database())::text || ':' || 'upkeep.settings'::regclass::oid::text,
-			coalesce(origin, '') FROM upkeep.settings`).Scan(&now.ID, &noted)
+			coalesce(origin, ''), coalesce(xmin <> written_by::xid, false), `+mark+` FROM upkeep.settings`).Scan(&now.ID, &noted, &now.PutBack, &now.Mark)
 	if err != nil {
 		return now, "", installed(err)
 	}
@@ -43,7 +48,7 @@ func (db *DB) Origin(ctx context.Context) (now store.Origin, noted string, err e
 // NoteOrigin implements [store.Origins].
 func (db *DB) NoteOrigin(ctx context.Context, id string, restored bool) error {
 	err := db.tx(ctx, writing, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE upkeep.settings SET origin = $1,
+		_, err := tx.Exec(ctx, `UPDATE upkeep.settings SET origin = $1, written_by = pg_current_xact_id(),
 			restored_at = CASE WHEN $2 THEN upkeep.clock() ELSE restored_at END`, id, restored)
 		if err != nil || !restored {
 			return err

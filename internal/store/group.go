@@ -89,6 +89,9 @@ type ClaimRequest struct {
 	Lease  time.Duration // how long the claims are held
 	Limit  int           // of all syncs together
 	Syncs  []ClaimSync
+	// Mark is [Origin].Mark as it was read last: with another one nothing is
+	// claimed, and the error is ErrMoved. Empty: whatever it is.
+	Mark string
 }
 
 // ClaimSync is a sync to claim from. Quiet is D+Z: how long a request may
@@ -134,7 +137,7 @@ const (
 	Waits
 	// Partial: the record is there as with Synced, but without what refers to
 	// WaitsFor: digests and refs are of what was sent. The group stays dirty
-	// and waits, as with Waits.
+	// and waits, as with Waits; for nothing, it is due again After.
 	Partial
 	// Refused: parked with Reason until touched, retried or remapped; not
 	// parked if its generation was raised since the claim. With WaitsFor the

@@ -14,6 +14,12 @@ type Origin struct {
 	ID string
 	// Place grows with every commit while ID stays the same. Zero: not known.
 	Place int64
+	// PutBack: the registry's rows are not those that were written last, though
+	// the database is the same.
+	PutBack bool
+	// Mark is another one whenever any of this may be, and is cheap to compare.
+	// Empty: not known.
+	Mark string
 }
 
 // Origins notices that a registry is not the one that it was: what it says of

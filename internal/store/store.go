@@ -326,6 +326,9 @@ var (
 	// ErrPlan: another process has installed another configuration; stop and
 	// start again with that one.
 	ErrPlan = errors.New("another configuration was installed")
+	// ErrMoved: the registry may be another one than it was; look where it comes
+	// from before anything is claimed.
+	ErrMoved = errors.New("the registry may have been replaced")
 	// ErrNotInstalled: the database has no Upkeep schema, or an older one.
 	ErrNotInstalled = errors.New("upkeep is not installed in this database")
 )

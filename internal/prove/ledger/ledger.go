@@ -101,6 +101,9 @@ func (s *Server) Close() {
 	<-s.ended
 }
 
+// OneCallEach closes every connection after its first request.
+func (s *Server) OneCallEach() { s.http.SetKeepAlivesEnabled(false) }
+
 // Records returns a copy of all records, by type and external id.
 func (s *Server) Records() []Record {
 	s.mu.Lock()
@@ -127,6 +130,13 @@ func (s *Server) Calls() (calls, atOnce, atOnceForOne int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls, s.most, s.mostOne
+}
+
+// Busy is how many requests are under way.
+func (s *Server) Busy() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
 }
 
 // Duplicates lists the keys that more than one record has.

@@ -56,7 +56,7 @@ func TestLimitOverProcesses(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	w := &world{t: t, ctx: ctx, server: server, rand: rand.New(rand.NewPCG(*seed, 77))}
-	w.open(connector.Upsert)
+	w.open(connector.Upsert, false)
 	gate := &turnstile{next: w.remote()}
 	front := httptest.NewServer(gate)
 	t.Cleanup(front.Close)
@@ -156,7 +156,7 @@ func TestRateOverProcesses(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	w := &world{t: t, ctx: ctx, server: server, rand: rand.New(rand.NewPCG(*seed, 78))}
-	w.open(connector.Upsert)
+	w.open(connector.Upsert, false)
 	at := &meter{next: w.remote()}
 	front := httptest.NewServer(at)
 	t.Cleanup(front.Close)

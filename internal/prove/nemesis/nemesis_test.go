@@ -43,6 +43,10 @@ type fault struct {
 	// nothing broken that heal does not mend.
 	inject func(*world)
 	heal   func(*world)
+	// secure: the workers speak TLS to the remote. certain: nothing may be in
+	// doubt afterwards. own: on a server of its own. restored: the registry is
+	// of another time.
+	secure, certain, own, restored bool
 }
 
 // world is a database, a remote, workers and an application that writes.
@@ -50,19 +54,22 @@ type world struct {
 	t      *testing.T
 	ctx    context.Context
 	server *pgtest.Server
+	name   string // of the database
 	place  *provetest.Place
 	rand   *rand.Rand
 	db     *Proxy // between workers and database
 	net    *Proxy // between workers and remote
+	front  *front // speaks TLS before the remote; nil: nobody does
 
 	config  worker.Config
 	last    int // customer that a fault made
 	workers []*worker.Process
 
-	mu     sync.Mutex
-	writes int
-	down   bool // the database is killed: writes may fail
-	errs   []error
+	between sync.Mutex // held during a transaction of the application
+	mu      sync.Mutex
+	writes  int
+	down    bool // the database is killed: writes may fail
+	errs    []error
 }
 
 const processes = 3
@@ -93,8 +100,11 @@ func TestNemesis(t *testing.T) {
 func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class, n uint64) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute+time.Duration(*rounds)*10*time.Second)
 	defer cancel()
+	if f.own {
+		server = pgtest.Start(t)
+	}
 	w := &world{t: t, ctx: ctx, server: server, rand: rand.New(rand.NewPCG(*seed, n))}
-	w.open(class)
+	w.open(class, f.secure)
 	stop := w.write()
 	for range processes {
 		w.start()
@@ -112,7 +122,14 @@ func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class,
 	w.place.Remote.Heal()
 	stop()
 	w.end()
+	if f.restored {
+		w.release()
+	}
 	v := w.judge()
+	if f.certain && v.Parked > 0 {
+		v.Unsettled += v.Parked
+		t.Errorf("%d groups are parked, and no request went out", v.Parked)
+	}
 	names := map[connector.Class]string{connector.Upsert: "upsert", connector.Lookup: "lookup", connector.Blind: "blind"}
 	fmt.Fprintf(os.Stderr, "%-44s %-7s %8d %7d %7d %6d %11d %8d %10d %6d\n", f.name, names[class], injected, w.writes, v.Groups,
 		v.Lost, v.Duplicates, v.Deletes, v.AppErrors, v.Unsettled+v.Touches+v.Leaked)
@@ -122,7 +139,7 @@ func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class,
 }
 
 // open makes a database on the server, and the ways to it and to the remote.
-func (w *world) open(class connector.Class) {
+func (w *world) open(class connector.Class, secure bool) {
 	w.place = provetest.At(w.t, worker.Postgres, w.database(), class, *seed)
 	var err error
 	direct := w.place.Worker
@@ -132,13 +149,21 @@ func (w *world) open(class connector.Class) {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(w.db.Close)
-	if w.net, err = OpenProxy(strings.TrimPrefix(direct.Remote, "http://")); err != nil {
+	remote := strings.TrimPrefix(direct.Remote, "http://")
+	if secure {
+		remote = w.secure(remote)
+	}
+	if w.net, err = OpenProxy(remote); err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(w.net.Close)
 	w.config = direct
 	w.config.Database = strings.Replace(direct.Database, host, w.db.Addr(), 1)
 	w.config.Remote = "http://" + w.net.Addr()
+	if secure {
+		w.config.Remote = "https://" + w.net.Addr()
+		w.config.Roots = string(w.front.good.pem) + string(w.front.old.pem)
+	}
 	w.config.Timeout, w.config.Lease, w.config.Quiet = 600*time.Millisecond, 1500*time.Millisecond, time.Second
 	w.config.Concurrency = 12
 	w.place.Worker.Timeout = w.config.Timeout
@@ -153,6 +178,7 @@ func (w *world) fresh() int {
 // database makes one, dropped in the end.
 func (w *world) database() string {
 	name := fmt.Sprintf("nemesis_%d", w.rand.Uint32())
+	w.name = name
 	admin := provetest.Connect(w.t, w.server.URL())
 	if _, err := admin.ExecContext(w.ctx, "create database "+name); err != nil {
 		w.t.Fatal(err)
@@ -244,7 +270,9 @@ func (w *world) write() (stop func()) {
 			w.mu.Lock()
 			down := w.down
 			w.mu.Unlock()
+			w.between.Lock()
 			err := w.place.Writer.Any(context.WithoutCancel(ctx))
+			w.between.Unlock()
 			w.mu.Lock()
 			if err == nil {
 				w.writes++

@@ -15,6 +15,7 @@ type Proxy struct {
 	l  net.Listener
 
 	mu     sync.Mutex
+	wrap   func(net.Conn) (net.Conn, error)
 	cut    bool
 	frozen chan struct{} // closed: bytes flow
 	conns  map[net.Conn]bool
@@ -35,6 +36,14 @@ func OpenProxy(to string) (*Proxy, error) {
 
 // Addr is where to connect.
 func (p *Proxy) Addr() string { return p.l.Addr().String() }
+
+// Wrap lets each new connection go through f first; nil: none. What f fails
+// for ends there.
+func (p *Proxy) Wrap(f func(net.Conn) (net.Conn, error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wrap = f
+}
 
 // Close cuts everything and ends the proxy.
 func (p *Proxy) Close() {
@@ -107,6 +116,16 @@ func (p *Proxy) forget(c net.Conn) {
 
 func (p *Proxy) serve(c net.Conn) {
 	defer p.forget(c)
+	p.mu.Lock()
+	wrap := p.wrap
+	p.mu.Unlock()
+	down := c
+	if wrap != nil {
+		var err error
+		if down, err = wrap(c); err != nil {
+			return
+		}
+	}
 	up, err := net.Dial("tcp", p.to)
 	if err != nil {
 		return
@@ -116,8 +135,8 @@ func (p *Proxy) serve(c net.Conn) {
 	}
 	defer p.forget(up)
 	var both sync.WaitGroup
-	both.Go(func() { p.pump(up, c) })
-	both.Go(func() { p.pump(c, up) })
+	both.Go(func() { p.pump(up, down) })
+	both.Go(func() { p.pump(down, up) })
 	both.Wait()
 }
 

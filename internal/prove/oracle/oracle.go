@@ -28,6 +28,9 @@ type Case struct {
 	Since  int
 	// Ended says which records may have been deleted.
 	Ended *shop.Ended
+	// Forgotten are records that may be at the remote without a row, while the
+	// registry, which was restored, knows nothing of them.
+	Forgotten map[string]bool
 	// MayPark says for which reason a group may be parked; nil: for none.
 	MayPark func(reason string) bool
 	// Secrets must be in no table of the registry and no log.
@@ -75,11 +78,11 @@ func Judge(ctx context.Context, c Case) (*Verdict, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compute what is expected: %w", err)
 	}
-	parked, err := v.registry(ctx, c)
+	parked, known, err := v.registry(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	v.remote(c, want, parked)
+	v.remote(c, want, parked, known)
 	for _, err := range c.AppErrors {
 		v.add(&v.AppErrors, "the application's write failed: %v", err)
 	}
@@ -87,16 +90,18 @@ func Judge(ctx context.Context, c Case) (*Verdict, error) {
 }
 
 // registry looks at every group, and at the log. It returns the keys of the
-// parked ones, and of those that wait for these, as [shop.Want] has them.
-func (v *Verdict) registry(ctx context.Context, c Case) (parked map[string]bool, err error) {
-	parked = map[string]bool{}
+// parked ones, and of those that wait for these, and of all that it knows, as
+// [shop.Want] has them.
+func (v *Verdict) registry(ctx context.Context, c Case) (parked map[string]bool, known map[string]store.Group, err error) {
+	parked, known = map[string]bool{}, map[string]store.Group{}
 	var waiting []store.Group
 	groups, err := Groups(ctx, c.Store)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, g := range groups {
 		v.Groups++
+		known[recordOf(g.ID)] = g
 		switch g.State {
 		case store.Clean, store.Gone:
 			if g.Generation != g.SyncedGeneration || !g.InDoubtUntil.IsZero() || g.Holder != "" {
@@ -124,7 +129,7 @@ func (v *Verdict) registry(ctx context.Context, c Case) (parked map[string]bool,
 	for range n {
 		v.add(&v.Touches, "a touch is still in the log")
 	}
-	return parked, err
+	return parked, known, err
 }
 
 // recordOf is the key of a group's record, as [shop.Want] has it.
@@ -154,7 +159,7 @@ func Groups(ctx context.Context, s store.Store) ([]store.Group, error) {
 }
 
 // remote compares every record, field by field.
-func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool) {
+func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool, known map[string]store.Group) {
 	got := shop.Want{}
 	records := c.Remote.Records()
 	names := map[string]string{}
@@ -177,8 +182,8 @@ func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool) {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(got)) {
-		if want[key] == nil && !parked[key] {
-			v.add(&v.Lost, "%s is at the remote, and its row is not there or does not pass", key)
+		if g, known := known[key]; want[key] == nil && !parked[key] && (known || !c.Forgotten[key]) {
+			v.add(&v.Lost, "%s is at the remote, and its row is not there or does not pass; its group is %q", key, g.State)
 		}
 	}
 	for _, d := range c.Remote.Duplicates() {

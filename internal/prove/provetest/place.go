@@ -43,6 +43,9 @@ type Place struct {
 	Ended  *shop.Ended
 	Writer *shop.Writer
 	Logs   *Log
+	// Forgotten are the records at the remote that a restored registry can know
+	// nothing of; nil: it was not restored.
+	Forgotten map[string]bool
 
 	t      testing.TB
 	judged int // entries of the ledger
@@ -280,8 +283,10 @@ func (p *Place) Judge(ctx context.Context, appErrors ...error) (*oracle.Verdict,
 	defer db.Close()
 	v, err := oracle.Judge(ctx, oracle.Case{
 		Store: db, App: p.App, Remote: p.Remote, Since: p.judged, Ended: p.Ended, AppErrors: appErrors,
+		Forgotten: p.Forgotten,
 		MayPark: func(reason string) bool {
-			return p.Worker.Class == connector.Blind && strings.HasPrefix(reason, "the remote may have made this record")
+			return p.Worker.Class == connector.Blind && strings.HasPrefix(reason, "the remote may have made this record") ||
+				p.Forgotten != nil && strings.HasPrefix(reason, "the row is not there, but its deletion was not observed")
 		},
 		Secrets: []string{Token, Password, shop.Canary}, Logs: p.Logs.String(), Tables: p.tables,
 	})

@@ -192,6 +192,13 @@ func (e *Ended) Note(kind string, id int64) {
 	e.keys[key(kind, id)] = true
 }
 
+// Reset forgets all, but for some keys.
+func (e *Ended) Reset(keys map[string]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.keys = keys
+}
+
 // Has tells whether a record may be deleted.
 func (e *Ended) Has(key string) bool {
 	e.mu.Lock()

@@ -4,6 +4,8 @@ package worker
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,15 +47,18 @@ type Config struct {
 	Name string
 	// Remote is the ledger's URL, Token what it wants to see.
 	Remote, Token string
-	Class         connector.Class
-	Quiet         time.Duration
-	Timeout       time.Duration
-	Lease         time.Duration
-	Drain         time.Duration
-	Concurrency   int
-	Rate          float64
-	Burst         int
-	Batch         int
+	// Roots are the certificates, in PEM, that are trusted of a remote with
+	// TLS; empty: the system's.
+	Roots       string
+	Class       connector.Class
+	Quiet       time.Duration
+	Timeout     time.Duration
+	Lease       time.Duration
+	Drain       time.Duration
+	Concurrency int
+	Rate        float64
+	Burst       int
+	Batch       int
 	// DieAt is "point:n"; empty: never.
 	DieAt string
 	// UntilQuiet ends the process when there is nothing left to do. Otherwise
@@ -145,6 +150,11 @@ func Engine(ctx context.Context, c Config, points *Points, log *slog.Logger) (e 
 		return nil, nil, err
 	}
 	network := &http.Transport{MaxIdleConnsPerHost: 32}
+	if c.Roots != "" {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM([]byte(c.Roots))
+		network.TLSClientConfig = &tls.Config{RootCAs: roots}
+	}
 	settings := ledger.Settings{
 		URL: c.Remote, Token: connector.Secret(c.Token), Class: c.Class, Quiet: c.Quiet, Timeout: c.Timeout,
 		Concurrency: c.Concurrency, Batch: c.Batch, Transport: &transport{network, points},

@@ -1,0 +1,44 @@
+package postgres_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// A registry whose rows were put back is noticed, and nothing is claimed before
+// it was looked at; what the server does to its pages by itself is nothing.
+func TestRowsThatWerePutBackAreNoticed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.migrate()
+	origin := func() store.Origin {
+		t.Helper()
+		now, _, err := b.db.Origin(b.ctx)
+		b.ok(err)
+		return now
+	}
+	b.ok(b.db.NoteOrigin(b.ctx, origin().ID, false))
+	before := origin()
+	b.exec("VACUUM (FREEZE) upkeep.settings", "VACUUM FULL upkeep.settings")
+	if now := origin(); now.PutBack || now.Mark != before.Mark {
+		t.Errorf("a vacuum was taken for a restore: %+v, was %+v", now, before)
+	}
+	b.exec("INSERT INTO upkeep.groups (sync, key, due_at) VALUES ('s', '1', now())")
+	request := store.ClaimRequest{Holder: "h", Lease: time.Minute, Limit: 50, Syncs: []store.ClaimSync{{Sync: "s"}}, Mark: before.Mark}
+	b.exec("CREATE TABLE saved AS TABLE upkeep.settings", "DELETE FROM upkeep.settings", "INSERT INTO upkeep.settings TABLE saved")
+	if claims, err := b.db.Claim(b.ctx, request); !errors.Is(err, store.ErrMoved) || len(claims) > 0 {
+		t.Errorf("claimed %v, %v", claims, err)
+	}
+	now := origin()
+	if !now.PutBack || now.Mark == before.Mark {
+		t.Errorf("%+v, was %+v", now, before)
+	}
+	b.ok(b.db.NoteOrigin(b.ctx, now.ID, true))
+	request.Mark = origin().Mark
+	if claims, err := b.db.Claim(b.ctx, request); err != nil || len(claims) != 1 || origin().PutBack {
+		t.Errorf("after it was noted: claimed %v, %v", claims, err)
+	}
+}
