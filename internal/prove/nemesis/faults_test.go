@@ -26,6 +26,8 @@ var faults = []fault{
 	{name: "remote silent for the workers", class: lookup, times: 1, inject: freezeRemote},
 	{name: "long transaction, committed last", class: upsert, times: 2, inject: longTransaction},
 	{name: "prepared transaction, committed later", class: upsert, times: 2, inject: prepared},
+	{name: "hot groups, and in opposite orders", class: upsert, times: 1, inject: crossing},
+	{name: "two faults at once", class: lookup, times: 3, inject: twoAtOnce},
 	restored("registry restored from a dump", false, atWork(dump)),
 	restored("registry restored from a dump, no worker", false, stopped(dump)),
 	restored("registry restored in place", false, atWork(copies)),
@@ -184,6 +186,24 @@ func prepared(w *world) {
 	if _, err := conn.ExecContext(w.ctx, "commit prepared 'prove'"); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// twoAtOnce lets the remote go wrong while something happens to a process, the
+// network or the database, by chance.
+func twoAtOnce(w *world) {
+	ofRemotes := []ledger.Fault{
+		{Kind: ledger.Status, Status: http.StatusTooManyRequests}, {Kind: ledger.Status, Status: http.StatusBadGateway, Applied: true},
+		{Kind: ledger.Reset, Applied: true}, {Kind: ledger.Reset}, {Kind: ledger.Malformed, Applied: true},
+		{Kind: ledger.Late, For: 300 * time.Millisecond}, {Kind: ledger.Hang}, {Kind: ledger.Delay, For: 200 * time.Millisecond},
+	}
+	others := []func(*world){kill, deploy, terminate, killPostgres, cutDatabase, freezeDatabase, cutRemote, freezeRemote, longTransaction}
+	f := ofRemotes[w.rand.IntN(len(ofRemotes))]
+	f.Chance, f.Times = 0.4, 4
+	was := w.place.Remote.Struck(f.Kind)
+	w.place.Remote.Fail(f)
+	others[w.rand.IntN(len(others))](w)
+	w.until("the fault to strike", func() bool { return w.place.Remote.Struck(f.Kind) > was })
+	w.place.Remote.Heal()
 }
 
 func (w *world) exec(sql string) {
