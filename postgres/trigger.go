@@ -76,18 +76,20 @@ func always(record string, columns []store.Column) string {
 	return "(" + strings.Join(parts, " OR ") + ") IS NOT NULL"
 }
 
-// differ is true when one of the columns has another value. Types whose
-// equality is that of the bits are compared as such; all others by their
-// stored image, so that 1.0 differs from 1.00 and json from json.
+// differ is true when one of the columns has another value, where 1.0 is
+// another than 1.00, and json than json in other words: see [likeness].
 func differ(columns []store.Column) string {
 	var parts, olds, news []string
 	for _, c := range columns {
 		o, n := "OLD."+quote(c.Name), "NEW."+quote(c.Name)
-		if bitwise(c) {
+		switch likenessOf(c) {
+		case byValue:
 			parts = append(parts, o+" IS DISTINCT FROM "+n)
-			continue
+		case byBytes:
+			parts = append(parts, o+" IS DISTINCT FROM "+n+bytewise)
+		default:
+			olds, news = append(olds, o), append(news, n)
 		}
-		olds, news = append(olds, o), append(news, n)
 	}
 	if len(olds) > 0 {
 		// As a function: the operator's form does not survive a dump.
@@ -96,15 +98,35 @@ func differ(columns []store.Column) string {
 	return strings.Join(parts, " OR ")
 }
 
-// bitwise says whether equal values of the column's type are the same value.
-// Text is not here: whether its collation is deterministic can change.
-func bitwise(c store.Column) bool {
+// likeness is how values of a column are told apart. The image of a record is
+// right for every type, and costs several times as much as a comparison.
+type likeness int
+
+const (
+	byImage likeness = iota // the stored bytes, as a record's
+	byValue                 // the type's own equality, which is that of the bytes
+	byBytes                 // the same under the collation "C", whatever the column's is
+)
+
+// bytewise is written after what is compared [byBytes]. The column's own
+// collation may take different texts for equal, or be altered to do so.
+const bytewise = ` COLLATE pg_catalog."C"`
+
+func likenessOf(c store.Column) likeness {
 	switch c.Type {
 	case "smallint", "integer", "bigint", "boolean", "uuid", "date", "bytea", "oid",
 		"timestamp without time zone", "timestamp with time zone":
-		return true
+		return byValue
+	case "text", "character varying":
+		return byBytes
 	}
-	return false
+	switch {
+	case strings.HasPrefix(c.Type, "character varying("):
+		return byBytes
+	case strings.HasPrefix(c.Type, "numeric("): // all its values have the same scale
+		return byValue
+	}
+	return byImage
 }
 
 // body is the trigger function's. It writes one row and must never fail.
@@ -174,11 +196,16 @@ func distinct(columns []store.Column) string {
 	var parts, olds, news []string
 	for _, c := range columns {
 		o, n := "OLD."+quote(c.Name), "NEW."+quote(c.Name)
-		if bitwise(c) {
-			parts = append(parts, "("+o+" OPERATOR(pg_catalog.<>) "+n+" OR ("+o+" IS NULL) OPERATOR(pg_catalog.<>) ("+n+" IS NULL)) IS TRUE")
+		like := likenessOf(c)
+		if like == byImage {
+			olds, news = append(olds, o), append(news, n)
 			continue
 		}
-		olds, news = append(olds, o), append(news, n)
+		unequal := o + " OPERATOR(pg_catalog.<>) " + n
+		if like == byBytes {
+			unequal += bytewise
+		}
+		parts = append(parts, "("+unequal+" OR ("+o+" IS NULL) OPERATOR(pg_catalog.<>) ("+n+" IS NULL)) IS TRUE")
 	}
 	if len(olds) > 0 {
 		parts = append(parts, "pg_catalog.record_image_ne(ROW("+strings.Join(olds, ", ")+"), ROW("+strings.Join(news, ", ")+"))")
