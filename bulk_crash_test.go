@@ -152,16 +152,17 @@ func (s *shop) dieAt(point string, times int) {
 }
 
 // Wherever a process dies, the next one goes on from there: every record gets
-// there, once, and no job is left.
+// there, once, with what changed meanwhile, and no job is left.
 func TestBulkCrash(t *testing.T) {
 	for _, c := range []struct {
 		point string
 		times int
 		then  string // where the second process dies
-		jobs  int    // changes that go in jobs, and no others
+		jobs  int    // changes that go in jobs, and no others but the live one
 	}{
 		{point: "before StartJob"},
 		{point: "after StartJob"},
+		{point: "before AddJob"},
 		{point: "after AddJob"},
 		{point: "before RunJob"},
 		{point: "before RunJob", then: "before AbortJob"},
@@ -176,9 +177,11 @@ func TestBulkCrash(t *testing.T) {
 		{point: "after JobResults", jobs: 300},
 		{point: "before Record", jobs: 300},
 		{point: "after Record", jobs: 300},
+		{point: "before LeaveJob", jobs: 300},
 		{point: "after LeaveJob", jobs: 300},
 		{point: "after Record", times: 1, jobs: 300},
 		{point: "after LeaveJob", times: 1, jobs: 300},
+		{point: "before EndJob", jobs: 300},
 		{point: "after EndJob", jobs: 300},
 		{point: "after LeaveJob", then: "after LeaveJob", jobs: 300},
 	} {
@@ -187,6 +190,7 @@ func TestBulkCrash(t *testing.T) {
 				s := newShop(inJobs(120))
 				s.users(300)
 				s.dieAt(c.point, c.times)
+				s.exec(`update users set name = 'changed meanwhile' where id = 7`)
 				s.advance(2 * time.Minute) // all leases have run out
 				if c.then != "" {
 					s.dieAt(c.then, 0)
@@ -196,7 +200,9 @@ func TestBulkCrash(t *testing.T) {
 				s.run(e)
 				s.comesToRest(e)
 				s.inSync(e, "customer")
-				if jobs, others := s.through(); c.jobs > 0 && (jobs != c.jobs || others > 0) || jobs+others < 300 {
+				s.field("customer", "customer-7", "entityId", `"changed meanwhile"`)
+				// A second process that dies may be sending the live change: then it is in doubt.
+				if jobs, others := s.through(); c.jobs > 0 && (jobs != c.jobs || others < 1 || others > 1 && c.then == "") || jobs+others < 300 {
 					t.Errorf("%d changes went in jobs and %d otherwise", jobs, others)
 				}
 				for _, j := range s.remote.Jobs() {
