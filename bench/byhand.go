@@ -37,6 +37,7 @@ CREATE TRIGGER enqueue AFTER UPDATE ON line_items FOR EACH ROW WHEN (OLD.* IS DI
 
 // kinds of followers.
 const (
+	byList = "list" // by the engine: articles
 	byFlag = "flag"
 	byJobs = "jobs"
 	byLog  = "log"

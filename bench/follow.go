@@ -25,7 +25,7 @@ import (
 // following is what a follower, a process that runs the engine, is told.
 type following struct {
 	URL         string
-	Kind        string // byFlag or byJobs: what is written by hand; empty: the engine
+	Kind        string // byFlag or byJobs: what is written by hand; byList: articles; empty: orders
 	Memory      bool   // connector/memory as the remote, instead of the sink
 	Latency     time.Duration
 	Concurrency int
@@ -107,7 +107,7 @@ func follow(ctx context.Context, in io.Reader, out io.Writer) error {
 		defer pprof.StopCPUProfile()
 	}
 	run, read := f.followByHand, func(*figures) {}
-	if f.Kind == "" {
+	if f.Kind == "" || f.Kind == byList {
 		db, err := postgres.Open(ctx, f.URL)
 		if err != nil {
 			return err
@@ -115,7 +115,7 @@ func follow(ctx context.Context, in io.Reader, out io.Writer) error {
 		defer db.Close()
 		var remote connector.Connection
 		remote, read = f.remote()
-		engine, err := engineOn(db, remote)
+		engine, err := engineOn(db, remote, f.Kind)
 		if err != nil {
 			return err
 		}
@@ -146,10 +146,15 @@ func follow(ctx context.Context, in io.Reader, out io.Writer) error {
 	return <-ended
 }
 
-func engineOn(db *postgres.DB, remote connector.Connection) (*upkeep.Engine, error) {
+func engineOn(db *postgres.DB, remote connector.Connection, kind string) (*upkeep.Engine, error) {
+	to := &upkeep.Remote{Name: "remote", Connection: remote}
+	var sync upkeep.AnySync = salesOrder(to)
+	if kind == byList {
+		sync = article(to)
+	}
 	return upkeep.New(upkeep.Config{
 		Database: db,
-		Syncs:    []upkeep.AnySync{salesOrder(&upkeep.Remote{Name: "remote", Connection: remote})},
+		Syncs:    []upkeep.AnySync{sync},
 		Logger:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 }

@@ -65,6 +65,7 @@ func rows() []row {
 		{"idle", (*place).idle},
 		{"memory", (*place).memory},
 		{"processes", (*place).processes},
+		{"fanout", (*place).fanout},
 	}
 }
 

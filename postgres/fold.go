@@ -16,6 +16,11 @@ import (
 // beyond that waits in the log for the next Fold.
 const piece = 10_000
 
+// restPiece is the same for what was left of a row. All groups that it reaches
+// are looked up and sorted for each piece, so that a row of a million would take
+// a hundred such looks, of seconds each, in pieces of the first size.
+const restPiece = 100_000
+
 // entry is a row of the log as far as it is needed here; the keys stay in the
 // database.
 type entry struct {
@@ -263,7 +268,11 @@ func intersect(a, b []string) bool {
 // raise runs the resolving statement and, if it filled its piece, leaves the
 // rest in the log.
 func (f *folding) raise(ctx context.Context, tx pgx.Tx, s *store.Shape, sources []*source) (missing bool, err error) {
-	args := []any{s.Sync, piece}
+	most := int64(piece)
+	if slices.ContainsFunc(sources, func(o *source) bool { return o.cursor != "" }) {
+		most = restPiece
+	}
+	args := []any{s.Sync, most}
 	for _, o := range sources {
 		args = append(args, o.ids, o.cursor)
 	}
@@ -274,7 +283,7 @@ func (f *folding) raise(ctx context.Context, tx pgx.Tx, s *store.Shape, sources 
 		return false, err
 	}
 	f.add(s.Sync, raised, saved)
-	if found < piece {
+	if found < most {
 		return missing, nil
 	}
 	f.done.More = true

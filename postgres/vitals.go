@@ -21,7 +21,8 @@ func (db *DB) Vitals(ctx context.Context, long time.Duration) (*store.Vitals, er
 	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		var us int64
 		err := tx.QueryRow(ctx, `SELECT clock_timestamp(), pg_total_relation_size('upkeep.touch'),
-			coalesce((SELECT greatest((extract(epoch FROM upkeep.clock() - at) * 1e6)::bigint, 1) FROM upkeep.touch ORDER BY id LIMIT 1), 0)`).
+			-- Not the first by id: what is left of a row that fans out is put at the end.
+			coalesce((SELECT greatest((extract(epoch FROM upkeep.clock() - min(at)) * 1e6)::bigint, 1) FROM upkeep.touch HAVING count(*) > 0), 0)`).
 			Scan(&v.Now, &v.LogBytes, &us)
 		if err != nil {
 			return err
