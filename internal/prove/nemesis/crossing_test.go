@@ -17,9 +17,9 @@ func crossing(w *world) {
 	const first, customers = 100_000, 5_000 // out of the way of the others' keys
 	app := provetest.Connect(w.t, w.place.Worker.Database)
 	app.SetMaxOpenConns(writers)
-	setup := fmt.Sprintf("insert into customers(id, name) select n, 'hot' from generate_series(%[1]d, %[1]d + 2) n;"+
-		"insert into orders(id, customer_id, state) select %[1]d + n, %[1]d + n %% 2, 'open' from generate_series(1, %[2]d) n;"+
-		"insert into lines(id, order_id, sku, qty) select %[3]d + n, %[1]d + 1 + n %% %[2]d, 'x', 1 from generate_series(0, %[2]d * %[4]d - 1) n",
+	setup := fmt.Sprintf("insert into customers(id, name) select n, 'hot' from generate_series(%[1]d, %[1]d + 2) n on conflict do nothing;"+
+		"insert into orders(id, customer_id, state) select %[1]d + n, %[1]d + n %% 2, 'open' from generate_series(1, %[2]d) n on conflict do nothing;"+
+		"insert into lines(id, order_id, sku, qty) select %[3]d + n, %[1]d + 1 + n %% %[2]d, 'x', 1 from generate_series(0, %[2]d * %[4]d - 1) n on conflict do nothing",
 		customers, orders, first, writers)
 	w.exec(setup)
 	var all sync.WaitGroup

@@ -62,7 +62,7 @@ func (c *checking) alter(ctx context.Context) {
 		write()
 		c.mend(ctx, false)
 	case "attach":
-		c.attach(ctx, tb)
+		c.attach(ctx, tb, watched)
 	}
 }
 

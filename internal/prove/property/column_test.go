@@ -111,8 +111,9 @@ func retyped(c column) string {
 }
 
 // attach detaches a partition, writes into it, and attaches it again. That is
-// not noticed by itself: a sweep has to be asked for.
-func (c *checking) attach(ctx context.Context, tb *table) {
+// not noticed by itself: a sweep has to be asked for. Another table in its place
+// is noticed.
+func (c *checking) attach(ctx context.Context, tb *table, watched bool) {
 	if !tb.partitioned {
 		return
 	}
@@ -128,11 +129,22 @@ func (c *checking) attach(ctx context.Context, tb *table) {
 			"delete from " + part + tb.drawWhich(c.T),
 		}).Draw(c.T, "write"))
 	}
-	if c.both("alter table "+quote(tb.name)+" attach partition "+part+" for values with (modulus 2, remainder 1)") != nil {
-		c.Fatal("the partition can't be attached again")
+	fresh := rapid.Bool().Draw(c.T, "another table")
+	if fresh { // with the same rows, that never was a partition
+		for _, sql := range []string{
+			"create table fresh (like " + quote(tb.name) + " including all)", "insert into fresh select * from " + part,
+			"drop table " + part, "alter table fresh rename to " + part,
+		} {
+			c.ok(c.both(sql))
+		}
 	}
-	c.mend(ctx, false)
-	c.sweep(ctx)
+	if c.both("alter table "+quote(tb.name)+" attach partition "+part+" for values with (modulus 2, remainder 1)") != nil {
+		c.Fatal("the partition can't be attached")
+	}
+	c.mend(ctx, fresh && watched) // it sweeps what it finds
+	if !fresh {
+		c.sweep(ctx) // the old one looks as it did, and is a person's to sweep
+	}
 }
 
 // insertInto writes a row into the second partition itself, if it may be there.

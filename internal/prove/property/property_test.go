@@ -54,7 +54,7 @@ func TestSQLite(t *testing.T) {
 		db, err := sqlite.Open(path, sqlite.Config{})
 		c.ok(err)
 		c.store = &spying{Database: db}
-		c.run("")
+		c.run("", c.transaction)
 		changes += c.changes
 	})
 	fmt.Fprintf(os.Stderr, "property  sqlite    cases %5d  transactions %6d\n", n, changes)
@@ -66,20 +66,51 @@ func TestPostgres(t *testing.T) {
 	n, changes := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
-		c := &checking{T: rt, schema: drawSchema(rt, true)}
-		c.app = open(t, "pgx", url, fmt.Sprintf(`drop schema if exists upkeep cascade; create schema "app %[1]d"; set search_path to "app %[1]d"`, n))
-		c.plain = open(t, "pgx", url, fmt.Sprintf(`create schema "plain %[1]d"; set search_path to "plain %[1]d"`, n))
+		c := onPostgres(t, rt, url, n, func(*schema) {})
 		defer c.close()
-		c.create()
-		db, err := postgres.Open(context.Background(), url)
-		c.ok(err)
-		c.store = &spying{Database: db}
-		c.run(fmt.Sprintf("app %d.", n))
+		c.run(fmt.Sprintf("app %d.", n), c.transaction)
 		c.app.exec(fmt.Sprintf(`drop schema "app %d" cascade`, n))
 		c.plain.exec(fmt.Sprintf(`drop schema "plain %d" cascade`, n))
 		changes += c.changes
 	})
 	fmt.Fprintf(os.Stderr, "property  postgres  cases %5d  transactions %6d\n", n, changes)
+}
+
+// onPostgres begins the n-th case on a database.
+func onPostgres(t *testing.T, rt *rapid.T, url string, n int, change func(*schema)) *checking {
+	c := &checking{T: rt, schema: drawSchema(rt, true)}
+	change(c.schema)
+	c.app = open(t, "pgx", url, fmt.Sprintf(`drop schema if exists upkeep cascade; create schema "app %[1]d"; set search_path to "app %[1]d"`, n))
+	c.plain = open(t, "pgx", url, fmt.Sprintf(`create schema "plain %[1]d"; set search_path to "plain %[1]d"`, n))
+	c.create()
+	db, err := postgres.Open(context.Background(), url)
+	c.ok(err)
+	c.store = &spying{Database: db}
+	return c
+}
+
+// Attached partitions have a property of their own: among all that may happen
+// they are too rare to be seen in a few cases.
+func TestAttachedPartitions(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	n := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		n++
+		c := onPostgres(t, rt, url, n, func(s *schema) {
+			s.tables[0].partitioned = true
+			for i := range s.tables[0].links {
+				s.tables[0].links[i].unique = false // without the key there can be none
+			}
+		})
+		defer c.close()
+		c.run(fmt.Sprintf("app %d.", n), func(ctx context.Context) {
+			c.blind = true
+			c.attach(ctx, c.schema.tables[0], true)
+		})
+		c.app.exec(fmt.Sprintf(`drop schema "app %d" cascade`, n))
+		c.plain.exec(fmt.Sprintf(`drop schema "plain %d" cascade`, n))
+	})
 }
 
 func sqliteURL(path string) string {
@@ -172,7 +203,7 @@ func (c *checking) create() {
 	}
 }
 
-func (c *checking) run(prefix string) {
+func (c *checking) run(prefix string, step func(context.Context)) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	remote := memory.New(memory.Config{})
@@ -188,7 +219,7 @@ func (c *checking) run(prefix string) {
 	c.seen = map[string]int64{}
 	c.check(ctx)
 	for range rapid.IntRange(1, 8).Draw(c.T, "transactions") {
-		c.transaction(ctx)
+		step(ctx)
 		c.check(ctx)
 	}
 }
