@@ -17,6 +17,7 @@ const upsert, lookup, blind = connector.Upsert, connector.Lookup, connector.Blin
 var faults = []fault{
 	{name: "kill -9 of a worker", class: lookup, times: 3, inject: kill},
 	{name: "SIGSTOP past the lease, SIGCONT", class: upsert, times: 1, inject: stopPastLease},
+	{name: "SIGSTOP past the doubt, SIGCONT", class: lookup, times: 1, long: true, inject: stopPastDoubt},
 	{name: "SIGTERM under load, a new worker", class: lookup, times: 3, inject: deploy},
 	{name: "pg_terminate_backend of all", class: upsert, times: 3, inject: terminate},
 	{name: "PostgreSQL dies and recovers", class: lookup, times: 1, inject: killPostgres},
@@ -29,9 +30,9 @@ var faults = []fault{
 	{name: "hot groups, and in opposite orders", class: upsert, times: 1, inject: crossing},
 	{name: "two faults at once", class: lookup, times: 3, inject: twoAtOnce},
 	restored("registry restored from a dump", false, atWork(dump)),
-	restored("registry restored from a dump, no worker", false, stopped(dump)),
+	long(restored("registry restored from a dump, no worker", false, stopped(dump))),
 	restored("registry restored in place", false, atWork(copies)),
-	restored("registry restored in place, no worker", false, stopped(copies)),
+	long(restored("registry restored in place, no worker", false, stopped(copies))),
 	restored("failover that loses commits", true, failover),
 	insecure("certificate of nobody's", untrusted),
 	insecure("certificate has expired", expired),
@@ -53,6 +54,12 @@ var faults = []fault{
 	remote("redirects elsewhere", lookup, ledger.Fault{Kind: ledger.Redirect, To: "http://127.0.0.1:1/"}),
 	remote("short answer to a batch", lookup, ledger.Fault{Kind: ledger.Short, Times: 2}),
 	remote("reordered answer to a batch", upsert, ledger.Fault{Kind: ledger.Reordered, Times: 2}),
+}
+
+// long leaves a fault out of the short form.
+func long(f fault) fault {
+	f.long = true
+	return f
 }
 
 // remote is a fault that strikes a third of the requests until it struck often
@@ -99,6 +106,21 @@ func stopPastLease(w *world) {
 		w.written(50)
 	}
 	w.place.Remote.Heal()
+}
+
+// stopPastDoubt lets a worker sleep with groups claimed and not yet sent, until
+// nobody reckons with it any more. It must send nothing when it wakes.
+func stopPastDoubt(w *world) {
+	w.place.Remote.Fail(ledger.Fault{Kind: ledger.Delay, For: 200 * time.Millisecond})
+	w.written(100)
+	p := w.alive()
+	p.Signal(syscall.SIGSTOP)
+	const stall = 10 * time.Second // that the engine reckons with
+	end := time.Now().Add(w.config.Lease + w.config.Quiet + stall + 2*time.Second)
+	w.until("the doubt to end", func() bool { return time.Now().After(end) })
+	p.Signal(syscall.SIGCONT)
+	w.place.Remote.Heal()
+	w.written(50)
 }
 
 func deploy(w *world) {

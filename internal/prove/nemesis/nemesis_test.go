@@ -46,7 +46,8 @@ type fault struct {
 	// secure: the workers speak TLS to the remote. certain: nothing may be in
 	// doubt afterwards. own: on a server of its own. restored: the registry is
 	// of another time.
-	secure, certain, own, restored bool
+	// long: only when asked for, or with more rounds than one.
+	secure, certain, own, restored, long bool
 }
 
 // world is a database, a remote, workers and an application that writes.
@@ -80,7 +81,7 @@ func TestNemesis(t *testing.T) {
 	fmt.Fprintf(os.Stderr, "%-44s %-7s %8s %7s %7s %6s %11s %8s %10s %6s\n",
 		"fault", "remote", "injected", "writes", "groups", "lost", "duplicated", "deleted", "app errors", "other")
 	for i, f := range faults {
-		if *only != "" && *only != f.name {
+		if *only != "" && *only != f.name || f.long && *only == "" && *rounds == 1 {
 			continue
 		}
 		classes := []connector.Class{f.class}
