@@ -111,8 +111,16 @@ func stopPastLease(w *world) {
 // stopPastDoubt lets a worker sleep with groups claimed and not yet sent, until
 // nobody reckons with it any more. It must send nothing when it wakes.
 func stopPastDoubt(w *world) {
+	w.config.Concurrency, w.config.Batch = processes, 1 // so that most of what is claimed waits for its call
+	for _, p := range w.workers {
+		p.Signal(syscall.SIGTERM)
+		<-p.Done()
+	}
+	for range processes {
+		w.start()
+	}
 	w.place.Remote.Fail(ledger.Fault{Kind: ledger.Delay, For: 200 * time.Millisecond})
-	w.written(100)
+	w.progress(20)
 	p := w.alive()
 	p.Signal(syscall.SIGSTOP)
 	const stall = 10 * time.Second // that the engine reckons with
