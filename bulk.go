@@ -36,6 +36,7 @@ type bulk struct {
 	*runner
 	remote connector.Bulker
 	life   context.Context // of calls under way; outlives a stop by the drain
+	wake   chan struct{}
 
 	mu        sync.Mutex
 	kept      map[string]bool      // syncs whose backfill lane is left to jobs
@@ -52,7 +53,7 @@ func newBulk(r *runner) *bulk {
 	if !ok {
 		return nil
 	}
-	b := &bulk{runner: r, remote: remote, kept: map[string]bool{}, made: map[string]time.Time{}, without: map[string]time.Time{}, following: map[int64]bool{}}
+	b := &bulk{runner: r, remote: remote, wake: make(chan struct{}, 1), kept: map[string]bool{}, made: map[string]time.Time{}, without: map[string]time.Time{}, following: map[int64]bool{}}
 	for _, d := range r.defs {
 		b.kept[d.Name] = d.bulk().Most > 0 // until the first look
 	}
@@ -105,9 +106,25 @@ func (b *bulk) run(ctx, life context.Context) {
 				return 0, err
 			}
 		}
+		if !b.active() {
+			b.sleep(ctx, pollNet, b.wake)
+			return 0, nil
+		}
 		return bulkEvery, nil
 	})
 	b.followers.Wait()
+}
+
+// active says whether a lane is left to jobs, or a job is followed.
+func (b *bulk) active() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, kept := range b.kept {
+		if kept {
+			return true
+		}
+	}
+	return len(b.following) > 0
 }
 
 // look decides whether a sync's backfill lane is left to jobs, and makes one

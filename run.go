@@ -128,7 +128,11 @@ func (w *waking) all() {
 
 func (w *waking) seen(s store.Seen) {
 	for _, r := range w.runners {
-		if slices.ContainsFunc(r.defs, func(d *definition) bool { return slices.Contains(s.Due, d.Name) }) {
+		due := slices.ContainsFunc(r.defs, func(d *definition) bool { return slices.Contains(s.Due, d.Name) })
+		if r.bulk != nil && (due || s.Passing) {
+			nudge(r.bulk.wake) // first: it may want the lane for itself
+		}
+		if due {
 			nudge(r.wake)
 		}
 	}

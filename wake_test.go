@@ -53,3 +53,25 @@ func TestIdleIsWoken(t *testing.T) {
 		s.until("the records to be sent again", func() bool { return s.remote.Calls(memory.Any) == 2 })
 	})
 }
+
+// The same for the lane that goes in jobs.
+func TestIdleBulkIsWoken(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(inJobs(1000))
+		e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: withoutNets{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.run(e)
+		s.quiet(e)
+		s.users(3000) // live changes, which go as always
+		s.quiet(e)
+		before := len(s.remote.Jobs())
+		if err := s.engine(customerSync(s.to)).Resync(s.ctx, upkeep.Resync{Sync: "customer", Force: true}); err != nil {
+			t.Fatal(err)
+		}
+		s.until("a job of the sweep", func() bool { return len(s.remote.Jobs()) > before })
+		s.quiet(e)
+		s.inSync(e, "customer")
+	})
+}
