@@ -56,12 +56,19 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		runners[i] = newRunner(e, r)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	wake := &waking{runners: runners, backfill: make(chan struct{}, 1)}
+	wake := &waking{runners: runners, backfill: make(chan struct{}, 1), first: make(chan struct{})}
 	for _, d := range e.defs {
 		wake.syncs = append(wake.syncs, d.Name)
 	}
 	g.Go(func() error { return e.foldLoop(ctx, wake) })
-	g.Go(func() error { return e.backfillLoop(ctx, wake.backfill) })
+	g.Go(func() error {
+		select {
+		case <-wake.first:
+			return e.backfillLoop(ctx, wake.backfill)
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	g.Go(func() error { return e.careLoop(ctx) })
 	g.Go(func() error { return e.auditLoop(ctx) })
 	for _, r := range runners {
@@ -91,6 +98,7 @@ func (e *Engine) foldLoop(ctx context.Context, wake *waking) error {
 			wake.seen(seen)
 			if !seen.Touched {
 				busy = false
+				wake.folded()
 				return idle.next(false), nil
 			}
 		}
@@ -103,6 +111,7 @@ func (e *Engine) foldLoop(ctx context.Context, wake *waking) error {
 		if f.Groups > 0 {
 			wake.all()
 		}
+		wake.folded()
 		if f.More {
 			return 0, nil
 		}
@@ -118,7 +127,12 @@ type waking struct {
 	runners  []*runner
 	syncs    []string
 	backfill chan struct{}
+	once     sync.Once
+	first    chan struct{} // closed after the first fold
 }
+
+// folded lets the backfill begin: what changed before is in the live lane.
+func (w *waking) folded() { w.once.Do(func() { close(w.first) }) }
 
 func (w *waking) all() {
 	for _, r := range w.runners {
