@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -56,7 +57,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		runners[i] = newRunner(e, r)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	wake := &waking{runners: runners, backfill: make(chan struct{}, 1), first: make(chan struct{})}
+	wake := &waking{runners: runners, backfill: make(chan struct{}, 1), care: make(chan struct{}, 1), first: make(chan struct{})}
 	for _, d := range e.defs {
 		wake.syncs = append(wake.syncs, d.Name)
 	}
@@ -69,7 +70,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 			return nil
 		}
 	})
-	g.Go(func() error { return e.careLoop(ctx) })
+	g.Go(func() error { return e.careLoop(ctx, wake) })
 	g.Go(func() error { return e.auditLoop(ctx) })
 	for _, r := range runners {
 		g.Go(func() error { return r.run(ctx) })
@@ -127,6 +128,8 @@ type waking struct {
 	runners  []*runner
 	syncs    []string
 	backfill chan struct{}
+	care     chan struct{}
+	released atomic.Bool // tables were, and have no triggers
 	once     sync.Once
 	first    chan struct{} // closed after the first fold
 }
@@ -152,6 +155,10 @@ func (w *waking) seen(s store.Seen) {
 	}
 	if s.Passing {
 		nudge(w.backfill)
+	}
+	if s.Released {
+		w.released.Store(true)
+		nudge(w.care)
 	}
 }
 
@@ -218,10 +225,16 @@ func (e *Engine) backlog(sync string) int {
 }
 
 // careLoop mends the capture when somebody altered it, and forgets old history.
-func (e *Engine) careLoop(ctx context.Context) error {
+func (e *Engine) careLoop(ctx context.Context, wake *waking) error {
 	return e.forever(ctx, "care", func() (time.Duration, error) {
 		if err := e.examineOrigin(ctx); err != nil {
 			return 0, err
+		}
+		if wake.released.Swap(false) {
+			if err := e.putBack(ctx); err != nil {
+				wake.released.Store(true)
+				return 0, err
+			}
 		}
 		if err := e.inspect(ctx); err != nil {
 			return 0, err
@@ -232,8 +245,26 @@ func (e *Engine) careLoop(ctx context.Context) error {
 		if _, err := e.db.FreeDeletes(ctx, slices.Sorted(maps.Keys(e.byName))); err != nil {
 			return 0, err
 		}
-		return careEvery, e.db.Prune(ctx, e.cfg.History)
+		if err := e.db.Prune(ctx, e.cfg.History); err != nil {
+			return 0, err
+		}
+		e.sleep(ctx, careEvery, wake.care)
+		return 0, nil
 	})
+}
+
+// putBack puts the triggers back that a migration took away with
+// upkeep.release, which has asked for a sweep itself.
+func (e *Engine) putBack(ctx context.Context) error {
+	l := e.learned.Load()
+	if l == nil { // it is only being installed
+		return nil
+	}
+	e.log.Info("a migration released a table; its triggers are put back")
+	if err := e.db.Install(ctx, l.shapes, l.plan); err != nil {
+		return fmt.Errorf("put the triggers of a released table back: %w", err)
+	}
+	return nil
 }
 
 // inspect looks whether the capture is as it was installed, and mends it.

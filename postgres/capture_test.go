@@ -364,6 +364,13 @@ func TestRelease(t *testing.T) {
 	if n := b.syncAll(s); n != 1 {
 		t.Errorf("the sweep brought %d groups, want 1", n)
 	}
+	// A worker that runs on has yet to learn of the new type.
+	b.exec(`DO $$ BEGIN PERFORM upkeep.release('t'); ALTER TABLE t ALTER v TYPE integer USING 1; END $$`)
+	b.install(s)
+	b.exec(`UPDATE t SET v = 2`)
+	if n, _ := b.db.Pending(b.ctx, 10); n != 2 {
+		t.Errorf("the log has %d rows, want those of the release and the update", n)
+	}
 }
 
 // A trigger that was dropped or disabled behind our back is reported, put

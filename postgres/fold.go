@@ -51,13 +51,14 @@ func (db *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limi
 func (db *DB) Look(ctx context.Context, plan string, syncs []string) (store.Seen, error) {
 	var seen store.Seen
 	var same bool
+	var next string // of the log: what kind of change
 	err := db.queryByKey(ctx, func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&same, &seen.Touched, &seen.Passing, &seen.Due}, func() error { return nil })
+		_, err := pgx.ForEachRow(rows, []any{&same, &next, &seen.Passing, &seen.Due}, func() error { return nil })
 		return err
 	}, `
 		WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now)
 		SELECT plan IS NOT DISTINCT FROM $1,
-			(SELECT id FROM upkeep.touch ORDER BY id LIMIT 1) IS NOT NULL,
+			coalesce((SELECT op FROM upkeep.touch ORDER BY id LIMIT 1), ''),
 			EXISTS (SELECT FROM upkeep.syncs WHERE pass <> ''),
 			ARRAY(SELECT DISTINCT a.sync FROM unnest($2::text[]) AS a(sync) CROSS JOIN (VALUES (false), (true)) AS lane(backfill)
 				WHERE (SELECT g.due_at FROM upkeep.groups g
@@ -68,6 +69,7 @@ func (db *DB) Look(ctx context.Context, plan string, syncs []string) (store.Seen
 	if err == nil && !same {
 		err = store.ErrPlan
 	}
+	seen.Touched, seen.Released = next != "", next == "release"
 	return seen, installed(err)
 }
 

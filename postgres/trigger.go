@@ -86,7 +86,7 @@ func differ(columns []store.Column) string {
 		case byValue:
 			parts = append(parts, o+" IS DISTINCT FROM "+n)
 		case byBytes:
-			parts = append(parts, o+" IS DISTINCT FROM "+n+bytewise)
+			parts = append(parts, o+asText+" IS DISTINCT FROM "+n+asText+bytewise)
 		default:
 			olds, news = append(olds, o), append(news, n)
 		}
@@ -110,7 +110,12 @@ const (
 
 // bytewise is written after what is compared [byBytes]. The column's own
 // collation may take different texts for equal, or be altered to do so.
-const bytewise = ` COLLATE pg_catalog."C"`
+const (
+	bytewise = ` COLLATE pg_catalog."C"`
+	// asText is nothing for a text. A running worker puts the triggers back on
+	// a column that a migration made something else.
+	asText = "::pg_catalog.text"
+)
 
 func likenessOf(c store.Column) likeness {
 	switch c.Type {
@@ -120,11 +125,8 @@ func likenessOf(c store.Column) likeness {
 	case "text", "character varying":
 		return byBytes
 	}
-	switch {
-	case strings.HasPrefix(c.Type, "character varying("):
+	if strings.HasPrefix(c.Type, "character varying(") {
 		return byBytes
-	case strings.HasPrefix(c.Type, "numeric("): // all its values have the same scale
-		return byValue
 	}
 	return byImage
 }
@@ -203,7 +205,7 @@ func distinct(columns []store.Column) string {
 		}
 		unequal := o + " OPERATOR(pg_catalog.<>) " + n
 		if like == byBytes {
-			unequal += bytewise
+			unequal = o + asText + " OPERATOR(pg_catalog.<>) " + n + asText + bytewise
 		}
 		parts = append(parts, "("+unequal+" OR ("+o+" IS NULL) OPERATOR(pg_catalog.<>) ("+n+" IS NULL)) IS TRUE")
 	}

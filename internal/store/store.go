@@ -128,9 +128,10 @@ type Log interface {
 
 // Seen is what a look found.
 type Seen struct {
-	Touched bool     // the log has rows
-	Passing bool     // a backfill or a sweep is under way
-	Due     []string // the syncs that have groups to claim, those that are paused left out
+	Touched  bool     // the log has rows
+	Released bool     // the next of them says that a migration took a table's triggers away
+	Passing  bool     // a backfill or a sweep is under way
+	Due      []string // the syncs that have groups to claim, those that are paused left out
 }
 
 // Folded is what a fold did.
