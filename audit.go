@@ -174,11 +174,11 @@ func (a *auditor) look(ctx context.Context, d *definition, groups []Group) error
 	if len(jobs) == 0 {
 		return nil
 	}
-	since := a.cfg.Clock.Now()
 	composites, err := a.db.Load(ctx, a.shape(d.Name), keys)
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
+	since := a.cfg.Clock.Now() // not before the load, which sees what is committed until then
 	for _, j := range jobs {
 		if c, there := composites[j.claim.Key]; there {
 			j.composite = &c
@@ -205,11 +205,11 @@ func (a *auditor) lookForUnknown(ctx context.Context, d *definition, limit int) 
 	if err != nil || state.Backfill.Running || state.Version != d.version || d.ByHand {
 		return false, err
 	}
-	since := a.cfg.Clock.Now()
 	keys, next, err := a.db.Keys(ctx, a.shape(d.Name), a.places[d.Name], limit)
 	if err != nil {
 		return false, err
 	}
+	since := a.cfg.Clock.Now()
 	a.places[d.Name] = next
 	ids := make([]store.ID, len(keys))
 	for i, k := range keys {

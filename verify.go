@@ -35,6 +35,10 @@ type Verification struct {
 	Differences     []Difference
 	// More: there are more differences than are listed.
 	More bool
+	// Changing are groups that differed and were changed or sent each time they
+	// were looked at. They are left out of the differences; at most
+	// [DifferencesMost] are listed.
+	Changing []ID
 }
 
 // ErrUnreadable says that a remote's records can't be read back, as those of a
@@ -42,10 +46,11 @@ type Verification struct {
 var ErrUnreadable = errors.New("records of this remote can't be read back")
 
 // Verify reads the record of every group back from the remote and compares it
-// with what the database says now. A group that changes meanwhile may show as
-// a difference. The reads go through the remote's limits, on what the workers
-// leave of them; a remote that is paused by hand or broken is an error. Progress, if not nil, is told how
-// many groups were compared. A sync whose
+// with what the database says now. What differs is looked at again, until its
+// group stands still from the load to the read and no touch waits in the log,
+// which is folded for it. The reads go through the remote's limits, on what the
+// workers leave of them; a remote that is paused by hand or broken is an error.
+// Progress, if not nil, is told how many groups were compared. A sync whose
 // remote can't be read is [ErrUnreadable].
 func (e *Engine) Verify(ctx context.Context, syncName string, progress func(done int)) (*Verification, error) {
 	d, err := e.definition(syncName)
@@ -63,7 +68,7 @@ func (e *Engine) Verify(ctx context.Context, syncName string, progress func(done
 	v := &verifier{runner: r, spare: &spare{Engine: e, remote: d.To, traits: r.traits}, def: d, reader: reader, found: &Verification{}}
 	defer v.spare.close()
 	for after := ""; ; {
-		groups, err := e.db.Groups(ctx, syncName, "", after, maxRecord)
+		groups, err := e.db.Groups(ctx, syncName, "", after, verifyPiece)
 		if err != nil {
 			return nil, err
 		}
@@ -81,30 +86,58 @@ func (e *Engine) Verify(ctx context.Context, syncName string, progress func(done
 	}
 }
 
+// verifyPiece is how many groups are loaded at once: few, so that little time
+// goes by between the load and the last read.
+const verifyPiece = 32
+
 type verifier struct {
 	*runner
 	spare  *spare
 	def    *definition
 	reader connector.Reader
 
-	mu    sync.Mutex
-	found *Verification
+	mu      sync.Mutex
+	found   *Verification
+	records int // that were read since the last compare began
+	loaded  time.Time
 
-	states map[string]State // of the batch's groups
+	states map[string]State        // of the groups compared
+	differ map[string][]Difference // by key
 }
 
+// batch compares groups, and those that differ until it is sure of them.
 func (v *verifier) batch(ctx context.Context, groups []Group) error {
+	if err := v.compareAll(ctx, groups); err != nil {
+		return err
+	}
+	v.found.Records += v.records
+	if len(v.differ) == 0 {
+		return nil
+	}
+	var suspects []string
+	for _, g := range groups {
+		if len(v.differ[g.Key]) > 0 {
+			suspects = append(suspects, g.Key)
+		}
+	}
+	return v.again(ctx, suspects)
+}
+
+// compareAll finds in what the records of groups differ from what the database
+// says now.
+func (v *verifier) compareAll(ctx context.Context, groups []Group) error {
 	keys := make([]string, len(groups))
 	for i, g := range groups {
 		keys[i] = g.Key
 	}
+	v.states, v.differ, v.records = map[string]State{}, map[string][]Difference{}, 0
 	shape := v.shape(v.def.Name)
 	composites, err := v.db.Load(ctx, shape, keys)
 	if err != nil {
 		return err
 	}
+	v.loaded = v.cfg.Clock.Now()
 	jobs := make([]*job, len(groups))
-	v.states = map[string]State{}
 	for i, g := range groups {
 		v.states[g.Key] = g.State
 		j := &job{def: v.def, shape: shape, claim: store.Claim{ID: g.ID, RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, DeleteSeen: true}}
@@ -158,7 +191,7 @@ func (v *verifier) one(ctx context.Context, j *job) error {
 		return nil
 	}
 	v.mu.Lock()
-	v.found.Records++
+	v.records++
 	v.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(j.record.Fields)) {
 		if want := j.record.Fields[name]; !bytes.Equal(want, got[name]) {
@@ -171,12 +204,8 @@ func (v *verifier) one(ctx context.Context, j *job) error {
 func (v *verifier) differs(j *job, field, want, got string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.found.Differences) == DifferencesMost {
-		v.found.More = true
-		return
-	}
-	v.found.Differences = append(v.found.Differences, Difference{Sync: j.claim.Sync, Key: j.claim.Key, Field: field, Want: want, Got: got,
-		State: v.states[j.claim.Key]})
+	key := j.claim.Key
+	v.differ[key] = append(v.differ[key], Difference{Sync: j.claim.Sync, Key: key, Field: field, Want: want, Got: got, State: v.states[key]})
 }
 
 // patiently repeats a read that the remote had no time for.

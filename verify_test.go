@@ -1,12 +1,15 @@
 package upkeep_test
 
 import (
+	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
 )
 
@@ -92,4 +95,83 @@ func TestVerifySaysThatItWaits(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// changing does something before each read.
+type changing struct {
+	connector.Connection
+	before func(remoteID string)
+}
+
+func (c changing) Read(ctx context.Context, recordType, id string, want connector.Fields) (connector.Fields, error) {
+	c.before(id)
+	return c.Connection.(connector.Reader).Read(ctx, recordType, id, want)
+}
+
+// A row that is changed, and sent, between the load and the read is no
+// difference; one for which that happens each time is told apart.
+func TestVerifyWhileRowsChange(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		for _, always := range []bool{false, true} {
+			s := newShop(memory.Config{})
+			s.fill()
+			e := s.engine(customerSync(s.to))
+			s.run(e)
+			s.quiet(e)
+			// What somebody changed at the remote shows beside it.
+			if !always && !s.remote.Edit("customer", "customer-2", connector.Fields{"email": []byte(`"else"`)}) {
+				t.Fatal("there is no customer 2")
+			}
+			first, _ := s.remote.Record("customer", "customer-1")
+			to := *s.to
+			n := 0
+			var mu sync.Mutex
+			to.Connection = changing{s.to.Connection, func(id string) {
+				mu.Lock()
+				defer mu.Unlock()
+				if id != first.ID || (n > 0 && !always) {
+					return
+				}
+				n++
+				s.exec("update users set name = 'Name %d' where id = 1", n)
+				s.quiet(e)
+			}}
+			verifier := s.engine(customerSync(&to))
+			v, err := verifier.Verify(s.ctx, "customer", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range v.Differences {
+				if d.Key == "1" {
+					t.Errorf("a false difference: %+v", d)
+				}
+			}
+			if changing := len(v.Changing) == 1 && v.Changing[0].Key == "1"; changing != always {
+				t.Errorf("always %v: changing are %v", always, v.Changing)
+			}
+			if real := len(v.Differences) == 1 && v.Differences[0].Key == "2"; real == always {
+				t.Errorf("always %v: differences are %+v", always, v.Differences)
+			}
+		}
+	})
+}
+
+// What is changed while nothing folds shows as behind, not as clean.
+func TestVerifyFoldsWhatWaits(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to))
+		stop := s.run(e)
+		s.quiet(e)
+		stop()
+		s.exec("update users set name = 'Ada L.' where id = 1")
+		v, err := s.engine(customerSync(s.to)).Verify(s.ctx, "customer", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(v.Differences) != 1 || v.Differences[0].State != upkeep.Dirty {
+			t.Errorf("found %+v", v.Differences)
+		}
+	})
 }

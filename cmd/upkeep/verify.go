@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/internal/setup"
@@ -31,7 +32,13 @@ type verifyForm struct {
 	Unreadable  []string         `json:"unreadable"` // whose remote can't be read back
 	Differences []differenceForm `json:"differences"`
 	More        bool             `json:"more"`
+	Changing    []changingForm   `json:"changing"` // left out: they changed each time they were looked at
 	Fixed       int              `json:"fixed"`
+}
+
+type changingForm struct {
+	Sync string `json:"sync"`
+	Key  string `json:"key"`
 }
 
 type verifiedForm struct {
@@ -56,7 +63,7 @@ func (c *verifyCmd) Run(p *program) error {
 	if c.Sync != "" {
 		syncs = []string{c.Sync}
 	}
-	form := verifyForm{Syncs: []verifiedForm{}, Unreadable: []string{}, Differences: []differenceForm{}}
+	form := verifyForm{Syncs: []verifiedForm{}, Unreadable: []string{}, Differences: []differenceForm{}, Changing: []changingForm{}}
 	differing := 0
 	for _, name := range syncs {
 		found, err := c.verify(p, s, name, line)
@@ -69,6 +76,9 @@ func (c *verifyCmd) Run(p *program) error {
 		}
 		form.Syncs = append(form.Syncs, verifiedForm{name, found.Groups, found.Records})
 		form.More = form.More || found.More
+		for _, id := range found.Changing {
+			form.Changing = append(form.Changing, changingForm{id.Sync, id.Key})
+		}
 		differing += len(found.Differences)
 		for _, d := range found.Differences {
 			if len(form.Differences) == c.Limit {
@@ -114,6 +124,14 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 	}
 	for _, name := range f.Unreadable {
 		_, err := fmt.Fprintf(w, "%s: left out, its remote can't be read back\n", name)
+		errs = append(errs, err)
+	}
+	if len(f.Changing) > 0 {
+		names := make([]string, len(f.Changing))
+		for i, g := range f.Changing {
+			names[i] = oneLine(g.Sync + "/" + g.Key)
+		}
+		_, err := fmt.Fprintf(w, "left out, changed each time they were looked at: %s\n", strings.Join(listed(names, len(names)), ", "))
 		errs = append(errs, err)
 	}
 	if len(f.Syncs) == 0 && len(f.Unreadable) > 0 {
