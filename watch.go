@@ -98,22 +98,41 @@ type pass struct {
 	left bool // nobody waits any more
 }
 
+// run translates until all are, or nobody waits any more. A function that ends
+// its goroutine refuses its own group, and another goroutine goes on.
 func (p *pass) run() {
-	for i := range p.jobs {
-		p.next.translate()
-		p.mu.Lock()
-		if p.left {
-			p.mu.Unlock()
-			close(p.late)
+	returned := false
+	defer func() {
+		if returned {
 			return
 		}
-		*p.jobs[i], p.at = p.next, i+1
-		if p.at < len(p.jobs) {
-			p.next = *p.jobs[p.at]
+		p.next.refuse("translate: the translation called runtime.Goexit (FailNow and Fatal of a test do)")
+		if p.keep() {
+			go p.run()
 		}
-		p.mu.Unlock()
+	}()
+	for more := true; more; more = p.keep() {
+		p.next.translate()
 	}
-	close(p.ended)
+	returned = true
+}
+
+// keep takes what was translated, and says whether there is more to do.
+func (p *pass) keep() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left {
+		close(p.late)
+		return false
+	}
+	*p.jobs[p.at] = p.next
+	p.at++
+	if p.at == len(p.jobs) {
+		close(p.ended)
+		return false
+	}
+	p.next = *p.jobs[p.at]
+	return true
 }
 
 // attend waits for a pass until it has ended, until one of its jobs takes too
@@ -196,8 +215,8 @@ func (r *runner) leave(ctx context.Context, sync string, p *pass) {
 func (r *runner) columnsRead(ctx context.Context, j *job) []string {
 	try, columns, done := *j, []string(nil), make(chan struct{})
 	go func() {
+		defer close(done) // also when a function ends the goroutine
 		columns = try.reads(try.changed)
-		close(done)
 	}()
 	for w := r.newWatch(r.cfg.TranslateLimit); !w.over() && ctx.Err() == nil; {
 		if w.step(ctx, done) {
@@ -207,15 +226,17 @@ func (r *runner) columnsRead(ctx context.Context, j *job) []string {
 	return nil
 }
 
-// watch counts the time that something takes.
+// watch counts the time that something takes: by the engine's clock, and by
+// the real one where that goes faster. What loops uses up real time, also under
+// a clock that stands still.
 type watch struct {
-	clock       Clock
-	most, spent time.Duration
-	looked      time.Time
+	clock        Clock
+	most, spent  time.Duration
+	looked, seen time.Time // by the clock, and really
 }
 
 func (r *runner) newWatch(most time.Duration) *watch {
-	return &watch{clock: r.cfg.Clock, most: most, looked: r.cfg.Clock.Now()}
+	return &watch{clock: r.cfg.Clock, most: most, looked: r.cfg.Clock.Now(), seen: time.Now()}
 }
 
 func (w *watch) over() bool { return w.spent >= w.most }
@@ -225,6 +246,7 @@ func (w *watch) step(ctx context.Context, done <-chan struct{}) bool {
 	part := max(w.most/watchSteps, 1)
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer time.AfterFunc(part, cancel).Stop()
 	go func() {
 		select {
 		case <-done:
@@ -232,10 +254,10 @@ func (w *watch) step(ctx context.Context, done <-chan struct{}) bool {
 		case <-within.Done():
 		}
 	}()
-	_ = w.clock.Sleep(within, part) // its only error is that ctx ended
-	now := w.clock.Now()
-	w.spent += min(now.Sub(w.looked), part)
-	w.looked = now
+	_ = w.clock.Sleep(within, part) // its only error is that within ended
+	now, seen := w.clock.Now(), time.Now()
+	w.spent += min(max(now.Sub(w.looked), seen.Sub(w.seen)), part)
+	w.looked, w.seen = now, seen
 	select {
 	case <-done:
 		return true

@@ -3,6 +3,7 @@ package upkeep_test
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -236,6 +237,69 @@ func TestStopDuringATranslation(t *testing.T) {
 				t.Errorf("%d groups are dirty, want 1; %v", len(dirty), err)
 			}
 		})
+	}
+}
+
+// A translation that ends its goroutine parks its own group, with the reason,
+// and those translated after it go on; one that reads for it, too.
+func TestTranslationThatEndsItsGoroutine(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(shopSchema2)
+		sync := customerSync(s.to)
+		translate := sync.Translate
+		sync.Translate = func(u User) (upkeep.Fields, error) {
+			if u.Name == "loop" {
+				runtime.Goexit()
+			}
+			return translate(u)
+		}
+		e := s.engine(sync)
+		s.run(e)
+		s.quiet(e)
+		if n := len(s.remote.Records("customer")); n != 20 {
+			t.Errorf("%d records for the 20 users that can be translated", n)
+		}
+		if p := s.parked(e); len(p) != 1 || !strings.Contains(p["customer/7"], "called runtime.Goexit") {
+			t.Errorf("parked: %v", p)
+		}
+		if x, err := e.Explain(s.ctx, "customer", "7"); err != nil || !strings.Contains(x.Why, "called runtime.Goexit") {
+			t.Errorf("explained as %+v, %v", x, err)
+		}
+	})
+}
+
+// standing is a clock on which no time goes by.
+type standing struct{}
+
+func (standing) Now() time.Time { return time.Unix(0, 0) }
+
+func (standing) Sleep(ctx context.Context, _ time.Duration) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A look at a translation that does not end ends in real time, whatever the
+// engine's clock does.
+func TestLookAtATranslationThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	s, release := newShop(t, memory.Config{}), make(chan struct{})
+	s.exec(`insert into users (id, name) values (1, 'Ada')`)
+	sync := customerSync(s.to)
+	sync.Translate = func(User) (upkeep.Fields, error) { <-release; return nil, nil }
+	defer close(release)
+	e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{sync}, Clock: standing{}, TranslateLimit: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Install(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, 20*time.Second)
+	defer cancel()
+	x, err := e.Explain(ctx, "customer", "1")
+	if err != nil || x.Send != "refuse" {
+		t.Errorf("%+v, %v", x, err)
 	}
 }
 

@@ -139,6 +139,25 @@ func TestOnPostgreSQL(t *testing.T) {
 	db.Record("sales_order", 42).Want(`{"entity": "customer-1", "item": [{"item": "A", "rate": 9.9}]}`)
 }
 
+// What a looping translation keeps the test from is its own record.
+func TestTranslationThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	defer close(release)
+	db := upkeeptest.New(t, schema, upkeep.Sync[Customer]{Name: "customer", Table: "users", Record: "customer",
+		Translate: func(c Customer) (upkeep.Fields, error) {
+			if c.Name == "Ada" {
+				<-release
+			}
+			return upkeep.Fields{"entityId": c.Name}, nil
+		}})
+	db.Exec(`insert into users values (1, 'Ada', null), (2, 'Bob', null)`)
+	if r := db.Record("customer", 1); !strings.Contains(r.Why, "did not end within 10s") {
+		t.Error(r)
+	}
+	db.Record("customer", 2).Want(`{"entityId": "Bob"}`)
+}
+
 // recorder is a testing.TB that notes failures and goes on.
 type recorder struct {
 	testing.TB
