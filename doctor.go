@@ -31,6 +31,17 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 	if err != nil {
 		return findings, err
 	}
+	if same, err := e.installed(ctx); err == nil && !same {
+		findings = append(findings, Finding{Severity: Warning, Subject: "configuration", Message: "it is not the one that is installed; the capture was not examined",
+			Fix: "see the difference with upkeep plan, and install it with upkeep apply"})
+	}
+	more, err := e.Condition(ctx)
+	return append(findings, more...), err
+}
+
+// Condition is what [Engine.Doctor] examines of a system at work, besides
+// whether the configuration fits and is installed.
+func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) {
 	status, err := e.Status(ctx)
 	if errors.Is(err, ErrNotInstalled) {
 		return append(findings, Finding{Severity: Problem, Subject: e.db.Name(), Message: "Upkeep is not installed in this database, or is an older version",
@@ -38,14 +49,6 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 	}
 	if err != nil {
 		return findings, err
-	}
-	same, err := e.installed(ctx)
-	if err != nil {
-		return findings, err
-	}
-	if !same {
-		findings = append(findings, Finding{Severity: Warning, Subject: "configuration", Message: "it is not the one that is installed; the capture was not examined",
-			Fix: "see the difference with upkeep plan, and install it with upkeep apply"})
 	}
 	before := e.cfg.Clock.Now()
 	vitals, err := e.db.Vitals(ctx, longTransaction)

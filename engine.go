@@ -36,6 +36,7 @@ type Engine struct {
 	stuck      *stuck
 	learned    atomic.Pointer[learned]
 	provenance provenance
+	said       said                  // what was logged of the capture
 	failed     atomic.Pointer[error] // what ended Run; nil: it is at work, or ended as it was told
 }
 

@@ -230,14 +230,14 @@ func (e *Engine) careLoop(ctx context.Context, wake *waking) error {
 		if err := e.examineOrigin(ctx); err != nil {
 			return 0, err
 		}
+		var capture error // what can't be mended keeps nothing else from being done
 		if wake.released.Swap(false) {
-			if err := e.putBack(ctx); err != nil {
+			if capture = e.putBack(ctx); capture != nil {
 				wake.released.Store(true)
-				return 0, err
 			}
 		}
-		if err := e.inspect(ctx); err != nil {
-			return 0, err
+		if capture == nil {
+			capture = e.inspect(ctx)
 		}
 		if err := e.giveUpJobs(ctx); err != nil {
 			return 0, err
@@ -245,7 +245,7 @@ func (e *Engine) careLoop(ctx context.Context, wake *waking) error {
 		if _, err := e.db.FreeDeletes(ctx, slices.Sorted(maps.Keys(e.byName))); err != nil {
 			return 0, err
 		}
-		if err := e.db.Prune(ctx, e.cfg.History); err != nil {
+		if err := errors.Join(capture, e.db.Prune(ctx, e.cfg.History)); err != nil {
 			return 0, err
 		}
 		e.sleep(ctx, careEvery, wake.care)
@@ -274,12 +274,25 @@ func (e *Engine) inspect(ctx context.Context) error {
 		return nil
 	}
 	findings, err := e.db.Inspect(ctx, l.shapes)
-	if err != nil || len(findings) == 0 {
+	if err != nil {
 		return err
 	}
-	e.log.Error("capture was altered; installing it again and sweeping", "finding", findings[0].Subject+": "+findings[0].Message, "findings", len(findings))
-	return e.mend(ctx)
+	if len(findings) == 0 {
+		e.said.over(captureAltered)
+		return nil
+	}
+	first := findings[0].Subject + ": " + findings[0].Message
+	if e.said.anew(captureAltered, first, e.cfg.Clock.Now()) {
+		e.log.Error("capture was altered; installing it again and sweeping", "finding", first, "findings", len(findings))
+	}
+	if err := e.mend(ctx); err != nil {
+		return e.because(ctx, err, e.defs...)
+	}
+	return nil
 }
+
+// captureAltered is a subject of what is logged.
+const captureAltered = "capture"
 
 // mend installs the capture again. What changed without it is not known, so
 // every group is raised; equal digests skip the calls.
@@ -292,11 +305,12 @@ func (e *Engine) mend(ctx context.Context) error {
 }
 
 // forever calls step, waits as long as it says, and calls it again. A step
-// that fails is logged when its error is a new one and tried again with
-// growing pauses, but for a registry that is another's now, or gone: that ends
+// that fails is logged when its error is a new one, and again rarely, and tried
+// again with growing pauses, but for a registry that is another's now, or gone: that ends
 // the engine.
 func (e *Engine) forever(ctx context.Context, what string, step func() (time.Duration, error)) error {
-	failures, last := 0, ""
+	failures := 0
+	var logged said
 	for {
 		wait, err := step()
 		switch {
@@ -308,15 +322,14 @@ func (e *Engine) forever(ctx context.Context, what string, step func() (time.Dur
 			failures++
 			e.provenance.unsure.Store(true) // it may come back as another one
 			wait = e.backoffUpTo(failures, 10*time.Second)
-			if err.Error() != last {
-				last = err.Error()
+			if logged.anew(what, err.Error(), e.cfg.Clock.Now()) {
 				e.log.Error(what+" failed; trying again", "error", err)
 			}
-		case last != "":
-			failures, last = 0, ""
-			e.log.Info(what + " works again")
 		default:
 			failures = 0
+			if logged.over(what) {
+				e.log.Info(what + " works again")
+			}
 		}
 		if wait > 0 && e.cfg.Clock.Sleep(ctx, wait) != nil {
 			return nil
@@ -372,6 +385,7 @@ type runner struct {
 	pending int // groups claimed and not yet recorded
 	latency time.Duration
 	held    map[string]time.Time // syncs that can't be loaded, until when
+	said    said                 // what was logged of them
 	begun   waits                // of groups that wait, until the database has it
 }
 
@@ -407,19 +421,3 @@ const stall = 10 * time.Second
 
 // nudge says that there may be work.
 func (r *runner) nudge() { nudge(r.wake) }
-
-// isHeld says whether a sync's loading failed a moment ago.
-func (r *runner) isHeld(sync string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.cfg.Clock.Now().Before(r.held[sync]) || r.stuck.full(sync)
-}
-
-// holdSync stops claiming for a sync whose composites can't be loaded: a
-// renamed column, a revoked right. It blocks no other sync.
-func (r *runner) holdSync(sync string, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.held[sync] = r.cfg.Clock.Now().Add(5 * time.Second)
-	r.log.Error("load failed; the sync is held for a moment", "sync", sync, "error", err)
-}

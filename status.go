@@ -167,22 +167,10 @@ func (e *Engine) installed(ctx context.Context) (bool, error) {
 // without changing anything, and returns every problem and warning it finds.
 // The error is for what kept it from looking.
 func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
-	var findings []Finding
-	problem := func(subject string, err error) {
-		findings = append(findings, Finding{Severity: store.Problem, Subject: subject, Message: err.Error()})
-	}
-	var shapes []*store.Shape
-	for _, d := range e.defs {
-		shape, err := resolve(ctx, e.db, d)
-		if err != nil {
-			for _, one := range split(err) {
-				problem(d.Name, one)
-			}
-			continue
-		}
-		shapes = append(shapes, shape)
-		if d.described != nil {
-			_, nullable := d.described.misfits(shape.Root)
+	shapes, findings := e.fitting(ctx)
+	for _, s := range shapes {
+		if d := e.byName[s.Sync]; d.described != nil {
+			_, nullable := d.described.misfits(s.Root)
 			for _, what := range nullable {
 				findings = append(findings, Finding{Severity: Warning, Subject: d.Name, Message: what})
 			}
@@ -193,17 +181,54 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 		return findings, fmt.Errorf("examine the database: %w", err)
 	}
 	findings = append(findings, rights...)
-	if now, err := e.installed(ctx); err == nil && now && len(shapes) == len(e.defs) { // is the capture intact?
-		altered, err := e.db.Inspect(ctx, shapes)
-		if err != nil {
-			return findings, fmt.Errorf("inspect the capture: %w", err)
-		}
-		findings = append(findings, altered...)
+	altered, err := e.altered(ctx, shapes)
+	if err != nil {
+		return findings, err
 	}
+	findings = append(findings, altered...)
 	for _, r := range e.remotes {
 		findings = append(findings, r.Check(ctx, e.uses(r))...)
 	}
 	return findings, nil
+}
+
+// Capture says what keeps changes from being noticed, or syncs from being
+// loaded: a table that a mapping no longer fits, a trigger that is missing or
+// disabled. It is a part of [Engine.Check], and reads the catalogue only. None:
+// all is in place, or was never installed as it is declared.
+func (e *Engine) Capture(ctx context.Context) ([]Finding, error) {
+	shapes, findings := e.fitting(ctx)
+	altered, err := e.altered(ctx, shapes)
+	return append(findings, altered...), err
+}
+
+// fitting returns the shapes of the syncs whose declarations fit the tables,
+// and a problem for each thing that does not.
+func (e *Engine) fitting(ctx context.Context) (shapes []*store.Shape, findings []Finding) {
+	for _, d := range e.defs {
+		shape, err := resolve(ctx, e.db, d)
+		if err == nil {
+			shapes = append(shapes, shape)
+			continue
+		}
+		for _, one := range split(err) {
+			findings = append(findings, Finding{Severity: store.Problem, Subject: d.Name, Message: one.Error()})
+		}
+	}
+	return shapes, findings
+}
+
+// altered says how the capture differs from what was installed. It can be told
+// only when all declarations fit and are those that are installed.
+func (e *Engine) altered(ctx context.Context, shapes []*store.Shape) ([]Finding, error) {
+	if now, err := e.installed(ctx); err != nil || !now || len(shapes) < len(e.defs) {
+		return nil, nil // nothing is installed, or it is told elsewhere
+	}
+	found, err := e.db.Inspect(ctx, shapes)
+	if err != nil {
+		return nil, fmt.Errorf("inspect the capture: %w", err)
+	}
+	return found, nil
 }
 
 // Check lets the connection examine itself against the remote, within the time

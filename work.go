@@ -146,8 +146,10 @@ func (r *runner) loadState(ctx context.Context, jobs []*job) {
 		if err != nil {
 			failed[sync] = err
 			if ctx.Err() == nil { // a stop is no fault of the sync
-				r.holdSync(sync, err)
+				r.holdSync(ctx, sync, err)
 			}
+		} else {
+			r.loaded(sync)
 		}
 		composites[sync] = cs
 	}

@@ -36,10 +36,14 @@ func (db *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) e
 				return fmt.Errorf("create the trigger function of %s: %w", w.name(), err)
 			}
 		}
+		var failed []error // one table that can't have its triggers keeps no other from having them
 		for _, w := range wanted {
 			if err := installTable(ctx, c, w); err != nil {
-				return fmt.Errorf("install triggers on %s: %w", w.name(), err)
+				failed = append(failed, fmt.Errorf("install triggers on %s: %w", w.name(), err))
 			}
+		}
+		if len(failed) > 0 {
+			return errors.Join(failed...)
 		}
 		if err := tidyCommands(ctx, c, shapes); err != nil {
 			return fmt.Errorf("tidy the ordered lane: %w", err)

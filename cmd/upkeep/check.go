@@ -29,10 +29,17 @@ func (c *checkCmd) Run(p *program) error {
 	return reportFindings(p, findings, c.JSON)
 }
 
+func findingForms(findings []upkeep.Finding) []findingForm {
+	forms := []findingForm{}
+	for _, f := range findings {
+		forms = append(forms, findingForm{string(f.Severity), f.Subject, f.Message, f.Fix})
+	}
+	return forms
+}
+
 // reportFindings prints findings; problems make the command fail.
 func reportFindings(p *program, findings []upkeep.Finding, asJSON bool) (err error) {
 	problems, warnings := 0, 0
-	forms := []findingForm{}
 	for _, f := range findings {
 		switch f.Severity {
 		case upkeep.Problem:
@@ -40,10 +47,9 @@ func reportFindings(p *program, findings []upkeep.Finding, asJSON bool) (err err
 		case upkeep.Warning:
 			warnings++
 		}
-		forms = append(forms, findingForm{string(f.Severity), f.Subject, f.Message, f.Fix})
 	}
 	if asJSON {
-		err = printJSON(p.out, forms)
+		err = printJSON(p.out, findingForms(findings))
 	} else {
 		err = printFindings(p, findings, problems, warnings)
 	}

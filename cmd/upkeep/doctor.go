@@ -9,14 +9,8 @@ type doctorCmd struct {
 // Run lists what is wrong with a system that is at work; problems make it
 // fail, warnings don't.
 func (c *doctorCmd) Run(p *program) error {
-	s, err := p.open(setup.Options{})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
 	line := newProgress(p.err)
-	line.say("examining %s and the remotes", s.Database.Name())
-	findings, err := s.Engine.Doctor(p.ctx)
+	findings, err := setup.Doctor(p.ctx, p.options(setup.Options{}), func(what string) { line.say("examining %s", what) })
 	line.done()
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ type statusJSON struct {
 	HeldDeletes []heldDeletesForm `json:"held_deletes"`
 	Pauses      []pauseForm       `json:"pauses"`
 	Jobs        []jobForm         `json:"jobs"`
+	Capture     []findingForm     `json:"capture"` // what keeps changes from being noticed
 }
 
 type syncForm struct {

@@ -35,7 +35,7 @@ func (c *statusCmd) Run(p *program) error {
 	}
 	s, err := p.open(setup.Options{})
 	if err != nil {
-		return errors.Join(err, c.stored(p))
+		return errors.Join(err, c.stored(p, setup.Misfit(err)))
 	}
 	defer s.Close()
 	if !c.Watch {
@@ -64,7 +64,7 @@ func (c *statusCmd) Run(p *program) error {
 // stored shows what the registry has when the configuration does not fit: a
 // column was renamed, say. That is when somebody wants to know how things
 // stand.
-func (c *statusCmd) stored(p *program) error {
+func (c *statusCmd) stored(p *program, misfit bool) error {
 	if c.JSON || c.Watch || c.State != "" {
 		return nil
 	}
@@ -80,7 +80,11 @@ func (c *statusCmd) stored(p *program) error {
 	if st.Pending, err = db.Pending(p.ctx, upkeep.PendingMost); err != nil {
 		return nil
 	}
-	return printStatus(p.out, db.Name()+", without the configuration", st)
+	if err := printStatus(p.out, db.Name()+", without the configuration", st); err != nil || !misfit {
+		return err
+	}
+	_, err = fmt.Fprintln(p.out, "\nThe configuration does not fit the tables. Until it does, its syncs that are concerned are held, and changes of their tables may go unseen, whatever the table above says.")
+	return err
 }
 
 func (c *statusCmd) show(ctx context.Context, w io.Writer, s *setup.Setup) error {
@@ -91,10 +95,24 @@ func (c *statusCmd) show(ctx context.Context, w io.Writer, s *setup.Setup) error
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return c.encode(w, statusForm(s.Database.Name(), st))
+	capture, err := s.Engine.Capture(ctx)
+	if err != nil {
+		return err
 	}
-	return printStatus(w, s.Database.Name(), st)
+	if c.JSON {
+		form := statusForm(s.Database.Name(), st)
+		form.Capture = findingForms(capture)
+		return c.encode(w, form)
+	}
+	if err := printStatus(w, s.Database.Name(), st); err != nil || len(capture) == 0 {
+		return err
+	}
+	fmt.Fprintln(w, "\nChanges may go unseen:")
+	for _, f := range capture {
+		fmt.Fprintf(w, "%s: %s: %s\n", f.Severity, f.Subject, f.Message)
+	}
+	_, err = fmt.Fprintln(w, "A running worker puts this right, or logs why it can't. See upkeep doctor.")
+	return err
 }
 
 // encode prints JSON: indented, but one line for each look of --watch.

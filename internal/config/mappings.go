@@ -48,6 +48,22 @@ func (f *File) Mappings(ctx context.Context, catalog store.Catalog, remotes map[
 	return out, nil
 }
 
+// Outlines are the syncs as far as they are known without a database: enough to
+// ask the registry about them, and not to load or translate anything. remotes
+// are those of [File.Open]; a sync without one is left out.
+func (f *File) Outlines(remotes map[string]*upkeep.Remote) []upkeep.Mapping {
+	var out []upkeep.Mapping
+	for _, s := range f.syncs {
+		if to := remotes[s.to]; to != nil {
+			out = append(out, upkeep.Mapping{Name: s.name, From: &upkeep.Relation{Table: s.from.table}, To: to, Record: s.record, ByHand: s.byHand, Deliver: s.deliver,
+				Translate: func(upkeep.Row) (upkeep.Fields, error) {
+					return nil, errors.New("the configuration does not fit the tables")
+				}})
+		}
+	}
+	return out
+}
+
 // mapping compiles a sync.
 func (s *syncDecl) mapping(r *resolver, t *tree, trees map[string]*tree, to *upkeep.Remote) upkeep.Mapping {
 	plain := &mapping.Scope{Root: t.table, Literal: r.literal}

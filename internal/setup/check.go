@@ -30,12 +30,34 @@ func Check(ctx context.Context, o Options, progress func(what string)) ([]upkeep
 	return c.findings, err
 }
 
+// Doctor is [upkeep.Engine.Doctor] for the file. When the syncs do not fit the
+// tables, each place in the file is a finding, and what can be examined without
+// them is.
+func Doctor(ctx context.Context, o Options, progress func(what string)) ([]upkeep.Finding, error) {
+	s, err := Open(ctx, o)
+	switch {
+	case Misfit(err):
+		c := &check{Options: o, ctx: ctx, progress: progress, condition: true}
+		err := c.all()
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return c.findings, err
+	case err != nil:
+		return nil, err
+	}
+	defer s.Close()
+	progress(s.Database.Name() + " and the remotes")
+	return s.Engine.Doctor(ctx)
+}
+
 // check is an examination under way.
 type check struct {
 	Options
-	ctx      context.Context
-	progress func(string)
-	findings []upkeep.Finding
+	condition bool // of a system at work, too
+	ctx       context.Context
+	progress  func(string)
+	findings  []upkeep.Finding
 }
 
 func (c *check) problem(subject, message, fix string) {
@@ -69,6 +91,9 @@ func (c *check) all() error {
 		// What the database and the remotes can say without the syncs is said.
 		c.rights(s)
 		c.remotes(s.Remotes)
+		if c.condition {
+			return c.work(s)
+		}
 		return nil
 	}
 	engine := c.Engine
@@ -163,6 +188,24 @@ func parts(err error) []error {
 		out = append(out, parts(e)...)
 	}
 	return out
+}
+
+// work examines a system at work whose mappings don't fit.
+func (c *check) work(s *Setup) error {
+	c.findings = append(c.findings, upkeep.Finding{Severity: upkeep.Warning, Subject: "capture", Message: "the triggers were not examined, since the configuration does not fit the tables",
+		Fix: "correct the configuration, and run upkeep doctor again"})
+	engine := c.Engine
+	engine.Database = s.Database
+	for _, m := range s.file.Outlines(s.Remotes) {
+		engine.Syncs = append(engine.Syncs, m)
+	}
+	e, err := upkeep.New(engine)
+	if err != nil {
+		return err
+	}
+	found, err := e.Condition(c.ctx)
+	c.findings = append(c.findings, found...)
+	return err
 }
 
 // rights examines what can be examined of the database without the syncs.

@@ -38,6 +38,19 @@ func (e *ConfigError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
+// misfitError is what the file's syncs and the tables disagree about; the file
+// is sound for itself.
+type misfitError struct{ error }
+
+func (e *misfitError) Unwrap() error { return e.error }
+
+// Misfit says whether the error is that the tables are not as the syncs of a
+// file, which is sound for itself, have them: a column was renamed, say.
+func Misfit(err error) bool {
+	var misfit *misfitError
+	return errors.As(err, &misfit)
+}
+
 // Setup is all that a configuration file names, open.
 type Setup struct {
 	Engine   *upkeep.Engine
@@ -65,6 +78,9 @@ func Open(ctx context.Context, o Options) (*Setup, error) {
 	}
 	mappings, problems := file.Mappings(ctx, s.Database, remotes)
 	if err := errors.Join(append([]error{configErr}, problems...)...); err != nil {
+		if configErr == nil {
+			err = &misfitError{err}
+		}
 		return nil, errors.Join(&ConfigError{err}, s.Close())
 	}
 	c := o.Engine

@@ -1,0 +1,97 @@
+package upkeep_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+// restless is a clock on which no pause is longer than a moment, and that
+// counts those that were to be long.
+type restless struct{ long atomic.Int64 }
+
+func (*restless) Now() time.Time { return time.Now() }
+
+func (c *restless) Sleep(ctx context.Context, d time.Duration) error {
+	if d > 300*time.Millisecond {
+		c.long.Add(1)
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(min(d, 20*time.Millisecond)):
+		return nil
+	}
+}
+
+// safeBuffer is a log that is read while it is written.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *safeBuffer) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// Tables that a mapping no longer fits: the cause is logged once, though it is
+// tried again and again, and the other syncs go on.
+func TestMappingNoLongerFits(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		alter string
+		says  []string
+	}{
+		"renamed": {`alter table line_items rename column price to cost`,
+			[]string{"load failed; the sync is held until it works, the others go on", "the configuration no longer fits the tables, upkeep check says where"}},
+		"dropped": {`alter table line_items drop column price cascade`,
+			[]string{"capture was altered; installing it again and sweeping", "care failed; trying again", "install triggers on public.line_items", "the configuration no longer fits the tables, upkeep check says where"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+			s.fill()
+			log, clock := new(safeBuffer), new(restless)
+			e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: clock, Logger: slog.New(slog.NewTextHandler(log, nil)),
+				Syncs: []upkeep.AnySync{customerSync(s.to), orderSync(s.to)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.run(e)
+			s.quiet(e)
+			s.exec(test.alter)
+			s.exec(`update orders set ref_no = 'after' where id = 10`)
+			for _, what := range test.says {
+				s.until(what, func() bool { return strings.Contains(log.String(), what) })
+			}
+			s.exec(`update users set name = 'Ada after' where id = 1`)
+			s.until("the other sync to go on", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"Ada after"` })
+			tries := clock.long.Load()
+			s.until("more tries", func() bool { return clock.long.Load() > tries+40 })
+			for _, what := range test.says[:1] {
+				if n := strings.Count(log.String(), what); n != 1 {
+					t.Errorf("%q was logged %d times", what, n)
+				}
+			}
+			found, err := e.Capture(s.ctx)
+			if err != nil || len(found) != 1 || found[0].Subject != "sales_order" || !strings.Contains(found[0].Message, `has no column "price"`) {
+				t.Errorf("capture: %+v, %v", found, err)
+			}
+		})
+	}
+}
