@@ -173,7 +173,7 @@ func (b *bulk) fill(ctx context.Context, d *definition, limit connector.Bulk) (d
 	for len(due) < limit.Most && size < jobBytes && b.cfg.Clock.Now().Sub(began) < b.cfg.Lease/3 {
 		asked := min(fillPiece, limit.Most-len(due))
 		claimedAt := b.cfg.Clock.Now()
-		claims, err := b.db.Claim(ctx, store.ClaimRequest{Holder: b.cfg.Name, Lease: b.cfg.Lease, Limit: asked, Mark: b.provenance.lastMark(),
+		claims, err := b.lease(ctx, store.ClaimRequest{Holder: b.cfg.Name, Lease: b.cfg.Lease, Limit: asked, Mark: b.provenance.lastMark(),
 			Syncs: []store.ClaimSync{{Sync: d.Name, Quiet: b.doubtFor(), Lane: store.BackfillLane}}})
 		if b.provenance.moved(err) {
 			return due, false

@@ -105,7 +105,7 @@ func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
 		return nil, nil
 	}
 	r.claimedAt = r.cfg.Clock.Now() // before the call: our deadline ends before the database's
-	claims, err := r.db.Claim(ctx, req)
+	claims, err := r.lease(ctx, req)
 	if r.provenance.moved(err) {
 		r.nudge()
 		return nil, nil
@@ -116,20 +116,46 @@ func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
 	return claims, nil
 }
 
+// lease claims groups. A claim that is cut off may be written all the same, and
+// its groups would come to be in doubt although nothing was sent: so a stop
+// waits for it, and gives back what it brought.
+func (r *runner) lease(ctx context.Context, req store.ClaimRequest) ([]store.Claim, error) {
+	if ctx.Err() != nil {
+		return nil, nil
+	}
+	claimedAt := r.cfg.Clock.Now()
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Lease)
+	defer cancel()
+	claims, err := r.db.Claim(within, req)
+	if ctx.Err() == nil {
+		return claims, err
+	}
+	for _, c := range claims {
+		j := r.newJob(c, claimedAt)
+		j.finish(store.Result{Outcome: store.Released})
+		r.record(j)
+	}
+	return nil, err
+}
+
 // load finds out what each group is to be: as its oldest command has it or, if
 // none waits, as its rows are.
 func (r *runner) load(ctx context.Context, claims []store.Claim, claimedAt time.Time) []*job {
 	jobs := make([]*job, len(claims))
 	for i, c := range claims {
-		j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: claimedAt.Add(r.cfg.Lease)}
-		j.forgot = c.RemoteID == "" && r.provenance.restored.Load() && r.traits.Class != connector.Blind
-		j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests}
-		jobs[i] = j
+		jobs[i] = r.newJob(c, claimedAt)
 	}
 	rest := r.takeCommands(ctx, jobs)
 	r.loadState(ctx, rest)
 	r.takeCommands(ctx, rest) // what came meanwhile goes first
 	return jobs
+}
+
+func (r *runner) newJob(c store.Claim, claimedAt time.Time) *job {
+	j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: claimedAt.Add(r.cfg.Lease)}
+	j.forgot = c.RemoteID == "" && r.provenance.restored.Load() && r.traits.Class != connector.Blind
+	j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests}
+	return j
 }
 
 // loadState reads the composites, a snapshot for each sync, begun after the
@@ -157,7 +183,9 @@ func (r *runner) loadState(ctx context.Context, jobs []*job) {
 		if composite, there := composites[j.claim.Sync][j.claim.Key]; there {
 			j.composite = &composite
 		}
-		if err := failed[j.claim.Sync]; err != nil {
+		if failed[j.claim.Sync] != nil && ctx.Err() != nil {
+			j.finish(store.Result{Outcome: store.Released})
+		} else if err := failed[j.claim.Sync]; err != nil {
 			// The database is to blame, or the declaration: not the group.
 			j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(3), Reason: "load: " + err.Error()})
 		}
