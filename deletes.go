@@ -12,7 +12,7 @@ import (
 //
 //	Sync  string
 //	Held  int64     // groups that are parked for it
-//	Since time.Time // the beginning of the hour in which it was reached
+//	Since time.Time // when the first was held
 type HeldDeletes = store.HeldDeletes
 
 // HeldDeletes lists the syncs whose limit of deletes was reached
@@ -64,6 +64,7 @@ func (r *runner) limitDeletes(ctx context.Context, due []*job) []*job {
 			rest = append(rest, j)
 			if r.spends(j) {
 				granted[j.def]--
+				j.spent = true
 			}
 			continue
 		case got < 0:
@@ -90,6 +91,24 @@ func (e *Engine) freeDeletes(ctx context.Context, batch []*job) {
 	}
 	if _, err := e.db.FreeDeletes(ctx, syncs); err != nil {
 		e.log.Error("can't look whether deletes were allowed meanwhile; looking again later", "syncs", syncs, "error", err)
+	}
+}
+
+// returnDeletes gives back what was granted to deletes that did not go, and
+// that are counted when they are tried again: there was no slot, or the remote
+// would take nothing. Of a process that dies before it comes here the count
+// stays, and rather too few go than too many.
+func (e *Engine) returnDeletes(ctx context.Context, batch []*job) {
+	back := map[string]int{}
+	for _, j := range batch {
+		if j.spent && (j.result.Outcome == store.Released || j.result.Outcome == store.Retry && j.result.Free) {
+			back[j.def.Name]++
+		}
+	}
+	for sync, n := range back {
+		if err := e.db.ReturnDeletes(ctx, sync, n); err != nil {
+			e.log.Error("deletes that did not go stay counted; a person may have to allow them", "sync", sync, "deletes", n, "error", err)
+		}
 	}
 }
 

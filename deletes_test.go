@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -126,4 +127,31 @@ func TestAllowDeletesSaysWhatIsWrong(t *testing.T) {
 	if _, err := e.HeldDeletes(s.ctx); err == nil || !errors.Is(err, upkeep.ErrNotInstalled) {
 		t.Errorf("not installed: %v", err)
 	}
+}
+
+// A delete that the remote has no time for goes when it has, and counts once:
+// another one is held only when the limit is used up by what went.
+func TestDeleteThatDidNotGoCountsOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.users(3)
+		sync := customerSync(s.to)
+		sync.DeleteLimit = 1
+		e := s.engine(sync)
+		s.run(e)
+		s.quiet(e)
+		s.remote.Fail(memory.Fault{On: memory.Delete, Err: memory.Err(connector.RateLimited)})
+		s.remote.Fail(memory.Fault{On: memory.Delete, Err: memory.Err(connector.Unavailable)})
+		s.exec(`delete from users where id = 1`)
+		s.until("the delete to go", func() bool { return len(s.remote.Records("customer")) == 2 })
+		s.quiet(e)
+		if held, err := e.HeldDeletes(s.ctx); err != nil || len(held) != 0 {
+			t.Errorf("held are %v, %v", held, err)
+		}
+		s.exec(`delete from users`)
+		s.quiet(e)
+		if n := len(s.remote.Records("customer")); n != 2 {
+			t.Errorf("%d records are left, want 2", n)
+		}
+	})
 }

@@ -62,7 +62,7 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 		findings = append(findings, r.cautions()...)
 	}
 	for _, c := range status.Syncs {
-		findings = append(findings, syncFindings(c, pauseOf(status.Pauses, e.byName[c.Sync]))...)
+		findings = append(findings, syncFindings(c, heldOf(status, c.Sync), pauseOf(status.Pauses, e.byName[c.Sync]))...)
 		lane, err := e.laneFindings(ctx, c)
 		if err != nil {
 			return findings, err
@@ -135,13 +135,24 @@ func logFinding(v *store.Vitals, s *Status) []Finding {
 		Fix:     "see that upkeep run is at work, and what it logs"}}
 }
 
-func syncFindings(c Counts, pause *Pause) []Finding {
+// heldOf is how many of a sync's parked groups are deletes over its limit,
+// which have a finding of their own.
+func heldOf(s *Status, sync string) int64 {
+	for _, h := range s.HeldDeletes {
+		if h.Sync == sync {
+			return h.Held
+		}
+	}
+	return 0
+}
+
+func syncFindings(c Counts, held int64, pause *Pause) []Finding {
 	var found []Finding
 	add := func(s Severity, message, fix string) {
 		found = append(found, Finding{Severity: s, Subject: c.Sync, Message: message, Fix: fix})
 	}
-	if c.Parked > 0 {
-		add(Problem, fmt.Sprintf("refused and not tried again (parked): %d", c.Parked),
+	if parked := c.Parked - held; parked > 0 {
+		add(Problem, fmt.Sprintf("refused and not tried again (parked): %d", parked),
 			"see the reasons with upkeep status "+c.Sync+" --state parked; mend the data or the mapping, or upkeep retry "+c.Sync)
 	}
 	if c.InDoubt > 0 {
@@ -166,9 +177,13 @@ func (e *Engine) blockerFindings(ctx context.Context, s *Status) ([]Finding, err
 	blockers, err := e.Blockers(ctx, blockersListed)
 	var found []Finding
 	for _, b := range blockers {
+		fix := "see it with upkeep explain " + b.Args() + "; mend its data or the mapping, or upkeep retry " + b.Args()
+		if b.Reason == store.DeleteHeld {
+			fix = "upkeep deletes " + b.Sync
+		}
 		found = append(found, Finding{Severity: Problem, Subject: b.ID.String(),
 			Message: fmt.Sprintf("it is parked, and so many groups wait for it: %d (%d directly); %s", b.All, b.Direct, b.Reason),
-			Fix:     "see it with upkeep explain " + b.Args() + "; mend its data or the mapping, or upkeep retry " + b.Args()})
+			Fix:     fix})
 	}
 	return found, err
 }

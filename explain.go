@@ -201,7 +201,7 @@ func (x *Explanation) why(d *definition, j *job) string {
 		return "not in the registry yet: the backfill has not come to it, or no engine has folded its touch"
 	}
 	if j.departed {
-		return string(g.State) + ": the row was deleted; the delete is in the log and not folded yet; is an upkeep run at work?"
+		return string(g.State) + ": the row is gone (deleted, or its key changed); the delete is in the log and not folded yet; is an upkeep run at work?"
 	}
 	if x.Send == "refuse" && (g.State == store.Clean || g.State == store.Gone) {
 		return "clean as far as the triggers saw, but: " + j.result.Reason
@@ -214,6 +214,9 @@ func (x *Explanation) why(d *definition, j *job) string {
 		if len(x.Commands) > 0 && x.Commands[0].Refused != "" {
 			return fmt.Sprintf("parked: %[1]s; later versions (%[2]d) wait for it; try it again with: upkeep retry %[3]s, or leave it out with: upkeep skip %[3]s",
 				g.Reason, len(x.Commands)-1, g.Args())
+		}
+		if g.Reason == store.DeleteHeld {
+			return fmt.Sprintf("parked: %s %s (upkeep retry would only park it again)", g.Reason, g.Sync)
 		}
 		return "parked: " + g.Reason + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Args()
 	case store.Waiting:
@@ -248,7 +251,7 @@ func (x *Explanation) why(d *definition, j *job) string {
 		return s
 	case store.Gone:
 		if x.Composite == nil {
-			return "gone: the row was deleted, and so was its record"
+			return "gone: the row is gone (deleted, or its key changed), and so is its record"
 		}
 		if j.goal != present {
 			return "not at the remote: when is false"

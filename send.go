@@ -204,6 +204,7 @@ func (r *runner) recordBatch(ctx context.Context, batch []*job) {
 		stale, err := r.db.Record(within, results, r.byHand())
 		cancel()
 		if err == nil {
+			r.returnDeletes(context.WithoutCancel(ctx), batch)
 			r.freeDeletes(ctx, batch)
 			for _, id := range stale {
 				r.log.Warn("answer came after the lease had ended; it was discarded", "sync", id.Sync, "key", id.Key)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,6 +30,7 @@ func (db *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (gr
 		free := min(allowed, int64(want))
 		rest := int64(want) - free
 		granted = int(free)
+		before := held
 		if rest > 0 && !held {
 			var records int64
 			if most <= 0 && used+rest > store.FewDeletes {
@@ -40,14 +42,30 @@ func (db *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (gr
 			some := max(0, min(rest, store.DeleteLimit(most, records+used)-used))
 			granted, used, held = granted+int(some), used+some, some < rest
 		}
-		_, err = tx.Exec(ctx, `UPDATE upkeep.deletes SET used = $2, allowed = $3, held = $4,
-			since = CASE WHEN $5 THEN upkeep.clock() ELSE since END WHERE sync = $1`, sync, used, allowed-free, held, over)
+		_, err = tx.Exec(ctx, `
+			UPDATE upkeep.deletes SET used = $2, allowed = $3, held = $4,
+			since = CASE WHEN $5 THEN upkeep.clock() ELSE since END WHERE sync = $1`, sync, used, allowed-free, held, over || held && !before)
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("spend deletes: %w", err)
 	}
 	return granted, nil
+}
+
+// ReturnDeletes implements [store.Deletes].
+func (db *DB) ReturnDeletes(ctx context.Context, sync string, n int) error {
+	err := db.tx(ctx, writing, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "UPDATE upkeep.deletes SET allowed = allowed + $2 WHERE sync = $1", sync, n); err != nil {
+			return err
+		}
+		_, err := freeDeletes(ctx, tx, []string{sync}, n)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("return deletes: %w", err)
+	}
+	return nil
 }
 
 // AllowDeletes implements [store.Deletes].
@@ -59,7 +77,7 @@ func (db *DB) AllowDeletes(ctx context.Context, sync string, n int) (freed int64
 		if err != nil {
 			return err
 		}
-		freed, err = freeDeletes(ctx, tx, []string{clean(sync)})
+		freed, err = freeDeletes(ctx, tx, []string{clean(sync)}, math.MaxInt)
 		return err
 	})
 	if err != nil {
@@ -88,7 +106,7 @@ func (db *DB) FreeDeletes(ctx context.Context, syncs []string) (freed int64, err
 		}); err != nil || len(free) == 0 {
 			return err
 		}
-		freed, err = freeDeletes(ctx, tx, free)
+		freed, err = freeDeletes(ctx, tx, free, math.MaxInt)
 		return err
 	})
 	if err != nil {
@@ -97,13 +115,13 @@ func (db *DB) FreeDeletes(ctx context.Context, syncs []string) (freed int64, err
 	return freed, nil
 }
 
-func freeDeletes(ctx context.Context, tx pgx.Tx, syncs []string) (int64, error) {
+func freeDeletes(ctx context.Context, tx pgx.Tx, syncs []string, most int) (int64, error) {
 	tag, err := tx.Exec(ctx, `
 		WITH held AS MATERIALIZED (
 			SELECT sync, key FROM upkeep.groups WHERE sync = ANY ($1) AND parked AND reason = $2
-			ORDER BY sync, key FOR UPDATE)
+			ORDER BY sync, key LIMIT $3 FOR UPDATE)
 		UPDATE upkeep.groups g SET parked = false, attempts = 0, reason = '', due_at = (SELECT upkeep.clock())
-		FROM held h WHERE g.sync = h.sync AND g.key = h.key`, syncs, store.DeleteHeld)
+		FROM held h WHERE g.sync = h.sync AND g.key = h.key`, syncs, store.DeleteHeld, most)
 	return tag.RowsAffected(), err
 }
 

@@ -28,6 +28,7 @@ func (d *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (gra
 		free := min(allowed, int64(want))
 		rest := int64(want) - free
 		granted = int(free)
+		before := held
 		if rest > 0 && !held {
 			var records int64
 			if most <= 0 && used+rest > store.FewDeletes {
@@ -39,11 +40,27 @@ func (d *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (gra
 			some := max(0, min(rest, store.DeleteLimit(most, records+used)-used))
 			granted, used, held = granted+int(some), used+some, some < rest
 		}
+		if held && !before {
+			since = now
+		}
 		_, err = tx.ExecContext(ctx, `UPDATE upkeep_deletes SET used = ?2, allowed = ?3, held = ?4, since = ?5 WHERE sync = ?1`,
 			sync, used, allowed-free, held, since)
 		return err
 	})
 	return granted, err
+}
+
+// ReturnDeletes implements [store.Deletes].
+func (d *DB) ReturnDeletes(ctx context.Context, sync string, n int) error {
+	return d.update(ctx, "return deletes", func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE upkeep_deletes SET allowed = allowed + ?2 WHERE sync = ?1`, sync, n); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, attempts = 0, reason = NULL, due_at = ?3
+			WHERE (sync, key) IN (SELECT sync, key FROM upkeep_groups WHERE sync = ?1 AND parked AND reason = ?2 AND holder IS NULL ORDER BY key LIMIT ?4)`,
+			sync, store.DeleteHeld, d.now(), n)
+		return err
+	})
 }
 
 // AllowDeletes implements [store.Deletes].

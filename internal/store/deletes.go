@@ -17,6 +17,10 @@ type Deletes interface {
 	// of the sync's records if that is more. Once some were not granted, none
 	// are until AllowDeletes, however much time goes by.
 	SpendDeletes(ctx context.Context, sync string, want, most int) (granted int, err error)
+	// ReturnDeletes gives n back that were granted and did not go: as many may go
+	// beside the limit, and as many groups that are parked with [DeleteHeld] are
+	// made dirty and due.
+	ReturnDeletes(ctx context.Context, sync string, n int) error
 	// AllowDeletes lets n deletes of a sync go, beside the limit, and makes the
 	// groups that are parked with [DeleteHeld] dirty and due. It returns how
 	// many these were.
@@ -33,8 +37,8 @@ type Deletes interface {
 // HeldDeletes is a sync whose limit of deletes was reached.
 type HeldDeletes struct {
 	Sync  string
-	Held  int64 // groups that are parked for it
-	Since time.Time
+	Held  int64     // groups that are parked for it
+	Since time.Time // when the first was not granted
 }
 
 const (

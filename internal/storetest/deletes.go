@@ -12,6 +12,7 @@ func deleteTests() []test {
 		{"few deletes may go", testFewDeletes},
 		{"a mass delete is held until a person allows it", testMassDelete},
 		{"a delete that is parked just after it was allowed goes", testLateHeldDelete},
+		{"a delete that did not go is given back", testDeleteGivenBack},
 		{"a limit of deletes grows with the records", testDeleteShare},
 	}
 }
@@ -94,6 +95,29 @@ func testLateHeldDelete(e *env) {
 	e.record(r)
 	free(0) // held, and told so
 	e.heldDeletes(1)
+}
+
+func testDeleteGivenBack(e *env) {
+	e.shop(e.customerShape())
+	e.syncAll()
+	g, err := e.Store.Group(e.ctx, store.ID{Sync: "customer", Key: "1"})
+	e.ok(err)
+	e.spend(1, 1, 1)
+	e.Advance(10 * time.Minute)
+	e.spend(1, 1, 0)
+	held, err := e.Store.HeldDeletes(e.ctx)
+	e.ok(err)
+	if after := held[0].Since.Sub(g.SyncedAt); after < 5*time.Minute {
+		e.t.Errorf("held since %v after the beginning: that is when the hour began", after)
+	}
+	e.exec(`UPDATE users SET name = 'new' WHERE id = 1`)
+	e.fold()
+	r := result(e.claimOne("a", "customer/1"), store.Refused)
+	r.Reason = store.DeleteHeld
+	e.record(r)
+	e.ok(e.Store.ReturnDeletes(e.ctx, "customer", 1))
+	e.claimOne("a", "customer/1")
+	e.spend(2, 1, 1)
 }
 
 // testDeleteShare: the groups that are at the remote count.
