@@ -174,6 +174,9 @@ func (e *Engine) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := e.announce(ctx, l.plan); err != nil {
+		return err
+	}
 	// Before and after: whenever this process ends, the sweep is asked for.
 	if err := e.sweep(ctx, lost); err != nil {
 		return err
@@ -203,6 +206,19 @@ func (e *Engine) install(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// announce says that another configuration is about to be replaced.
+func (e *Engine) announce(ctx context.Context, plan string) error {
+	_, err := e.db.Look(ctx, plan, nil)
+	if !errors.Is(err, store.ErrPlan) {
+		return err
+	}
+	known, err := e.db.Counts(ctx)
+	if len(known) > 0 { // else it is the first one
+		e.log.Warn("this configuration replaces the one that was installed; processes that run with the other one stop")
+	}
+	return err
 }
 
 // lost lists the syncs that were installed as they are declared now, and lack

@@ -95,3 +95,29 @@ func TestMappingNoLongerFits(t *testing.T) {
 		})
 	}
 }
+
+// A process says what it replaces, and when all rows were looked at; one with
+// the same configuration replaces nothing.
+func TestSaysWhatItInstalls(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		const replaces = "this configuration replaces the one that was installed"
+		for i, syncs := range [][]upkeep.AnySync{{customerSync(s.to)}, {customerSync(s.to)}, {customerSync(s.to), orderSync(s.to)}} {
+			log := new(safeBuffer)
+			e, err := upkeep.New(upkeep.Config{Database: s.open(), Logger: slog.New(slog.NewTextHandler(log, nil)), Syncs: syncs})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stop := s.run(e)
+			s.quiet(e)
+			stop()
+			if said := strings.Contains(log.String(), replaces); said != (i == 2) {
+				t.Errorf("start %d: it says that it replaces another: %v\n%s", i, said, log)
+			}
+			if finished := strings.Contains(log.String(), `msg="backfill finished: all rows were looked at"`); finished != (i != 1) {
+				t.Errorf("start %d: a backfill finished: %v\n%s", i, finished, log)
+			}
+		}
+	})
+}

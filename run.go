@@ -206,6 +206,12 @@ func (e *Engine) backfillLoop(ctx context.Context, wake <-chan struct{}) error {
 				return 0, fmt.Errorf("%s: %w", shape.Sync, err)
 			}
 			more = more || some
+			if !some {
+				if state, err = e.db.Sync(ctx, shape.Sync); err != nil {
+					return 0, err
+				}
+				e.log.Info("backfill finished: all rows were looked at", "sync", shape.Sync, "rows", state.Backfill.Done)
+			}
 		}
 		switch {
 		case more:

@@ -192,7 +192,8 @@ func code(err error) string {
 	return ""
 }
 
-// installed makes an error about our own missing tables ErrNotInstalled.
+// installed makes an error about our own missing tables ErrNotInstalled, and
+// one about a right that is missing ErrRights.
 func installed(err error) error {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
@@ -201,6 +202,8 @@ func installed(err error) error {
 			if strings.Contains(e.Message, "upkeep") {
 				return fmt.Errorf("%w: %w", store.ErrNotInstalled, err)
 			}
+		case "42501":
+			return fmt.Errorf("%w: %w", store.ErrRights, err)
 		}
 	}
 	return err

@@ -75,7 +75,11 @@ func (db *DB) Canonical(ctx context.Context, shape *store.Shape, key string) (st
 	var out string
 	err = db.pool.QueryRow(ctx, "SELECT "+keyText("h.k", shape.Root.Key)+" FROM (SELECT "+strings.Join(typed, ", ")+") h", args...).Scan(&out)
 	if strings.HasPrefix(code(err), "22") {
-		return "", fmt.Errorf("%q can be no key of %s: %w", key, shape.Root.Table, err)
+		var types []string
+		for _, c := range shape.Root.Key {
+			types = append(types, c.Name+" of type "+c.Type)
+		}
+		return "", fmt.Errorf("%q can be no key of %s, which has %s", key, shape.Root.Table, strings.Join(types, ", "))
 	}
 	return out, err
 }

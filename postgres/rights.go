@@ -65,14 +65,14 @@ func serverFindings(ctx context.Context, tx pgx.Tx) ([]store.Finding, error) {
 }
 
 func tableFindings(ctx context.Context, tx pgx.Tx, w *watch) ([]store.Finding, error) {
-	var owner, hidden bool
+	var owner, super, hidden bool
 	var unread []string // columns
 	var role, ownerName, persistence string
-	err := tx.QueryRow(ctx, `SELECT pg_has_role(c.relowner, 'USAGE'), CASE WHEN has_table_privilege(c.oid, 'SELECT') THEN '{}' ELSE
+	err := tx.QueryRow(ctx, `SELECT pg_has_role(c.relowner, 'USAGE'), (SELECT rolsuper FROM pg_roles r WHERE r.oid = c.relowner), CASE WHEN has_table_privilege(c.oid, 'SELECT') THEN '{}' ELSE
 			ARRAY(SELECT a.name FROM unnest($2::text[]) AS a(name) WHERE NOT has_column_privilege(c.oid, a.name, 'SELECT')) END,
 		row_security_active(c.oid), current_user, pg_get_userbyid(c.relowner), c.relpersistence::text
 		FROM pg_class c WHERE c.oid = to_regclass($1)`, quoteTable(w.table), names(w.columns)).
-		Scan(&owner, &unread, &hidden, &role, &ownerName, &persistence)
+		Scan(&owner, &super, &unread, &hidden, &role, &ownerName, &persistence)
 	if err == pgx.ErrNoRows {
 		return []store.Finding{{Severity: store.Problem, Subject: w.name(), Message: "the table does not exist", Fix: "correct its name"}}, nil
 	}
@@ -83,7 +83,11 @@ func tableFindings(ctx context.Context, tx pgx.Tx, w *watch) ([]store.Finding, e
 	problem := func(message, fix string) {
 		found = append(found, store.Finding{Severity: store.Problem, Subject: w.name(), Message: message, Fix: fix})
 	}
-	if !owner {
+	switch {
+	case !owner && super: // membership would hand over all rights there are
+		problem("only the table's owner may put triggers on it and take them off, and its owner "+ownerName+" is a superuser, which Upkeep's role must not become",
+			"as a superuser, give the table to a role that is none, shop_owner say: ALTER TABLE "+quoteTable(w.table)+" OWNER TO shop_owner; then GRANT shop_owner TO "+quote(role))
+	case !owner:
 		problem("only the table's owner may put triggers on it and take them off",
 			"GRANT "+quote(ownerName)+" TO "+quote(role))
 	}

@@ -61,6 +61,27 @@ func TestMissingRights(t *testing.T) {
 	}
 }
 
+// Nobody is told to make Upkeep's role a member of a superuser.
+func TestTablesOfSuperuser(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	role := "worker_of_" + b.query(`SELECT current_database()`)[0]
+	b.exec(`CREATE TABLE t (id int PRIMARY KEY, v text)`, `CREATE ROLE `+role+` LOGIN`, `GRANT SELECT ON t TO `+role)
+	t.Cleanup(func() { b.exec(`DROP OWNED BY `+role+` CASCADE`, `DROP ROLE `+role) })
+	db := open(t, strings.Replace(b.url, "postgres@", role+"@", 1))
+	t.Cleanup(func() { _ = db.Close() })
+	found, err := db.Rights(b.ctx, []*store.Shape{b.shape("s", table("t"), "v")})
+	b.ok(err)
+	text := fmt.Sprint(found)
+	if !strings.Contains(text, "is a superuser") || !strings.Contains(text, `ALTER TABLE "public"."t" OWNER TO shop_owner`) || strings.Contains(text, `GRANT "postgres"`) {
+		t.Errorf("told: %s", text)
+	}
+	b.migrate()
+	if _, err := db.Pending(b.ctx, 1); !errors.Is(err, store.ErrRights) {
+		t.Errorf("without rights: %v", err)
+	}
+}
+
 // A name without its schema is looked for by the search path, and one that is
 // elsewhere is told.
 func TestWrongSearchPath(t *testing.T) {

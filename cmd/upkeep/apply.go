@@ -26,7 +26,7 @@ func (c *applyCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	if err := printPlan(p.out, formOfPlan(s.Database.Name(), plan)); err != nil {
+	if err := printPlan(p.out, formOfPlan(s.Database.Name(), plan), plan.Pending()); err != nil {
 		return err
 	}
 	if !plan.Pending() {

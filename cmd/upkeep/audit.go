@@ -70,6 +70,6 @@ func (c *auditCmd) print(p *program, found []upkeep.Missed) error {
 		_, err := fmt.Fprintln(p.out, "nothing was missed")
 		return err
 	}
-	_, err := fmt.Fprintf(p.out, "%d changes were missed; upkeep run sends them. Find out what wrote past the triggers: upkeep doctor\n", len(found))
+	_, err := fmt.Fprintf(p.out, "missed: %s; upkeep run sends what was missed. Find out what wrote past the triggers: upkeep doctor\n", count(len(found), "change"))
 	return err
 }

@@ -61,7 +61,7 @@ func (c *deletesCmd) allow(p *program, s *setup.Setup, held []heldDeletesForm) e
 	case len(held) == 0:
 		return fmt.Errorf("no deletes of %s are held", c.Sync)
 	case held[0].Held != int64(c.Allow):
-		return fmt.Errorf("%d deletes of %s are held, not %d; look at them, then allow that many", held[0].Held, c.Sync, c.Allow)
+		return fmt.Errorf("held of %s: %s, not %d; look at them, then allow that many", c.Sync, count(int(held[0].Held), "delete"), c.Allow)
 	}
 	n, err := s.Engine.AllowDeletes(p.ctx, c.Sync, c.Allow)
 	if err != nil {

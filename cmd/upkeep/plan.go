@@ -43,7 +43,7 @@ func (c *planCmd) Run(p *program) error {
 	pending := plan.Pending()
 	form := formOfPlan(s.Database.Name(), plan)
 	if !c.JSON {
-		if err := printPlan(p.out, form); err != nil {
+		if err := printPlan(p.out, form, pending); err != nil {
 			return err
 		}
 	}
@@ -105,7 +105,7 @@ type plannedSyncForm struct {
 	Sync   string `json:"sync"`
 	Change string `json:"change"`
 	Groups int64  `json:"groups"`
-	Rows   int64  `json:"rows"`
+	Rows   *int64 `json:"rows"` // null: not known
 }
 
 type plannedTableForm struct {
@@ -131,7 +131,11 @@ func formOfPlan(database string, p *upkeep.Plan) *planForm {
 		f.Remotes = append(f.Remotes, plannedRemoteForm{r.Remote, append([]string{}, r.Make...), r.Problem})
 	}
 	for _, s := range p.Syncs {
-		f.Syncs = append(f.Syncs, plannedSyncForm(s))
+		form := plannedSyncForm{Sync: s.Sync, Change: s.Change, Groups: s.Groups}
+		if s.Rows > 0 {
+			form.Rows = &s.Rows
+		}
+		f.Syncs = append(f.Syncs, form)
 	}
 	for _, t := range p.Tables {
 		form := plannedTableForm{Table: t.Table, Columns: map[string][]string{}, Triggers: []plannedTriggerForm{}}
@@ -146,7 +150,8 @@ func formOfPlan(database string, p *upkeep.Plan) *planForm {
 	return f
 }
 
-func printPlan(w io.Writer, f *planForm) error {
+// printPlan leaves the tables that stay as they are out when nothing is pending.
+func printPlan(w io.Writer, f *planForm, pending bool) error {
 	fmt.Fprintf(w, "%s\n\n", f.Database)
 	if f.Create {
 		fmt.Fprintf(w, "+ Upkeep's own tables: the touch log and the registry\n\n")
@@ -158,12 +163,19 @@ func printPlan(w io.Writer, f *planForm) error {
 			"changed": "a sweep: every record is looked at, those that differ are sent",
 			"removed": "it is no longer kept; its records stay as they are",
 		}[s.Change]
-		t.row(s.Sync, orDash(s.Change), fmt.Sprint(s.Groups), orDash(what))
+		groups := fmt.Sprint(s.Groups)
+		if s.Change == "new" && s.Groups == 0 {
+			groups = "-" // they are not made yet
+		}
+		t.row(s.Sync, orDash(s.Change), groups, orDash(what))
 	}
 	if err := t.flush(); err != nil {
 		return err
 	}
 	for _, g := range f.Tables {
+		if !pending && len(g.Triggers) == 0 {
+			continue
+		}
 		fmt.Fprintf(w, "\n%s\n", oneLine(g.Table))
 		t := &table{w: w}
 		for _, c := range slices.Sorted(maps.Keys(g.Columns)) {
@@ -196,11 +208,11 @@ func printPlan(w io.Writer, f *planForm) error {
 	return err
 }
 
-func backfillText(rows int64) string {
-	if rows <= 0 {
-		return "a backfill"
+func backfillText(rows *int64) string {
+	if rows == nil {
+		return "a backfill; how many rows there are is not known"
 	}
-	return fmt.Sprintf("a backfill of about %d rows", rows)
+	return fmt.Sprintf("a backfill of about %d rows", *rows)
 }
 
 type forecastForm struct {

@@ -27,6 +27,10 @@ func (c *uninstallCmd) Run(p *program) error {
 	if err != nil && !errors.Is(err, store.ErrNotInstalled) {
 		return err
 	}
+	done := "Upkeep is removed."
+	if err != nil {
+		done = "Upkeep was not installed, or was an older version; nothing of it is there now."
+	}
 	var groups int64
 	for _, n := range counts {
 		groups += n.Groups
@@ -47,6 +51,6 @@ func (c *uninstallCmd) Run(p *program) error {
 	if err := db.Uninstall(p.ctx); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(p.out, "Upkeep is removed.")
+	_, err = fmt.Fprintln(p.out, done)
 	return err
 }

@@ -165,6 +165,11 @@ func (d *demo) open(ctx context.Context) error {
 		d.screen.say("Webhook:           a receiver at %s", d.others.url.hook)
 	}
 	d.screen.say("The configuration: %s", d.file)
+	if d.Terminal && !d.Once {
+		d.screen.say("To try from another terminal:")
+		d.screen.say("  upkeep -c %s status", d.file)
+		d.screen.say("  upkeep -c %s explain sales_order 42", d.file)
+	}
 	d.screen.say("")
 	return nil
 }

@@ -330,6 +330,8 @@ var (
 	// ErrMoved: the registry may be another one than it was; look where it comes
 	// from before anything is claimed.
 	ErrMoved = errors.New("the registry may have been replaced")
+	// ErrRights: the role may not read or write what it has to.
+	ErrRights = errors.New("the role lacks a right")
 	// ErrNotInstalled: the database has no Upkeep schema, or an older one.
 	ErrNotInstalled = errors.New("upkeep is not installed in this database")
 )
