@@ -135,7 +135,7 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	if err := printRemotes(w, st.Remotes); err != nil {
+	if err := printRemotes(w, st); err != nil {
 		return err
 	}
 	for _, c := range st.Syncs {
@@ -185,16 +185,18 @@ func backfill(c upkeep.Counts) string {
 	}
 }
 
-// printRemotes has a column of the quotas if a remote tells its own.
-func printRemotes(w io.Writer, remotes []upkeep.RemoteStatus) error {
-	head := []string{"REMOTE", "IN USE", "STATE"}
+// printRemotes has a column of the quotas if a remote tells its own. Slots are
+// the calls that processes may make at once, and not calls under way.
+func printRemotes(w io.Writer, st *upkeep.Status) error {
+	remotes := st.Remotes
+	head := []string{"REMOTE", "SLOTS HELD", "STATE"}
 	metered := slices.ContainsFunc(remotes, func(r upkeep.RemoteStatus) bool { return r.Quota != upkeep.Quota{} })
 	if metered {
-		head = []string{"REMOTE", "IN USE", "QUOTA LEFT", "STATE"}
+		head = []string{"REMOTE", "SLOTS HELD", "QUOTA LEFT", "STATE"}
 	}
 	t := newTable(w, head...)
 	for _, r := range remotes {
-		cells := []string{r.Name, fmt.Sprintf("%d of %d", r.InUse, r.Concurrency), remoteState(r)}
+		cells := []string{r.Name, fmt.Sprintf("%d of %d", r.InUse, r.Concurrency), remoteState(r, st.Pauses)}
 		if metered {
 			cells = slices.Insert(cells, 2, orDash(quotaText(r.Quota)))
 		}
@@ -211,11 +213,14 @@ func quotaText(q upkeep.Quota) string {
 	return fmt.Sprintf("%d of %d", q.Left(), q.Limit)
 }
 
-func remoteState(r upkeep.RemoteStatus) string {
+func remoteState(r upkeep.RemoteStatus, pauses []upkeep.Pause) string {
 	state := "ok"
+	byHand := slices.ContainsFunc(pauses, func(p upkeep.Pause) bool { return p.Remote == r.Name })
 	switch {
 	case r.Broken:
 		state = "breaker open"
+	case byHand:
+		return "paused"
 	case r.PausedFor > 0:
 		state = "paused for " + short(r.PausedFor)
 	}

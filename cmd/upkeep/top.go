@@ -143,20 +143,20 @@ func unsynced(c upkeep.Counts) int64 { return c.Dirty + c.Claimed + c.InDoubt }
 func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s, %s\n\n", oneLine(t.database), pending(st.Pending))
-	tab := newTable(&b, "SYNC", ">GROUPS", ">DIRTY", ">PARKED", ">WAITING", ">LAG", ">CALLS/S", ">SAVED", "BACKFILL")
+	tab := newTable(&b, "SYNC", ">GROUPS", ">DIRTY", ">CLAIMED", ">IN DOUBT", ">PARKED", ">WAITING", ">LAG", ">CALLS/S", ">SAVED", "BACKFILL")
 	n := screen.Digits
 	for _, c := range st.Syncs {
 		fill := "-"
 		if c.Backfill.Running {
 			fill = screen.Bar(c.Backfill.Done, max(c.Backfill.Total, c.Backfill.Done)) + " " + backfill(c)
 		}
-		tab.row(c.Sync, n(c.Groups), n(unsynced(c)), n(c.Parked), n(c.Waiting), short(c.Oldest), rates[c.Sync], n(c.Saved), fill)
+		tab.row(c.Sync, n(c.Groups), n(c.Dirty), n(c.Claimed), n(c.InDoubt), n(c.Parked), n(c.Waiting), short(c.Oldest), rates[c.Sync], n(c.Saved), fill)
 	}
 	if err := tab.flush(); err != nil {
 		return nil, err
 	}
 	fmt.Fprintln(&b)
-	if err := printRemotes(&b, st.Remotes); err != nil {
+	if err := printRemotes(&b, st); err != nil {
 		return nil, err
 	}
 	if err := printJobs(&b, st.Jobs); err != nil {
@@ -182,7 +182,7 @@ func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 	var b bytes.Buffer
 	at := t.at.UTC().Format(time.RFC3339)
 	for _, c := range st.Syncs {
-		fmt.Fprintf(&b, "%s sync %s: %d groups, %d dirty, %d parked, %d waiting, lag %s, %s calls/s, %d saved", at, c.Sync, c.Groups, unsynced(c), c.Parked, c.Waiting,
+		fmt.Fprintf(&b, "%s sync %s: %d groups, %d dirty, %d claimed, %d in doubt, %d parked, %d waiting, lag %s, %s calls/s, %d saved", at, c.Sync, c.Groups, c.Dirty, c.Claimed, c.InDoubt, c.Parked, c.Waiting,
 			short(c.Oldest), rates[c.Sync], c.Saved)
 		if c.Backfill.Running {
 			fmt.Fprintf(&b, ", backfill %s", backfill(c))
@@ -193,7 +193,7 @@ func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 		fmt.Fprintln(&b)
 	}
 	for _, r := range st.Remotes {
-		fmt.Fprintf(&b, "%s remote %s: %d of %d slots, %s\n", at, r.Name, r.InUse, r.Concurrency, oneLine(remoteState(r)))
+		fmt.Fprintf(&b, "%s remote %s: %d of %d slots held, %s\n", at, r.Name, r.InUse, r.Concurrency, oneLine(remoteState(r, st.Pauses)))
 	}
 	for _, j := range st.Jobs {
 		fmt.Fprintf(&b, "%s job %s of %s: %s, %d of %d %ss, %d failed, for %s%s\n", at, oneLine(j.RemoteJob), j.Sync, j.State, j.Processed, j.Rows, j.Action,

@@ -26,8 +26,9 @@ func TestTopShowsWhatMoved(t *testing.T) {
 			{Name: "netsuite", InUse: 2, Concurrency: 5},
 			{Name: "other", Concurrency: 1, PausedFor: 2 * time.Second, Reason: "asked to\x1b[2J"},
 			{Name: "third", Concurrency: 1, Broken: true},
+			{Name: "fourth", Concurrency: 1},
 		},
-		Pauses: []upkeep.Pause{{Sync: "order", Reason: "month end"}},
+		Pauses: []upkeep.Pause{{Sync: "order", Reason: "month end"}, {Remote: "fourth"}},
 	}
 	var plain, drawn bytes.Buffer
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -41,10 +42,10 @@ func TestTopShowsWhatMoved(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"2026-11-23T12:00:00Z sync customer: 12345 groups, 4 dirty, 5 parked, 6 waiting, lag 2s, - calls/s, 7000 saved\n",
-		"2026-11-23T12:00:10Z sync customer: 12345 groups, 4 dirty, 5 parked, 6 waiting, lag 2s, 2.5 calls/s, 7000 saved\n",
-		"sync order: 10 groups, 0 dirty, 0 parked, 0 waiting, lag 0s, 0.0 calls/s, 0 saved, backfill 5 of about 10\n",
-		"remote netsuite: 2 of 5 slots, ok\n", "remote other: 0 of 1 slots, paused for 2s: asked to [2J\n", "remote third: 0 of 1 slots, breaker open\n",
+		"2026-11-23T12:00:00Z sync customer: 12345 groups, 2 dirty, 1 claimed, 1 in doubt, 5 parked, 6 waiting, lag 2s, - calls/s, 7000 saved\n",
+		"2026-11-23T12:00:10Z sync customer: 12345 groups, 2 dirty, 1 claimed, 1 in doubt, 5 parked, 6 waiting, lag 2s, 2.5 calls/s, 7000 saved\n",
+		"sync order: 10 groups, 0 dirty, 0 claimed, 0 in doubt, 0 parked, 0 waiting, lag 0s, 0.0 calls/s, 0 saved, backfill 5 of about 10\n",
+		"remote netsuite: 2 of 5 slots held, ok\n", "remote other: 0 of 1 slots held, paused for 2s: asked to [2J\n", "remote third: 0 of 1 slots held, breaker open\n", "remote fourth: 0 of 1 slots held, paused\n",
 		"sync order is paused since never: month end; end it with: upkeep resume order\n",
 		"2026-11-23T12:00:10Z customer/8 is parked and blocks 3 groups directly, 57 in all: no [2J\n",
 	} {
@@ -52,7 +53,7 @@ func TestTopShowsWhatMoved(t *testing.T) {
 			t.Errorf("the lines lack %q:\n%s", want, plain.String())
 		}
 	}
-	for _, want := range []string{"sqlite:shop.db, 3 touches to fold", `12,345 +4 +5 +6 +2s +2\.5 +7,000 +-`, `order +10 +0 .*█·+\] 5 of about 10`,
+	for _, want := range []string{"sqlite:shop.db, 3 touches to fold", `12,345 +2 +1 +1 +5 +6 +2s +2\.5 +7,000 +-`, `order +10 +0 .*█·+\] 5 of about 10`,
 		`netsuite +2 of 5 +ok`, `order is paused`, `customer/8 is parked and blocks 3 groups directly`, `q ends it\.`} {
 		if !regexp.MustCompile(want).MatchString(drawn.String()) {
 			t.Errorf("the picture lacks %q:\n%s", want, drawn.String())
@@ -79,7 +80,7 @@ func TestTopInAPipeGoesOnUntilInterrupted(t *testing.T) {
 		_ = w.Close()
 	}()
 	lines := bufio.NewScanner(r)
-	for _, want := range []string{` sync thing: 1 groups, 0 dirty, .* - calls/s`, ` remote here: \d+ of \d+ slots, ok$`, ` sync thing: 1 groups, .* 0\.0 calls/s`} {
+	for _, want := range []string{` sync thing: 1 groups, 0 dirty, .* - calls/s`, ` remote here: \d+ of \d+ slots held, ok$`, ` sync thing: 1 groups, .* 0\.0 calls/s`} {
 		if !lines.Scan() || !regexp.MustCompile(want).MatchString(lines.Text()) {
 			t.Fatalf("a line is %q, want %s: %s", lines.Text(), want, &log)
 		}

@@ -47,7 +47,7 @@ func (w *waits) look(ctx context.Context, st *upkeep.Status) {
 		w.doubt(ctx, doubtful)
 	}
 	for _, r := range st.Remotes {
-		if state := remoteState(r); state != "ok" {
+		if state := remoteState(r, nil); state != "ok" {
 			w.once("remote "+r.Name, "remote "+r.Name+": "+oneLine(state))
 		}
 	}
