@@ -266,7 +266,7 @@ func (c *statusCmd) groups(ctx context.Context, w io.Writer, s *setup.Setup) err
 		_, err := fmt.Fprintf(w, "no group is %s\n", state)
 		return err
 	}
-	t := newTable(w, "SYNC", "KEY", "STATE", "TOUCHED", "SYNCED", ">TRIES", "REASON")
+	t := newTable(w, "SYNC", "KEY", "STATE", "TOUCHED", "SYNCED", ">RETRIES", "REASON")
 	for _, g := range found {
 		t.row(g.Sync, g.Key, string(g.State), moment(g.TouchedAt), moment(g.SyncedAt), strconv.Itoa(g.Attempts), reason(&g))
 	}
