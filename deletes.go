@@ -112,12 +112,13 @@ func (e *Engine) returnDeletes(ctx context.Context, batch []*job) {
 	}
 }
 
-// spends: a delete counts once, and not each time that it is tried. In a
+// spends: a delete counts once, and not each time that it is tried. One of a
+// process that died counts again: whether it was granted is not known. In a
 // registry that was restored it counts each time: that every record is forced
 // then must let no delete past a person. What it does not know to be there is
 // looked for first.
 func (r *runner) spends(j *job) bool {
-	first := j.claim.Attempts == 0 && !j.claim.InDoubt && !j.claim.Forced
+	first := j.claim.Attempts == 0 && !j.claim.Forced
 	return j.limited() && !j.forgot && (first || r.provenance.restored.Load())
 }
 
