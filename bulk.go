@@ -184,7 +184,7 @@ func (b *bulk) fill(ctx context.Context, d *definition, limit connector.Bulk) (d
 		}
 		jobs := b.translate(ctx, b.load(ctx, claims, claimedAt))
 		b.refer(ctx, jobs)
-		for _, j := range b.limitDeletes(ctx, b.compare(jobs)) {
+		for _, j := range b.limitDeletes(ctx, b.distinct(ctx, b.compare(jobs))) {
 			if b.fits(j) {
 				j.composite, j.fields, j.create = nil, nil, nil // not needed any more
 				j.sealed, j.digests = j.digests.bytes(), digests{}

@@ -144,6 +144,9 @@ func (e *Engine) rehearse(ctx context.Context, d *definition, claim store.Claim)
 	if !j.done {
 		j.compare()
 	}
+	if !j.done {
+		r.namesakes(ctx, []*job{j})
+	}
 	return j, nil
 }
 

@@ -1,10 +1,14 @@
 package upkeep_test
 
 import (
+	"context"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
 )
 
@@ -27,5 +31,115 @@ func TestExternalIDOfARowThatIsGone(t *testing.T) {
 		if _, there := s.remote.Record("customer", "user:2"); there {
 			t.Error("the record is still there")
 		}
+	})
+}
+
+// Two rows with one external id do not take turns with one record: the second
+// is parked, with the other's name, and goes when the other is gone.
+func TestExternalIDThatIsNotUnique(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		customer := customerSync(s.to)
+		customer.ExternalID = func(User) string { return "same" }
+		e := s.engine(customer)
+		s.run(e)
+		s.exec(`insert into users(id, name) values (1, 'Ada'), (2, 'Bob')`)
+		s.quiet(e)
+		groups, err := e.Groups(s.ctx, "customer", upkeep.Clean, "", 10)
+		parked := s.parked(e)
+		if err != nil || len(groups) != 1 || len(parked) != 1 {
+			t.Fatalf("clean %v, parked %v, %v", groups, parked, err)
+		}
+		first, second := groups[0].Key, "2"
+		if first == "2" {
+			second = "1"
+		}
+		name := map[string]string{"1": `"Ada"`, "2": `"Bob"`}
+		if want := `its external id "same" is also that of customer/` + first; !strings.Contains(parked["customer/"+second], want) {
+			t.Errorf("parked %v, want %q", parked, want)
+		}
+		s.field("customer", "same", "entityId", name[first])
+		s.exec(`update users set name = 'news' where id = %s`, second)
+		s.quiet(e)
+		if x, err := e.Explain(s.ctx, "customer", second); err != nil || x.Send != "refuse" || x.Group.State != upkeep.Parked {
+			t.Errorf("explained as %+v, %v", x, err)
+		}
+		s.field("customer", "same", "entityId", name[first])
+		s.exec(`delete from users where id = %s`, first)
+		s.quiet(e)
+		if n, err := e.Retry(s.ctx, "customer", second); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		s.quiet(e)
+		s.field("customer", "same", "entityId", `"news"`)
+	})
+}
+
+// A row that goes away and another that takes its external id, in one
+// transaction: the record of the one is deleted before the other's is made.
+func TestExternalIDThatIsPassedOn(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		customer := customerSync(s.to)
+		customer.ExternalID = func(User) string { return "same" }
+		e := s.engine(customer)
+		s.run(e)
+		s.exec(`insert into users(id, name) values (2, 'Ada')`)
+		s.quiet(e)
+		s.exec(`begin; delete from users where id = 2; insert into users(id, name) values (1, 'Bob'); commit`)
+		s.quiet(e)
+		s.field("customer", "same", "entityId", `"Bob"`)
+		if p := s.parked(e); len(p) > 0 {
+			t.Errorf("parked: %v", p)
+		}
+	})
+}
+
+// meeting is a connection whose first create waits for the second.
+type meeting struct {
+	connector.Connection
+	creates atomic.Int64
+	both    chan struct{}
+}
+
+func (m *meeting) Create(ctx context.Context, r connector.Record) (string, error) {
+	if m.creates.Add(1) == 2 {
+		close(m.both)
+	}
+	<-m.both
+	return m.Connection.Create(ctx, r)
+}
+
+// Two processes that make one record at the same time can't know of each other
+// before. Afterwards they do: none of the two groups counts as clean, and the
+// record stays while one of the rows is there.
+func TestExternalIDOfTwoProcesses(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		customer := customerSync(s.to)
+		customer.ExternalID = func(User) string { return "same" }
+		meet := &meeting{Connection: s.to.Connection, both: make(chan struct{})}
+		s.to.Connection = meet
+		s.exec(`insert into users(id, name) values (1, 'Ada')`)
+		one, two := s.engine(customer), s.engine(customer)
+		s.run(one)
+		s.until("the first to be made", func() bool { return meet.creates.Load() == 1 })
+		s.exec(`insert into users(id, name) values (2, 'Bob')`)
+		s.run(two)
+		s.until("both to be parked", func() bool { return len(s.parked(one)) == 2 })
+		s.exec(`delete from users where id = 1`)
+		s.until("one to be gone", func() bool {
+			x, err := one.Explain(s.ctx, "customer", "1")
+			return err == nil && x.Group.State == upkeep.Gone
+		})
+		if n := len(s.remote.Records("customer")); n != 1 {
+			t.Fatalf("%d records for one user", n)
+		}
+		if n, err := one.Retry(s.ctx, "customer", "2"); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		s.until("the other one to be clean", func() bool { return len(s.parked(one)) == 0 })
+		s.quiet(one)
+		s.field("customer", "same", "entityId", `"Bob"`)
 	})
 }

@@ -425,6 +425,7 @@ func (f *follower) record(done []store.Result) error {
 	if _, err := f.db.Record(f.running, done, f.byHand()); err != nil {
 		return fmt.Errorf("record the results of job %s: %w", f.job.RemoteJob, err)
 	}
+	f.clash(f.running, done)
 	f.nudge()
 	return f.db.LeaveJob(f.running, f.job.ID, keys)
 }

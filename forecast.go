@@ -147,6 +147,14 @@ func (p promising) Records(ctx context.Context, ids []store.ID) (map[store.ID]st
 	return found, nil
 }
 
+// Namesakes has no registry to ask before one is installed.
+func (p promising) Namesakes(ctx context.Context, sync string, externalIDs map[string]string) (map[string]store.Namesake, error) {
+	if !p.installed {
+		return nil, nil
+	}
+	return p.Store.Namesakes(ctx, sync, externalIDs)
+}
+
 // forecaster is one forecast under way.
 type forecaster struct {
 	*Engine

@@ -393,10 +393,12 @@ type runner struct {
 	held    map[string]time.Time // syncs that can't be loaded, until when
 	said    said                 // what was logged of them
 	begun   waits                // of groups that wait, until the database has it
+
+	reserved map[recordName]string // the keys of those that are being sent
 }
 
 func newRunner(e *Engine, remote *Remote) *runner {
-	r := &runner{Engine: e, remote: remote, examined: e.provenance.examined.Load(), wake: make(chan struct{}, 1), held: map[string]time.Time{}, begun: waits{}}
+	r := &runner{Engine: e, remote: remote, examined: e.provenance.examined.Load(), wake: make(chan struct{}, 1), held: map[string]time.Time{}, begun: waits{}, reserved: map[recordName]string{}}
 	for _, d := range e.defs {
 		if d.To == remote {
 			r.defs = append(r.defs, d)

@@ -206,6 +206,7 @@ func (r *runner) recordBatch(ctx context.Context, batch []*job) {
 		if err == nil {
 			r.returnDeletes(context.WithoutCancel(ctx), batch)
 			r.freeDeletes(ctx, batch)
+			r.clash(ctx, results)
 			for _, id := range stale {
 				r.log.Warn("answer came after the lease had ended; it was discarded", "sync", id.Sync, "key", id.Key)
 			}
@@ -224,6 +225,7 @@ func (r *runner) recordBatch(ctx context.Context, batch []*job) {
 	r.pending -= len(batch)
 	for _, j := range batch {
 		delete(r.begun, j.claim.ID)
+		r.release(j)
 	}
 	r.mu.Unlock()
 	r.nudge()

@@ -56,8 +56,9 @@ type Sync[T any] struct {
 	To     *Remote
 	Record string
 	// ExternalID defaults to the sync's name, a dash and the root key. It is
-	// made from the primary key alone: for a row that is gone, the other
-	// fields are zero.
+	// made from the primary key alone: what the other fields hold is
+	// unspecified, and for a row that is gone they are zero. It must be unique
+	// in the sync: a group whose external id is another's is parked.
 	ExternalID func(T) string
 	// When says whether the row is to be at the remote. Nil means always.
 	When func(T) bool

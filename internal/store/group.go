@@ -187,6 +187,13 @@ type RecordState struct {
 	Parked     bool
 }
 
+// Namesake is a group with the external id of another one. Behind is also said
+// of one in doubt.
+type Namesake struct {
+	Key string
+	RecordState
+}
+
 // Blocking is how many groups wait for one.
 type Blocking struct {
 	Direct int // for it

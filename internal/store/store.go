@@ -172,6 +172,11 @@ type Registry interface {
 	// the registry.
 	Records(ctx context.Context, ids []ID) (map[ID]RecordState, error)
 
+	// Namesakes finds, for groups of a sync with the external ids that they are
+	// to have, by key, another group of the sync that has the same one, and
+	// whose record is at the remote or may be.
+	Namesakes(ctx context.Context, sync string, externalIDs map[string]string) (map[string]Namesake, error)
+
 	// Group returns one group, ErrNoGroup if it is not there.
 	Group(ctx context.Context, id ID) (*Group, error)
 	// Groups lists groups of a sync ("" for all) in a state ("" for any),

@@ -146,6 +146,12 @@ func (s *pointed) Records(ctx context.Context, ids []store.ID) (map[store.ID]sto
 	})
 }
 
+func (s *pointed) Namesakes(ctx context.Context, sync string, externalIDs map[string]string) (map[string]store.Namesake, error) {
+	return around(ctx, s.points, "namesakes", func(ctx context.Context) (map[string]store.Namesake, error) {
+		return s.Store.Namesakes(ctx, sync, externalIDs)
+	})
+}
+
 func (s *pointed) Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (held, others int, err error) {
 	s.points.Hit("hold.before")
 	held, others, err = s.Store.Hold(ctx, remote, holder, want, limit, ttl)
