@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -366,8 +367,8 @@ func (b *bulk) call(running, life context.Context, sync string, timeout time.Dur
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			b.log.Error("the connector panicked", "remote", b.runner.remote.Name, "panic", p)
-			err = &connector.Error{Kind: connector.Unknown, Message: "the connector panicked"}
+			b.log.Error("the connector panicked", "remote", b.runner.remote.Name, "panic", p, "at", panicSite())
+			err = &connector.Error{Kind: connector.Unknown, Message: fmt.Sprintf("the connector panicked: %v, at %s", p, panicSite())}
 		}
 		b.gate.leave(life, err)
 	}()

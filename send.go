@@ -3,6 +3,8 @@ package upkeep
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -207,6 +209,11 @@ func (r *runner) recordBatch(ctx context.Context, batch []*job) {
 			r.returnDeletes(context.WithoutCancel(ctx), batch)
 			r.freeDeletes(ctx, batch)
 			r.clash(ctx, results)
+			for _, j := range batch {
+				if j.result.Outcome == store.Refused && j.result.Reason != store.DeleteHeld && !slices.Contains(stale, j.claim.ID) {
+					r.log.Warn("refused; the group is parked until its data or its mapping changes", "sync", j.claim.Sync, "key", j.claim.Key, "reason", j.result.Reason)
+				}
+			}
 			for _, id := range stale {
 				r.log.Warn("answer came after the lease had ended; it was discarded", "sync", id.Sync, "key", id.Key)
 			}
@@ -244,14 +251,14 @@ func (r *runner) perform(life, running context.Context, j *job) {
 	c := &caller{runner: r, job: j, life: life, running: running}
 	defer func() {
 		if p := recover(); p != nil { // of the connector: was it sent? nobody knows
-			r.log.Error("the connector panicked", "remote", r.remote.Name, "panic", p)
-			c.judge(&connector.Error{Kind: connector.Unknown, Message: "the connector panicked"})
+			r.log.Error("the connector panicked", "remote", r.remote.Name, "panic", p, "at", panicSite())
+			c.judge(&connector.Error{Kind: connector.Unknown, Message: fmt.Sprintf("the connector panicked: %v, at %s", p, panicSite())})
 		}
 	}()
 	if err := c.bring(); err != nil {
 		c.judge(err)
 	}
-	r.log.Debug("sent", "sync", j.claim.Sync, "key", j.claim.Key, "outcome", int(j.result.Outcome), "remote_id", j.result.RemoteID)
+	r.log.Debug("sent", "sync", j.claim.Sync, "key", j.claim.Key, "outcome", j.result.Outcome.String(), "remote_id", j.result.RemoteID)
 }
 
 // errNotSent: the call was not made, because the remote is paused, the lease

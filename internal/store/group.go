@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // ID names a group.
 type ID struct{ Sync, Key string }
@@ -147,6 +150,15 @@ const (
 	// an attempt.
 	Doubtful
 )
+
+// String is the outcome's word in logs.
+func (o Outcome) String() string {
+	words := [...]string{"released", "synced", "removed", "retry", "waits", "partial", "refused", "doubtful"}
+	if o < 0 || int(o) >= len(words) {
+		return fmt.Sprintf("Outcome(%d)", int(o))
+	}
+	return words[o]
+}
 
 // Result is what became of a claim. Applied only while Epoch is the group's.
 type Result struct {
