@@ -244,6 +244,7 @@ func (a *auditor) await(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("fold: %w", err)
 	}
+	a.tellUnfit(f)
 	if f.More {
 		return nil
 	}

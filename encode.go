@@ -87,9 +87,14 @@ func frozen(f Fields) (Fields, error) {
 	if !foreign(f, 0) {
 		return f, nil
 	}
+	return refit(f, func(x Reference) Reference { return x })
+}
+
+// refit is f in plain values, with other references.
+func refit(f Fields, ref func(Reference) Reference) (Fields, error) {
 	out := make(Fields, len(f))
 	for name, v := range f {
-		plain, err := plainValue(v, func(x Reference) (any, error) { return x, nil }, 0)
+		plain, err := plainValue(v, func(x Reference) (any, error) { return ref(x), nil }, 0)
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", name, err)
 		}

@@ -326,11 +326,25 @@ func (e *Engine) group(ctx context.Context, sync, key string) (store.ID, error) 
 	if err := e.ready(ctx); err != nil {
 		return id, err
 	}
-	var err error
-	if id.Key, err = e.db.Canonical(ctx, e.shape(sync), key); err != nil {
+	shape := e.shape(sync)
+	if _, err := store.SplitKey(key, len(shape.Root.Key)); err != nil {
 		return id, fmt.Errorf("%s: %w", sync, err)
 	}
-	return id, nil
+	found, err := e.db.Canonical(ctx, shape, []string{key})
+	if err != nil {
+		return id, fmt.Errorf("%s: %w", sync, err)
+	}
+	own, fits := found[key]
+	if own == key {
+		return id, nil
+	}
+	if _, err := e.db.Group(ctx, id); err == nil {
+		return id, nil // a group under just this spelling is the one that is meant
+	}
+	if !fits {
+		return id, noKey(shape, key)
+	}
+	return store.ID{Sync: sync, Key: own}, nil
 }
 
 // definition finds a sync by name; the error names those that are there.

@@ -108,6 +108,7 @@ func (e *Engine) foldLoop(ctx context.Context, wake *waking) error {
 		if err != nil {
 			return 0, err
 		}
+		e.tellUnfit(f)
 		took := e.cfg.Clock.Now().Sub(began)
 		if f.Groups > 0 {
 			wake.all()

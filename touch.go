@@ -13,7 +13,9 @@ import (
 // see: a file, another database. tx is the application's own transaction (a
 // pgx.Tx or a *sql.Tx of the same database), so that the touch is committed or
 // rolled back with it, or nil for a transaction of its own. key is the root
-// row's primary key, one value for each column.
+// row's primary key, one value for each column, in any spelling that the
+// database takes. What can be no key of the table is an error; where that
+// shows only when the touch is read, it is logged.
 func (e *Engine) Touch(ctx context.Context, tx any, sync string, key ...any) error {
 	return e.append(ctx, tx, sync, key, store.Touch{})
 }
@@ -35,6 +37,9 @@ func (e *Engine) append(ctx context.Context, tx any, sync string, key []any, t s
 	}
 	k, err := store.Key(key...)
 	if err != nil {
+		return fmt.Errorf("touch %s: %w", sync, err)
+	}
+	if k, err = e.spelled(ctx, tx, sync, k); err != nil {
 		return fmt.Errorf("touch %s: %w", sync, err)
 	}
 	t.ID = store.ID{Sync: sync, Key: k}
@@ -95,7 +100,7 @@ func (e *Engine) rowGone(ctx context.Context, id ID) error {
 	if err != nil {
 		return fmt.Errorf("look for the row: %w", err)
 	}
-	if _, there := found[id.Key]; there {
+	if c, there := found[id.Key]; there && c.Key == "" {
 		return fmt.Errorf("%s: the row is there, so its deletion can't have been observed", id)
 	}
 	return nil

@@ -22,7 +22,12 @@ func (j *job) translate() {
 		}
 	}()
 	if j.composite == nil {
-		j.rowMissing()
+		j.rowMissing("the row is not there, but its deletion was not observed, so the record was left alone; if the row was really deleted, run: upkeep resync --deleted " + j.claim.Args())
+		return
+	}
+	if own := j.composite.Key; own != "" {
+		j.composite = nil
+		j.rowMissing("this is another spelling of " + store.ID{Sync: j.claim.Sync, Key: own}.String() + ", which has the row, so this record was left alone; to delete it, run: upkeep resync --deleted " + j.claim.Args())
 		return
 	}
 	if j.composite.Err != nil {
@@ -52,7 +57,7 @@ func (j *job) translate() {
 
 // rowMissing: a delete goes out only when the row's deletion was observed.
 // "Not visible" is not "deleted".
-func (j *job) rowMissing() {
+func (j *job) rowMissing(otherwise string) {
 	switch {
 	case j.claim.DeleteSeen:
 		row, err := keyRow(j.shape, j.claim.Key)
@@ -67,7 +72,7 @@ func (j *job) rowMissing() {
 	case j.claim.RemoteID == "" && !j.claim.InDoubt && !j.claim.Forced:
 		j.finish(store.Result{Outcome: store.Removed})
 	default:
-		j.refuse("the row is not there, but its deletion was not observed, so the record was left alone; if the row was really deleted, run: upkeep resync --deleted " + j.claim.Args())
+		j.refuse(otherwise)
 	}
 }
 

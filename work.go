@@ -191,11 +191,13 @@ func (r *runner) loadState(ctx context.Context, jobs []*job) {
 			j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(3), Reason: "load: " + err.Error()})
 		}
 	}
+	r.handOver(ctx, jobs)
 }
 
 // refer looks the records up that the representations refer to, all in one
 // query, and makes what would be sent.
 func (r *runner) refer(ctx context.Context, jobs []*job) {
+	r.respell(ctx, jobs)
 	wanted := map[store.ID]bool{}
 	for _, j := range jobs {
 		if j.done {

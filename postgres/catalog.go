@@ -108,7 +108,9 @@ func readColumns(ctx context.Context, tx pgx.Tx, oid uint32) ([]store.Column, er
 			SELECT attnum, atttypid FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
 			UNION
 			SELECT b.attnum, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.typid WHERE t.typtype = 'd')
-		SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typname, t.typtype::text, n.nspname = 'pg_catalog'
+		SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typname, t.typtype::text, n.nspname = 'pg_catalog',
+			n.nspname <> 'pg_catalog' AND t.typtype <> 'e' OR EXISTS (
+				SELECT FROM pg_collation l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic)
 		FROM pg_attribute a JOIN base b ON b.attnum = a.attnum JOIN pg_type t ON t.oid = b.typid AND t.typtype <> 'd'
 		JOIN pg_namespace n ON n.oid = t.typnamespace
 		WHERE a.attrelid = $1 ORDER BY a.attnum`, oid)
@@ -119,7 +121,7 @@ func readColumns(ctx context.Context, tx pgx.Tx, oid uint32) ([]store.Column, er
 		var c store.Column
 		var name, class string
 		var builtin bool
-		err := r.Scan(&c.Name, &c.Type, &c.Nullable, &name, &class, &builtin)
+		err := r.Scan(&c.Name, &c.Type, &c.Nullable, &name, &class, &builtin, &c.Alike)
 		c.Kind = kindOf(name, class, builtin)
 		return c, err
 	})

@@ -216,6 +216,12 @@ type source struct {
 func (f *folding) sync(ctx context.Context, tx pgx.Tx, s *store.Shape, byTable map[string][]entry, hand []int64) error {
 	sources, sweep := f.sources(s, byTable)
 	if len(hand) > 0 {
+		var err error
+		if hand, err = f.respell(ctx, tx, s, hand); err != nil {
+			return err
+		}
+	}
+	if len(hand) > 0 {
 		sources = append(sources, &source{hand: true, ids: hand})
 	}
 	if len(sources) > 0 {

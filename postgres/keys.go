@@ -1,8 +1,13 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -60,28 +65,168 @@ func (db *DB) Keys(ctx context.Context, shape *store.Shape, after string, limit 
 	return keys, next, nil
 }
 
-// Canonical implements [store.Loader]: what the columns' types print is what
-// groups are called.
-func (db *DB) Canonical(ctx context.Context, shape *store.Shape, key string) (string, error) {
-	parts, err := store.SplitKey(key, len(shape.Root.Key))
+// Canonical implements [store.Loader].
+func (db *DB) Canonical(ctx context.Context, shape *store.Shape, keys []string) (map[string]string, error) {
+	found, rest := sureOf(shape.Root.Key, keys)
+	if len(rest) == 0 {
+		return found, nil
+	}
+	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		return spell(ctx, tx, shape.Root, rest, found)
+	})
 	if err != nil {
-		return "", err
+		return nil, fmt.Errorf("look up keys of %s: %w", shape.Root.Table, err)
 	}
-	typed, args := make([]string, len(parts)), make([]any, len(parts))
-	for i, c := range shape.Root.Key {
-		typed[i] = fmt.Sprintf("$%d::text::%s AS k%d", i+1, castType(c), i)
-		args[i] = parts[i]
-	}
-	var out string
-	err = db.pool.QueryRow(ctx, "SELECT "+keyText("h.k", shape.Root.Key)+" FROM (SELECT "+strings.Join(typed, ", ")+") h", args...).Scan(&out)
-	if strings.HasPrefix(code(err), "22") {
-		var types []string
-		for _, c := range shape.Root.Key {
-			types = append(types, c.Name+" of type "+c.Type)
+	return found, nil
+}
+
+// sureOf parts keys that are surely spelled as groups have them from those
+// that have to be looked up. One with another number of values is in neither.
+func sureOf(columns []store.Column, keys []string) (found map[string]string, rest []string) {
+	found = make(map[string]string, len(keys))
+	for _, key := range keys {
+		parts, err := store.SplitKey(key, len(columns))
+		if err != nil {
+			continue
 		}
-		return "", fmt.Errorf("%q can be no key of %s, which has %s", key, shape.Root.Table, strings.Join(types, ", "))
+		sure := true
+		for i, c := range columns {
+			sure = sure && surely(c, parts[i])
+		}
+		if own, err := store.Key(anys(parts)...); sure && err == nil {
+			found[key] = own
+		} else {
+			rest = append(rest, key)
+		}
 	}
-	return out, err
+	return found, rest
+}
+
+func anys(parts []string) []any {
+	out := make([]any, len(parts))
+	for i, p := range parts {
+		out[i] = p
+	}
+	return out
+}
+
+// surely says whether a text is what the column's type prints of it, as far as
+// that can be told here.
+func surely(c store.Column, text string) bool {
+	if c.Alike {
+		return false
+	}
+	switch {
+	case c.Kind == store.Int:
+		bits := map[string]int{"smallint": 16, "integer": 32}[c.Type]
+		n, err := strconv.ParseInt(text, 10, cmp.Or(bits, 64))
+		return err == nil && strconv.FormatInt(n, 10) == text
+	case c.Type == "uuid":
+		return plainUUID.MatchString(text)
+	case c.Type == "text" || strings.HasPrefix(c.Type, "character varying"):
+		return !strings.Contains(text, "\x00")
+	}
+	return false
+}
+
+var plainUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// spell adds the spelling of keys to found: of the row that has the key, or
+// else what the columns' types print. A text that is no value of its column's
+// type is found by halving, and left out.
+func spell(ctx context.Context, tx pgx.Tx, m *store.Member, keys []string, found map[string]string) error {
+	columns, equal := make([][]string, len(m.Key)), make([]string, len(m.Key))
+	alike := false
+	for i, c := range m.Key {
+		equal[i] = fmt.Sprintf("t0.%s = p.upkeep_k%d", quote(c.Name), i)
+		alike = alike || c.Alike
+	}
+	for _, key := range keys {
+		parts, err := store.SplitKey(key, len(columns))
+		if err != nil {
+			return err
+		}
+		for i, p := range parts {
+			columns[i] = append(columns[i], clean(p))
+		}
+	}
+	args := make([]any, len(columns))
+	for i := range columns {
+		args[i] = columns[i]
+	}
+	text, join := keyText("p.upkeep_k", m.Key), ""
+	if alike {
+		text = "coalesce(" + keyText("", m.Key) + ", " + text + ")"
+		join = " LEFT JOIN " + quoteTable(m.Table) + " t0 ON " + strings.Join(equal, " AND ")
+	}
+	sql := "SELECT p.upkeep_n, " + text + " FROM " + unnest(m.Key) + " AS p(" + parentColumns(len(m.Key)) + ")" + join
+	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { // a savepoint: the cast may fail
+		rows, err := tx.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		var n int64
+		var own string
+		_, err = pgx.ForEachRow(rows, []any{&n, &own}, func() error {
+			found[keys[n-1]] = own
+			return nil
+		})
+		return err
+	})
+	if c := code(err); !strings.HasPrefix(c, "22") && c != "23514" { // the latter: a domain's check
+		return err
+	}
+	if len(keys) == 1 {
+		return nil
+	}
+	if err := spell(ctx, tx, m, keys[:len(keys)/2], found); err != nil {
+		return err
+	}
+	return spell(ctx, tx, m, keys[len(keys)/2:], found)
+}
+
+// respell gives touches by hand that no group has the key of the group that is
+// meant, and returns the others with them. Those of a key that the table can't
+// have are dropped. A deletion that a person tells of is taken by the letter.
+func (f *folding) respell(ctx context.Context, tx pgx.Tx, s *store.Shape, ids []int64) ([]int64, error) {
+	rows, err := tx.Query(ctx, `SELECT t.id, t.key FROM upkeep.touch t
+		WHERE t.id = ANY($1) AND NOT coalesce((t.more->>'deleted')::boolean, false)
+			AND NOT EXISTS (SELECT FROM upkeep.groups g WHERE g.sync = $2 AND g.key = t.key)`, ids, s.Sync)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[int64]string{}
+	var id int64
+	var key string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &key}, func() error { keys[id] = key; return nil }); err != nil || len(keys) == 0 {
+		return ids, err
+	}
+	distinct := slices.Compact(slices.Sorted(maps.Values(keys)))
+	found, rest := sureOf(s.Root.Key, distinct)
+	if len(rest) > 0 {
+		if err := spell(ctx, tx, s.Root, rest, found); err != nil {
+			return nil, err
+		}
+	}
+	var changed []int64
+	var to []string
+	var kept []int64
+	for _, id := range ids {
+		key, open := keys[id]
+		own, fits := found[key]
+		switch {
+		case open && !fits:
+			f.done.Unfit = append(f.done.Unfit, store.ID{Sync: s.Sync, Key: key})
+			continue
+		case open && own != key:
+			changed, to = append(changed, id), append(to, own)
+		}
+		kept = append(kept, id)
+	}
+	if len(changed) > 0 {
+		_, err = tx.Exec(ctx, `UPDATE upkeep.touch t SET key = n.key FROM unnest($1::bigint[], $2::text[]) AS n(id, key) WHERE t.id = n.id`, changed, to)
+	}
+	return kept, err
 }
 
 // Departed implements [store.Log].

@@ -59,7 +59,7 @@ func (db *DB) load(ctx context.Context, shape *store.Shape, keys []string) (map[
 	}
 	found := make(map[string]store.Composite, len(l.composites))
 	for _, c := range l.composites {
-		found[c.key] = store.Composite{Row: c.row, Err: c.err}
+		found[c.key] = store.Composite{Row: c.row, Key: c.own, Err: c.err}
 	}
 	return found, nil
 }
@@ -75,6 +75,7 @@ type loading struct {
 // composite is what is being put together.
 type composite struct {
 	key string
+	own string // the row's own key, if it is another spelling
 	row store.Row
 	err error
 }
@@ -95,6 +96,11 @@ func (c *composite) fail(err error) {
 
 func (l *loading) root(m *store.Member, keys []string) error {
 	s := newSelection(m)
+	own := make([]string, len(m.Key))
+	for i, c := range m.Key {
+		own[i] = valueText(quoteColumn(m, c), c)
+	}
+	s.links, s.linkSQL = append(s.links, store.Column{}), append(s.linkSQL, "("+joinKey(own)+")::text")
 	columns := make([][]string, len(m.Key))
 	var asked []string
 	for _, key := range keys {
@@ -120,6 +126,10 @@ func (l *loading) root(m *store.Member, keys []string) error {
 			c.fail(err)
 		}
 		l.composites = append(l.composites, c)
+		if own := *links[len(links)-1]; own != clean(c.key) {
+			c.own = own
+			return
+		}
 		nodes = append(nodes, &node{c, row, links})
 	})
 	if err != nil {

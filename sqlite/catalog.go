@@ -100,7 +100,15 @@ func readColumns(ctx context.Context, tx *sql.Tx, info *store.TableInfo) error {
 	for i := 1; i <= len(key); i++ {
 		info.Key = append(info.Key, key[i])
 	}
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	alike, err := strs(ctx, tx, `SELECT c.name FROM pragma_index_list(?1, 'main') AS i JOIN pragma_index_xinfo(i.name, 'main') AS c
+		WHERE i.origin = 'pk' AND c.key AND c.cid >= 0 AND c.coll <> 'BINARY' COLLATE NOCASE`, info.Name)
+	for i := range info.Columns {
+		info.Columns[i].Alike = slices.Contains(alike, info.Columns[i].Name)
+	}
+	return err
 }
 
 // kindOf reads a declared type: SQLite takes any words there.

@@ -33,7 +33,8 @@ type batch struct {
 	rows   []logRow
 	hits   *hits
 	next   *foldCursor // nil: all of it is in hits
-	piece  bool        // goes on with a fold that did not fit: newer rows were not looked at
+	unfit  []store.ID
+	piece  bool // goes on with a fold that did not fit: newer rows were not looked at
 }
 
 // Fold reads and resolves in a snapshot of its own; only raising the groups
@@ -120,9 +121,15 @@ func readBatch(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, plan stri
 	}
 	b.cursor.Upto = b.rows[len(b.rows)-1].id
 	b.cursor.Plan = plan
+	first := b.cursor.Job == 0 && b.cursor.After == ""
+	if first { // later pieces don't come to touches by hand
+		if b.unfit, err = respell(ctx, tx, shapes, b.rows); err != nil {
+			return b, err
+		}
+	}
 	jobs, direct := planJobs(shapes, b.rows)
 	b.hits = newHits(b.rows)
-	if b.cursor.Job == 0 && b.cursor.After == "" {
+	if first {
 		b.hits.merge(direct)
 	}
 	for i := b.cursor.Job; i < len(jobs); i++ {
@@ -182,7 +189,7 @@ func checkPlan(ctx context.Context, tx *sql.Tx, plan string, c *foldCursor) (seq
 
 // writeBatch raises the groups and, if that was all, deletes the rows.
 func (d *DB) writeBatch(ctx context.Context, tx *sql.Tx, b *batch, plan string) (store.Folded, error) {
-	var f store.Folded
+	f := store.Folded{Unfit: b.unfit}
 	var c foldCursor
 	seq, err := checkPlan(ctx, tx, plan, &c)
 	if err != nil {

@@ -21,6 +21,7 @@ type loading struct {
 // composite is a root row and what is wrong with it.
 type composite struct {
 	row store.Row
+	own string // the row's own key, if it is another spelling
 	err error
 }
 
@@ -48,7 +49,7 @@ func (d *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[s
 			return err
 		}
 		for key, c := range tops {
-			found[key] = store.Composite{Row: c.row, Err: c.err}
+			found[key] = store.Composite{Row: c.row, Key: c.own, Err: c.err}
 		}
 		return nil
 	})
@@ -82,6 +83,9 @@ func (l *loader) roots(m *store.Member, keys []string) (map[string]*composite, [
 		row := r.row(m, values, top)
 		top.row = row.row
 		tops[keys[place]] = top
+		if top.own = otherKey(row.raw, m.Key, keys[place]); top.own != "" {
+			return
+		}
 		all = append(all, row)
 	})
 	return tops, all, err

@@ -29,6 +29,9 @@ func readerOf(m *store.Member, related bool) *reader {
 			r.shown[c.Name] = r.shown[c.Name] || shown
 		}
 	}
+	if !related {
+		add(m.Key, false) // to see that it is spelled as it was asked for
+	}
 	if !related || !m.OnlyAggregates {
 		add(m.Columns, true)
 		for _, child := range m.Members {

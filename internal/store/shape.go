@@ -19,6 +19,9 @@ type Column struct {
 	Type     string // the database's own name, for casts: "numeric(10,2)"
 	Kind     Kind
 	Nullable bool
+	// Alike: values that are written otherwise may be equal, as they are under a
+	// collation that ignores case.
+	Alike bool `json:",omitempty"`
 }
 
 // ForeignKey is a declared foreign key.

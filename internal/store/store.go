@@ -111,7 +111,8 @@ type Log interface {
 	// unless the sync is ByHand) and deletes exactly the rows it took, all in
 	// one transaction. A row that fans out to very many groups is folded in
 	// pieces over several calls. Concurrent folds are safe; one may find
-	// nothing because another is at work. Registry under another plan:
+	// nothing because another is at work. A touch by hand of a key that no group
+	// has goes to the group that Canonical says. Registry under another plan:
 	// ErrPlan.
 	Fold(ctx context.Context, shapes []*Shape, plan string, limit int) (Folded, error)
 	// Departed lists those of the keys whose root row was deleted by what is in
@@ -139,6 +140,7 @@ type Folded struct {
 	Rows   int  // taken from the log
 	Groups int  // raised
 	More   bool // there may be more: call again at once
+	Unfit  []ID // touched by hand, and dropped: their keys can be none of their tables
 }
 
 // Touch is a touch by hand.
@@ -248,10 +250,12 @@ type Loader interface {
 	// member of the shape. A key without a root row has no composite in the
 	// answer. Row-level security that would hide rows is an error.
 	Load(ctx context.Context, shape *Shape, keys []string) (map[string]Composite, error)
-	// Canonical is a root key in the database's own spelling, which groups have:
-	// "1" for " 01" of an integer. A text that can be no key of the root table is
-	// an error. Whether there is such a row is not asked.
-	Canonical(ctx context.Context, shape *Shape, key string) (string, error)
+	// Canonical gives root keys the spelling that groups have: "1" for " 01" of
+	// an integer, and where texts are equal that differ (a collation that
+	// ignores case) the row's own, if it is there. What can be no key of the
+	// root table is left out. Keys that are surely spelled so already cost no
+	// statement, and all others together one.
+	Canonical(ctx context.Context, shape *Shape, keys []string) (map[string]string, error)
 	// Keys lists root keys, limit at most, in an order that stays: those after
 	// a place, which is empty for the first, and the place to go on from,
 	// which is empty after the last. It needs nothing of Upkeep in the
@@ -262,6 +266,9 @@ type Loader interface {
 // Composite is a root row with its members.
 type Composite struct {
 	Row Row
+	// Key is set, and Row is not to be used, when the row's own key is spelled
+	// otherwise than the one it was asked for by: another group has this row.
+	Key string
 	// Err is set, and Row is not complete, when this composite can't be
 	// used: over the member limit, a value that is not of its column's kind.
 	Err error

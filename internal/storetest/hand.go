@@ -13,6 +13,7 @@ func handTests() []test {
 		{"force during a claim", testForceDuringClaim},
 		{"sync by hand", testByHand},
 		{"unknown sync", testTouchUnknown},
+		{"in another spelling", testTouchSpelled},
 	}
 }
 
@@ -47,6 +48,21 @@ func testTouchInTx(e *env) {
 	if err := e.Store.Append(e.ctx, 42, []store.Touch{{ID: id("sales_order/1")}}); err == nil {
 		e.t.Error("a number was taken for a transaction")
 	}
+}
+
+// testTouchSpelled: whoever writes to the log may spell a key otherwise than
+// the database. What can be no key is told of, and keeps nothing from folding.
+func testTouchSpelled(e *env) {
+	e.shop(e.orderShape())
+	e.touch(store.Touch{ID: id("sales_order/001")}, store.Touch{ID: id("sales_order/ 2")}, store.Touch{ID: id("sales_order/2")},
+		store.Touch{ID: id("sales_order/x"), Register: true}, store.Touch{ID: id("sales_order/01"), Deleted: true},
+		store.Touch{ID: id("sales_order/050"), Register: true})
+	f, err := e.Store.Fold(e.ctx, e.shapes, plan, 1000)
+	e.ok(err)
+	e.equal("unfit", f.Unfit, []store.ID{id("sales_order/x")})
+	e.equal("rows", f.Rows, 6)
+	e.wantRaised("sales_order/1", "sales_order/2", "sales_order/50")
+	e.equal("the deletion of another spelling", e.group("sales_order/1").DeleteSeen, false)
 }
 
 func testRegister(e *env) {

@@ -1,0 +1,192 @@
+package upkeep_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+// spellings are keys of a type, the second in another spelling of the first.
+var spellings = map[string][]struct{ declared, key, other string }{
+	"sqlite": {
+		{"integer primary key", "7", "007"},
+		{"text primary key collate nocase", "abc", "ABC"},
+		{"numeric primary key", "7", "7.0"},
+	},
+	"postgres": {
+		{"integer primary key", "7", "007"},
+		{"uuid primary key", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"},
+		{"numeric primary key", "7", "7.0"},
+		{"citext primary key", "abc", "ABC"},
+		{"char(5) primary key", "abc", "abc  "},
+		{"timestamptz primary key", "2020-01-02 03:04:05.000000+00", "2020-01-02T03:04:05Z"},
+	},
+}
+
+// onSpellings runs a test for each of them, with v, the table that has the key,
+// and w, whose rows refer to it.
+func onSpellings(t *testing.T, test func(t *testing.T, s *shop, key, other string)) {
+	t.Parallel()
+	for name, open := range map[string]func(*shop){"sqlite": (*shop).onSQLite, "postgres": (*shop).onPostgres} {
+		for _, c := range spellings[name] {
+			t.Run(name+" "+c.declared, func(t *testing.T) {
+				s := makeShop(t, memory.Config{}, open)
+				if strings.HasPrefix(c.declared, "citext") {
+					s.exec(`create extension citext`)
+				}
+				s.exec(`create table v (id %s, name text not null); create table w (id integer primary key, v text not null)`, c.declared)
+				test(t, s, c.key, c.other)
+			})
+		}
+	}
+}
+
+func keySyncs(to *upkeep.Remote, byHand bool) []upkeep.AnySync {
+	return []upkeep.AnySync{
+		upkeep.Mapping{Name: "v", To: to, Record: "v", ByHand: byHand, From: &upkeep.Relation{Table: "v", Columns: []string{"name"}},
+			Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"name": r["name"]}, nil }},
+		upkeep.Mapping{Name: "w", To: to, Record: "w", RefersTo: []string{"v"}, From: &upkeep.Relation{Table: "w", Columns: []string{"v"}},
+			Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"v": upkeep.Ref("v", r["v"])}, nil }},
+	}
+}
+
+// groups are the keys of a sync's groups that are not gone.
+func (s *shop) groups(e *upkeep.Engine, sync string) (keys []string) {
+	s.t.Helper()
+	groups, err := e.Groups(s.ctx, sync, "", "", 100)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, g := range groups {
+		if g.State != upkeep.Gone {
+			keys = append(keys, g.Key)
+		}
+	}
+	return keys
+}
+
+func (s *shop) wantGroups(e *upkeep.Engine, when string, want ...string) {
+	s.t.Helper()
+	s.quiet(e)
+	if got := s.groups(e, "v"); !slices.Equal(got, want) {
+		s.t.Errorf("%s: the groups are %q, want %q", when, got, want)
+	}
+	if got := len(s.remote.Records("v")); got != len(want) {
+		s.t.Errorf("%s: there are %d records, want %d", when, got, len(want))
+	}
+}
+
+// However a key is written by who refers to it or touches it, one row is one
+// group and one record.
+func TestOneRowIsOneGroup(t *testing.T) {
+	onSpellings(t, func(t *testing.T, s *shop, key, other string) {
+		s.exec(`insert into v values ('%s', 'a')`, key)
+		s.exec(`insert into w values (1, '%s')`, other)
+		e := s.engine(keySyncs(s.to, false)...)
+		s.run(e)
+		s.wantGroups(e, "referred to", key)
+		s.state(e, "w", "1", upkeep.Clean)
+		if err := e.Touch(s.ctx, nil, "v", other); err != nil {
+			t.Error(err)
+		}
+		s.wantGroups(e, "touched", key)
+		tx := s.begin() // where only the fold can tell
+		if err := e.Register(s.ctx, tx.handle, "v", other); err != nil {
+			t.Error(err)
+		}
+		if err := tx.end(true); err != nil {
+			t.Fatal(err)
+		}
+		s.wantGroups(e, "registered", key)
+		x, err := e.Explain(s.ctx, "v", other)
+		if err != nil || x.Group == nil || x.Group.Cause.Op != "register" {
+			t.Errorf("the touch did not reach the group: %+v, %v", x.Group, err)
+		}
+		s.exec(`delete from w; delete from v`)
+		s.quiet(e)
+		if left := s.remote.Records("v"); len(left) > 0 {
+			t.Errorf("records without a row: %v", left)
+		}
+	})
+}
+
+// By hand too, also when the row comes in the transaction that registers it.
+func TestRegisterInAnySpelling(t *testing.T) {
+	onSpellings(t, func(t *testing.T, s *shop, key, other string) {
+		e := s.engine(keySyncs(s.to, true)...)
+		s.run(e)
+		if err := e.Register(s.ctx, nil, "v", other); err != nil {
+			t.Fatal(err)
+		}
+		s.quiet(e)
+		s.exec(`insert into v values ('%s', 'a')`, key)
+		if err := e.Register(s.ctx, nil, "v", other); err != nil {
+			t.Fatal(err)
+		}
+		s.wantGroups(e, "registered", key)
+		s.exec(`update v set name = 'b'`)
+		s.wantGroups(e, "changed", key)
+		s.field("v", "v-"+key, "name", `"b"`)
+	})
+}
+
+// A group under another spelling that is there already sends nothing of the
+// row, and says whose it is; what it was touched for goes to that one.
+func TestGroupUnderAnotherSpelling(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(`create table v (id text primary key, name text not null); create table w (id integer primary key, v text not null);
+			insert into v values ('007', 'a')`)
+		e := s.engine(keySyncs(s.to, false)...)
+		stop := s.run(e)
+		s.wantGroups(e, "as text", "007")
+		stop()
+		s.exec(`drop table v; create table v (id integer primary key, name text not null); insert into v values (7, 'a')`)
+		e = s.engine(keySyncs(s.to, false)...)
+		s.run(e)
+		if err := e.Resync(s.ctx, upkeep.Resync{Sync: "v", Key: "007", Force: true}); err != nil {
+			t.Fatal(err)
+		}
+		x := s.state(e, "v", "007", upkeep.Parked)
+		if want := "another spelling of v/7"; !strings.Contains(x.Group.Reason, want) {
+			t.Errorf("the reason is %q, want %q", x.Group.Reason, want)
+		}
+		s.state(e, "v", "7", upkeep.Clean)
+		if err := e.Resync(s.ctx, upkeep.Resync{Sync: "v", Key: "007", Deleted: true}); err != nil {
+			t.Fatal(err)
+		}
+		s.until("the other record to be deleted", func() bool { return len(s.remote.Records("v")) == 1 })
+		s.state(e, "v", "7", upkeep.Clean)
+		s.field("v", "v-7", "name", `"a"`)
+	})
+}
+
+// What can be no key of the table is said, and not silently nothing.
+func TestTouchOfNoKey(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(`create table v (id integer primary key, name text not null); create table w (id integer primary key, v text not null);
+			insert into w values (1, 'abc')`)
+		e := s.engine(keySyncs(s.to, true)...)
+		s.run(e)
+		tx := s.begin()
+		for name, handle := range map[string]any{"alone": nil, "in a transaction": tx.handle} {
+			err := e.Register(s.ctx, handle, "v", "abc")
+			if want := `"abc" can be no key of `; err == nil || !strings.Contains(fmt.Sprint(err), want) {
+				t.Errorf("%s: %v, want %q", name, err, want)
+			}
+		}
+		if err := tx.end(true); err != nil {
+			t.Fatal(err)
+		}
+		x := s.state(e, "w", "1", upkeep.Parked)
+		if want := `"abc" can be no key of `; !strings.Contains(x.Group.Reason, want) {
+			t.Errorf("the reason is %q, want %q", x.Group.Reason, want)
+		}
+		s.wantGroups(e, "in the end")
+	})
+}
