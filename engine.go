@@ -216,7 +216,7 @@ func (e *Engine) announce(ctx context.Context, plan string) error {
 	}
 	known, err := e.db.Counts(ctx)
 	if len(known) > 0 { // else it is the first one
-		e.log.Warn("this configuration replaces the one that was installed; processes that run with the other one stop")
+		e.log.Warn("this configuration, or a type of a column, is another than what was installed; processes that run with the other one stop")
 	}
 	return err
 }
