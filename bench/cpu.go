@@ -2,9 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -13,18 +10,7 @@ import (
 // used is how long the connection's server process has been on a core, which
 // says what a statement costs even where others share the cores. Only Linux
 // tells; elsewhere it is zero.
-func used(c *pgxpool.Conn) time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", c.Conn().PgConn().PID()))
-	if err != nil {
-		return 0
-	}
-	first, _, _ := strings.Cut(string(text), " ")
-	ns, err := strconv.ParseInt(first, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(ns)
-}
+func used(c *pgxpool.Conn) time.Duration { return onCore(int(c.Conn().PgConn().PID())) }
 
 // share is a comparison of times on a core, for the details of a row.
 func share(with, without time.Duration, of string) string {

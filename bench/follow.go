@@ -11,7 +11,6 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -179,11 +178,7 @@ func (f *following) remote() (connector.Connection, func(*figures)) {
 
 // own reads this process's own use of the machine.
 func own() (figures, error) {
-	var use syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
-		return figures{}, err
-	}
-	f := figures{CPU: time.Duration(use.Utime.Nano() + use.Stime.Nano())}
+	f := figures{CPU: ownCPU()}
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return f, nil // only Linux tells; the row then has nothing to show
