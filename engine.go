@@ -335,7 +335,7 @@ func (e *Engine) group(ctx context.Context, sync, key string) (store.ID, error) 
 		return id, fmt.Errorf("%s: %w", sync, err)
 	}
 	own, fits := found[key]
-	if own == key {
+	if fits && own == key {
 		return id, nil
 	}
 	if _, err := e.db.Group(ctx, id); err == nil {

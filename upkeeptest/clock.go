@@ -2,6 +2,7 @@ package upkeeptest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -14,9 +15,10 @@ const longest = 2 * time.Millisecond
 type clock struct {
 	mu    sync.Mutex
 	awake chan struct{} // closed while the engine may work
+	over  chan struct{} // closed when the test is over
 }
 
-func newClock() *clock { return &clock{awake: make(chan struct{})} }
+func newClock() *clock { return &clock{awake: make(chan struct{}), over: make(chan struct{})} }
 
 func (c *clock) wake() {
 	c.mu.Lock()
@@ -30,25 +32,45 @@ func (c *clock) rest() {
 	c.awake = make(chan struct{})
 }
 
+// end ends all sleeps, also those of an engine that drains: it must not wait
+// for a database that the test has closed.
+func (c *clock) end() { close(c.over) }
+
 // Now is the real time.
 func (c *clock) Now() time.Time { return time.Now() }
 
-// Sleep ends early, but never while the engine rests.
+// errOver is what a sleep returns after the test.
+var errOver = errors.New("the test is over")
+
+// Sleep ends early, but never while the engine rests, also if it came to rest
+// meanwhile.
 func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
-	c.mu.Lock()
-	awake := c.awake
-	c.mu.Unlock()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-awake:
+	if err := c.whenAwake(ctx); err != nil {
+		return err
 	}
 	t := time.NewTimer(min(d, longest))
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-c.over:
+		return errOver
 	case <-t.C:
+	}
+	return c.whenAwake(ctx)
+}
+
+// whenAwake waits until the engine may work.
+func (c *clock) whenAwake(ctx context.Context) error {
+	c.mu.Lock()
+	awake := c.awake
+	c.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.over:
+		return errOver
+	case <-awake:
 		return nil
 	}
 }

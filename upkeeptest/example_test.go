@@ -6,6 +6,8 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/memory"
 	"github.com/upkeep-sync/upkeep/upkeeptest"
 )
 
@@ -71,6 +73,10 @@ func testSyncs(t *testing.T) {
 	if sent := db.Sent(call); len(sent) != 0 {
 		t.Error("nobody maps the phone:", sent)
 	}
+
+	db.Remote.Fail(memory.Fault{On: memory.Create, Err: &connector.Error{Kind: connector.Rejected, Message: "no such item"}})
+	db.Exec(`update orders set state = 'placed' where id = 43`)
+	db.Record("sales_order", 43).WantParked("no such item")
 }
 
 // In a program of your own, testSyncs is a test: func TestSyncs(t *testing.T).

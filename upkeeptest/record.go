@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
@@ -17,8 +18,8 @@ import (
 
 // Record is what is at the remote for one group.
 type Record struct {
-	// Exists is false when there is no record there; all others but Why are
-	// then empty.
+	// Exists is false when there is no record there; all others but State and
+	// Why are then empty.
 	Exists bool
 	// Type is the remote's name for the kind of record.
 	Type string
@@ -29,19 +30,27 @@ type Record struct {
 	// From is the external id of the record that it was initialized from;
 	// empty for an ordinary one.
 	From string
+	// State is where the group stands; empty when there is none: no such row, or
+	// one that was not registered.
+	State upkeep.State
 	// Why is one sentence on the group: clean, parked with the reason,
 	// waiting for which record.
 	Why string
 
-	t    testing.TB
-	name string
+	t     testing.TB
+	name  string
+	group *upkeep.Group // nil: there is none
 }
 
 // Record settles, and returns what is at the remote for the row with this
-// primary key, one value for each column.
+// primary key, one value for each column. What can be no key of the table ends
+// the test.
 func (db *DB) Record(sync string, key ...any) *Record {
 	db.t.Helper()
 	db.Settle()
+	if n, known := db.keys[sync]; known && n != len(key) {
+		db.t.Fatalf("Record(%q, ...): %d values are given for a primary key of %d columns", sync, len(key), n)
+	}
 	k, err := upkeep.Key(key...)
 	if err != nil {
 		db.t.Fatal(err)
@@ -50,8 +59,12 @@ func (db *DB) Record(sync string, key ...any) *Record {
 	if err != nil {
 		db.t.Fatal(err)
 	}
-	r := &Record{Why: x.Why, t: db.t, name: sync + " " + k}
-	if x.Group == nil || x.Group.RemoteID == "" {
+	r := &Record{Why: x.Why, t: db.t, name: sync + " " + k, group: x.Group}
+	if x.Group == nil {
+		return r
+	}
+	r.State = x.Group.State
+	if x.Group.RemoteID == "" {
 		return r
 	}
 	for _, at := range db.Remote.Records("") {
@@ -106,11 +119,36 @@ func (r *Record) Want(fields string) {
 	}
 }
 
-// WantNone fails the test if there is a record.
+// WantNone fails the test unless there is no record, and none is to be: there
+// is no such row, or the mapping leaves it out. One that is only not there yet,
+// parked or waiting, fails: see [Record.WantParked] and [Record.WantWaiting].
 func (r *Record) WantNone() {
 	r.t.Helper()
-	if r.Exists {
-		r.t.Errorf("%s: there is a record, and there must not be one: %s", r.name, r)
+	switch r.State {
+	case "", upkeep.Clean, upkeep.Gone:
+		if r.Exists {
+			r.t.Errorf("%s: there is a record, and there must not be one: %s", r.name, r)
+		}
+	default:
+		r.t.Errorf("%s: there is to be no record, and this one is only held up: %s", r.name, r.Why)
+	}
+}
+
+// WantParked fails the test unless the group is parked, with a reason that
+// contains this text: the words of the remote or of Translate's error.
+func (r *Record) WantParked(reason string) {
+	r.t.Helper()
+	if r.State != upkeep.Parked || !strings.Contains(r.group.Reason, reason) {
+		r.t.Errorf("%s: it is not parked for %q: %s", r.name, reason, r.Why)
+	}
+}
+
+// WantWaiting fails the test unless the group waits for another one's record,
+// given as [DB.Touched] has it: "customer/1".
+func (r *Record) WantWaiting(other string) {
+	r.t.Helper()
+	if r.State != upkeep.Waiting || !slices.ContainsFunc(r.group.WaitsFor, func(id upkeep.ID) bool { return id.String() == other }) {
+		r.t.Errorf("%s: it does not wait for %s: %s", r.name, other, r.Why)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,11 +30,16 @@ import (
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/store"
 	"github.com/upkeep-sync/upkeep/sqlite"
 )
 
-// patience is how long the engine may take to come to rest.
-const patience = 20 * time.Second
+const (
+	// patience is how long the engine may take to come to rest.
+	patience = 20 * time.Second
+	// drain is how long the end of the test waits for a call that hangs.
+	drain = time.Second
+)
 
 // DB is a database with the syncs under test. Its methods end the test when
 // something fails. It is for one goroutine.
@@ -49,6 +55,7 @@ type DB struct {
 
 	t     testing.TB
 	clock *clock
+	keys  map[string]int // how many columns the primary key of each sync has
 }
 
 // New makes an empty SQLite database with the schema, which is SQL, and
@@ -61,7 +68,8 @@ func New(t testing.TB, schema string, syncs ...upkeep.AnySync) *DB {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	app, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=foreign_keys(1)&_txlock=immediate")
+	// The folder has the test's name in it, which may have a # of a subtest.
+	app, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=foreign_keys(1)&_txlock=immediate")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,12 +85,14 @@ func New(t testing.TB, schema string, syncs ...upkeep.AnySync) *DB {
 	return On(t, database, app, syncs...)
 }
 
-// On is New on a database that the caller made, with its tables, and closes
-// after the test: a PostgreSQL, for instance, for what SQLite does not have.
-// Both arguments lead to the same database.
+// On is New on a database that the caller made, with its tables: a PostgreSQL,
+// for instance, for what SQLite does not have. Both arguments lead to the same
+// database. The engine works until the test and its subtests are over, so close
+// them with t.Cleanup, before the call of On: a deferred Close comes too early,
+// which is logged.
 func On(t testing.TB, database upkeep.Database, app *sql.DB, syncs ...upkeep.AnySync) *DB {
 	t.Helper()
-	db := &DB{SQL: app, Remote: memory.New(memory.Config{}), t: t, clock: newClock()}
+	db := &DB{SQL: app, Remote: memory.New(memory.Config{}), t: t, clock: newClock(), keys: map[string]int{}}
 	to := &upkeep.Remote{Name: "test", Connection: connect(db.Remote)}
 	mappings := make([]upkeep.AnySync, len(syncs))
 	for i, s := range syncs {
@@ -92,10 +102,20 @@ func On(t testing.TB, database upkeep.Database, app *sql.DB, syncs ...upkeep.Any
 		}
 		m.To = to
 		mappings[i] = *m
+		if m.From == nil {
+			continue // New says so
+		}
+		name := store.Table{Name: m.From.Table}
+		if schema, table, qualified := strings.Cut(m.From.Table, "."); qualified {
+			name = store.Table{Schema: schema, Name: table}
+		}
+		if info, err := database.Table(t.Context(), name); err == nil { // else Install says so
+			db.keys[m.Name] = len(info.Key)
+		}
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	var err error
-	if db.Engine, err = upkeep.New(upkeep.Config{Database: database, Syncs: mappings, Logger: log, Clock: db.clock}); err != nil {
+	if db.Engine, err = upkeep.New(upkeep.Config{Database: database, Syncs: mappings, Logger: log, Clock: db.clock, Drain: drain}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -106,7 +126,11 @@ func On(t testing.TB, database upkeep.Database, app *sql.DB, syncs ...upkeep.Any
 	done := make(chan error, 1)
 	go func() { done <- db.Engine.Run(ctx) }()
 	t.Cleanup(func() {
+		if _, err := database.Secret(ctx); err != nil {
+			t.Logf("the database is gone before the engine has ended (%v): close it with t.Cleanup, before the call of upkeeptest.On", err)
+		}
 		cancel()
+		db.clock.end()
 		if err := <-done; err != nil {
 			t.Errorf("the engine ended: %v", err)
 		}

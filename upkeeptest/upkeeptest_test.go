@@ -4,9 +4,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/upkeep-sync/upkeep/connector/memory"
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
 	"github.com/upkeep-sync/upkeep/postgres"
+	"github.com/upkeep-sync/upkeep/sqlite"
 	"github.com/upkeep-sync/upkeep/upkeeptest"
 )
 
@@ -87,7 +90,7 @@ func TestWhyThereIsNoRecord(t *testing.T) {
 	db.Remote.Fail(memory.Fault{On: memory.Create, Err: &connector.Error{Kind: connector.Rejected, Message: "the item is not for sale"}})
 	db.Exec(`update orders set state = 'placed' where id = 43`)
 	r := db.Record("sales_order", 43)
-	r.WantNone()
+	r.WantParked("not for sale")
 	if !strings.Contains(r.Why, "not for sale") || r.String() != "none: "+r.Why {
 		t.Error(r)
 	}
@@ -111,7 +114,9 @@ func TestMadeFromAnotherRecord(t *testing.T) {
 	if r.From != "sales_order-42" {
 		t.Errorf("made from %q", r.From)
 	}
-	if r := db.Record("fulfillment", 43); r.Exists || !strings.Contains(r.Why, "waiting for") {
+	r = db.Record("fulfillment", 43)
+	r.WantWaiting("sales_order/43")
+	if r.Exists || !strings.Contains(r.Why, "waiting for") {
 		t.Error(r)
 	}
 }
@@ -158,10 +163,85 @@ func TestTranslationThatDoesNotEnd(t *testing.T) {
 	db.Record("customer", 2).Want(`{"entityId": "Bob"}`)
 }
 
+// Subtests of one name have a # in the names of their folders.
+func TestSubtestsOfOneName(t *testing.T) {
+	t.Parallel()
+	for range 2 {
+		t.Run("100% #1?", func(t *testing.T) {
+			filled(t).Record("customer", 1).Want(`{"entityId": "Ada"}`)
+		})
+	}
+}
+
+// A deferred Close comes before the engine has ended. What it could not write
+// down keeps no test waiting.
+func TestDatabaseClosedTooEarly(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "shop.db")
+	app, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = app.Close() }()
+	if _, err := app.Exec(schema); err != nil {
+		t.Fatal(err)
+	}
+	database, err := sqlite.Open(path, sqlite.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{TB: t, own: true}
+	db := upkeeptest.On(r, database, app, upkeep.Sync[Customer]{Name: "customer", Table: "users", Record: "customer",
+		Translate: func(c Customer) (upkeep.Fields, error) {
+			return upkeep.Fields{"entityId": c.Name}, database.Close() // with a group in the engine's hands
+		}})
+	db.Exec(`insert into users values (1, 'Ada', null)`)
+	r.catch(db.Settle)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for _, f := range slices.Backward(r.cleanups) {
+			f()
+		}
+	}()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the test waits for an engine that can't write anything down")
+	}
+	if !strings.Contains(strings.Join(r.logs, "\n"), "close it with t.Cleanup") {
+		t.Errorf("nothing is said of it: %q", r.logs)
+	}
+}
+
 // recorder is a testing.TB that notes failures and goes on.
 type recorder struct {
 	testing.TB
-	failures []string
+	failures, logs []string
+	own            bool // cleanups are noted, not done
+	cleanups       []func()
+}
+
+func (r *recorder) Cleanup(f func()) {
+	if r.own {
+		r.cleanups = append(r.cleanups, f)
+		return
+	}
+	r.TB.Cleanup(f)
+}
+
+func (r *recorder) Logf(format string, args ...any) {
+	r.logs = append(r.logs, fmt.Sprintf(format, args...))
+}
+
+// catch calls f, which may end with a call of Fatal.
+func (r *recorder) catch(f func()) {
+	defer func() {
+		if p := recover(); p != nil && p != errFatal {
+			panic(p)
+		}
+	}()
+	f()
 }
 
 var errFatal = errors.New("fatal")
@@ -176,6 +256,18 @@ func (r *recorder) Fatal(args ...any) {
 }
 
 func (r *recorder) Fatalf(format string, args ...any) { r.Fatal(fmt.Sprintf(format, args...)) }
+
+// parked is an order that the remote refuses.
+func parked(db *upkeeptest.DB) *upkeeptest.Record {
+	db.Remote.Fail(memory.Fault{On: memory.Create, Type: "salesOrder", Err: &connector.Error{Kind: connector.Rejected, Message: "the item is not for sale"}})
+	return db.Record("sales_order", 42)
+}
+
+// waiting is an order of a customer who is not there.
+func waiting(db *upkeeptest.DB) *upkeeptest.Record {
+	db.Exec(`pragma foreign_keys = 0; insert into orders values (44, 9, 'placed'); pragma foreign_keys = 1`)
+	return db.Record("sales_order", 44)
+}
 
 func TestItFails(t *testing.T) {
 	t.Parallel()
@@ -192,6 +284,15 @@ func TestItFails(t *testing.T) {
 		"a field more":   {func(t testing.TB) { db(t).Record("customer", 1).Want(`{}`) }, "got"},
 		"no record":      {func(t testing.TB) { db(t).Record("customer", 9).Want(`{}`) }, "there is no record"},
 		"a record":       {func(t testing.TB) { db(t).Record("customer", 1).WantNone() }, "there is a record"},
+		"parked":         {func(t testing.TB) { parked(db(t)).WantNone() }, "only held up: parked: "},
+		"parked for it":  {func(t testing.TB) { parked(db(t)).WantParked("for nothing") }, `not parked for "for nothing": parked`},
+		"not parked":     {func(t testing.TB) { db(t).Record("sales_order", 43).WantParked("") }, "it is not parked"},
+		"waiting":        {func(t testing.TB) { waiting(db(t)).WantNone() }, "only held up: waiting for"},
+		"for another":    {func(t testing.TB) { waiting(db(t)).WantWaiting("customer/1") }, "it does not wait for customer/1: waiting for the record of customer/9"},
+		"not waiting":    {func(t testing.TB) { db(t).Record("customer", 1).WantWaiting("customer/1") }, "it does not wait"},
+		"two values":     {func(t testing.TB) { db(t).Record("customer", 1, "eu").WantNone() }, "2 values are given for a primary key of 1 columns"},
+		"empty key":      {func(t testing.TB) { db(t).Record("customer", "").WantNone() }, "can be no key"},
+		"a word":         {func(t testing.TB) { db(t).Record("customer", "Ada").WantNone() }, "can be no key"},
 		"not JSON":       {func(t testing.TB) { db(t).Record("customer", 1).Want(`{`) }, "not JSON"},
 		"no such sync":   {func(t testing.TB) { db(t).Record("client", 1) }, "there is no sync"},
 		"bad SQL":        {func(t testing.TB) { db(t).Exec(`insert`) }, "insert"},
@@ -204,14 +305,7 @@ func TestItFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := &recorder{TB: t}
-			func() {
-				defer func() {
-					if p := recover(); p != nil && p != errFatal {
-						panic(p)
-					}
-				}()
-				c.test(r)
-			}()
+			r.catch(func() { c.test(r) })
 			if len(r.failures) != 1 || !strings.Contains(r.failures[0], c.want) {
 				t.Errorf("failures %q, want one with %q", r.failures, c.want)
 			}
