@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -21,7 +22,8 @@ type Explanation struct {
 	// Group is the registry's row; nil when there is none.
 	Group *Group
 	// Composite is the row with its members as they are now; nil when there
-	// is no such row.
+	// is no such row. In the place of a value that can't be used is an error
+	// that says why; nothing is sent of such a row.
 	Composite Row
 	// Record is what is to be at the remote; nil when nothing is.
 	Record *connector.Record
@@ -201,7 +203,11 @@ func (x *Explanation) why(d *definition, j *job) string {
 		if d.ByHand {
 			return "not registered: this sync's groups are registered by hand"
 		}
-		return "not in the registry yet: the backfill has not come to it, or no engine has folded its touch"
+		s := "not in the registry yet: the backfill has not come to it, or no engine has folded its touch"
+		if x.Send == "refuse" {
+			s += "; it would be refused: " + j.result.Reason
+		}
+		return s
 	}
 	if j.departed {
 		return string(g.State) + ": the row is gone (deleted, or its key changed); the delete is in the log and not folded yet; is an upkeep run at work?"
@@ -245,6 +251,8 @@ func (x *Explanation) why(d *definition, j *job) string {
 		}
 		if x.Send == "wait" {
 			s += "; " + j.result.Reason
+		} else if x.Send == "refuse" {
+			s += "; as it is now it is refused: " + j.result.Reason
 		} else if g.Reason != "" {
 			s += "; last try: " + g.Reason
 		}
@@ -312,10 +320,10 @@ func orElse(s, other string) string {
 }
 
 // MarshalJSON is for the command line's --json: the record's fields stand as
-// they would be sent.
+// they would be sent, and a value that can't be used as {"error": "..."}.
 func (x *Explanation) MarshalJSON() ([]byte, error) {
 	type plain Explanation // without this method
-	composite, err := encode(Fields{"composite": x.Composite}, func(_ string, r Reference) (json.RawMessage, error) { return json.Marshal(r) })
+	composite, err := encode(Fields{"composite": presentable(x.Composite)}, func(_ string, r Reference) (json.RawMessage, error) { return json.Marshal(r) })
 	if err != nil {
 		return nil, err
 	}
@@ -323,4 +331,35 @@ func (x *Explanation) MarshalJSON() ([]byte, error) {
 		*plain
 		Composite json.RawMessage
 	}{(*plain)(x), composite["composite"]})
+}
+
+// presentable is a row with an object {"error": "..."} in the place of each
+// value that can't be used.
+func presentable(r Row) Row {
+	if r == nil {
+		return nil
+	}
+	out := make(Row, len(r))
+	for name, v := range r {
+		switch v := v.(type) {
+		case error:
+			out[name] = map[string]any{"error": v.Error()}
+		case float64:
+			out[name] = v
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				out[name] = map[string]any{"error": fmt.Sprintf("%v has no JSON form", v)}
+			}
+		case Row:
+			out[name] = presentable(v)
+		case []Row:
+			rows := make([]Row, len(v))
+			for i := range v {
+				rows[i] = presentable(v[i])
+			}
+			out[name] = rows
+		default:
+			out[name] = v
+		}
+	}
+	return out
 }

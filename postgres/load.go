@@ -264,7 +264,6 @@ func (l *loading) attach(m *store.Member, parent *node, row store.Row, err error
 	c := parent.composite
 	if err != nil {
 		c.fail(fmt.Errorf("%s: %w", m.Name, err))
-		return false
 	}
 	if m.Relation != store.HasMany {
 		if parent.row[m.Name] != nil {
@@ -314,7 +313,6 @@ func (l *loading) aggregates(m *store.Member, groups []*group, args []any) error
 		for _, parent := range groups[n-1].parents {
 			if err != nil {
 				parent.composite.fail(fmt.Errorf("%s: %w", m.Name, err))
-				continue
 			}
 			for name, v := range row {
 				parent.row[name] = v

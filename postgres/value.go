@@ -37,8 +37,11 @@ func (l *loading) query(s *selection, sql string, args []any, each func(n int64,
 		var bad error
 		for i, c := range s.columns {
 			v, err := decode(c.Kind, raw[1+i])
-			if err != nil && bad == nil {
-				bad = fmt.Errorf("column %s: %w", c.Name, err)
+			if err != nil {
+				v = err // for a person who looks at it
+				if bad == nil {
+					bad = fmt.Errorf("column %s: %w", c.Name, err)
+				}
 			}
 			row[c.Name] = v
 		}

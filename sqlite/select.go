@@ -107,6 +107,7 @@ func (r *reader) row(m *store.Member, values []any, top *composite) *loading {
 		v, err := valueOf(c.Kind, values[i])
 		if err != nil {
 			top.fail(fmt.Errorf("table %s, column %s: %w", m.Table.Name, c.Name, err))
+			v = err // for a person who looks at it
 		}
 		l.row[c.Name] = v
 	}
@@ -127,9 +128,12 @@ func (r *reader) aggregate(m *store.Member, p *loading, values []any) {
 			v, err := valueOf(store.Decimal, values[i])
 			if err != nil {
 				p.top.fail(fmt.Errorf("%s: table %s, column %s: %w", a.Name, m.Table.Name, c.Name, err))
+				p.row[a.Name] = err
 				continue
 			}
-			p.row[a.Name] = p.row[a.Name].(decimal.Decimal).Add(v.(decimal.Decimal))
+			if sum, ok := p.row[a.Name].(decimal.Decimal); ok { // or else what is wrong with a row before
+				p.row[a.Name] = sum.Add(v.(decimal.Decimal))
+			}
 		}
 	}
 }

@@ -61,6 +61,9 @@ func valueOf(k store.Kind, v any) (any, error) {
 
 // wrong says that a value is not of its column's kind.
 func wrong(k store.Kind, v any) error {
+	if f, ok := v.(float64); ok && math.IsInf(f, 0) {
+		return fmt.Errorf("%f is not a number that can be sent", f)
+	}
 	found := map[string]string{"string": "text", "int64": "an integer", "float64": "a real number", "[]uint8": "bytes"}[fmt.Sprintf("%T", v)]
 	return fmt.Errorf("the value is not of kind %s: %s was found", k, found)
 }

@@ -29,7 +29,7 @@ func TestDynamicValues(t *testing.T) {
 		{"d", `0.1 + 0.2`, decimal.RequireFromString("0.30000000000000004"), ""},
 		{"d", `12.30`, decimal.RequireFromString("12.3"), ""},
 		{"d", `'abc'`, nil, "decimal: text"},
-		{"d", `9e999`, nil, "decimal: a real number"},
+		{"d", `9e999`, nil, "+Inf is not a number that can be sent"},
 		{"f", `1`, 1.0, ""},
 		{"f", `'x'`, nil, "float: text"},
 		{"t", `12`, "12", ""},
@@ -68,6 +68,9 @@ func TestDynamicValues(t *testing.T) {
 		if c.err != "" {
 			if got.Err == nil || !strings.Contains(got.Err.Error(), c.err) || !strings.Contains(got.Err.Error(), "column "+c.column) {
 				t.Errorf("%s = %s: error %v, want one with %q", c.column, c.sql, got.Err, c.err)
+			}
+			if why, ok := got.Row[c.column].(error); !ok || !strings.Contains(why.Error(), c.err) {
+				t.Errorf("%s = %s: %v is in its place, want the error", c.column, c.sql, got.Row[c.column])
 			}
 			continue
 		}

@@ -62,6 +62,8 @@ func value(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "null"
+	case error:
+		s = "can't be used: " + v.Error()
 	case string:
 		s = strconv.Quote(v)
 	case decimal.Decimal:

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -32,10 +33,7 @@ func DecodePayload(shape *Shape, payload json.RawMessage) Composite {
 		d.limit = 10_000
 	}
 	row, err := d.row(shape.Root, payload)
-	if err != nil {
-		return Composite{Err: err}
-	}
-	return Composite{Row: row}
+	return Composite{Row: row, Err: err}
 }
 
 type payloadReader struct {
@@ -43,28 +41,28 @@ type payloadReader struct {
 	counts map[*Member]int
 }
 
+// row reads all of a row that can be read; the error is the first.
 func (d *payloadReader) row(m *Member, payload json.RawMessage) (Row, error) {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(payload, &object); err != nil {
 		return nil, fmt.Errorf("read the command's payload: %w", err)
 	}
 	row := make(Row, len(object))
-	read := func(name string, kind Kind) error {
+	var bad error
+	read := func(name string, kind Kind) {
 		raw, ok := object[name]
 		if !ok {
-			return fmt.Errorf("the command was written before %s of %s was mapped; skip it, and the current state is sent instead", name, m.Table)
+			err := fmt.Errorf("the command was written before %s of %s was mapped; skip it, and the current state is sent instead", name, m.Table)
+			row[name], bad = err, cmp.Or(bad, err)
+			return
 		}
 		v, err := decodeValue(kind, raw)
-		if err != nil {
-			return fmt.Errorf("column %s: %w", name, err)
+		if row[name] = v; err != nil {
+			row[name], bad = err, cmp.Or(bad, fmt.Errorf("column %s: %w", name, err))
 		}
-		row[name] = v
-		return nil
 	}
 	for _, c := range m.Columns {
-		if err := read(c.Name, c.Kind); err != nil {
-			return nil, err
-		}
+		read(c.Name, c.Kind)
 	}
 	for _, child := range m.Members {
 		for _, a := range child.Aggregates {
@@ -72,25 +70,25 @@ func (d *payloadReader) row(m *Member, payload json.RawMessage) (Row, error) {
 			if a.Func == "count" {
 				kind = Int
 			}
-			if err := read(a.Name, kind); err != nil {
-				return nil, err
-			}
+			read(a.Name, kind)
 		}
 		if child.OnlyAggregates {
 			continue
 		}
 		raw, ok := object[child.Name]
 		if !ok {
-			return nil, fmt.Errorf("the command was written before %s was mapped; skip it, and the current state is sent instead", child.Name)
+			err := fmt.Errorf("the command was written before %s was mapped; skip it, and the current state is sent instead", child.Name)
+			row[child.Name], bad = err, cmp.Or(bad, err)
+			continue
 		}
 		if err := d.member(row, child, raw); err != nil {
-			return nil, fmt.Errorf("%s: %w", child.Name, err)
+			bad = cmp.Or(bad, fmt.Errorf("%s: %w", child.Name, err))
 		}
 	}
-	return row, nil
+	return row, bad
 }
 
-// member reads the rows of one relation.
+// member reads the rows of one relation, as row does.
 func (d *payloadReader) member(parent Row, m *Member, payload json.RawMessage) error {
 	var list []json.RawMessage
 	if err := json.Unmarshal(payload, &list); err != nil {
@@ -112,16 +110,14 @@ func (d *payloadReader) member(parent Row, m *Member, payload json.RawMessage) e
 	if d.counts[m] > d.limit {
 		return fmt.Errorf("more than %d rows; raise the member limit, or load less of it with a where or an aggregate", d.limit)
 	}
+	var bad error
 	rows := make([]Row, len(list))
 	for i, raw := range list {
 		row, err := d.row(m, raw)
-		if err != nil {
-			return err
-		}
-		rows[i] = row
+		rows[i], bad = row, cmp.Or(bad, err)
 	}
 	parent[m.Name] = rows
-	return nil
+	return bad
 }
 
 // decodeValue reads one value as [EncodePayload] writes it.

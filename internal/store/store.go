@@ -269,8 +269,10 @@ type Composite struct {
 	// Key is set, and Row is not to be used, when the row's own key is spelled
 	// otherwise than the one it was asked for by: another group has this row.
 	Key string
-	// Err is set, and Row is not complete, when this composite can't be
-	// used: over the member limit, a value that is not of its column's kind.
+	// Err is set when this composite can't be used: over the member limit, a
+	// value that is not of its column's kind. Row is for a person to look at
+	// then: it may not be complete, and in the place of a value that can't be
+	// used is the error that says why.
 	Err error
 }
 
