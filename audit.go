@@ -28,7 +28,9 @@ func (e *Engine) Missed(ctx context.Context, limit int) ([]Missed, error) {
 // last. A difference without a touch is a change that was missed: a trigger
 // that was off, a function that reads more than it declares. It is noted, and
 // the group is touched, so that a running engine sends it. No remote is
-// called. Progress, if not nil, is told how many groups were looked at.
+// called. Progress, if not nil, is told how many groups were looked at. While
+// the sync is not installed as it is declared, or a backfill of it runs, there
+// is nothing to compare, and that is an error.
 // [Engine.Run] does the same all the time with a few groups.
 func (e *Engine) Audit(ctx context.Context, sync string, progress func(done int)) ([]Missed, error) {
 	d, err := e.definition(sync)
@@ -36,6 +38,9 @@ func (e *Engine) Audit(ctx context.Context, sync string, progress func(done int)
 		return nil, err
 	}
 	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.auditable(ctx, d); err != nil {
 		return nil, err
 	}
 	a := newAuditor(e)
@@ -77,9 +82,25 @@ func (e *Engine) Audit(ctx context.Context, sync string, progress func(done int)
 	return missed, nil
 }
 
+// auditable says why nothing of a sync can be compared now; nil: it can.
+func (e *Engine) auditable(ctx context.Context, d *definition) error {
+	state, err := e.db.Sync(ctx, d.Name)
+	switch {
+	case err != nil:
+		return err
+	case state.Version != d.version:
+		return errors.New("its declaration is not the one that is installed; see the difference with upkeep plan, install it with upkeep apply, and audit it when its sweep is over")
+	case state.Backfill.Running:
+		return errors.New("a backfill or a sweep of it is under way, which looks at every group; audit it when that is over (see upkeep status)")
+	}
+	return nil
+}
+
 const (
 	auditEvery  = time.Minute
 	auditSample = 20 // groups of each sync in that time, unless Config.Audit says otherwise
+	// foldPatience is how long an audit waits for an engine that folds.
+	foldPatience = 10 * time.Second
 )
 
 // auditLoop looks at a few groups of each sync all the time.
@@ -126,6 +147,8 @@ type auditor struct {
 	*Engine
 	suspects map[store.ID]suspect
 	places   map[string]string // of each sync: how far its root keys were passed over
+
+	leftToOthers time.Duration // how long it was waited for another engine to fold
 }
 
 func newAuditor(e *Engine) *auditor {
@@ -241,7 +264,15 @@ func (r *runner) missed(ctx context.Context, j *job) Missed {
 func (a *auditor) await(ctx context.Context) error {
 	l := a.learned.Load()
 	f, err := a.db.Fold(ctx, l.shapes, l.plan, foldLimit)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrPlan) && a.leftToOthers < foldPatience:
+		// Some syncs of the configuration are left out, since they don't fit; the
+		// engine that is at work with all of them folds.
+		a.leftToOthers += pollSlow
+		return a.cfg.Clock.Sleep(ctx, pollSlow)
+	case errors.Is(err, store.ErrPlan):
+		return errors.New("changes wait in the touch log, which only an engine with all syncs that are installed may fold; see that upkeep run is at work, and audit again")
+	case err != nil:
 		return fmt.Errorf("fold: %w", err)
 	}
 	a.tellUnfit(f)

@@ -22,36 +22,60 @@ type missedForm struct {
 
 // Run looks for changes that the triggers did not see.
 func (c *auditCmd) Run(p *program) error {
-	s, err := p.openFor(c.Sync, setup.Options{})
+	s, misfit, err := setup.OpenFitting(p.ctx, p.options(setup.Options{}))
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	if err := s.Known(c.Sync); err != nil {
+		return usageError(err.Error())
+	}
 	syncs := s.Syncs()
 	if c.Sync != "" {
 		syncs = []string{c.Sync}
 	}
 	var found []upkeep.Missed
+	var failed []error
+	var left []string // syncs that don't fit
 	line := newProgress(p.err)
 	for _, name := range syncs {
-		missed, err := s.Engine.Audit(p.ctx, name, func(done int) { line.say("auditing %s: %d groups", name, done) })
-		if err != nil {
-			line.done()
-			return fmt.Errorf("audit %s: %w", name, err)
+		if !s.Fits(name) {
+			left = append(left, name)
+			continue
 		}
+		missed, err := s.Engine.Audit(p.ctx, name, func(done int) { line.say("auditing %s: %d groups", name, done) })
 		found = append(found, missed...)
+		if p.ctx.Err() != nil {
+			line.done()
+			return p.ctx.Err()
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("audit %s: %w", name, err))
+		}
 	}
 	line.done()
-	if err := c.print(p, found); err != nil {
+	audited := len(syncs) - len(left) - len(failed)
+	if err := c.print(p, found, audited); err != nil {
 		return err
 	}
-	if len(found) > 0 {
+	for _, err := range failed {
+		p.report(err)
+	}
+	if len(left) > 0 {
+		fmt.Fprintf(p.err, "upkeep: not audited, since the configuration does not fit the tables: %s\n", strings.Join(left, ", "))
+		if len(found)+len(failed) == 0 {
+			return misfit
+		}
+		p.report(misfit)
+	}
+	if len(found)+len(failed) > 0 {
 		return errReported
 	}
 	return nil
 }
 
-func (c *auditCmd) print(p *program, found []upkeep.Missed) error {
+// print shows what was missed in so many syncs.
+func (c *auditCmd) print(p *program, found []upkeep.Missed, audited int) error {
 	if c.JSON {
 		forms := []missedForm{}
 		for _, m := range found {
@@ -66,7 +90,10 @@ func (c *auditCmd) print(p *program, found []upkeep.Missed) error {
 		}
 		fmt.Fprintf(p.out, "missed: %s\n", oneLine(m.ID.String()+": "+what))
 	}
-	if len(found) == 0 {
+	switch {
+	case len(found) == 0 && audited == 0:
+		return nil
+	case len(found) == 0:
 		_, err := fmt.Fprintln(p.out, "nothing was missed")
 		return err
 	}

@@ -59,7 +59,7 @@ var guides = map[string]guide{
 	},
 	"audit": {
 		more:     "It calls no remote. What it finds is noted for upkeep doctor, and sent by the running upkeep run, which does the same all the time with a few groups.",
-		statuses: "0 nothing was missed; 1 something was, or the command failed; 2 wrong usage or configuration.",
+		statuses: "0 nothing was missed; 1 something was, or a sync could not be audited; 2 wrong usage or configuration. A sync that does not fit the tables is 2, unless something was missed in the others.",
 		examples: []string{"upkeep audit", "upkeep audit sales_order"},
 	},
 	"pause":  {more: "Within a second no process sends anything more to it. It stays so, whoever stops and starts, until upkeep resume.", examples: []string{"upkeep pause netsuite --reason 'month end'", "upkeep pause sync:customer"}},

@@ -68,10 +68,13 @@ type reader struct {
 	secrets []string // values that came from outside
 	errs    Errors
 
+	failures int // how often something was wrong, also in a place that is in errs already
+
 	template bool // what is decoded now is a template
 }
 
 func (r *reader) fail(at place, message, help string) {
+	r.failures++
 	e := &Error{File: r.name, Line: at.line, Column: at.column, Message: r.blot(message), Help: r.blot(help), Excerpt: r.excerpt(at)}
 	for _, other := range r.errs {
 		if *other == *e {

@@ -19,12 +19,25 @@ import (
 // would be loaded. Every problem is returned, each an [*Error]; with any of
 // them there are no mappings.
 func (f *File) Mappings(ctx context.Context, catalog store.Catalog, remotes map[string]*upkeep.Remote) ([]upkeep.Mapping, []error) {
+	out, errs := f.Fitting(ctx, catalog, remotes)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return out, nil
+}
+
+// Fitting is [File.Mappings] that returns, beside the problems, the syncs that
+// have none and refer to none that has.
+func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[string]*upkeep.Remote) ([]upkeep.Mapping, []error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	unfit := map[string]bool{}
 	r := &resolver{reader: f.reader, ctx: ctx, catalog: catalog, tables: map[string]*store.TableInfo{}}
 	trees := map[string]*tree{}
 	for _, s := range f.syncs {
+		before := f.reader.failures
 		trees[s.name] = r.resolve(s.from, nil)
+		unfit[s.name] = trees[s.name] == nil || f.reader.failures > before
 	}
 	to := maps.Clone(remotes)
 	if to == nil {
@@ -39,13 +52,26 @@ func (f *File) Mappings(ctx context.Context, catalog store.Catalog, remotes map[
 	var out []upkeep.Mapping
 	for _, s := range f.syncs {
 		if t := trees[s.name]; t != nil {
+			before := f.reader.failures
 			out = append(out, s.mapping(r, t, trees, to[s.to]))
+			unfit[s.name] = unfit[s.name] || f.reader.failures > before
 		}
 	}
-	if errs := f.reader.take(); len(errs) > 0 {
-		return nil, errs.Unwrap()
+	return fitting(out, unfit), f.reader.take().Unwrap()
+}
+
+// fitting leaves out the mappings that don't fit, and those that refer to them
+// over any number of hops.
+func fitting(all []upkeep.Mapping, unfit map[string]bool) []upkeep.Mapping {
+	for more := true; more; {
+		more = false
+		for _, m := range all {
+			if !unfit[m.Name] && slices.ContainsFunc(m.RefersTo, func(to string) bool { return unfit[to] }) {
+				unfit[m.Name], more = true, true
+			}
+		}
 	}
-	return out, nil
+	return slices.DeleteFunc(all, func(m upkeep.Mapping) bool { return unfit[m.Name] })
 }
 
 // Outlines are the syncs as far as they are known without a database: enough to

@@ -53,46 +53,62 @@ func Misfit(err error) bool {
 
 // Setup is all that a configuration file names, open.
 type Setup struct {
-	Engine   *upkeep.Engine
+	Engine   *upkeep.Engine // nil: no sync fits
 	Database upkeep.Database
 	Remotes  map[string]*upkeep.Remote
 
 	file *config.File
+	fit  []string
 }
 
 // Open opens everything. The error tells all problems that can be told at
 // once; what was opened is closed again then.
 func Open(ctx context.Context, o Options) (*Setup, error) {
+	s, misfit, err := OpenFitting(ctx, o)
+	if err == nil && misfit != nil {
+		return nil, errors.Join(misfit, s.Close())
+	}
+	return s, err
+}
+
+// OpenFitting is Open that leaves out the syncs that don't fit the tables, and
+// those that refer to them. [Setup.Fits] tells which are left, and misfit, for
+// which [Misfit] is true, what is wrong; nil: nothing.
+func OpenFitting(ctx context.Context, o Options) (s *Setup, misfit, err error) {
 	file, err := read(o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s := &Setup{file: file}
+	s = &Setup{file: file}
 	remotes, configErr := file.Open(o.Connectors)
 	s.Remotes = remotes
 	if s.Database, err = openDatabase(ctx, file.Source); err != nil {
 		if configErr != nil { // it is certain, and the database may be back soon
-			return nil, &ConfigError{configErr}
+			return nil, nil, &ConfigError{configErr}
 		}
-		return nil, errors.Join(err, s.Close())
+		return nil, nil, errors.Join(err, s.Close())
 	}
-	mappings, problems := file.Mappings(ctx, s.Database, remotes)
-	if err := errors.Join(append([]error{configErr}, problems...)...); err != nil {
-		if configErr == nil {
-			err = &misfitError{err}
-		}
-		return nil, errors.Join(&ConfigError{err}, s.Close())
+	mappings, problems := file.Fitting(ctx, s.Database, remotes)
+	if configErr != nil {
+		return nil, nil, errors.Join(&ConfigError{errors.Join(append([]error{configErr}, problems...)...)}, s.Close())
+	}
+	if len(problems) > 0 {
+		misfit = &ConfigError{&misfitError{errors.Join(problems...)}}
 	}
 	c := o.Engine
 	c.LosslessFailover = file.LosslessFailover
 	c.Database = s.Database
 	for _, m := range mappings {
 		c.Syncs = append(c.Syncs, m)
+		s.fit = append(s.fit, m.Name)
+	}
+	if misfit != nil && len(s.fit) == 0 {
+		return s, misfit, nil
 	}
 	if s.Engine, err = upkeep.New(c); err != nil {
-		return nil, errors.Join(&ConfigError{err}, s.Close())
+		return nil, nil, errors.Join(&ConfigError{err}, s.Close())
 	}
-	return s, nil
+	return s, misfit, nil
 }
 
 // SyncNames lists the syncs that the file declares. It opens nothing, and takes
@@ -137,6 +153,10 @@ func (s *Setup) Close() error {
 
 // Syncs lists the names of the syncs, in the order of the file.
 func (s *Setup) Syncs() []string { return s.file.Syncs() }
+
+// Fits says whether a sync of the file fits the tables, as all do unless
+// [OpenFitting] said otherwise.
+func (s *Setup) Fits(name string) bool { return slices.Contains(s.fit, name) }
 
 // Known returns an error that names the syncs unless there is one called
 // name. Empty is known: it stands for all.
