@@ -50,7 +50,10 @@ func sweepAgain(ctx context.Context, tx pgx.Tx, sync string) error {
 	return err
 }
 
-// passing is the state of a sync's pass.
+// passing is the state of a sync's pass: over the root rows ("root") and, of a
+// sweep, then over the groups ("groups"). One that forces every record passes
+// over the groups first ("forced"): a row that is deleted and made again behind
+// the back of the root pass would have a group that nothing forces.
 type passing struct {
 	pass, cursor        string
 	sweep, force, again bool
@@ -69,6 +72,9 @@ func (db *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (more
 		}
 		if err != nil {
 			return err
+		}
+		if p.force && p.pass == "root" {
+			p.pass = "forced"
 		}
 		if p.pass == "root" {
 			err = p.root(ctx, tx, shape, limit)
@@ -129,16 +135,13 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 	if at != nil {
 		where = " WHERE (" + strings.Join(columns, ", ") + ") > (" + strings.Join(cursor, ", ") + ")"
 	}
-	force, back := "0", "0"
+	back := "0"
 	conflict := " ON CONFLICT (sync, key) DO NOTHING"
 	if p.sweep {
 		// The row is there: a delete that was seen is over, even if no trigger
 		// saw it come back. [raising] looks whether it is still the same delete.
 		conflict, back = raising, `coalesce((SELECT -1 - g.deleted_generation FROM upkeep.groups g
 				WHERE g.sync = $1 AND g.key = page.key AND g.deleted_generation > 0), 0)`
-		if p.force {
-			force = "1"
-		}
 	}
 	sql := `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 		page AS MATERIALIZED (
@@ -147,7 +150,7 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 			FROM ` + quoteTable(shape.Root.Table) + ` t0` + where + `
 			ORDER BY ` + strings.Join(order, ", ") + ` LIMIT $2),
 		raised AS (` + raisingInto + `
-			SELECT $1, page.key, ` + force + `, ` + back + `, now, true, jsonb_build_object('op', ` + p.op() + `, 'at', now), now, now
+			SELECT $1, page.key, 0, ` + back + `, now, true, jsonb_build_object('op', ` + p.op() + `, 'at', now), now, now
 			FROM page, clock ORDER BY page.key` + conflict + `)
 		SELECT count(*), coalesce(max(position) FILTER (WHERE n = (SELECT max(n) FROM page)), '') FROM page`
 	var n int64
@@ -174,7 +177,11 @@ func (p *passing) op() string {
 // next goes on to the following pass.
 func (p *passing) next(shape *store.Shape) error {
 	p.cursor = ""
-	if p.sweep && p.pass == "root" {
+	switch {
+	case p.pass == "forced":
+		p.pass, p.sweep, p.force, p.done = "root", true, false, 0
+		return nil
+	case p.sweep && p.pass == "root":
 		p.pass = "groups"
 		return nil
 	}
@@ -186,25 +193,24 @@ func (p *passing) next(shape *store.Shape) error {
 }
 
 // groups raises, in a sweep, the groups that no root row led to: those that
-// were not touched since the sweep began.
+// were not touched since the sweep began. The forced pass raises all.
 func (p *passing) groups(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit int) error {
-	force := "0"
-	if p.force {
-		force = "1"
-	}
 	var n int64
 	var last string
 	err := tx.QueryRow(ctx, `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 		page AS MATERIALIZED (
-			SELECT g.key, g.touched_at IS NULL OR g.touched_at < s.started_at AS missed
+			SELECT g.key, $4 OR g.touched_at IS NULL OR g.touched_at < s.started_at AS missed
 			FROM upkeep.groups g JOIN upkeep.syncs s USING (sync)
 			WHERE g.sync = $1 AND (g.key > $2 OR $2 = '') ORDER BY g.key LIMIT $3),
 		raised AS (`+raisingInto+`
-			SELECT $1, page.key, `+force+`, 0, now, true, jsonb_build_object('op', 'sweep', 'at', now), now, now
+			SELECT $1, page.key, $4::boolean::int, 0, now, true, jsonb_build_object('op', 'sweep', 'at', now), now, now
 			FROM page, clock WHERE page.missed ORDER BY page.key`+raising+`)
-		SELECT count(*), coalesce(max(key), '') FROM page`, shape.Sync, p.cursor, limit).Scan(&n, &last)
+		SELECT count(*), coalesce(max(key), '') FROM page`, shape.Sync, p.cursor, limit, p.pass == "forced").Scan(&n, &last)
 	if err != nil {
 		return err
+	}
+	if p.pass == "forced" {
+		p.done += n
 	}
 	if n < int64(limit) {
 		return p.next(shape)

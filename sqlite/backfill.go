@@ -30,14 +30,19 @@ func (d *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 	return s, err
 }
 
-// StartBackfill begins to pass over the root table from its first row.
+// StartBackfill begins to pass over the root table from its first row. A sweep
+// that is under way is not weakened by a mere backfill.
 func (d *DB) StartBackfill(ctx context.Context, sync, version string, sweep, force bool) error {
 	return d.exec(ctx, "start the backfill of "+sync, `INSERT INTO upkeep_syncs (sync, version, phase, run, sweep, force)
 		VALUES (?1, ?2, 'rows', 1, ?3, ?4) ON CONFLICT (sync) DO UPDATE SET version = excluded.version, phase = 'rows', cursor = '',
-			run = run + 1, sweep = excluded.sweep, force = excluded.force, done = 0, total = 0`, sync, version, flag(sweep), flag(force))
+			run = run + 1, sweep = max(excluded.sweep, CASE WHEN phase <> '' THEN sweep ELSE 0 END),
+			force = max(excluded.force, CASE WHEN phase <> '' THEN force ELSE 0 END), done = 0, total = 0`, sync, version, flag(sweep), flag(force))
 }
 
-// passing is where a backfill is.
+// passing is where a backfill is: at the root rows ("rows") and, in a sweep,
+// then at the groups ("groups"). One that forces every record passes over the
+// groups first ("forced"): a row that is deleted and made again behind the back
+// of the rows' phase would have a group that nothing forces.
 type passing struct {
 	phase, cursor string
 	run, total    int64
@@ -62,6 +67,9 @@ func (d *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (bool,
 		}
 		if err != nil {
 			return err
+		}
+		if p.phase == "rows" && p.force {
+			p.phase = "forced"
 		}
 		if p.phase == "rows" && !shape.ByHand {
 			return p.readRows(ctx, tx, shape, limit)
@@ -122,13 +130,15 @@ func (p *passing) readRows(ctx context.Context, tx *sql.Tx, shape *store.Shape, 
 // readGroups reads the next groups of the registry: a sweep also raises those
 // whose root row is gone. Of a sync that is fed by hand there are no others.
 func (p *passing) readGroups(ctx context.Context, tx *sql.Tx, shape *store.Shape, limit int) error {
-	p.phase = "groups"
+	if p.phase == "rows" {
+		p.phase = "groups"
+	}
 	rows, err := tx.QueryContext(ctx, `SELECT key, key FROM upkeep_groups WHERE sync = ?1 AND key > ?2 ORDER BY key LIMIT ?3`,
 		shape.Sync, p.cursor, limit)
 	if err != nil {
 		return err
 	}
-	if err := p.scan(rows, limit); err != nil || shape.ByHand {
+	if err := p.scan(rows, limit); err != nil || shape.ByHand || p.phase == "forced" {
 		return err
 	}
 	found, err := rowsThere(ctx, tx, shape, p.keys)
@@ -196,9 +206,12 @@ func (p *passing) scan(rows *sql.Rows, limit int) error {
 
 // pass raises what was read and moves the cursor. done says that all is over.
 func (d *DB) pass(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passing) (done bool, err error) {
-	phase, cursor := p.phase, p.next
+	phase, cursor, force := p.phase, p.next, p.force
+	anew := false // the progress
 	if p.end {
 		switch {
+		case p.phase == "forced" && !shape.ByHand:
+			phase, cursor, force, anew = "rows", "", false, true
 		case p.phase == "rows" && p.sweep && !shape.ByHand:
 			phase, cursor = "groups", ""
 		default:
@@ -206,11 +219,12 @@ func (d *DB) pass(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passin
 		}
 	}
 	passed := 0
-	if p.phase == "rows" || shape.ByHand {
+	if p.phase != "groups" || shape.ByHand {
 		passed = len(p.keys)
 	}
-	r, err := tx.ExecContext(ctx, `UPDATE upkeep_syncs SET phase = ?3, cursor = ?4, run = run + 1, done = done + ?5, total = max(?6, done + ?5)
-		WHERE sync = ?1 AND run = ?2`, shape.Sync, p.run, phase, cursor, passed, p.total)
+	r, err := tx.ExecContext(ctx, `UPDATE upkeep_syncs SET phase = ?3, cursor = ?4, run = run + 1, force = ?7,
+			done = CASE WHEN ?8 THEN 0 ELSE done + ?5 END, total = max(?6, done + ?5)
+		WHERE sync = ?1 AND run = ?2`, shape.Sync, p.run, phase, cursor, passed, p.total, flag(force), anew)
 	if err != nil {
 		return false, err
 	}

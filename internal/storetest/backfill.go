@@ -14,6 +14,8 @@ func backfillTests() []test {
 		{"leaves what is there", testBackfillLeaves},
 		{"sweep", testSweep},
 		{"sweep with force", testSweepForce},
+		{"sweep with force while a row goes and comes back", testSweepForceAll},
+		{"sweep with force is not weakened by another", testSweepStaysForced},
 		{"sweep after a row came back unseen", testSweepBack},
 		{"composite keys", testBackfillComposite},
 		{"column named true", testBackfillTrue},
@@ -176,6 +178,49 @@ func testSweepForce(e *env) {
 	e.start(e.shapes[0], true, true)
 	e.backfill(e.shapes[0])
 	e.equal("claims", len(e.claim("w", 10)), 2)
+}
+
+// What the registry says of a record is wrong after a restore, so every group is
+// forced, also one whose row is not there when the sweep comes by.
+func testSweepForceAll(e *env) {
+	s := e.orderShape()
+	e.shop(s)
+	e.syncAll()
+	e.start(s, true, true)
+	e.exec(`DELETE FROM billing_infos WHERE id = 1`, `DELETE FROM line_items WHERE order_id = 1`, `DELETE FROM orders WHERE id = 1`)
+	e.fold()
+	for range 2 { // over the groups, over the rows
+		_, err := e.Store.Backfill(e.ctx, s, 100)
+		e.ok(err)
+	}
+	e.exec(`INSERT INTO orders (id) VALUES (1)`)
+	e.fold()
+	e.backfill(s)
+	cs := e.claim("w", 10)
+	e.equal("claims", len(cs), 2)
+	for _, c := range cs {
+		e.equal("forced "+c.Key, c.Forced, true)
+	}
+	e.equal("DeleteSeen of a row that is there", e.group("sales_order/1").DeleteSeen, false)
+}
+
+func testSweepStaysForced(e *env) {
+	s := e.orderShape()
+	e.shop(s)
+	e.syncAll()
+	e.start(s, true, true)
+	e.start(s, true, false) // a trigger was lost, say
+	e.backfill(s)
+	for _, c := range e.claim("w", 10) {
+		e.equal("forced "+c.Key, c.Forced, true)
+	}
+	// The next one is what it is said to be.
+	e.syncAll()
+	e.start(s, true, false)
+	e.backfill(s)
+	for _, c := range e.claim("w", 10) {
+		e.equal("forced "+c.Key, c.Forced, false)
+	}
 }
 
 func testBackfillComposite(e *env) {
