@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -45,29 +46,34 @@ func (r *runner) limitDeletes(ctx context.Context, due []*job) []*job {
 	if len(deletes) == 0 {
 		return due
 	}
-	granted := map[*definition]int{}
+	granted := map[*definition]*store.Grant{}
 	for d, n := range deletes {
 		got, err := r.db.SpendDeletes(ctx, d.Name, n, d.DeleteLimit)
 		if err != nil { // then none goes, and all come again
 			r.log.Error("the limit of deletes can't be asked for", "sync", d.Name, "error", err)
-			got = -1
+			continue
 		}
-		granted[d] = got
-		if got >= 0 && got < n {
-			r.log.Error("more records are to be deleted than the limit allows; the others wait until a person allows them", "sync", d.Name, "held", n-got)
+		granted[d] = &got
+		if got.Deletes < n {
+			r.log.Error("more records are to be deleted than the limit allows; the others wait until a person allows them", "sync", d.Name, "held", n-got.Deletes)
 		}
 	}
 	var rest []*job
+	left := map[*definition]int{}
+	for d, g := range granted {
+		left[d] = g.Deletes
+	}
 	for _, j := range due {
-		switch got := granted[j.def]; {
-		case !r.spends(j) || got > 0:
+		switch {
+		case !r.spends(j):
 			rest = append(rest, j)
-			if r.spends(j) {
-				granted[j.def]--
-				j.spent = true
-			}
 			continue
-		case got < 0:
+		case left[j.def] > 0:
+			left[j.def]--
+			j.spent = granted[j.def]
+			rest = append(rest, j)
+			continue
+		case granted[j.def] == nil:
 			j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(1), Reason: "the limit of deletes can't be asked for"})
 		default:
 			j.refuse(store.DeleteHeld)
@@ -99,17 +105,23 @@ func (e *Engine) freeDeletes(ctx context.Context, batch []*job) {
 // would take nothing. Of a process that dies before it comes here the count
 // stays, and rather too few go than too many.
 func (e *Engine) returnDeletes(ctx context.Context, batch []*job) {
-	back := map[string]int{}
+	back := map[grantOf]int{}
 	for _, j := range batch {
-		if j.spent && (j.result.Outcome == store.Released || j.result.Outcome == store.Retry && j.result.Free) {
-			back[j.def.Name]++
+		if j.spent != nil && (j.result.Outcome == store.Released || j.result.Outcome == store.Retry && j.result.Free) {
+			back[grantOf{j.def.Name, j.spent.Restored}]++
 		}
 	}
-	for sync, n := range back {
-		if err := e.db.ReturnDeletes(ctx, sync, n); err != nil {
-			e.log.Error("deletes that did not go stay counted; a person may have to allow them", "sync", sync, "deletes", n, "error", err)
+	for of, n := range back {
+		if err := e.db.ReturnDeletes(ctx, of.sync, n, store.Grant{Restored: of.restored}); err != nil {
+			e.log.Error("deletes that did not go stay counted; a person may have to allow them", "sync", of.sync, "deletes", n, "error", err)
 		}
 	}
+}
+
+// grantOf is what deletes that are given back were granted to, and when.
+type grantOf struct {
+	sync     string
+	restored time.Time
 }
 
 // spends: a delete counts once, and not each time that it is tried. One of a

@@ -62,8 +62,8 @@ type job struct {
 	leftOut   []string            // the fields that refer to them
 	wakes     []store.ID          // what gets its try if the remote refuses this record without them
 
-	spent  bool // a delete that was granted by the limit of its sync
-	forgot bool // the registry was restored: a record may be there that it does not know
+	spent  *store.Grant // of the limit of its sync, to a delete; nil: none
+	forgot bool         // the registry was restored: a record may be there that it does not know
 
 	done    bool // nothing (more) to send: result is complete
 	result  store.Result

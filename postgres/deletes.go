@@ -12,7 +12,7 @@ import (
 )
 
 // SpendDeletes implements [store.Deletes].
-func (db *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (granted int, err error) {
+func (db *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (g store.Grant, err error) {
 	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
 		var used, allowed int64
 		var held, over bool
@@ -29,7 +29,7 @@ func (db *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (gr
 		}
 		free := min(allowed, int64(want))
 		rest := int64(want) - free
-		granted = int(free)
+		granted := int(free)
 		before := held
 		if rest > 0 && !held {
 			var records int64
@@ -42,24 +42,36 @@ func (db *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (gr
 			some := max(0, min(rest, store.DeleteLimit(most, records+used)-used))
 			granted, used, held = granted+int(some), used+some, some < rest
 		}
-		_, err = tx.Exec(ctx, `
+		var restored *time.Time
+		err = tx.QueryRow(ctx, `
 			UPDATE upkeep.deletes SET used = $2, allowed = $3, held = $4,
-			since = CASE WHEN $5 THEN upkeep.clock() ELSE since END WHERE sync = $1`, sync, used, allowed-free, held, over || held && !before)
+			since = CASE WHEN $5 THEN upkeep.clock() ELSE since END WHERE sync = $1
+			RETURNING (SELECT restored_at FROM upkeep.settings)`, sync, used, allowed-free, held, over || held && !before).Scan(&restored)
+		g = store.Grant{Deletes: granted}
+		if restored != nil {
+			g.Restored = restored.UTC()
+		}
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("spend deletes: %w", err)
+		return store.Grant{}, fmt.Errorf("spend deletes: %w", err)
 	}
-	return granted, nil
+	return g, nil
 }
 
 // ReturnDeletes implements [store.Deletes].
-func (db *DB) ReturnDeletes(ctx context.Context, sync string, n int) error {
+func (db *DB) ReturnDeletes(ctx context.Context, sync string, n int, granted store.Grant) error {
 	err := db.tx(ctx, writing, func(tx pgx.Tx) error {
+		// The lock waits for a NoteOrigin under way, and for this one it waits.
+		var restored *time.Time
+		err := tx.QueryRow(ctx, "SELECT restored_at FROM upkeep.settings FOR SHARE").Scan(&restored)
+		if err != nil || granted.Restored.IsZero() != (restored == nil) || restored != nil && !restored.Equal(granted.Restored) {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "UPDATE upkeep.deletes SET allowed = allowed + $2 WHERE sync = $1", sync, n); err != nil {
 			return err
 		}
-		_, err := freeDeletes(ctx, tx, []string{sync}, n)
+		_, err = freeDeletes(ctx, tx, []string{sync}, n)
 		return err
 	})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // SpendDeletes implements [store.Deletes].
-func (d *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (granted int, err error) {
+func (d *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (g store.Grant, err error) {
 	err = d.update(ctx, "spend deletes", func(tx *sql.Tx) error {
 		now := d.now()
 		var used, allowed, since int64
@@ -27,7 +27,7 @@ func (d *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (gra
 		}
 		free := min(allowed, int64(want))
 		rest := int64(want) - free
-		granted = int(free)
+		granted := int(free)
 		before := held
 		if rest > 0 && !held {
 			var records int64
@@ -45,14 +45,22 @@ func (d *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (gra
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE upkeep_deletes SET used = ?2, allowed = ?3, held = ?4, since = ?5 WHERE sync = ?1`,
 			sync, used, allowed-free, held, since)
+		if err != nil {
+			return err
+		}
+		g.Deletes = granted
+		g.Restored, err = restored(ctx, tx)
 		return err
 	})
-	return granted, err
+	return g, err
 }
 
 // ReturnDeletes implements [store.Deletes].
-func (d *DB) ReturnDeletes(ctx context.Context, sync string, n int) error {
+func (d *DB) ReturnDeletes(ctx context.Context, sync string, n int, granted store.Grant) error {
 	return d.update(ctx, "return deletes", func(tx *sql.Tx) error {
+		if now, err := restored(ctx, tx); err != nil || !now.Equal(granted.Restored) {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `UPDATE upkeep_deletes SET allowed = allowed + ?2 WHERE sync = ?1`, sync, n); err != nil {
 			return err
 		}

@@ -45,14 +45,17 @@ func (d *DB) NoteOrigin(ctx context.Context, id string, restored bool) error {
 // Restored implements [store.Origins].
 func (d *DB) Restored(ctx context.Context) (at time.Time, err error) {
 	err = d.view(ctx, "read the origin", func(tx *sql.Tx) error {
-		var us sql.NullInt64
-		if err := tx.QueryRowContext(ctx, `SELECT (SELECT value FROM upkeep_settings WHERE name = 'restored_at')`).Scan(&us); err != nil {
-			return err
-		}
-		if us.Valid {
-			at = time.UnixMicro(us.Int64).UTC()
-		}
-		return nil
+		at, err = restored(ctx, tx)
+		return err
 	})
+	return at, err
+}
+
+func restored(ctx context.Context, tx *sql.Tx) (at time.Time, err error) {
+	var us sql.NullInt64
+	err = tx.QueryRowContext(ctx, `SELECT (SELECT value FROM upkeep_settings WHERE name = 'restored_at')`).Scan(&us)
+	if us.Valid {
+		at = time.UnixMicro(us.Int64).UTC()
+	}
 	return at, err
 }

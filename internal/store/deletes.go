@@ -16,11 +16,12 @@ type Deletes interface {
 	// many may go. most is the limit in an hour; zero means 100, or a tenth
 	// of the sync's records if that is more. Once some were not granted, none
 	// are until AllowDeletes, however much time goes by.
-	SpendDeletes(ctx context.Context, sync string, want, most int) (granted int, err error)
+	SpendDeletes(ctx context.Context, sync string, want, most int) (Grant, error)
 	// ReturnDeletes gives n back that were granted and did not go: as many may go
 	// beside the limit, and as many groups that are parked with [DeleteHeld] are
-	// made dirty and due.
-	ReturnDeletes(ctx context.Context, sync string, n int) error
+	// made dirty and due. After a restore nothing is given back of what was
+	// granted before: none goes then until AllowDeletes.
+	ReturnDeletes(ctx context.Context, sync string, n int, granted Grant) error
 	// AllowDeletes lets n deletes of a sync go, beside the limit, and makes the
 	// groups that are parked with [DeleteHeld] dirty and due. It returns how
 	// many these were.
@@ -32,6 +33,12 @@ type Deletes interface {
 	FreeDeletes(ctx context.Context, syncs []string) (int64, error)
 	// HeldDeletes lists the syncs whose limit was reached, by name.
 	HeldDeletes(ctx context.Context) ([]HeldDeletes, error)
+}
+
+// Grant is an answer of SpendDeletes.
+type Grant struct {
+	Deletes  int       // that may go
+	Restored time.Time // what [Origins].Restored was
 }
 
 // HeldDeletes is a sync whose limit of deletes was reached.
