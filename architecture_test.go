@@ -21,7 +21,7 @@ const module = "github.com/upkeep-sync/upkeep"
 // standardOnly says otherwise. The nearest entry counts; a folder that is not
 // below any of these may import everything but cmd.
 var imports = map[string][]string{
-	".":                  {"connector", "internal/store"},
+	".":                  {"connector", "internal/store", "internal/spelling"},
 	"connector":          {},
 	"connector/...":      {"connector", "connector/exchange", "connector/faulttest", "internal/spelling"},
 	"postgres/...":       {"internal/store", "internal/spelling"},
@@ -33,7 +33,7 @@ var imports = map[string][]string{
 	"internal/config":    {".", "connector", "internal/store", "internal/mapping", "internal/spelling"},
 	"internal/mapping":   {".", "connector", "internal/store", "internal/spelling"},
 	"dashboard/...":      {".", "connector", "internal/store"},
-	"gormsync":           {"."},
+	"gormsync":           {".", "internal/spelling"},
 	"cmd/...":            {"..."},
 }
 

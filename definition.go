@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -28,18 +29,18 @@ func define(syncs []AnySync) ([]*definition, error) {
 	var errs []error
 	byName := map[string]*definition{}
 	for i, s := range syncs {
-		if s == nil {
-			errs = append(errs, fmt.Errorf("sync %d is nil", i))
+		if isNil(s) {
+			errs = append(errs, fmt.Errorf("Config.Syncs[%d] is nil: set it to an upkeep.Sync, an upkeep.Mapping or a gormsync.Model", i))
 			continue
 		}
 		m, err := s.Declaration()
 		if err != nil {
-			errs = append(errs, fmt.Errorf("sync %d: %w", i, err))
+			errs = append(errs, each(err, "Config.Syncs[%d]: ", i))
 			continue
 		}
 		d := &definition{Mapping: *m}
 		if err := d.examine(); err != nil {
-			errs = append(errs, fmt.Errorf("sync %q: %w", m.Name, err))
+			errs = append(errs, each(err, "sync %q: ", m.Name))
 			continue
 		}
 		if byName[d.Name] != nil {
@@ -49,9 +50,13 @@ func define(syncs []AnySync) ([]*definition, error) {
 		byName[d.Name] = d
 		defs = append(defs, d)
 	}
+	wrong := len(errs) > 0
 	for _, d := range defs {
 		for _, to := range d.RefersTo {
 			target := byName[to]
+			if target == nil && wrong {
+				continue // it may be one of those
+			}
 			if target == nil {
 				errs = append(errs, fmt.Errorf("sync %q refers to sync %q, which does not exist", d.Name, to))
 			} else if target.To != d.To {
@@ -66,11 +71,29 @@ func define(syncs []AnySync) ([]*definition, error) {
 		}
 	}
 	if len(syncs) == 0 {
-		errs = append(errs, errors.New("no syncs are declared"))
+		errs = append(errs, errors.New("Config.Syncs is empty: no syncs are declared"))
 	}
 	return defs, errors.Join(errs...)
 }
 
+// each puts a prefix before each of joined errors, so that each is a line that
+// says where it belongs.
+func each(err error, format string, args ...any) error {
+	var errs []error
+	for _, one := range split(err) {
+		errs = append(errs, fmt.Errorf(format+"%w", append(slices.Clone(args), one)...))
+	}
+	return errors.Join(errs...)
+}
+
+// isNil is also true of a nil pointer in an interface, such as of a function
+// whose error was not looked at.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil()
+}
+
+// examine says what is wrong with the declaration, and fills in its defaults.
 func (d *definition) examine() error {
 	var errs []error
 	need := func(ok bool, format string, args ...any) {
@@ -80,8 +103,13 @@ func (d *definition) examine() error {
 	}
 	need(d.Name != "", "Name is empty")
 	need(!strings.ContainsAny(d.Name, "/ \t\n"), "the name must not contain spaces or slashes")
-	need(d.From != nil && d.From.Table != "", "the root table is missing")
-	need(d.To != nil && d.To.Connection != nil, "To is missing, or is not connected")
+	need(d.From != nil && d.From.Table != "", "the root table is missing: Sync.Table, or Mapping.From.Table")
+	if d.To == nil {
+		need(false, "To is missing: set it to the *upkeep.Remote that the records go to")
+	} else {
+		need(d.To.Name != "", "To.Name is empty: give the remote a name, as it stands in the registry and in logs")
+		need(!isNil(d.To.Connection), "To.Connection is nil: set it to what the connector's Open returned (netsuite.Open, httpapi.Open), or memory.New(memory.Config{}).Connect() for a remote in memory")
+	}
 	need(d.Record != "", "Record is empty: the remote's name for the kind of record")
 	need(d.Translate != nil, "Translate is missing")
 	for _, end := range []Ending{d.OnDelete, d.WhenFalse} {

@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -26,20 +27,21 @@ type described struct {
 // describe reads the tags of T.
 func describe[T any](table string) (*description, error) {
 	t := reflect.TypeFor[T]()
+	if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
+		return nil, fmt.Errorf("upkeep.Sync takes the struct type itself: upkeep.Sync[%s], not %s", t.Elem(), t)
+	}
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("upkeep.Sync needs a struct type, not %s; use upkeep.Mapping for rows without one", t)
 	}
 	return describeType(t, &Relation{Table: table}, nil)
 }
 
-var relationTags = []string{"belongs_to", "has_one", "has_many", "count", "sum"}
-
 func describeType(t reflect.Type, from *Relation, above []reflect.Type) (*description, error) {
 	if slices.Contains(above, t) {
 		return nil, fmt.Errorf("%s contains itself: a composite must end somewhere, use a type of its own for the inner rows", t)
 	}
 	d := &description{from: from}
-	if err := d.read(t, nil, append(above, t)); err != nil {
+	if err := d.read(t, nil, append(slices.Clone(above), t)); err != nil {
 		return nil, err
 	}
 	if len(d.fields) == 0 {
@@ -49,24 +51,38 @@ func describeType(t reflect.Type, from *Relation, above []reflect.Type) (*descri
 }
 
 // read reads the tags of t's fields and of those of embedded structs, which
-// stand at index.
+// stand at index. The error has every wrong one, a line each.
 func (d *description) read(t reflect.Type, index []int, above []reflect.Type) error {
+	var errs []error
 	for i := range t.NumField() {
 		f := t.Field(i)
 		f.Index = append(slices.Clone(index), i)
-		var err error
-		if tag, ok := f.Tag.Lookup("db"); ok {
-			err = d.column(f, tag)
-		} else if f.Anonymous {
-			err = d.embedded(f, above)
+		if err := d.field(f, above); err != nil {
+			errs = append(errs, each(err, "%s.%s: ", t, f.Name))
 		}
-		for _, kind := range relationTags {
-			if tag, ok := f.Tag.Lookup(kind); ok && err == nil {
-				err = d.relation(f, kind, tag, above)
+	}
+	return errors.Join(errs...)
+}
+
+// field reads the tags of one field.
+func (d *description) field(f reflect.StructField, above []reflect.Type) error {
+	if err := misspelled(f.Tag); err != nil {
+		return err
+	}
+	if tag, ok := f.Tag.Lookup("db"); ok {
+		if err := d.column(f, tag); err != nil {
+			return err
+		}
+	} else if f.Anonymous {
+		if err := d.embedded(f, above); err != nil {
+			return err
+		}
+	}
+	for _, kind := range relationTags {
+		if tag, ok := f.Tag.Lookup(kind); ok {
+			if err := d.relation(f, kind, tag, above); err != nil {
+				return err
 			}
-		}
-		if err != nil {
-			return fmt.Errorf("%s.%s: %w", t, f.Name, err)
 		}
 	}
 	return nil
@@ -80,7 +96,7 @@ func (d *description) embedded(f reflect.StructField, above []reflect.Type) erro
 	var inner description
 	if f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct && !slices.Contains(above, f.Type.Elem()) {
 		inner.from = &Relation{}
-		if err := inner.read(f.Type.Elem(), nil, append(above, f.Type.Elem())); err != nil || len(inner.fields) > 0 {
+		if err := inner.read(f.Type.Elem(), nil, append(slices.Clone(above), f.Type.Elem())); err != nil || len(inner.fields) > 0 {
 			return fmt.Errorf("embed %s itself, not a pointer to it", f.Type.Elem())
 		}
 	}

@@ -115,6 +115,7 @@ func TestBadTagsAreErrors(t *testing.T) {
 		want     string
 	}{
 		{describe[int], "struct type"},
+		{describe[*line], "upkeep.Sync[upkeep.line], not *upkeep.line"},
 		{describe[struct{}], "no field with a db tag"},
 		{describe[knot], "contains itself"},
 		{describe[list], "must be a slice"},
@@ -131,6 +132,33 @@ func TestBadTagsAreErrors(t *testing.T) {
 		{describe[struct {
 			A int64 `sum:"lines.x"`
 		}], "needs the column"},
+		{describe[struct {
+			A []line `upkeep:"hasmany:lines.order_id"`
+		}], `.A: the tag upkeep:"hasmany:lines.order_id" has the name of none; write has_many:"table.foreign_key"`},
+		{describe[struct {
+			A []line `upkeep:"x"`
+		}], "there are db, belongs_to, has_one, has_many, count, sum"},
+		{describe[struct {
+			A []line `hasMany:"lines.order_id"`
+		}], `the tag hasMany is nearly has_many; write has_many:"table.foreign_key"`},
+		{describe[struct {
+			A *line `belongs-to:"lines.order_id"`
+		}], "nearly belongs_to"},
+		{describe[struct {
+			A *line `has_noe:"lines.order_id"`
+		}], "nearly has_one"},
+		{describe[struct {
+			A int64 `DB:"a"`
+		}], `the tag DB is nearly db; write db:"column"`},
+		{describe[struct {
+			A []line `has_many:"lines.order_id" orderBy:"id"`
+		}], `the tag orderBy is nearly order; write order:"SQL"`},
+		{describe[struct {
+			A []line `has_many:"lines.order_id" Where:"a > 1"`
+		}], "nearly where"},
+		{describe[struct {
+			A int64 `db:"a" where:"a > 1"`
+		}], "where says more of a relation, and stands beside db"},
 	} {
 		if _, err := c.describe("t"); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
@@ -226,11 +254,32 @@ func TestDefineSaysWhatIsWrong(t *testing.T) {
 		{[]AnySync{m("a/b")}, "must not contain"},
 		{nil, "no syncs"},
 		{[]AnySync{Mapping{}}, "Translate is missing"},
+		{[]AnySync{nil}, "Config.Syncs[0] is nil"},
+		{[]AnySync{m("a"), (*Sync[line])(nil)}, "Config.Syncs[1] is nil"},
+		{[]AnySync{Mapping{Name: "a"}}, `sync "a": To is missing: set it to the *upkeep.Remote`},
+		{[]AnySync{Mapping{Name: "a", To: &Remote{}}}, `sync "a": To.Name is empty`},
+		{[]AnySync{Mapping{Name: "a", To: &Remote{Name: "r"}}}, "To.Connection is nil: set it to what"},
+		{[]AnySync{Mapping{Name: "a", To: &Remote{Name: "r", Connection: (*fakeConnection)(nil)}}}, "To.Connection is nil: set it to what"},
+		{[]AnySync{Sync[struct {
+			A int64 `DB:"a"`
+		}]{Name: "a"}}, `Config.Syncs[0]: sync "a": struct`},
 	} {
 		_, err := define(c.syncs)
 		if (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
+	}
+}
+
+// New tells of all that is wrong, also when the database is missing. A sync
+// that is wrong is not told to be missing, too.
+func TestNewSaysWhatToSet(t *testing.T) {
+	_, err := New(Config{Syncs: []AnySync{
+		Mapping{Name: "a", RefersTo: []string{"b"}, From: &Relation{Table: "t"}, To: &Remote{Name: "r", Connection: fakeConnection{}}, Record: "x", Translate: func(Row) (Fields, error) { return nil, nil }},
+		Mapping{Name: "b"},
+	}})
+	if err == nil || !strings.Contains(err.Error(), "Config.Database is nil: set it to what postgres.New") || !strings.Contains(err.Error(), `sync "b": Translate is missing`) || strings.Contains(err.Error(), "does not exist") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -50,14 +51,14 @@ type learned struct {
 // New examines the whole configuration and returns every problem at once. It
 // does not speak to the database or the remotes: see [Engine.Check].
 func New(cfg Config) (*Engine, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
-		return nil, err
-	}
 	defs, err := define(cfg.Syncs)
+	if isNil(cfg.Database) {
+		err = errors.Join(errors.New("Config.Database is nil: set it to what postgres.New, postgres.Open or sqlite.Open returned"), err)
+	}
 	if err != nil {
 		return nil, err
 	}
+	cfg = cfg.withDefaults()
 	e := &Engine{cfg: cfg, db: cfg.Database, log: cfg.Logger, defs: defs, byName: map[string]*definition{}, stuck: newStuck()}
 	var longest time.Duration
 	for _, d := range defs {
@@ -93,10 +94,7 @@ func (c *Config) limitTimes(call time.Duration) error {
 	return nil
 }
 
-func (c Config) withDefaults() (Config, error) {
-	if c.Database == nil {
-		return c, errors.New("upkeep.Config.Database is missing: make one with the package postgres or sqlite")
-	}
+func (c Config) withDefaults() Config {
 	if c.Name == "" {
 		host, err := os.Hostname()
 		if err != nil {
@@ -117,7 +115,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Random == nil {
 		c.Random = rand.Float64
 	}
-	return c, nil
+	return c
 }
 
 func setDefault[T comparable](v *T, d T) {
@@ -356,5 +354,5 @@ func (e *Engine) definition(name string) (*definition, error) {
 	for _, d := range e.defs {
 		names = append(names, d.Name)
 	}
-	return nil, fmt.Errorf("there is no sync %q; there are: %s", name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("there is no sync %q%s; there are: %s", name, spelling.DidYouMean(name, names), strings.Join(names, ", "))
 }

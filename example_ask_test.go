@@ -203,7 +203,7 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// sync "customer": Record is empty: the remote's name for the kind of record
-	// Translate is missing
+	// sync "customer": Translate is missing
 }
 
 // Errors that a program may want to tell apart are variables.

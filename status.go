@@ -264,11 +264,17 @@ func (r *Remote) cautions() (found []Finding) {
 	return found
 }
 
-// split undoes errors.Join.
-func split(err error) []error {
-	var many interface{ Unwrap() []error }
-	if errors.As(err, &many) {
-		return many.Unwrap()
+// split undoes errors.Join, also of joined ones; of nil there is none.
+func split(err error) (all []error) {
+	if err == nil {
+		return nil
 	}
-	return []error{err}
+	many, joined := err.(interface{ Unwrap() []error })
+	if !joined {
+		return []error{err}
+	}
+	for _, one := range many.Unwrap() {
+		all = append(all, split(one)...)
+	}
+	return all
 }

@@ -43,7 +43,8 @@ func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 //     has_one, has_many, count and sum.
 //
 // Embedded structs are read as if their fields stood in their place. Fields
-// without a tag are left alone. A value that does not fit its field (a
+// without a tag, and the tags of other libraries, are left alone; a tag that is
+// nearly one of these (hasMany, DB) is an error. A value that does not fit its field (a
 // NULL, a number too large, an exact decimal for a float64) refuses the group,
 // and is never rounded or replaced by a zero. The functions follow the rules
 // of [Mapping].
@@ -80,12 +81,12 @@ type Sync[T any] struct {
 	MemberLimit         int
 }
 
-// Declaration reads the tags of T. It is an error if they are wrong, or T is
-// not a struct.
+// Declaration reads the tags of T. The error tells every one that is wrong, a
+// line each, or that T is not a struct.
 func (s Sync[T]) Declaration() (*Mapping, error) {
 	d, err := describe[T](s.Table)
 	if err != nil {
-		return nil, err
+		return nil, each(err, "sync %q: ", s.Name)
 	}
 	m := &Mapping{
 		Name: s.Name, From: d.from, To: s.To, Record: s.Record, RefersTo: s.RefersTo, Sends: s.Sends, Columns: s.Columns,

@@ -22,7 +22,6 @@ package gormsync
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -82,25 +81,17 @@ type Model[T any] struct {
 	Naming schema.Namer
 }
 
-// Declaration reads the model. It is an error if GORM can't parse it, or Load
-// names what is not there.
+// Declaration reads the model. It is an error if T is a pointer, if GORM can't
+// parse it, or if Load names what is not there.
 func (m Model[T]) Declaration() (*upkeep.Mapping, error) {
-	naming := m.Naming
-	if naming == nil {
-		naming = schema.NamingStrategy{}
-	}
-	parsed, err := schema.Parse(new(T), &sync.Map{}, naming)
+	from, err := m.from()
 	if err != nil {
-		return nil, fmt.Errorf("gorm model %s: %w", reflect.TypeFor[T](), err)
-	}
-	from, err := read(parsed, m.Load)
-	if err != nil {
-		return nil, fmt.Errorf("gorm model %s: %w", parsed.Name, err)
+		return nil, fmt.Errorf("sync %q: gorm model %s: %w", m.Name, reflect.TypeFor[T](), err)
 	}
 	whenFalse := m.WhenFalse
 	if from.deleted != nil && whenFalse.Action == "" {
 		if m.When != nil {
-			return nil, errors.New("WhenFalse is missing: it is done when When turns false and when the row is soft deleted")
+			return nil, fmt.Errorf("sync %q: WhenFalse is missing: it is done when When turns false and when the row is soft deleted", m.Name)
 		}
 		if whenFalse = m.OnDelete; whenFalse.Action == "" {
 			whenFalse.Action = upkeep.Delete
@@ -115,6 +106,22 @@ func (m Model[T]) Declaration() (*upkeep.Mapping, error) {
 		Initialize:   filled(from, plain(m.Initialize)),
 		When:         when(from, m.When),
 	}, nil
+}
+
+// from is what is to be loaded.
+func (m Model[T]) from() (*table, error) {
+	if t := reflect.TypeFor[T](); t.Kind() == reflect.Pointer {
+		return nil, fmt.Errorf("the functions get the model itself, not a pointer: gormsync.Model[%s]", t.Elem())
+	}
+	naming := m.Naming
+	if naming == nil {
+		naming = schema.NamingStrategy{}
+	}
+	parsed, err := schema.Parse(new(T), &sync.Map{}, naming)
+	if err != nil {
+		return nil, err
+	}
+	return read(parsed, m.Load)
 }
 
 // filled lifts a function of a model to one of a row; nil stays nil.

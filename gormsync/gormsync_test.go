@@ -201,12 +201,15 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		sync upkeep.AnySync
 		want string
 	}{
-		{people("Nmae"), "no column or relation Nmae; it has ID, Name"},
+		{people("Nmae"), "no column or relation Nmae (did you mean Name?); it has ID, Name"},
+		{people("Name", "Nmae", "Bos.Name"), "no relation Bos (did you mean Boss"},
 		{people("Company.Nmae"), "Company has no column or relation Nmae"},
+		{gormsync.Model[*Person]{Name: "person"}, `sync "person": gorm model *gormsync_test.Person: the functions get the model itself, not a pointer: gormsync.Model[gormsync_test.Person]`},
 		{people("Name.First"), "no relation Name; it has Badge, Boss, Company"},
 		{people("Secret"), "no column or relation Secret"},
 		{people("Friends"), "join table friends"},
 		{gormsync.Model[int]{}, "gorm model int"},
+		{gormsync.Model[**Person]{}, "not a pointer"},
 		{gormsync.Model[stamped]{When: func(stamped) bool { return true }, Translate: translate}, "WhenFalse is missing"},
 	} {
 		if _, err := c.sync.Declaration(); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -3,6 +3,7 @@ package gormsync
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 )
 
 // table is what is loaded of one model: the columns and relations that were
@@ -40,10 +42,12 @@ type wish struct {
 // read makes the tables that the paths in load lead through.
 func read(s *schema.Schema, load []string) (*table, error) {
 	var asked wish
+	var errs []error
 	for _, path := range load {
-		if err := asked.add(s, path); err != nil {
-			return nil, err
-		}
+		errs = append(errs, asked.add(s, path))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return build(s, &asked)
 }
@@ -72,20 +76,25 @@ func (w *wish) add(s *schema.Schema, path string) error {
 		f := s.FieldsByName[name]
 		switch {
 		case deeper:
-			return fmt.Errorf("Load %q: %s has no relation %s; it has %s", path, s.Name, name, names(s.Relationships.Relations))
+			return fmt.Errorf("Load %q: %s has no relation %s%s; it has %s", path, s.Name, name, spelling.DidYouMean(name, relationNames(s)), orNone(relationNames(s)))
 		case f == nil || f.DBName == "":
-			return fmt.Errorf("Load %q: %s has no column or relation %s; it has %s", path, s.Name, name, strings.Join(append(columnNames(s), names(s.Relationships.Relations)), ", "))
+			all := append(columnNames(s), relationNames(s)...)
+			return fmt.Errorf("Load %q: %s has no column or relation %s%s; it has %s", path, s.Name, name, spelling.DidYouMean(name, all), strings.Join(all, ", "))
 		}
 		w.columns = append(w.columns, f.DBName)
 		return nil
 	}
 }
 
-func names(relations map[string]*schema.Relationship) string {
-	if len(relations) == 0 {
-		return "no relations"
+func relationNames(s *schema.Schema) []string {
+	return slices.Sorted(maps.Keys(s.Relationships.Relations))
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
 	}
-	return strings.Join(slices.Sorted(maps.Keys(relations)), ", ")
+	return strings.Join(names, ", ")
 }
 
 func columnNames(s *schema.Schema) (all []string) {
