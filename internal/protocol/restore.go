@@ -49,7 +49,9 @@ func (p protocol) beyond(s state, out emit) {
 		n := s
 		n.sweep = false
 		n.group.generation++
-		n.group.forced = n.group.generation
+		if !p.sweepsRows || s.row != none {
+			n.group.forced = n.group.generation
+		}
 		n.group.parked = false
 		out("sweep", own, n)
 	}

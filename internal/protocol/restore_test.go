@@ -34,6 +34,7 @@ func TestBrokenRestores(t *testing.T) {
 		{"restored, and claimed at once", rules{noRest: true}, upsert, falseClean},
 		{"restored, and claimed at once, lookup", rules{noRest: true}, lookup, duplicate},
 		{"restored, and made before the sweep, blind", rules{unsweptMade: true}, blind, duplicate},
+		{"restored, and only rows are swept", rules{sweepsRows: true}, upsert, falseClean},
 		{"blind, made again when it is gone", rules{goneRepeats: true}, blind, duplicate},
 		{"restored, and epochs begin again", rules{epochsRestart: true}, upsert, falseClean},
 	} {

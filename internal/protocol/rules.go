@@ -37,6 +37,7 @@ type rules struct {
 	deletesGo       bool // after one, deletes go without a person
 	forcedGo        bool // after one, those that the sweep forces do
 	noRest          bool // after one, groups are claimed at once
+	sweepsRows      bool // after one, only groups are forced whose row is there
 	epochsRestart   bool // after one, epochs go on from the backup's
 	foldTwice       bool // allowed: the log is deleted after the raise, not with it
 }
