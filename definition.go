@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // definition is a mapping that has been examined: names are unique, remotes
@@ -21,6 +23,14 @@ type definition struct {
 	traits   connector.Traits
 	version  string // of the declaration: a change leads to a sweep
 	circular bool   // references can lead back to it
+	located  located
+}
+
+// located is an [AnySync] that comes from a file and knows the places in it.
+type located interface {
+	// Misfits compares the file's sync with the tables as they are; the error
+	// names each place that no longer fits, on one line. Nil: all does.
+	Misfits(ctx context.Context, catalog store.Catalog) error
 }
 
 // define examines the mappings and returns every problem at once.
@@ -39,6 +49,7 @@ func define(syncs []AnySync) ([]*definition, error) {
 			continue
 		}
 		d := &definition{Mapping: *m}
+		d.located, _ = s.(located)
 		if err := d.examine(); err != nil {
 			errs = append(errs, each(err, "sync %q: ", m.Name))
 			continue

@@ -51,13 +51,21 @@ func (s *said) over(subject string) bool {
 // that is the reason: a column was renamed or dropped, a right taken away.
 func (e *Engine) because(ctx context.Context, err error, defs ...*definition) error {
 	var errs []error
+	where := ", upkeep check says where"
 	for _, d := range defs {
-		if _, err := resolve(ctx, e.db, d); err != nil && ctx.Err() == nil {
-			errs = append(errs, err)
+		_, misfit := resolve(ctx, e.db, d)
+		if misfit == nil || ctx.Err() != nil {
+			continue
 		}
+		if d.located != nil {
+			if places := d.located.Misfits(ctx, e.db); places != nil {
+				misfit, where = places, ""
+			}
+		}
+		errs = append(errs, misfit)
 	}
 	if misfit := errors.Join(errs...); misfit != nil {
-		return fmt.Errorf("%w; the configuration no longer fits the tables, upkeep check says where: %w", err, misfit)
+		return fmt.Errorf("%w; the configuration no longer fits the tables%s: %w", err, where, misfit)
 	}
 	return err
 }

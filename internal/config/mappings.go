@@ -60,6 +60,41 @@ func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[s
 	return fitting(out, unfit), f.reader.take().Unwrap()
 }
 
+// Located is a mapping of the file that can say which places in it no longer
+// fit the tables, when these were changed.
+func (f *File) Located(m upkeep.Mapping) upkeep.AnySync { return located{m, f} }
+
+type located struct {
+	upkeep.Mapping
+	file *File
+}
+
+// Misfits names the places of this sync that don't fit the tables.
+func (l located) Misfits(ctx context.Context, catalog store.Catalog) error {
+	f := l.file
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := &resolver{reader: f.reader, ctx: ctx, catalog: catalog, tables: map[string]*store.TableInfo{}}
+	trees := map[string]*tree{}
+	var own *syncDecl
+	for _, s := range f.syncs {
+		if s.name == l.Name {
+			own = s
+			continue
+		}
+		trees[s.name] = r.resolve(s.from, nil)
+	}
+	f.reader.take() // what is wrong with the others is theirs to say
+	if trees[l.Name] = r.resolve(own.from, nil); trees[l.Name] != nil {
+		own.mapping(r, trees[l.Name], trees, l.To)
+	}
+	var errs []error
+	for _, e := range f.reader.take() {
+		errs = append(errs, fmt.Errorf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message))
+	}
+	return errors.Join(errs...)
+}
+
 // fitting leaves out the mappings that don't fit, and those that refer to them
 // over any number of hops.
 func fitting(all []upkeep.Mapping, unfit map[string]bool) []upkeep.Mapping {

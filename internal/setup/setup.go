@@ -99,7 +99,7 @@ func OpenFitting(ctx context.Context, o Options) (s *Setup, misfit, err error) {
 	c.LosslessFailover = file.LosslessFailover
 	c.Database = s.Database
 	for _, m := range mappings {
-		c.Syncs = append(c.Syncs, m)
+		c.Syncs = append(c.Syncs, file.Located(m))
 		s.fit = append(s.fit, m.Name)
 	}
 	if misfit != nil && len(s.fit) == 0 {
