@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
@@ -153,5 +154,62 @@ func TestDeleteThatDidNotGoCountsOnce(t *testing.T) {
 		if n := len(s.remote.Records("customer")); n != 2 {
 			t.Errorf("%d records are left, want 2", n)
 		}
+	})
+}
+
+// diesHolding dies when the first delete that is held is to be written down.
+type diesHolding struct{ mortalStore }
+
+func (d diesHolding) Record(ctx context.Context, results []store.Result, byHand []string) ([]store.ID, error) {
+	for _, r := range results {
+		if r.Reason == store.DeleteHeld {
+			if err := d.reach("held"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return d.mortalStore.Record(ctx, results, byHand)
+}
+
+// Of a process that dies before it has written down what is held, no more go
+// with the next one than the limit allows.
+func TestDeletesOfAProcessThatDied(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.users(8)
+		sync := customerSync(s.to)
+		sync.DeleteLimit = 3
+		e := s.engine(sync)
+		stop := s.run(e)
+		s.quiet(e)
+		stop()
+		s.exec(`delete from users`)
+		m := &mortal{point: "held", dead: make(chan struct{})}
+		dying, err := upkeep.New(upkeep.Config{Database: diesHolding{mortalStore{s.open(), m}}, Syncs: []upkeep.AnySync{sync}, Drain: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop = s.run(dying)
+		select {
+		case <-m.dead:
+		case <-s.ctx.Done():
+			t.Fatal("nothing was held")
+		}
+		stop()
+		s.advance(2 * time.Minute) // its leases have run out, and what it sent can't land any more
+		e = s.engine(sync)
+		s.run(e)
+		s.quiet(e)
+		if n := len(s.remote.Records("customer")); n < 5 {
+			t.Errorf("%d records are left, and only 3 of 8 may go", n)
+		}
+		held, err := e.HeldDeletes(s.ctx)
+		if err != nil || len(held) != 1 || held[0].Held < 5 {
+			t.Errorf("held are %+v, %v", held, err)
+		}
+		if _, err := e.AllowDeletes(s.ctx, "customer", 8); err != nil {
+			t.Fatal(err)
+		}
+		s.until("all to go", func() bool { return len(s.remote.Records("customer")) == 0 })
 	})
 }
