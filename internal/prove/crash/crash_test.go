@@ -40,7 +40,7 @@ func TestCrashPoints(t *testing.T) {
 			name := map[connector.Class]string{connector.Upsert: "upsert", connector.Lookup: "lookup"}[class]
 			t.Run(driver+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				r := &run{t: t, place: provetest.New(t, driver, class, *seed)}
+				r := &run{t: t, place: provetest.New(t, driver, class, *seed), points: worker.All(driver)}
 				r.all()
 				r.print(driver + ", " + name)
 			})
@@ -50,8 +50,9 @@ func TestCrashPoints(t *testing.T) {
 
 // run is the cases on one database.
 type run struct {
-	t     *testing.T
-	place *provetest.Place
+	t      *testing.T
+	place  *provetest.Place
+	points []string
 
 	tried, died, lost, duplicated, deleted, other int
 	reached                                       map[string]bool
@@ -60,7 +61,7 @@ type run struct {
 func (r *run) all() {
 	r.reached = map[string]bool{}
 	// The first start installs, backfills and creates all.
-	for i, point := range worker.All(r.place.Worker.Driver) {
+	for i, point := range r.points {
 		for n := range max(1, *seeds) {
 			for j, change := range changes {
 				if *seeds == 0 && (i+j)%2 != int(r.place.Worker.Class) {
@@ -73,7 +74,7 @@ func (r *run) all() {
 			}
 		}
 	}
-	for _, point := range worker.All(r.place.Worker.Driver) {
+	for _, point := range r.points {
 		if *only == "" && !r.reached[point] {
 			r.t.Errorf("no process died at %s", point)
 		}
@@ -101,24 +102,37 @@ func (r *run) one(change, at string) {
 			return
 		}
 	}
-	c := p.Worker
+	if err := r.die(at); err != nil {
+		fail("the worker", err)
+		return
+	}
+	r.heal(ctx, fail)
+}
+
+// die lets a worker run until it dies at a point, or finds nothing to do.
+func (r *run) die(at string) error {
+	c := r.place.Worker
 	c.DieAt, c.UntilQuiet = at, true
 	w, err := worker.Start(c)
 	if err != nil {
-		fail("start", err)
-		return
+		return err
 	}
 	killed, err := w.Wait()
-	_, _ = p.Logs.Write([]byte(w.Log()))
+	_, _ = r.place.Logs.Write([]byte(w.Log()))
 	if err != nil {
-		fail("the worker", err)
-		return
+		return err
 	}
 	r.tried++
 	if killed {
 		r.died++
 		r.reached[strings.Split(at, ":")[0]] = true
 	}
+	return nil
+}
+
+// heal brings all to rest and asks the oracle.
+func (r *run) heal(ctx context.Context, fail func(string, error)) {
+	p := r.place
 	if err := p.Heal(ctx); err != nil {
 		fail("heal", err)
 		return
@@ -129,7 +143,7 @@ func (r *run) one(change, at string) {
 		return
 	}
 	r.lost, r.duplicated, r.deleted = r.lost+v.Lost, r.duplicated+v.Duplicates, r.deleted+v.Deletes
-	r.other += v.Unsettled + v.Touches + v.Leaked + v.AppErrors
+	r.other += v.Unsettled + v.Touches + v.Leaked + v.AppErrors + v.Overtaken
 	if err := v.Err(); err != nil {
 		fail("judged", err)
 	}
@@ -150,5 +164,5 @@ func (r *run) change(ctx context.Context, change string) error {
 
 func (r *run) print(name string) {
 	fmt.Fprintf(os.Stderr, "crash points  %-18s points %2d  tried %4d  died %4d  lost %d  duplicated %d  deleted %d  other %d\n",
-		name, len(worker.All(r.place.Worker.Driver)), r.tried, r.died, r.lost, r.duplicated, r.deleted, r.other)
+		name, len(r.points), r.tried, r.died, r.lost, r.duplicated, r.deleted, r.other)
 }

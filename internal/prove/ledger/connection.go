@@ -25,6 +25,8 @@ type Settings struct {
 	// Batch is how many changes go into one request; at one or less there are
 	// no batches.
 	Batch int
+	// Jobs is what goes into one bulk job; the zero value: there are none.
+	Jobs connector.Bulk
 	// Transport sends the requests; nil: the exchange's own.
 	Transport http.RoundTripper
 }
@@ -35,7 +37,7 @@ type connection struct {
 	client   *exchange.Client
 }
 
-// Connect opens a connection, which also takes batches.
+// Connect opens a connection, which also takes batches and jobs.
 func Connect(s Settings) connector.Connection {
 	return &connection{s, exchange.Open(exchange.Config{Remote: "the ledger", Base: s.URL, Transport: s.Transport})}
 }
@@ -80,14 +82,10 @@ func (c *connection) Batch(string) connector.Batch {
 }
 
 func (c *connection) Apply(ctx context.Context, recordType string, changes []connector.Change) ([]connector.Result, error) {
-	list := make([]Change, len(changes))
-	for i, ch := range changes {
-		list[i] = Change{Verb: ch.Action.String(), Type: recordType, ExternalID: ch.Record.ExternalID, ID: ch.RemoteID, Fields: ch.Record.Fields}
-	}
 	var answer struct {
 		Results []outcome `json:"results"`
 	}
-	if err := c.post(ctx, "/batch", map[string]any{"changes": list}, &answer); err != nil {
+	if err := c.post(ctx, "/batch", map[string]any{"changes": wired(recordType, changes)}, &answer); err != nil {
 		return nil, err
 	}
 	byKey := map[string]outcome{}
@@ -107,6 +105,15 @@ func (c *connection) Apply(ctx context.Context, recordType string, changes []con
 		}
 	}
 	return results, nil
+}
+
+// wired are changes as a request has them.
+func wired(recordType string, changes []connector.Change) []Change {
+	list := make([]Change, len(changes))
+	for i, ch := range changes {
+		list[i] = Change{Verb: ch.Action.String(), Type: recordType, ExternalID: ch.Record.ExternalID, ID: ch.RemoteID, Fields: ch.Record.Fields}
+	}
+	return list
 }
 
 // one sends a single change.

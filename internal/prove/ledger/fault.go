@@ -34,12 +34,19 @@ const (
 	Short = "short"
 	// Reordered answers a batch back to front.
 	Reordered = "reordered"
+	// Halt ends a job half-way.
+	Halt = "halt"
+	// Untold leaves every other change out of a job's results. With
+	// Fault.Applied they were applied; else [Server.Land] applies them.
+	Untold = "untold"
+	// Forget knows nothing of a job any more when it is over.
+	Forget = "forget"
 )
 
 // Fault is a rule: the requests that match it go wrong.
 type Fault struct {
 	Kind string
-	Verb string // of a single change; empty: any, batches too
+	Verb string // of a single change, or of a request about a job; empty: any, batches too
 	// Applied: it strikes after the request was applied. Else nothing is.
 	Applied bool
 	Status  int
@@ -88,17 +95,25 @@ func (s *Server) Land() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.late)
-	for _, c := range s.late {
-		s.apply(c, true)
+	for _, apply := range s.late {
+		apply()
 	}
 	s.late = nil
 	return n
 }
 
-// strike finds the fault for a request. The caller holds the lock.
-func (s *Server) strike(r request) *Fault {
+// ofJobs: it strikes what runs, and no request.
+func (f *Fault) ofJobs() bool { return f.Kind == Halt || f.Kind == Untold || f.Kind == Forget }
+
+// suits says whether a fault can strike a request.
+func (f *Fault) suits(r request) bool {
+	return !f.ofJobs() && (f.Verb == "" || f.Verb == r.verb) && (r.batch || f.Kind != Short && f.Kind != Reordered)
+}
+
+// strike finds the first fault that suits. The caller holds the lock.
+func (s *Server) strike(suits func(*Fault) bool) *Fault {
 	for i, f := range s.faults {
-		if f.Verb != "" && (r.batch || f.Verb != r.changes[0].Verb) || (f.Kind == Short || f.Kind == Reordered) && !r.batch {
+		if !suits(f) {
 			continue
 		}
 		if f.Chance > 0 && s.rng.Float64() >= f.Chance {
@@ -156,7 +171,13 @@ func (s *Server) suffer(w http.ResponseWriter, r *http.Request, f *Fault, req re
 // postpone keeps what a late request asks for.
 func (s *Server) postpone(f *Fault, req request) {
 	s.mu.Lock()
-	s.late = append(s.late, req.changes...)
+	if req.ofJob {
+		s.late = append(s.late, func() { s.ofJob(req) })
+	} else {
+		for _, c := range req.changes {
+			s.late = append(s.late, func() { s.apply(c, true, "") })
+		}
+	}
 	s.mu.Unlock()
 	if f.For == 0 {
 		return

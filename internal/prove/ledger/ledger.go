@@ -27,6 +27,8 @@ type Config struct {
 	Token string
 	// Limit is how many requests it takes at once; those above it get a 429.
 	Limit int
+	// Pace is how long a running job takes for a change; zero: a millisecond.
+	Pace time.Duration
 	// Seed of its chances.
 	Seed uint64
 }
@@ -35,23 +37,28 @@ type Config struct {
 type Server struct {
 	URL string
 
-	config Config
-	http   *http.Server
-	ended  chan struct{}
+	config  Config
+	http    *http.Server
+	ended   chan struct{}
+	closing chan struct{}
+	running sync.WaitGroup // jobs
 
-	mu       sync.Mutex
-	rng      *rand.Rand
-	records  map[string]*Record // by id
-	ids      int
-	applied  []Entry
-	faults   []*Fault
-	struck   map[string]int // by kind
-	late     []Change
-	now      int
-	most     int
-	inFlight map[string]int
-	mostOne  int
-	calls    int
+	mu        sync.Mutex
+	rng       *rand.Rand
+	records   map[string]*Record // by id
+	ids       int
+	applied   []Entry
+	faults    []*Fault
+	struck    map[string]int // by kind
+	late      []func()       // each applies what came too late
+	jobs      map[string]*job
+	lastJob   int
+	overtaken []string
+	now       int
+	most      int
+	inFlight  map[string]int
+	mostOne   int
+	calls     int
 }
 
 // Record is a record at the remote.
@@ -72,8 +79,9 @@ type Change struct {
 // Entry is a change that was applied.
 type Entry struct {
 	Change
-	N    int  // the place in the ledger, from one
-	Late bool // after its sender had given up
+	N    int    // the place in the ledger, from one
+	Late bool   // after its sender had given up
+	Job  string // that it was in; empty: none
 }
 
 // Open starts a server on a port of its own.
@@ -83,8 +91,8 @@ func Open(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		URL: "http://" + l.Addr().String(), config: config, ended: make(chan struct{}),
-		rng: rand.New(rand.NewPCG(config.Seed, 1)), records: map[string]*Record{},
+		URL: "http://" + l.Addr().String(), config: config, ended: make(chan struct{}), closing: make(chan struct{}),
+		rng: rand.New(rand.NewPCG(config.Seed, 1)), records: map[string]*Record{}, jobs: map[string]*job{},
 		struck: map[string]int{}, inFlight: map[string]int{},
 	}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
@@ -99,6 +107,8 @@ func Open(config Config) (*Server, error) {
 func (s *Server) Close() {
 	_ = s.http.Close()
 	<-s.ended
+	close(s.closing)
+	s.running.Wait()
 }
 
 // OneCallEach closes every connection after its first request.
@@ -181,8 +191,9 @@ type outcome struct {
 	Message    string `json:"message,omitempty"`
 }
 
-// apply does what a change asks. The caller holds the lock.
-func (s *Server) apply(c Change, late bool) outcome {
+// apply does what a change asks, for the job that it is in. The caller holds the
+// lock.
+func (s *Server) apply(c Change, late bool, job string) outcome {
 	o := outcome{ExternalID: c.ExternalID, ID: c.ID, Status: http.StatusOK}
 	switch c.Verb {
 	case "create":
@@ -218,7 +229,10 @@ func (s *Server) apply(c Change, late bool) outcome {
 	default:
 		return outcome{Status: http.StatusBadRequest, Message: "no verb " + c.Verb}
 	}
-	s.applied = append(s.applied, Entry{Change: c, N: len(s.applied) + 1, Late: late})
+	if !late {
+		s.overtakes(c, job)
+	}
+	s.applied = append(s.applied, Entry{Change: c, N: len(s.applied) + 1, Late: late, Job: job})
 	return o
 }
 

@@ -26,6 +26,8 @@ type Case struct {
 	// before.
 	Remote *ledger.Server
 	Since  int
+	// Edition of the syncs that ran last.
+	Edition int
 	// Ended says which records may have been deleted.
 	Ended *shop.Ended
 	// Forgotten are records that may be at the remote without a row, while the
@@ -50,6 +52,7 @@ type Verdict struct {
 	Groups, Parked             int
 	Lost, Duplicates, Deletes  int // diverged records; keys twice; deletes without cause
 	Unsettled, Touches, Leaked int
+	Overtaken                  int // changes of records that were in a job
 	AppErrors                  int
 	Problems                   []string
 }
@@ -74,7 +77,7 @@ func (v *Verdict) add(n *int, format string, args ...any) {
 // Judge compares. Its error is about the asking only.
 func Judge(ctx context.Context, c Case) (*Verdict, error) {
 	v := &Verdict{}
-	want, err := shop.Expect(ctx, c.App)
+	want, err := shop.Expect(ctx, c.App, c.Edition)
 	if err != nil {
 		return nil, fmt.Errorf("compute what is expected: %w", err)
 	}
@@ -188,6 +191,9 @@ func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool, known m
 	}
 	for _, d := range c.Remote.Duplicates() {
 		v.add(&v.Duplicates, "duplicate: %s", d)
+	}
+	for _, o := range c.Remote.Overtaken() {
+		v.add(&v.Overtaken, "overtaken: %s", o)
 	}
 	for _, e := range c.Remote.Applied(c.Since) {
 		if e.Verb == "delete" && !c.Ended.Has(e.Type+"/"+e.ExternalID) {

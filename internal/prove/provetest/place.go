@@ -139,6 +139,19 @@ func (p *Place) Advance(ctx context.Context, d time.Duration) error {
 	return err
 }
 
+// Edit makes the syncs the next edition ([shop.Syncs]), which sends nearly all
+// records again: where there are jobs, in jobs. What was judged may not be
+// deleted any more, but for what the new edition leaves out.
+func (p *Place) Edit() {
+	p.Worker.Edition++
+	p.Ended.Reset(nil)
+	for id := range 10 * p.Writer.Orders {
+		if shop.LeftOut(p.Worker.Edition, id) {
+			p.Ended.Note("order", id)
+		}
+	}
+}
+
 // Engine is one in this process, which heals what others left. Its clock can be
 // moved while it runs.
 type Engine struct {
@@ -167,19 +180,30 @@ func (p *Place) Run(ctx context.Context) (*Engine, error) {
 		return nil, err
 	}
 	run := &Engine{Engine: e, Store: db, done: make(chan error, 1), end: func() { end(); _ = db.Close() }}
+	if c.Edition > 0 { // so that nothing looks at rest before the new edition is looked at
+		if err := e.Install(ctx); err != nil {
+			run.end()
+			return nil, err
+		}
+	}
 	ctx, run.stop = context.WithCancel(ctx)
 	go func() { run.done <- e.Run(ctx) }()
 	return run, nil
 }
 
 // Sweep asks for every group to be looked at again, by the next engine.
-func (p *Place) Sweep(ctx context.Context) error {
+func (p *Place) Sweep(ctx context.Context) error { return p.resync(ctx, upkeep.Resync{}) }
+
+// SendAll asks for every record to be sent again.
+func (p *Place) SendAll(ctx context.Context) error { return p.resync(ctx, upkeep.Resync{Force: true}) }
+
+func (p *Place) resync(ctx context.Context, what upkeep.Resync) error {
 	e, end, err := worker.Engine(ctx, p.Worker, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	defer end()
-	return e.Resync(ctx, upkeep.Resync{})
+	return e.Resync(ctx, what)
 }
 
 // Stop stops it and waits for its end.
@@ -249,7 +273,7 @@ func (p *Place) look(ctx context.Context, e *Engine) (busy, later bool, err erro
 	if err != nil {
 		return false, false, err
 	}
-	busy = status.Pending > 0 || status.Remotes[0].Broken || status.Remotes[0].PausedFor > 0
+	busy = status.Pending > 0 || len(status.Jobs) > 0 || status.Remotes[0].Broken || status.Remotes[0].PausedFor > 0
 	for _, c := range status.Syncs {
 		busy = busy || c.Backfill.Running
 		done, err := e.Store.Sync(ctx, c.Sync)
@@ -282,7 +306,7 @@ func (p *Place) Judge(ctx context.Context, appErrors ...error) (*oracle.Verdict,
 	}
 	defer db.Close()
 	v, err := oracle.Judge(ctx, oracle.Case{
-		Store: db, App: p.App, Remote: p.Remote, Since: p.judged, Ended: p.Ended, AppErrors: appErrors,
+		Store: db, App: p.App, Remote: p.Remote, Since: p.judged, Edition: p.Worker.Edition, Ended: p.Ended, AppErrors: appErrors,
 		Forgotten: p.Forgotten,
 		MayPark: func(reason string) bool {
 			return p.Worker.Class == connector.Blind && strings.HasPrefix(reason, "the remote may have made this record") ||

@@ -53,7 +53,7 @@ func (p *Place) known(ctx context.Context) (shop.Want, map[string]store.Group, e
 		return nil, nil, err
 	}
 	defer db.Close()
-	rows, err := shop.Expect(ctx, p.App)
+	rows, err := shop.Expect(ctx, p.App, p.Worker.Edition)
 	if err != nil {
 		return nil, nil, err
 	}

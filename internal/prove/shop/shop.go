@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/upkeep-sync/upkeep"
@@ -51,19 +52,32 @@ type line struct {
 // enough deletes for every proof: the limit is not what is proved.
 const enough = 1_000_000
 
-// Syncs are the declarations. at is called in each translation.
-func Syncs(to *upkeep.Remote, at func()) []upkeep.AnySync {
+// Syncs are the declarations. at is called in each translation. Of another
+// edition all records differ, and other orders are left out ([LeftOut]):
+// between two of them everything is looked at again. Of edition zero no record
+// tells, and nothing is left out.
+func Syncs(to *upkeep.Remote, edition int, at func()) []upkeep.AnySync {
+	version := ""
+	if edition > 0 {
+		version = strconv.Itoa(edition)
+	}
+	mark := func(f upkeep.Fields) upkeep.Fields {
+		if edition > 0 {
+			f["edition"] = edition
+		}
+		return f
+	}
 	return []upkeep.AnySync{
 		upkeep.Sync[customer]{
-			Name: "customer", Table: "customers", To: to, Record: "customer", DeleteLimit: enough,
+			Name: "customer", Version: version, Table: "customers", To: to, Record: "customer", DeleteLimit: enough,
 			Translate: func(c customer) (upkeep.Fields, error) {
 				at()
-				return upkeep.Fields{"name": c.Name, "segment": c.Segment, "orders": c.Orders}, nil
+				return mark(upkeep.Fields{"name": c.Name, "segment": c.Segment, "orders": c.Orders}), nil
 			},
 		},
 		upkeep.Sync[order]{
-			Name: "order", Table: "orders", To: to, Record: "order", RefersTo: []string{"customer"}, DeleteLimit: enough,
-			When:      func(o order) bool { return o.State != "draft" },
+			Name: "order", Version: version, Table: "orders", To: to, Record: "order", RefersTo: []string{"customer"}, DeleteLimit: enough,
+			When:      func(o order) bool { return o.State != "draft" && !LeftOut(edition, o.ID) },
 			WhenFalse: upkeep.Ending{Action: upkeep.Delete},
 			Translate: func(o order) (upkeep.Fields, error) {
 				at()
@@ -75,18 +89,23 @@ func Syncs(to *upkeep.Remote, at func()) []upkeep.AnySync {
 				if o.Of != nil {
 					f["segment"] = o.Of.Segment
 				}
-				return f, nil
+				return mark(f), nil
 			},
 		},
 	}
 }
 
+// LeftOut says whether an edition leaves an order out: every third one, and of
+// the next edition others.
+func LeftOut(edition int, order int64) bool { return edition > 0 && (order+int64(edition))%3 == 0 }
+
 // Want is what the remote has to hold: the records' fields by "type/external
 // id", with references by external id. A field that is null is not there.
 type Want map[string]map[string]string
 
-// Expect computes what the remote has to hold from the rows as they are.
-func Expect(ctx context.Context, db *sql.DB) (Want, error) {
+// Expect computes what the remote has to hold from the rows as they are, and an
+// edition of the syncs.
+func Expect(ctx context.Context, db *sql.DB, edition int) (Want, error) {
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, err
@@ -127,6 +146,9 @@ func Expect(ctx context.Context, db *sql.DB) (Want, error) {
 			return err
 		}
 		orders[of]++
+		if LeftOut(edition, id) {
+			return nil
+		}
 		k := key("order", id)
 		w.set(k, "state", state)
 		w.optional(k, "ref", ref)
@@ -137,6 +159,11 @@ func Expect(ctx context.Context, db *sql.DB) (Want, error) {
 	})
 	for id := range segments {
 		w.set(key("customer", id), "orders", orders[id])
+	}
+	for k := range w {
+		if edition > 0 {
+			w.set(k, "edition", edition)
+		}
 	}
 	return w, err
 }

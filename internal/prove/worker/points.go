@@ -27,6 +27,8 @@ import (
 //	compare                                                     once the references are encoded
 //	send.before                                                 the request is not written yet
 //	send.after                                                  the remote applied it; its answer is not read yet
+//
+// Those around bulk jobs are in [Jobs].
 type Points struct {
 	mu   sync.Mutex
 	want string
@@ -160,7 +162,11 @@ func (s *pointed) Hold(ctx context.Context, remote, holder string, want, limit i
 }
 
 func (s *pointed) Record(ctx context.Context, results []store.Result, byHand []string) ([]store.ID, error) {
-	return around(ctx, s.points, "record", func(ctx context.Context) ([]store.ID, error) {
+	name := "record"
+	if ofJob(results) {
+		name = "job.record"
+	}
+	return around(ctx, s.points, name, func(ctx context.Context) ([]store.ID, error) {
 		return s.Store.Record(ctx, results, byHand)
 	})
 }

@@ -59,6 +59,10 @@ type Config struct {
 	Rate        float64
 	Burst       int
 	Batch       int
+	// Jobs is what goes into one bulk job; the zero value: there are none.
+	Jobs connector.Bulk
+	// Edition of the syncs; see [shop.Syncs].
+	Edition int
 	// DieAt is "point:n"; empty: never.
 	DieAt string
 	// UntilQuiet ends the process when there is nothing left to do. Otherwise
@@ -157,7 +161,7 @@ func Engine(ctx context.Context, c Config, points *Points, log *slog.Logger) (e 
 	}
 	settings := ledger.Settings{
 		URL: c.Remote, Token: connector.Secret(c.Token), Class: c.Class, Quiet: c.Quiet, Timeout: c.Timeout,
-		Concurrency: c.Concurrency, Batch: c.Batch, Transport: &transport{network, points},
+		Concurrency: c.Concurrency, Batch: c.Batch, Jobs: c.Jobs, Transport: &transport{network, points},
 	}
 	plain := ledger.Connect(settings)
 	conn := &referring{plain, plain.(connector.Batcher), plain.(connector.Referencer), points}
@@ -166,10 +170,14 @@ func Engine(ctx context.Context, c Config, points *Points, log *slog.Logger) (e 
 		seen = c.Falsify(seen)
 	}
 	remote := shop.Remote(conn)
+	var clock upkeep.Clock
+	if c.Jobs.Most > 0 {
+		remote, clock = shop.Remote(&bulker{conn, plain.(connector.Bulker)}), hasty{}
+	}
 	remote.Rate, remote.Burst = c.Rate, c.Burst
 	e, err = upkeep.New(upkeep.Config{
-		Database: seen, Name: c.Name, Logger: log, Lease: c.Lease, Drain: c.Drain, MaxAttempts: 1000,
-		Syncs: shop.Syncs(remote, func() { points.Hit("translate") }),
+		Database: seen, Name: c.Name, Logger: log, Lease: c.Lease, Drain: c.Drain, Clock: clock, MaxAttempts: 1000,
+		Syncs: shop.Syncs(remote, c.Edition, func() { points.Hit("translate") }),
 	})
 	end = func() {
 		_ = conn.Close()
