@@ -64,7 +64,7 @@ func (e *Engine) examineOrigin(ctx context.Context) error {
 		}
 	}
 	if why != "" || noted != now.ID {
-		if err := e.db.NoteOrigin(ctx, now.ID, why != ""); err != nil {
+		if err := e.db.NoteOrigin(ctx, now.ID, why != "", e.inJobs()); err != nil {
 			return err
 		}
 	}
@@ -100,6 +100,32 @@ func (e *Engine) rest(ctx context.Context, why string) error {
 		if err := e.db.Pause(ctx, r.Name, e.cfg.Lease+quiet, why+": waiting until no request from before can arrive"); err != nil {
 			return fmt.Errorf("pause %s after a restore: %w", r.Name, err)
 		}
+	}
+	return nil
+}
+
+// inJobs are the syncs whose records go in jobs of the remote, with the time for
+// which one may run that a restored registry has forgotten. What it writes last
+// is older than what was sent since.
+func (e *Engine) inJobs() map[string]time.Duration {
+	later := map[string]time.Duration{}
+	for _, d := range e.defs {
+		if d.bulk().Most > 0 {
+			later[d.Name] = e.jobPatience()
+		}
+	}
+	return later
+}
+
+// sweepLater sends everything again once no job runs any more that a restored
+// registry has forgotten.
+func (e *Engine) sweepLater(ctx context.Context) error {
+	syncs, err := e.db.SweepLater(ctx)
+	if err != nil {
+		return fmt.Errorf("sweep once more after a restore: %w", err)
+	}
+	for _, s := range syncs {
+		e.log.Info("no job of before the restore can run any more: every record is sent once more", "sync", s)
 	}
 	return nil
 }

@@ -246,6 +246,9 @@ func (e *Engine) careLoop(ctx context.Context, wake *waking) error {
 		if capture == nil {
 			capture = e.inspect(ctx)
 		}
+		if err := e.sweepLater(ctx); err != nil {
+			return 0, err
+		}
 		if err := e.giveUpJobs(ctx); err != nil {
 			return 0, err
 		}

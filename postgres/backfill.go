@@ -29,9 +29,10 @@ func (db *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 func (db *DB) StartBackfill(ctx context.Context, sync, version string, sweep, force bool) error {
 	_, err := db.pool.Exec(ctx, `
 		INSERT INTO upkeep.syncs AS s (sync, version, pass, sweep, force, started_at)
-		VALUES ($1, $2, 'root', $3, $4, upkeep.clock())
-		ON CONFLICT (sync) DO UPDATE SET version = excluded.version, pass = 'root',
+		VALUES ($1, $2, CASE WHEN $4 THEN 'forced' ELSE 'root' END, $3, $4, upkeep.clock())
+		ON CONFLICT (sync) DO UPDATE SET version = excluded.version,
 			-- A sweep that is under way is not weakened by a mere backfill.
+			pass = CASE WHEN excluded.force OR s.force AND s.pass <> '' THEN 'forced' ELSE 'root' END,
 			sweep = excluded.sweep OR s.sweep AND s.pass <> '', force = excluded.force OR s.force AND s.pass <> '',
 			again = false, cursor = NULL, done = 0, total = 0, started_at = excluded.started_at`,
 		clean(sync), clean(version), sweep, force)
@@ -52,8 +53,9 @@ func sweepAgain(ctx context.Context, tx pgx.Tx, sync string) error {
 
 // passing is the state of a sync's pass: over the root rows ("root") and, of a
 // sweep, then over the groups ("groups"). One that forces every record passes
-// over the groups first ("forced"): a row that is deleted and made again behind
-// the back of the root pass would have a group that nothing forces.
+// over all groups first ("forced"): a row that is deleted and made again behind
+// the back of the root pass would have a group that nothing forces. The root
+// pass forces those that are new since.
 type passing struct {
 	pass, cursor        string
 	sweep, force, again bool
@@ -72,9 +74,6 @@ func (db *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (more
 		}
 		if err != nil {
 			return err
-		}
-		if p.force && p.pass == "root" {
-			p.pass = "forced"
 		}
 		if p.pass == "root" {
 			err = p.root(ctx, tx, shape, limit)
@@ -135,13 +134,17 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 	if at != nil {
 		where = " WHERE (" + strings.Join(columns, ", ") + ") > (" + strings.Join(cursor, ", ") + ")"
 	}
-	back := "0"
+	force, back := "0", "0"
 	conflict := " ON CONFLICT (sync, key) DO NOTHING"
 	if p.sweep {
 		// The row is there: a delete that was seen is over, even if no trigger
 		// saw it come back. [raising] looks whether it is still the same delete.
 		conflict, back = raising, `coalesce((SELECT -1 - g.deleted_generation FROM upkeep.groups g
 				WHERE g.sync = $1 AND g.key = page.key AND g.deleted_generation > 0), 0)`
+		if p.force {
+			force = `CASE WHEN EXISTS (SELECT FROM upkeep.groups g
+				WHERE g.sync = $1 AND g.key = page.key AND g.forced_generation > 0) THEN 0 ELSE 1 END`
+		}
 	}
 	sql := `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 		page AS MATERIALIZED (
@@ -150,7 +153,7 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 			FROM ` + quoteTable(shape.Root.Table) + ` t0` + where + `
 			ORDER BY ` + strings.Join(order, ", ") + ` LIMIT $2),
 		raised AS (` + raisingInto + `
-			SELECT $1, page.key, 0, ` + back + `, now, true, jsonb_build_object('op', ` + p.op() + `, 'at', now), now, now
+			SELECT $1, page.key, ` + force + `, ` + back + `, now, true, jsonb_build_object('op', ` + p.op() + `, 'at', now), now, now
 			FROM page, clock ORDER BY page.key` + conflict + `)
 		SELECT count(*), coalesce(max(position) FILTER (WHERE n = (SELECT max(n) FROM page)), '') FROM page`
 	var n int64
@@ -179,7 +182,7 @@ func (p *passing) next(shape *store.Shape) error {
 	p.cursor = ""
 	switch {
 	case p.pass == "forced":
-		p.pass, p.sweep, p.force, p.done = "root", true, false, 0
+		p.pass, p.done = "root", 0
 		return nil
 	case p.sweep && p.pass == "root":
 		p.pass = "groups"
@@ -195,6 +198,10 @@ func (p *passing) next(shape *store.Shape) error {
 // groups raises, in a sweep, the groups that no root row led to: those that
 // were not touched since the sweep began. The forced pass raises all.
 func (p *passing) groups(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit int) error {
+	force := "0"
+	if p.force {
+		force = "1"
+	}
 	var n int64
 	var last string
 	err := tx.QueryRow(ctx, `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
@@ -203,7 +210,7 @@ func (p *passing) groups(ctx context.Context, tx pgx.Tx, shape *store.Shape, lim
 			FROM upkeep.groups g JOIN upkeep.syncs s USING (sync)
 			WHERE g.sync = $1 AND (g.key > $2 OR $2 = '') ORDER BY g.key LIMIT $3),
 		raised AS (`+raisingInto+`
-			SELECT $1, page.key, $4::boolean::int, 0, now, true, jsonb_build_object('op', 'sweep', 'at', now), now, now
+			SELECT $1, page.key, `+force+`, 0, now, true, jsonb_build_object('op', 'sweep', 'at', now), now, now
 			FROM page, clock WHERE page.missed ORDER BY page.key`+raising+`)
 		SELECT count(*), coalesce(max(key), '') FROM page`, shape.Sync, p.cursor, limit, p.pass == "forced").Scan(&n, &last)
 	if err != nil {

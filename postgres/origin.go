@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,18 +47,36 @@ func (db *DB) Origin(ctx context.Context) (now store.Origin, noted string, err e
 	return now, noted, nil
 }
 
+// forcing begins a forced sweep.
+const forcing = `pass = 'forced', sweep = true, force = true, again = false, cursor = NULL, done = 0, total = 0, started_at = upkeep.clock()`
+
+// SweepLater implements [store.Origins].
+func (db *DB) SweepLater(ctx context.Context) ([]string, error) {
+	rows, err := db.pool.Query(ctx, "UPDATE upkeep.syncs SET "+forcing+", sweep_at = NULL WHERE sweep_at <= upkeep.clock() RETURNING sync")
+	if err != nil {
+		return nil, installed(err)
+	}
+	syncs, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return syncs, installed(err)
+}
+
 // NoteOrigin implements [store.Origins].
-func (db *DB) NoteOrigin(ctx context.Context, id string, restored bool) error {
+func (db *DB) NoteOrigin(ctx context.Context, id string, restored bool, later map[string]time.Duration) error {
 	err := db.tx(ctx, writing, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE upkeep.settings SET origin = $1, written_by = pg_current_xact_id(),
 			restored_at = CASE WHEN $2 THEN upkeep.clock() ELSE restored_at END`, id, restored)
 		if err != nil || !restored {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE upkeep.syncs SET pass = 'root', sweep = true, force = true, again = false,
-			cursor = NULL, done = 0, total = 0, started_at = upkeep.clock() WHERE version <> ''`)
-		if err != nil {
+		if _, err := tx.Exec(ctx, "UPDATE upkeep.syncs SET "+forcing+", sweep_at = NULL WHERE version <> ''"); err != nil {
 			return err
+		}
+		for _, sync := range slices.Sorted(maps.Keys(later)) {
+			_, err := tx.Exec(ctx, "UPDATE upkeep.syncs SET sweep_at = upkeep.clock() + $2::bigint * interval '1 microsecond' WHERE sync = $1 AND version <> ''",
+				sync, later[sync].Microseconds())
+			if err != nil {
+				return err
+			}
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO upkeep.deletes AS d (sync, since, held)
 			SELECT sync, upkeep.clock(), true FROM upkeep.syncs WHERE version <> ''

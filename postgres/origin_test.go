@@ -20,7 +20,7 @@ func TestRowsThatWerePutBackAreNoticed(t *testing.T) {
 		b.ok(err)
 		return now
 	}
-	b.ok(b.db.NoteOrigin(b.ctx, origin().ID, false))
+	b.ok(b.db.NoteOrigin(b.ctx, origin().ID, false, nil))
 	before := origin()
 	b.exec("VACUUM (FREEZE) upkeep.settings", "VACUUM FULL upkeep.settings")
 	if now := origin(); now.PutBack || now.Mark != before.Mark {
@@ -36,7 +36,7 @@ func TestRowsThatWerePutBackAreNoticed(t *testing.T) {
 	if !now.PutBack || now.Mark == before.Mark {
 		t.Errorf("%+v, was %+v", now, before)
 	}
-	b.ok(b.db.NoteOrigin(b.ctx, now.ID, true))
+	b.ok(b.db.NoteOrigin(b.ctx, now.ID, true, nil))
 	request.Mark = origin().Mark
 	if claims, err := b.db.Claim(b.ctx, request); err != nil || len(claims) != 1 || origin().PutBack {
 		t.Errorf("after it was noted: claimed %v, %v", claims, err)

@@ -34,15 +34,17 @@ func (d *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 // that is under way is not weakened by a mere backfill.
 func (d *DB) StartBackfill(ctx context.Context, sync, version string, sweep, force bool) error {
 	return d.exec(ctx, "start the backfill of "+sync, `INSERT INTO upkeep_syncs (sync, version, phase, run, sweep, force)
-		VALUES (?1, ?2, 'rows', 1, ?3, ?4) ON CONFLICT (sync) DO UPDATE SET version = excluded.version, phase = 'rows', cursor = '',
+		VALUES (?1, ?2, CASE WHEN ?4 THEN 'forced' ELSE 'rows' END, 1, ?3, ?4) ON CONFLICT (sync) DO UPDATE SET version = excluded.version,
+			phase = CASE WHEN excluded.force OR force AND phase <> '' THEN 'forced' ELSE 'rows' END, cursor = '',
 			run = run + 1, sweep = max(excluded.sweep, CASE WHEN phase <> '' THEN sweep ELSE 0 END),
 			force = max(excluded.force, CASE WHEN phase <> '' THEN force ELSE 0 END), done = 0, total = 0`, sync, version, flag(sweep), flag(force))
 }
 
 // passing is where a backfill is: at the root rows ("rows") and, in a sweep,
-// then at the groups ("groups"). One that forces every record passes over the
+// then at the groups ("groups"). One that forces every record passes over all
 // groups first ("forced"): a row that is deleted and made again behind the back
-// of the rows' phase would have a group that nothing forces.
+// of the rows' phase would have a group that nothing forces. The rows' phase
+// forces those that are new since.
 type passing struct {
 	phase, cursor string
 	run, total    int64
@@ -67,9 +69,6 @@ func (d *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (bool,
 		}
 		if err != nil {
 			return err
-		}
-		if p.phase == "rows" && p.force {
-			p.phase = "forced"
 		}
 		if p.phase == "rows" && !shape.ByHand {
 			return p.readRows(ctx, tx, shape, limit)
@@ -206,12 +205,12 @@ func (p *passing) scan(rows *sql.Rows, limit int) error {
 
 // pass raises what was read and moves the cursor. done says that all is over.
 func (d *DB) pass(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passing) (done bool, err error) {
-	phase, cursor, force := p.phase, p.next, p.force
+	phase, cursor := p.phase, p.next
 	anew := false // the progress
 	if p.end {
 		switch {
 		case p.phase == "forced" && !shape.ByHand:
-			phase, cursor, force, anew = "rows", "", false, true
+			phase, cursor, anew = "rows", "", true
 		case p.phase == "rows" && p.sweep && !shape.ByHand:
 			phase, cursor = "groups", ""
 		default:
@@ -222,9 +221,9 @@ func (d *DB) pass(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passin
 	if p.phase != "groups" || shape.ByHand {
 		passed = len(p.keys)
 	}
-	r, err := tx.ExecContext(ctx, `UPDATE upkeep_syncs SET phase = ?3, cursor = ?4, run = run + 1, force = ?7,
-			done = CASE WHEN ?8 THEN 0 ELSE done + ?5 END, total = max(?6, done + ?5)
-		WHERE sync = ?1 AND run = ?2`, shape.Sync, p.run, phase, cursor, passed, p.total, flag(force), anew)
+	r, err := tx.ExecContext(ctx, `UPDATE upkeep_syncs SET phase = ?3, cursor = ?4, run = run + 1,
+			done = CASE WHEN ?7 THEN 0 ELSE done + ?5 END, total = max(?6, done + ?5)
+		WHERE sync = ?1 AND run = ?2`, shape.Sync, p.run, phase, cursor, passed, p.total, anew)
 	if err != nil {
 		return false, err
 	}
@@ -248,9 +247,13 @@ func (d *DB) sweep(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passi
 	if err != nil {
 		return err
 	}
+	forced, err := p.forced(ctx, tx, shape)
+	if err != nil {
+		return err
+	}
 	list := make([][]any, len(p.keys))
 	for i, key := range p.keys {
-		list[i] = []any{shape.Sync, key, flag(p.force), -flag(back[key]), 1, cause}
+		list[i] = []any{shape.Sync, key, flag(p.force && !forced[key]), -flag(back[key]), 1, cause}
 	}
 	arg, err := json.Marshal(list)
 	if err != nil {
@@ -260,6 +263,20 @@ func (d *DB) sweep(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passi
 		return err
 	}
 	return unwait(ctx, tx, string(arg))
+}
+
+// forced tells which of the groups the forced phase has passed over.
+func (p *passing) forced(ctx context.Context, tx *sql.Tx, shape *store.Shape) (map[string]bool, error) {
+	is := map[string]bool{}
+	if !p.force || p.phase != "rows" {
+		return is, nil
+	}
+	keys, err := strs(ctx, tx, `SELECT g.key FROM json_each(?2) AS j CROSS JOIN upkeep_groups AS g ON g.sync = ?1 AND g.key = j.value
+		WHERE g.forced_generation > 0`, shape.Sync, texts(p.keys))
+	for _, k := range keys {
+		is[k] = true
+	}
+	return is, err
 }
 
 // makeGroups makes the groups that are not there yet, in the backfill lane.

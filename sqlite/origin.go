@@ -19,8 +19,20 @@ func (d *DB) Origin(ctx context.Context) (now store.Origin, noted string, err er
 	return now, noted, err
 }
 
+// forcing begins a forced sweep.
+const forcing = `phase = 'forced', cursor = '', run = run + 1, sweep = 1, force = 1, done = 0, total = 0`
+
+// SweepLater implements [store.Origins].
+func (d *DB) SweepLater(ctx context.Context) (syncs []string, err error) {
+	err = d.update(ctx, "begin the sweeps whose time has come", func(tx *sql.Tx) error {
+		syncs, err = strs(ctx, tx, "UPDATE upkeep_syncs SET "+forcing+", sweep_at = NULL WHERE sweep_at <= ?1 RETURNING sync", d.now())
+		return err
+	})
+	return syncs, err
+}
+
 // NoteOrigin implements [store.Origins].
-func (d *DB) NoteOrigin(ctx context.Context, id string, restored bool) error {
+func (d *DB) NoteOrigin(ctx context.Context, id string, restored bool, later map[string]time.Duration) error {
 	return d.update(ctx, "note the origin", func(tx *sql.Tx) error {
 		const note = `INSERT INTO upkeep_settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 		if _, err := tx.ExecContext(ctx, note, "origin", id); err != nil || !restored {
@@ -30,10 +42,15 @@ func (d *DB) NoteOrigin(ctx context.Context, id string, restored bool) error {
 		if _, err := tx.ExecContext(ctx, note, "restored_at", now); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE upkeep_syncs SET phase = 'rows', cursor = '', run = run + 1, sweep = 1, force = 1,
-			done = 0, total = 0 WHERE version <> ''`)
+		_, err := tx.ExecContext(ctx, "UPDATE upkeep_syncs SET "+forcing+", sweep_at = NULL WHERE version <> ''")
 		if err != nil {
 			return err
+		}
+		for sync, after := range later {
+			_, err := tx.ExecContext(ctx, `UPDATE upkeep_syncs SET sweep_at = ?2 WHERE sync = ?1 AND version <> ''`, sync, now+after.Microseconds())
+			if err != nil {
+				return err
+			}
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO upkeep_deletes (sync, since, held)
 			SELECT sync, ?1, 1 FROM upkeep_syncs WHERE version <> ''

@@ -31,7 +31,12 @@ type Origins interface {
 	// NoteOrigin notes an ID. With restored, in one transaction, a forced sweep
 	// of every sync begins, all deletes are held until [Deletes.AllowDeletes],
 	// and Restored tells it from then on.
-	NoteOrigin(ctx context.Context, id string, restored bool) error
+	// A sync that is in later is swept by force once more when so much time has
+	// passed.
+	NoteOrigin(ctx context.Context, id string, restored bool, later map[string]time.Duration) error
+	// SweepLater begins those sweeps whose time has come, and returns of which
+	// syncs.
+	SweepLater(ctx context.Context) (syncs []string, err error)
 	// Restored is when a restore was noted last; zero: never.
 	Restored(ctx context.Context) (time.Time, error)
 }

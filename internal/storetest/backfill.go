@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -16,6 +17,7 @@ func backfillTests() []test {
 		{"sweep with force", testSweepForce},
 		{"sweep with force while a row goes and comes back", testSweepForceAll},
 		{"sweep with force is not weakened by another", testSweepStaysForced},
+		{"sweep once more after a restore", testSweepLater},
 		{"sweep after a row came back unseen", testSweepBack},
 		{"composite keys", testBackfillComposite},
 		{"column named true", testBackfillTrue},
@@ -189,15 +191,17 @@ func testSweepForceAll(e *env) {
 	e.start(s, true, true)
 	e.exec(`DELETE FROM billing_infos WHERE id = 1`, `DELETE FROM line_items WHERE order_id = 1`, `DELETE FROM orders WHERE id = 1`)
 	e.fold()
-	for range 2 { // over the groups, over the rows
-		_, err := e.Store.Backfill(e.ctx, s, 100)
-		e.ok(err)
-	}
+	_, err := e.Store.Backfill(e.ctx, s, 100) // over the groups
+	e.ok(err)
+	e.exec(`INSERT INTO orders (id) VALUES (3)`) // what is there may know it
+	e.fold()
+	_, err = e.Store.Backfill(e.ctx, s, 100) // over the rows
+	e.ok(err)
 	e.exec(`INSERT INTO orders (id) VALUES (1)`)
 	e.fold()
 	e.backfill(s)
 	cs := e.claim("w", 10)
-	e.equal("claims", len(cs), 2)
+	e.equal("claims", len(cs), 3)
 	for _, c := range cs {
 		e.equal("forced "+c.Key, c.Forced, true)
 	}
@@ -221,6 +225,34 @@ func testSweepStaysForced(e *env) {
 	for _, c := range e.claim("w", 10) {
 		e.equal("forced "+c.Key, c.Forced, false)
 	}
+}
+
+// A job of the remote's that a restored registry has forgotten may write what is
+// old: when it can't run any more, everything is sent once more.
+func testSweepLater(e *env) {
+	s := e.orderShape()
+	e.shop(s)
+	e.start(s, false, false)
+	e.backfill(s)
+	e.syncAll()
+	later := func(want ...string) {
+		e.t.Helper()
+		syncs, err := e.Store.SweepLater(e.ctx)
+		e.ok(err)
+		e.equal("swept later", fmt.Sprint(syncs), fmt.Sprint(want))
+	}
+	later()
+	e.ok(e.Store.NoteOrigin(e.ctx, "another", true, map[string]time.Duration{s.Sync: time.Hour, "none": time.Hour}))
+	e.backfill(s)
+	e.syncAll()
+	later()
+	e.Advance(time.Hour + time.Second)
+	later(s.Sync)
+	e.backfill(s)
+	for _, c := range e.claim("w", 10) {
+		e.equal("forced "+c.Key, c.Forced, true)
+	}
+	later()
 }
 
 func testBackfillComposite(e *env) {

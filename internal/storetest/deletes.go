@@ -130,7 +130,7 @@ func testDeleteOfBefore(e *env) {
 	e.backfill(e.shapes[0])
 	before, err := e.Store.SpendDeletes(e.ctx, "customer", 1, 10)
 	e.ok(err)
-	e.ok(e.Store.NoteOrigin(e.ctx, "another", true))
+	e.ok(e.Store.NoteOrigin(e.ctx, "another", true, nil))
 	e.ok(e.Store.ReturnDeletes(e.ctx, "customer", 1, before))
 	e.spend(1, 10, 0)
 	_, err = e.Store.AllowDeletes(e.ctx, "customer", 1)
