@@ -184,16 +184,24 @@ type Caution struct {
 	Help string // what to do
 }
 
-// Class says how a create can be repeated after an unknown outcome.
+// Class says how a create can be repeated after an unknown outcome. To choose,
+// ask what a second create with the same external id does:
+//
+//   - It updates the record and answers with its id: [Upsert].
+//   - It is refused, since the key is unique (409, "already exists"), or makes
+//     another record; and a record can be found by its external id: [Lookup].
+//     The refusal is of kind [Exists]: the engine then finds the record and
+//     adopts it. A unique key alone does not make an Upsert.
+//   - The same, and records can't be found by external id: [Blind].
 type Class int
 
 const (
-	// Upsert: the remote keeps a unique external key and creates by it.
-	// Repeating is safe at any time.
+	// Upsert: the remote keeps a unique external key, and a create by it is an
+	// update where there is a record. Repeating is safe at any time.
 	Upsert Class = iota
-	// Lookup: the remote finds records by key but does not hold the key
-	// unique. After an unknown create the engine waits Traits.Quiet, then
-	// calls Find, then creates again if there is none.
+	// Lookup: the remote finds records by key, whether it holds the key unique
+	// or not, but a create updates none. After an unknown create the engine
+	// waits Traits.Quiet, then calls Find, then creates again if there is none.
 	Lookup
 	// Blind: neither. An unknown create is parked for a person, and not
 	// repeated. The engine never calls Find.

@@ -63,7 +63,10 @@ func (k Kind) String() string {
 }
 
 // Error is a failed call. Its text is for a person: it holds the remote's own
-// words and never a secret, a query string or a header.
+// words and never a secret, a query string or a header. A function that returns
+// an error returns a plain nil when nothing failed: a nil *Error in it is none
+// (see the Go FAQ, "Why is my nil error value not equal to nil?"), and counts as
+// one of kind [Unknown].
 type Error struct {
 	Kind Kind
 	// RetryAfter is how long the remote asked to wait. Zero: it did not say.
@@ -83,6 +86,9 @@ type Error struct {
 
 // Error joins what is known: status, code, message and cause.
 func (e *Error) Error() string {
+	if e == nil {
+		e = nilError()
+	}
 	s := e.Kind.String()
 	if e.Status != 0 {
 		s += fmt.Sprintf(" (HTTP %d", e.Status)
@@ -103,16 +109,30 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
+
+// nilError stands for an error that is a nil *Error: the connector meant to say
+// that nothing failed, or lost what did.
+func nilError() *Error {
+	return &Error{Kind: Unknown, Message: "the connector returned a nil *connector.Error as an error; when nothing failed it must return a plain nil"}
+}
 
 // AsError returns the *Error in err's chain. Any other error is taken as one
-// of kind [Unknown], the careful reading. Nil for nil.
+// of kind [Unknown], the careful reading; so is a nil *Error. Nil for nil.
 func AsError(err error) *Error {
 	if err == nil {
 		return nil
 	}
 	var e *Error
 	if errors.As(err, &e) {
+		if e == nil {
+			return nilError()
+		}
 		return e
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {

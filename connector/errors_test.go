@@ -25,6 +25,8 @@ func TestAsError(t *testing.T) {
 		{fmt.Errorf("call: %w", context.Canceled), connector.Unknown, "outcome unknown: no answer in time: call: context canceled"},
 		{cause, connector.Unknown, "outcome unknown: cause"},
 		{&connector.Error{}, connector.Unknown, "outcome unknown"},
+		{(*connector.Error)(nil), connector.Unknown, "outcome unknown: the connector returned a nil *connector.Error as an error; when nothing failed it must return a plain nil"},
+		{fmt.Errorf("call: %w", (*connector.Error)(nil)), connector.Unknown, "outcome unknown: the connector returned a nil *connector.Error as an error; when nothing failed it must return a plain nil"},
 	} {
 		e := connector.AsError(c.err)
 		if e.Kind != c.kind || connector.KindOf(c.err) != c.kind || e.Error() != c.text {

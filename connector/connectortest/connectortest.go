@@ -337,6 +337,10 @@ func (s *suite) look(err error) {
 		s.Errorf("%T is not a *connector.Error: %v", err, err)
 		return
 	}
+	if e == nil {
+		s.Errorf("a nil *connector.Error was returned as an error, which is not nil then: return a plain nil when nothing failed")
+		return
+	}
 	text := err.Error() + fmt.Sprintf("%+v %#v", err, e.Message)
 	switch {
 	case strings.TrimSpace(e.Message) == "" && e.Err == nil:
