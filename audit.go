@@ -24,7 +24,7 @@ func (e *Engine) Missed(ctx context.Context, limit int) ([]Missed, error) {
 }
 
 // Audit checks the change detection itself: it renders every group of a sync
-// that is up to date again and compares it with what the remote acknowledged
+// (empty for all of them) that is up to date again and compares it with what the remote acknowledged
 // last. A difference without a touch is a change that was missed: a trigger
 // that was off, a function that reads more than it declares. It is noted, and
 // the group is touched, so that a running engine sends it. No remote is
@@ -33,21 +33,37 @@ func (e *Engine) Missed(ctx context.Context, limit int) ([]Missed, error) {
 // is nothing to compare, and that is an error.
 // [Engine.Run] does the same all the time with a few groups.
 func (e *Engine) Audit(ctx context.Context, sync string, progress func(done int)) ([]Missed, error) {
-	d, err := e.definition(sync)
+	defs, err := e.chosen(sync)
 	if err != nil {
 		return nil, err
 	}
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
+	var missed []Missed
+	done := 0
+	for _, d := range defs {
+		found, err := e.audit(ctx, d, func(n int) {
+			if done += n; progress != nil {
+				progress(done)
+			}
+		})
+		missed = append(missed, found...)
+		if err != nil {
+			return missed, err
+		}
+	}
+	return missed, nil
+}
+
+// audit audits one sync; progress is told how many more groups were looked at.
+func (e *Engine) audit(ctx context.Context, d *definition, progress func(more int)) (missed []Missed, err error) {
 	if err := e.auditable(ctx, d); err != nil {
 		return nil, err
 	}
 	a := newAuditor(e)
-	var missed []Missed
-	done := 0
 	for after := ""; ; {
-		groups, err := e.db.Groups(ctx, sync, "", after, maxRecord)
+		groups, err := e.db.Groups(ctx, d.Name, "", after, maxRecord)
 		if err != nil {
 			return missed, err
 		}
@@ -58,9 +74,7 @@ func (e *Engine) Audit(ctx context.Context, sync string, progress func(done int)
 			return missed, err
 		}
 		after = groups[len(groups)-1].Key
-		if done += len(groups); progress != nil {
-			progress(done)
-		}
+		progress(len(groups))
 	}
 	for more := true; more; {
 		if more, err = a.lookForUnknown(ctx, d, maxRecord); err != nil {

@@ -326,7 +326,7 @@ func (e *Engine) group(ctx context.Context, sync, key string) (store.ID, error) 
 	}
 	shape := e.shape(sync)
 	if _, err := store.SplitKey(key, len(shape.Root.Key)); err != nil {
-		return id, fmt.Errorf("%s: %w", sync, err)
+		return id, fmt.Errorf("%s: %w", sync, notKey(err))
 	}
 	found, err := e.db.Canonical(ctx, shape, []string{key})
 	if err != nil {
@@ -354,5 +354,36 @@ func (e *Engine) definition(name string) (*definition, error) {
 	for _, d := range e.defs {
 		names = append(names, d.Name)
 	}
-	return nil, fmt.Errorf("there is no sync %q%s; there are: %s", name, spelling.DidYouMean(name, names), strings.Join(names, ", "))
+	return nil, &told{fmt.Errorf("there is no sync %q%s; there are: %s", name, spelling.DidYouMean(name, names), strings.Join(names, ", ")), ErrNoSync}
+}
+
+// chosen is the sync of that name, or all of them for an empty one.
+func (e *Engine) chosen(name string) ([]*definition, error) {
+	if name == "" {
+		return e.defs, nil
+	}
+	d, err := e.definition(name)
+	if err != nil {
+		return nil, err
+	}
+	return []*definition{d}, nil
+}
+
+// told is an error in its own words that is also one of the variables which
+// programs tell apart.
+type told struct {
+	error
+	is error
+}
+
+func (t *told) Unwrap() error { return t.error }
+
+func (t *told) Is(target error) bool { return target == t.is }
+
+// notKey is an [ErrKey] with the words of err; nil for nil.
+func notKey(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &told{err, ErrKey}
 }

@@ -217,6 +217,21 @@ func ExampleErrNotInstalled() {
 	// true
 }
 
+// A sync that is not declared and a key that can be none are told apart from
+// what else may fail: a server answers 404 to the one and 400 to the other, say.
+func ExampleErrKey() {
+	x := newExample(people)
+	defer x.close()
+	engine := x.follow(customers(x.erp))
+	_, err := engine.Explain(context.Background(), "customer", "Ada")
+	fmt.Println(errors.Is(err, upkeep.ErrKey), err)
+	err = engine.Touch(context.Background(), nil, "custmer", 1)
+	fmt.Println(errors.Is(err, upkeep.ErrNoSync), err)
+	// Output:
+	// true "Ada" can be no key of main.users, which has id of type INTEGER
+	// true there is no sync "custmer" (did you mean customer?); there are: customer
+}
+
 // A key of several columns is one text, here and on the command line.
 func ExampleKey() {
 	key, err := upkeep.Key("A", 7)

@@ -85,13 +85,9 @@ type ForecastOptions struct {
 // that refer to it. Rows are looked at a piece at a time.
 func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, error) {
 	setDefault(&o.Latency, 500*time.Millisecond)
-	defs := e.defs
-	if o.Sync != "" {
-		d, err := e.definition(o.Sync)
-		if err != nil {
-			return nil, err
-		}
-		defs = []*definition{d}
+	defs, err := e.chosen(o.Sync)
+	if err != nil {
+		return nil, err
 	}
 	shapes, err := e.resolveAll(ctx)
 	if err != nil {

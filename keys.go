@@ -120,7 +120,7 @@ func (e *Engine) spelled(ctx context.Context, tx any, sync, key string) (string,
 	shape := e.shape(sync)
 	parts, err := store.SplitKey(key, len(shape.Root.Key))
 	if err != nil {
-		return "", err
+		return "", notKey(err)
 	}
 	for i, c := range shape.Root.Key {
 		if c.Kind != store.Int && c.Kind != store.Decimal {
@@ -147,13 +147,13 @@ func (e *Engine) spelled(ctx context.Context, tx any, sync, key string) (string,
 	return own, nil
 }
 
-// noKey is an error about a text that is no value of a key's type.
+// noKey is an [ErrKey] about a text that is no value of a key's type.
 func noKey(shape *store.Shape, key string) error {
 	var types []string
 	for _, c := range shape.Root.Key {
 		types = append(types, c.Name+" of type "+c.Type)
 	}
-	return fmt.Errorf("%q can be no key of %s, which has %s", key, shape.Root.Table, strings.Join(types, ", "))
+	return notKey(fmt.Errorf("%q can be no key of %s, which has %s", key, shape.Root.Table, strings.Join(types, ", ")))
 }
 
 // tellUnfit logs the touches by hand that a fold dropped.

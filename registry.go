@@ -1,6 +1,10 @@
 package upkeep
 
-import "github.com/upkeep-sync/upkeep/internal/store"
+import (
+	"errors"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
 
 // The types below are aliases of internal ones, which documentation tools do
 // not show. Their comments have all fields; a test compares them.
@@ -43,8 +47,11 @@ type ID = store.ID
 // for a key of several columns the values joined by commas ("42,eu"), with a
 // backslash before each comma or backslash inside a value. Values are
 // integers, strings, booleans, decimals, a [Date] or a fmt.Stringer (UUIDs);
-// others are an error.
-func Key(values ...any) (string, error) { return store.Key(values...) }
+// others are an error, [ErrKey].
+func Key(values ...any) (string, error) {
+	key, err := store.Key(values...)
+	return key, notKey(err)
+}
 
 // Group is a group as the registry has it. Times are zero where there is none.
 //
@@ -197,6 +204,12 @@ var (
 	ErrPlan = store.ErrPlan
 	// ErrNoTable: a declared table does not exist, or the role can't see it.
 	ErrNoTable = store.ErrNoTable
+	// ErrNoSync: no declared sync has this name. The text says which there are.
+	ErrNoSync = errors.New("no such sync")
+	// ErrKey: what was given can be no key of the sync's table: a word for an
+	// integer, too few values for a key of several columns, a value of a type
+	// that is in no key. The text says what the key is.
+	ErrKey = errors.New("not a key of the table")
 	// ErrNoCommand: [Engine.Skip] found no command of the group.
 	ErrNoCommand = store.ErrNoCommand
 	// ErrClaimed: a worker is at the group; try again when it is done.

@@ -85,6 +85,9 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 // Groups lists groups of a sync (empty for all) in a state (empty for any), by
 // key, after the given key, at most limit.
 func (e *Engine) Groups(ctx context.Context, sync string, state State, after string, limit int) ([]Group, error) {
+	if _, err := e.chosen(sync); err != nil {
+		return nil, err
+	}
 	return e.db.Groups(ctx, sync, state, after, limit)
 }
 

@@ -14,8 +14,8 @@ import (
 // pgx.Tx or a *sql.Tx of the same database), so that the touch is committed or
 // rolled back with it, or nil for a transaction of its own. key is the root
 // row's primary key, one value for each column, in any spelling that the
-// database takes. What can be no key of the table is an error; where that
-// shows only when the touch is read, it is logged.
+// database takes. What can be no key of the table is an error, [ErrKey]; where
+// that shows only when the touch is read, it is logged.
 func (e *Engine) Touch(ctx context.Context, tx any, sync string, key ...any) error {
 	return e.append(ctx, tx, sync, key, store.Touch{})
 }
@@ -30,12 +30,7 @@ func (e *Engine) append(ctx context.Context, tx any, sync string, key []any, t s
 	if _, err := e.definition(sync); err != nil {
 		return err
 	}
-	if l := e.learned.Load(); l != nil {
-		if n := len(e.shape(sync).Root.Key); len(key) != n {
-			return fmt.Errorf("touch %s: %d values are given for a key of %d", sync, len(key), n)
-		}
-	}
-	k, err := store.Key(key...)
+	k, err := e.keyOf(sync, key)
 	if err != nil {
 		return fmt.Errorf("touch %s: %w", sync, err)
 	}
@@ -44,6 +39,16 @@ func (e *Engine) append(ctx context.Context, tx any, sync string, key []any, t s
 	}
 	t.ID = store.ID{Sync: sync, Key: k}
 	return e.db.Append(ctx, tx, []store.Touch{t})
+}
+
+// keyOf is the text of a key, one value for each of its columns.
+func (e *Engine) keyOf(sync string, key []any) (string, error) {
+	if l := e.learned.Load(); l != nil {
+		if n := len(e.shape(sync).Root.Key); len(key) != n {
+			return "", notKey(fmt.Errorf("%d values are given for a key of %d", len(key), n))
+		}
+	}
+	return Key(key...)
 }
 
 // Resync is what to send again.
@@ -77,13 +82,9 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 		}
 		return e.db.Append(ctx, nil, []store.Touch{{ID: id, Force: r.Force, Deleted: r.Deleted}})
 	}
-	defs := e.defs
-	if r.Sync != "" {
-		d, err := e.definition(r.Sync)
-		if err != nil {
-			return err
-		}
-		defs = []*definition{d}
+	defs, err := e.chosen(r.Sync)
+	if err != nil {
+		return err
 	}
 	for _, d := range defs {
 		if err := e.db.StartBackfill(ctx, d.Name, d.version, true, r.Force); err != nil {
@@ -116,10 +117,8 @@ func (e *Engine) Retry(ctx context.Context, sync, key string) (int64, error) {
 			return 0, err
 		}
 		key = id.Key
-	} else if sync != "" {
-		if _, err := e.definition(sync); err != nil {
-			return 0, err
-		}
+	} else if _, err := e.chosen(sync); err != nil {
+		return 0, err
 	}
 	return e.db.Retry(ctx, sync, key)
 }

@@ -39,44 +39,62 @@ type Verification struct {
 	// were looked at. They are left out of the differences; at most
 	// [DifferencesMost] are listed.
 	Changing []ID
+	// Unreadable are syncs that were left out, as the records of their remotes
+	// can't be read back.
+	Unreadable []string
 }
 
 // ErrUnreadable says that a remote's records can't be read back, as those of a
 // webhook, so that nothing can be compared.
 var ErrUnreadable = errors.New("records of this remote can't be read back")
 
-// Verify reads the record of every group back from the remote and compares it
-// with what the database says now. What differs is looked at again, until its
+// Verify reads the record of every group of a sync (empty for all of them) back
+// from the remote and compares it with what the database says now. What differs is looked at again, until its
 // group stands still from the load to the read and no touch waits in the log,
 // which is folded for it. The reads go through the remote's limits, on what the
 // workers leave of them; a remote that is paused by hand or broken is an error.
 // Progress, if not nil, is told how many groups were compared. A sync whose
-// remote can't be read is [ErrUnreadable].
-func (e *Engine) Verify(ctx context.Context, syncName string, progress func(done int)) (*Verification, error) {
-	d, err := e.definition(syncName)
+// remote can't be read is [ErrUnreadable]; of several, such ones are left out,
+// and listed.
+func (e *Engine) Verify(ctx context.Context, sync string, progress func(done int)) (*Verification, error) {
+	defs, err := e.chosen(sync)
 	if err != nil {
 		return nil, err
 	}
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
+	found := &Verification{}
+	for _, d := range defs {
+		switch err := e.verify(ctx, d, found, progress); {
+		case errors.Is(err, ErrUnreadable) && sync == "":
+			found.Unreadable = append(found.Unreadable, d.Name)
+		case err != nil:
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// verify compares the records of one sync.
+func (e *Engine) verify(ctx context.Context, d *definition, found *Verification, progress func(done int)) error {
 	reader, ok := d.To.Connection.(connector.Reader)
 	if !ok {
-		return nil, fmt.Errorf("%w: remote %q", ErrUnreadable, d.To.Name)
+		return fmt.Errorf("%w: remote %q", ErrUnreadable, d.To.Name)
 	}
 	r := newRunner(e, d.To)
-	v := &verifier{runner: r, spare: &spare{Engine: e, remote: d.To, traits: r.traits}, def: d, reader: reader, found: &Verification{}}
+	v := &verifier{runner: r, spare: &spare{Engine: e, remote: d.To, traits: r.traits}, def: d, reader: reader, found: found}
 	defer v.spare.close()
 	for after := ""; ; {
-		groups, err := e.db.Groups(ctx, syncName, "", after, verifyPiece)
+		groups, err := e.db.Groups(ctx, d.Name, "", after, verifyPiece)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if len(groups) == 0 {
-			return v.found, nil
+			return nil
 		}
 		if err := v.batch(ctx, groups); err != nil {
-			return nil, err
+			return err
 		}
 		after = groups[len(groups)-1].Key
 		v.found.Groups += len(groups)

@@ -1,0 +1,95 @@
+package upkeep_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+// Every call tells in the same way that there is no such sync, and that what
+// was given is no key.
+func TestErrorsOfNamesAndKeys(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		for name, call := range map[string]func(sync, key string) error{
+			"Explain":  func(sync, key string) error { _, err := e.Explain(s.ctx, sync, key); return err },
+			"Touch":    func(sync, key string) error { return e.Touch(s.ctx, nil, sync, key) },
+			"Register": func(sync, key string) error { return e.Register(s.ctx, nil, sync, key) },
+			"Retry":    func(sync, key string) error { _, err := e.Retry(s.ctx, sync, key); return err },
+			"Resync":   func(sync, key string) error { return e.Resync(s.ctx, upkeep.Resync{Sync: sync, Key: key}) },
+			"Skip":     func(sync, key string) error { _, err := e.Skip(s.ctx, sync, key); return err },
+			"Adopt":    func(sync, key string) error { return e.Adopt(s.ctx, sync, key, "1") },
+			"NotThere": func(sync, key string) error { return e.NotThere(s.ctx, sync, key) },
+		} {
+			if err := call("client", "1"); !errors.Is(err, upkeep.ErrNoSync) || !strings.Contains(err.Error(), `there is no sync "client"; there are: customer`) {
+				t.Errorf("%s of no sync: %v", name, err)
+			}
+			if err := call("customer", "Ada"); !errors.Is(err, upkeep.ErrKey) || !strings.Contains(err.Error(), "Ada") {
+				t.Errorf("%s of no key: %v", name, err)
+			}
+		}
+		for name, call := range map[string]func(sync string) error{
+			"Verify":       func(sync string) error { _, err := e.Verify(s.ctx, sync, nil); return err },
+			"Audit":        func(sync string) error { _, err := e.Audit(s.ctx, sync, nil); return err },
+			"Groups":       func(sync string) error { _, err := e.Groups(s.ctx, sync, "", "", 1); return err },
+			"Forecast":     func(sync string) error { _, err := e.Forecast(s.ctx, upkeep.ForecastOptions{Sync: sync}); return err },
+			"Resync":       func(sync string) error { return e.Resync(s.ctx, upkeep.Resync{Sync: sync}) },
+			"Retry":        func(sync string) error { _, err := e.Retry(s.ctx, sync, ""); return err },
+			"AllowDeletes": func(sync string) error { _, err := e.AllowDeletes(s.ctx, sync, 1); return err },
+			"Pause":        func(sync string) error { return e.Pause(s.ctx, upkeep.Pause{Sync: sync}) },
+			"Fix": func(sync string) error {
+				_, err := e.Fix(s.ctx, []upkeep.Difference{{Sync: sync, Key: "1"}})
+				return err
+			},
+		} {
+			if err := call("client"); !errors.Is(err, upkeep.ErrNoSync) {
+				t.Errorf("%s of no sync: %v", name, err)
+			}
+			if name != "AllowDeletes" && name != "Pause" && name != "Fix" { // these are of one
+				if err := call(""); err != nil {
+					t.Errorf("%s of all syncs: %v", name, err)
+				}
+			}
+			s.quiet(e) // of Resync, before Audit looks
+		}
+		if _, err := upkeep.Key(1.5); !errors.Is(err, upkeep.ErrKey) {
+			t.Errorf("Key: %v", err)
+		}
+		if err := e.Touch(s.ctx, nil, "customer", 1, 2); !errors.Is(err, upkeep.ErrKey) || !strings.Contains(err.Error(), "2 values are given for a key of 1") {
+			t.Errorf("Touch: %v", err)
+		}
+	})
+}
+
+// Of all syncs those are compared that can be, and the others named.
+func TestVerifyAll(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		other := customerSync(&upkeep.Remote{Name: "webhook", Connection: struct{ connector.Connection }{memory.New(memory.Config{}).Connect()}})
+		other.Name = "notice"
+		e := s.engine(customerSync(s.to), other)
+		s.run(e)
+		s.quiet(e)
+		one, err := e.Verify(s.ctx, "customer", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := 0
+		all, err := e.Verify(s.ctx, "", func(done int) { told = done })
+		if err != nil || all.Records != one.Records || all.Groups != one.Groups || told != one.Groups || len(all.Unreadable) != 1 || all.Unreadable[0] != "notice" {
+			t.Errorf("of all: %+v, %v; of one %+v; %d were told", all, err, one, told)
+		}
+		if _, err := e.Verify(s.ctx, "notice", nil); !errors.Is(err, upkeep.ErrUnreadable) {
+			t.Errorf("one that can't be read: %v", err)
+		}
+	})
+}
