@@ -165,7 +165,14 @@ func TestBlindCreateIsSettledByHand(t *testing.T) {
 		s.exec(`update users set name = 'new' where id = 1; delete from users where id > 2`)
 		s.settle(e)
 		s.quiet(e)
-		for key, id := range map[string]string{"1": s.remoteID("customer-1"), "2": "", "3": s.remoteID("customer-3"), "4": ""} {
+		if err := e.Adopt(s.ctx, "customer", "1", s.remoteID("customer-1")); err != nil {
+			t.Error(err)
+		}
+		err := e.Adopt(s.ctx, "customer", "2", s.remoteID("customer-1"))
+		if err == nil || !strings.Contains(err.Error(), "that is the record of customer/1") {
+			t.Errorf("one record for two groups: %v", err)
+		}
+		for key, id := range map[string]string{"2": "", "3": s.remoteID("customer-3"), "4": ""} {
 			var err error
 			if id != "" {
 				err = e.Adopt(s.ctx, "customer", key, id)

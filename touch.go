@@ -152,9 +152,13 @@ func (e *Engine) settle(ctx context.Context, id store.ID, remoteID string) error
 	if d.traits.Class != connector.Blind {
 		return fmt.Errorf("%s: the remote %s can look records up, so nobody has to say whether one is there: upkeep retry %s", id, d.To.Name, id.Args())
 	}
-	done, err := e.db.Settle(ctx, id, remoteID)
+	done, other, err := e.db.Settle(ctx, id, remoteID)
 	if done || err != nil {
 		return err
+	}
+	if other != "" && other != id.Key {
+		has := store.ID{Sync: id.Sync, Key: other}
+		return fmt.Errorf("%s: that is the record of %s; look once more which one is meant, or whether the two rows are one: upkeep explain %s", id, has, has.Args())
 	}
 	g, err := e.db.Group(ctx, id)
 	switch {

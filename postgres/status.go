@@ -225,8 +225,14 @@ func (db *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 }
 
 // Settle implements [store.Registry].
-func (db *DB) Settle(ctx context.Context, id store.ID, remoteID string) (done bool, err error) {
+func (db *DB) Settle(ctx context.Context, id store.ID, remoteID string) (done bool, other string, err error) {
 	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
+		done = false
+		err := tx.QueryRow(ctx, `SELECT coalesce((SELECT key FROM upkeep.groups
+			WHERE sync = $1 AND remote_id = $2 AND remote_id <> '' LIMIT 1), '')`, clean(id.Sync), clean(remoteID)).Scan(&other)
+		if err != nil || other != "" {
+			return err
+		}
 		tag, err := tx.Exec(ctx, `
 			UPDATE upkeep.groups g SET parked = false, waits_for = '{}', attempts = 0, reason = '',
 				due_at = (SELECT upkeep.clock()), dirty_since = coalesce(g.dirty_since, upkeep.clock()),
@@ -247,5 +253,5 @@ func (db *DB) Settle(ctx context.Context, id store.ID, remoteID string) (done bo
 			WHERE refused <> '' AND sync = $1 AND key = $2`, clean(id.Sync), clean(id.Key))
 		return err
 	})
-	return done, err
+	return done, other, err
 }

@@ -261,8 +261,13 @@ func (d *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 }
 
 // Settle implements [store.Registry].
-func (d *DB) Settle(ctx context.Context, id store.ID, remoteID string) (done bool, err error) {
+func (d *DB) Settle(ctx context.Context, id store.ID, remoteID string) (done bool, other string, err error) {
 	err = d.update(ctx, "settle a group", func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `SELECT coalesce((SELECT key FROM upkeep_groups
+			WHERE sync = ?1 AND remote_id = nullif(?2, '') LIMIT 1), '')`, id.Sync, remoteID).Scan(&other)
+		if err != nil || other != "" {
+			return err
+		}
 		r, err := tx.ExecContext(ctx, `
 			UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL,
 				due_at = ?4, dirty_since = coalesce(dirty_since, ?4),
@@ -287,5 +292,5 @@ func (d *DB) Settle(ctx context.Context, id store.ID, remoteID string) (done boo
 		}
 		return unwait(ctx, tx, idsJSON([]store.ID{id}))
 	})
-	return done, err
+	return done, other, err
 }

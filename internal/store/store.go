@@ -218,9 +218,11 @@ type Registry interface {
 	// Settle takes a person's word about a parked group without a remote id:
 	// its record has remoteID, so that what was in doubt has landed, and is to
 	// be sent in full; or, with none, it is not at the remote, and the group is
-	// as one of which nothing went out. False, and nothing is changed, if the group is not parked or has a remote
-	// id, or, without remoteID, while it is in doubt. Otherwise as Retry.
-	Settle(ctx context.Context, id ID, remoteID string) (bool, error)
+	// as one of which nothing went out. False, and nothing is changed, if the
+	// group is not parked or has a remote id, if another group of the sync has
+	// that record (its key is returned too), or, without remoteID, while it is in
+	// doubt. Otherwise as Retry.
+	Settle(ctx context.Context, id ID, remoteID string) (done bool, other string, err error)
 	// Sync reads what is stored of a sync; the zero SyncState if nothing is.
 	Sync(ctx context.Context, sync string) (SyncState, error)
 	// StartBackfill (re)starts passing over the root table; with sweep every

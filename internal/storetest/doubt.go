@@ -261,7 +261,7 @@ func (e *env) parkInDoubt() store.ID {
 
 func (e *env) settle(id store.ID, remoteID string, want bool) {
 	e.t.Helper()
-	done, err := e.Store.Settle(e.ctx, id, remoteID)
+	done, _, err := e.Store.Settle(e.ctx, id, remoteID)
 	e.ok(err)
 	e.equal("settled with "+remoteID, done, want)
 }
