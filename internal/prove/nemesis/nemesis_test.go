@@ -46,8 +46,9 @@ type fault struct {
 	// secure: the workers speak TLS to the remote. certain: nothing may be in
 	// doubt afterwards. own: on a server of its own. restored: the registry is
 	// of another time.
-	// long: only when asked for, or with more rounds than one.
-	secure, certain, own, restored, long bool
+	// long: only when asked for, or with more rounds than one. jobs: what is
+	// backfilled goes in bulk jobs.
+	secure, certain, own, restored, long, jobs bool
 }
 
 // world is a database, a remote, workers and an application that writes.
@@ -106,6 +107,9 @@ func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class,
 	}
 	w := &world{t: t, ctx: ctx, server: server, rand: rand.New(rand.NewPCG(*seed, n))}
 	w.open(class, f.secure)
+	if f.jobs {
+		w.withJobs()
+	}
 	stop := w.write()
 	for range processes {
 		w.start()
@@ -133,7 +137,7 @@ func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class,
 	}
 	names := map[connector.Class]string{connector.Upsert: "upsert", connector.Lookup: "lookup", connector.Blind: "blind"}
 	fmt.Fprintf(os.Stderr, "%-44s %-7s %8d %7d %7d %6d %11d %8d %10d %6d\n", f.name, names[class], injected, w.writes, v.Groups,
-		v.Lost, v.Duplicates, v.Deletes, v.AppErrors, v.Unsettled+v.Touches+v.Leaked)
+		v.Lost, v.Duplicates, v.Deletes, v.AppErrors, v.Unsettled+v.Touches+v.Leaked+v.Overtaken)
 	if err := v.Err(); err != nil {
 		t.Error(err)
 	}
