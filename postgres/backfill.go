@@ -27,16 +27,19 @@ func (db *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 
 // StartBackfill implements [store.Registry].
 func (db *DB) StartBackfill(ctx context.Context, sync, version string, sweep, force bool) error {
-	_, err := db.pool.Exec(ctx, `
-		INSERT INTO upkeep.syncs AS s (sync, version, pass, sweep, force, started_at)
-		VALUES ($1, $2, CASE WHEN $4 THEN 'forced' ELSE 'root' END, $3, $4, upkeep.clock())
-		ON CONFLICT (sync) DO UPDATE SET version = excluded.version,
-			-- A sweep that is under way is not weakened by a mere backfill.
-			pass = CASE WHEN excluded.force OR s.force AND s.pass <> '' THEN 'forced' ELSE 'root' END,
-			sweep = excluded.sweep OR s.sweep AND s.pass <> '', force = excluded.force OR s.force AND s.pass <> '',
-			again = false, cursor = NULL, done = 0, total = 0, started_at = excluded.started_at`,
-		clean(sync), clean(version), sweep, force)
-	return installed(err)
+	// It may lose against what workers write of the sync at this moment.
+	return installed(db.again(ctx, func() error {
+		_, err := db.pool.Exec(ctx, `
+			INSERT INTO upkeep.syncs AS s (sync, version, pass, sweep, force, started_at)
+			VALUES ($1, $2, CASE WHEN $4 THEN 'forced' ELSE 'root' END, $3, $4, upkeep.clock())
+			ON CONFLICT (sync) DO UPDATE SET version = excluded.version,
+				-- A sweep that is under way is not weakened by a mere backfill.
+				pass = CASE WHEN excluded.force OR s.force AND s.pass <> '' THEN 'forced' ELSE 'root' END,
+				sweep = excluded.sweep OR s.sweep AND s.pass <> '', force = excluded.force OR s.force AND s.pass <> '',
+				again = false, cursor = NULL, done = 0, total = 0, started_at = excluded.started_at`,
+			clean(sync), clean(version), sweep, force)
+		return err
+	}))
 }
 
 // sweepAgain begins a sweep that the log asks for. One that is under way goes
