@@ -54,12 +54,12 @@ var faults = []fault{
 	remote("redirects elsewhere", lookup, ledger.Fault{Kind: ledger.Redirect, To: "http://127.0.0.1:1/"}),
 	remote("short answer to a batch", lookup, ledger.Fault{Kind: ledger.Short, Times: 2}),
 	remote("reordered answer to a batch", upsert, ledger.Fault{Kind: ledger.Reordered, Times: 2}),
-	{name: "jobs: kill -9 of a worker", class: upsert, times: 3, jobs: true, inject: killInJobs},
+	{name: "jobs: kill -9 of a worker", class: upsert, times: 1, jobs: true, inject: killInJobs},
 	ofJobs("no answer about one", ledger.Fault{Kind: ledger.Hang, Verb: ledger.AskJob}),
-	ofJobs("runs, and nobody was told", ledger.Fault{Kind: ledger.Reset, Verb: ledger.RunJob, Applied: true}),
-	ofJobs("results of a half, the other late", ledger.Fault{Kind: ledger.Untold}),
-	ofJobs("forgotten", ledger.Fault{Kind: ledger.Forget}),
-	ofJobs("ended half-way", ledger.Fault{Kind: ledger.Halt}),
+	long(ofJobs("runs, and nobody was told", ledger.Fault{Kind: ledger.Reset, Verb: ledger.RunJob, Applied: true})),
+	long(ofJobs("results of a half, the other late", ledger.Fault{Kind: ledger.Untold})),
+	long(ofJobs("forgotten", ledger.Fault{Kind: ledger.Forget})),
+	long(ofJobs("ended half-way", ledger.Fault{Kind: ledger.Halt})),
 }
 
 // long leaves a fault out of the short form.

@@ -27,7 +27,7 @@ func killInJobs(w *world) {
 // ofJobs is a fault that befalls one job while others run.
 func ofJobs(name string, f ledger.Fault) fault {
 	f.Times = 1
-	return fault{name: "jobs: " + name, class: upsert, times: 3, jobs: true, inject: func(w *world) {
+	return fault{name: "jobs: " + name, class: upsert, times: 1, jobs: true, inject: func(w *world) {
 		was := w.place.Remote.Struck(f.Kind)
 		w.place.Remote.Fail(f)
 		w.sendInJobs()
