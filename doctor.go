@@ -105,6 +105,11 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 			Fix:     fmt.Sprintf("see which with upkeep status %s --state parked; if they are meant, upkeep deletes %s --allow %d", h.Sync, h.Sync, h.Held)})
 	}
 	findings = append(findings, e.jobFindings(status)...)
+	absent, err := e.Absent(ctx)
+	if err != nil {
+		return findings, err
+	}
+	findings = append(findings, absentFindings(absent)...)
 	return append(findings, remoteFindings(status)...), nil
 }
 

@@ -73,6 +73,25 @@ func (db *DB) Take(ctx context.Context, remote string, want int, rate float64, b
 	return got, time.Duration(us) * time.Microsecond, err
 }
 
+// Holders implements [store.Limits].
+func (db *DB) Holders(ctx context.Context, remote string) ([]store.Holder, error) {
+	rows, err := db.pool.Query(ctx, `
+		WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now)
+		SELECT s.holder, s.held, (extract(epoch FROM s.until - clock.now) * 1e6)::bigint, s.until FROM upkeep.slots s, clock
+		WHERE s.remote = $1 AND s.wants AND s.until > clock.now ORDER BY s.holder`, remote)
+	if err != nil {
+		return nil, installed(err)
+	}
+	holders, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Holder, error) {
+		var h store.Holder
+		var left int64
+		err := r.Scan(&h.Holder, &h.Slots, &left, &h.Until)
+		h.Left, h.Until = time.Duration(left)*time.Microsecond, h.Until.UTC()
+		return h, err
+	})
+	return holders, installed(err)
+}
+
 // Health implements [store.Limits].
 func (db *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 	var h store.Health

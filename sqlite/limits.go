@@ -73,6 +73,31 @@ func (d *DB) Take(ctx context.Context, remote string, want int, rate float64, bu
 	return got, wait, err
 }
 
+// Holders lists who holds slots or waits for some.
+func (d *DB) Holders(ctx context.Context, remote string) ([]store.Holder, error) {
+	var holders []store.Holder
+	err := d.view(ctx, "read the slots of "+remote, func(tx *sql.Tx) error {
+		holders = nil
+		now := d.now()
+		rows, err := tx.QueryContext(ctx, `SELECT holder, held, until FROM upkeep_slots WHERE remote = ?1 AND until > ?2 ORDER BY holder`, remote, now)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var h store.Holder
+			var until sql.NullInt64
+			if err := rows.Scan(&h.Holder, &h.Slots, &until); err != nil {
+				return err
+			}
+			h.Left, h.Until = time.Duration(until.Int64-now)*time.Microsecond, timeAt(until)
+			holders = append(holders, h)
+		}
+		return rows.Err()
+	})
+	return holders, err
+}
+
 // Health reads a remote's state.
 func (d *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 	var h store.Health

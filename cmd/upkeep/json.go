@@ -21,6 +21,7 @@ type statusJSON struct {
 	Pauses      []pauseForm       `json:"pauses"`
 	Jobs        []jobForm         `json:"jobs"`
 	Capture     []findingForm     `json:"capture"` // what keeps changes from being noticed
+	Absent      []absentForm      `json:"absent"`  // processes that seem to have died
 }
 
 type syncForm struct {
@@ -65,6 +66,35 @@ type quotaForm struct {
 	Limit int64     `json:"limit"`
 	Left  int64     `json:"left"`
 	At    time.Time `json:"at"`
+}
+
+type absentForm struct {
+	Process     string      `json:"process"`
+	Unseen      float64     `json:"unseen_seconds,omitempty"`
+	Slots       []slotsForm `json:"slots"`
+	Groups      int         `json:"groups"`
+	GroupsUntil *time.Time  `json:"groups_until,omitempty"`
+}
+
+type slotsForm struct {
+	Remote string    `json:"remote"`
+	Slots  int       `json:"slots"`
+	Until  time.Time `json:"until"`
+}
+
+func absentForms(all []upkeep.Absent) []absentForm {
+	out := []absentForm{}
+	for _, a := range all {
+		f := absentForm{Process: a.Process, Unseen: a.Unseen.Seconds(), Slots: []slotsForm{}, Groups: a.Groups}
+		for _, s := range a.Slots {
+			f.Slots = append(f.Slots, slotsForm(s))
+		}
+		if a.Groups > 0 {
+			f.GroupsUntil = &a.GroupsUntil
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 func statusForm(database string, st *upkeep.Status) statusJSON {

@@ -99,13 +99,27 @@ func (c *statusCmd) show(ctx context.Context, w io.Writer, s *setup.Setup) error
 	if err != nil {
 		return err
 	}
+	absent, err := s.Engine.Absent(ctx)
+	if err != nil {
+		return err
+	}
 	if c.JSON {
 		form := statusForm(s.Database.Name(), st)
 		form.Capture = findingForms(capture)
+		form.Absent = absentForms(absent)
 		return c.encode(w, form)
 	}
-	if err := printStatus(w, s.Database.Name(), st); err != nil || len(capture) == 0 {
+	if err := printStatus(w, s.Database.Name(), st); err != nil {
 		return err
+	}
+	for i, a := range absent {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, oneLine(a.String()))
+	}
+	if len(capture) == 0 {
+		return nil
 	}
 	fmt.Fprintln(w, "\nChanges may go unseen:")
 	for _, f := range capture {

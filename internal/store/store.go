@@ -293,6 +293,9 @@ type Limits interface {
 	// Take takes up to want requests out of the remote's token bucket of rate
 	// per second and burst; with none it says how long to wait for one.
 	Take(ctx context.Context, remote string, want int, rate float64, burst int) (got int, wait time.Duration, err error)
+	// Holders lists who holds slots of a remote or waits for some, by name;
+	// those whose ttl is over are not among them.
+	Holders(ctx context.Context, remote string) ([]Holder, error)
 	// Health reads a remote's state; the zero one if nothing is stored.
 	Health(ctx context.Context, remote string) (Health, error)
 	// Pause stops all requests to a remote for a time (the later end wins).
@@ -310,6 +313,14 @@ type Limits interface {
 
 // Spare begins the name of a holder of slots that is no worker.
 const Spare = "spare:"
+
+// Holder is a process that holds slots.
+type Holder struct {
+	Holder string
+	Slots  int
+	Left   time.Duration // of its ttl
+	Until  time.Time     // when that is over, by the database's clock
+}
 
 // Health of a remote.
 type Health struct {

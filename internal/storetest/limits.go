@@ -54,6 +54,16 @@ func testHold(e *env) {
 	n, others, err := e.Store.Hold(e.ctx, "other", "a", 5, 5, time.Minute)
 	e.ok(err)
 	e.equal("another remote", [2]int{n, others}, [2]int{5, 0})
+	holders, err := e.Store.Holders(e.ctx, "ns")
+	e.ok(err)
+	for _, h := range holders {
+		if h.Left <= 0 || h.Left > time.Minute || h.Until.IsZero() {
+			e.t.Errorf("%s has %s left, until %s", h.Holder, h.Left, h.Until)
+		}
+	}
+	if len(holders) != 3 || holders[0].Holder != "a" || holders[1].Slots != 4 {
+		e.t.Errorf("holders are %+v, want a and c, who wait, and b with 4 slots", holders)
+	}
 }
 
 func testHoldMany(e *env) {
