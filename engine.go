@@ -38,6 +38,7 @@ type Engine struct {
 	learned    atomic.Pointer[learned]
 	provenance provenance
 	said       said                  // what was logged of the capture
+	running    atomic.Int32          // calls of Run
 	failed     atomic.Pointer[error] // what ended Run; nil: it is at work, or ended as it was told
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -169,6 +170,49 @@ func TestQuietEndsWithRun(t *testing.T) {
 	if err := <-done; !errors.Is(err, upkeep.ErrNoTable) {
 		t.Errorf("run: %v", err)
 	}
+}
+
+// impatient is a clock that ends what sleeps for the third time.
+type impatient struct {
+	upkeep.Clock
+	end    context.CancelFunc
+	sleeps int
+}
+
+func (c *impatient) Now() time.Time { return time.Now() }
+
+func (c *impatient) Sleep(ctx context.Context, _ time.Duration) error {
+	if c.sleeps++; c.sleeps == 3 {
+		c.end()
+	}
+	return ctx.Err()
+}
+
+// A wait in vain says what is left to do, and that nobody does it.
+func TestQuietSaysWhatIsLeft(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		vain := func(want string) {
+			t.Helper()
+			ctx, cancel := context.WithCancel(s.ctx)
+			defer cancel()
+			e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: &impatient{end: cancel}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := e.Quiet(ctx, nil); !errors.Is(err, context.Canceled) || !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		}
+		vain("left is the installation, and no process is at work on it: call Engine.Run beside it")
+		e := s.engine(customerSync(s.to))
+		stop := s.run(e)
+		s.quiet(e)
+		stop()
+		s.exec(`update users set name = 'Eve' where id = 1`)
+		vain("left is touches in the log (1), and no process is at work on it: call Engine.Run beside it")
+	})
 }
 
 // A sync by hand keeps only the rows that were registered, in the

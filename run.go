@@ -41,6 +41,8 @@ const (
 // installed another one, or when Upkeep was uninstalled.
 func (e *Engine) Run(ctx context.Context) (err error) {
 	e.failed.Store(nil)
+	e.running.Add(1)
+	defer e.running.Add(-1)
 	defer func() {
 		if err != nil {
 			e.failed.Store(&err)

@@ -91,67 +91,6 @@ func (e *Engine) Groups(ctx context.Context, sync string, state State, after str
 	return e.db.Groups(ctx, sync, state, after, limit)
 }
 
-// Quiet waits until there is nothing left to do: every sync installed, no
-// touch unfolded, no group dirty, claimed or in doubt, no backfill running.
-// Groups that are parked, or wait for a record that does not come, or whose
-// sync or remote is paused, do not count. Some engine must be at work (see [Engine.Run]), or it waits until ctx
-// ends and returns its error. When this engine's Run fails, Quiet returns that
-// error at once; progress, if not nil, is called at every look.
-func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
-	for {
-		if failed := e.failed.Load(); failed != nil {
-			return *failed
-		}
-		busy, err := e.busy(ctx, progress)
-		if err != nil {
-			return err
-		}
-		if !busy {
-			return nil
-		}
-		if err := e.cfg.Clock.Sleep(ctx, 50*time.Millisecond); err != nil {
-			return err
-		}
-	}
-}
-
-// busy looks once whether there is something left to do.
-func (e *Engine) busy(ctx context.Context, progress func(*Status)) (bool, error) {
-	installed, err := e.installed(ctx)
-	var s *Status
-	if err == nil {
-		s, err = e.Status(ctx)
-	}
-	if errors.Is(err, ErrNotInstalled) { // the engine that runs has only begun
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if progress != nil {
-		progress(s)
-	}
-	busy := !installed || s.Pending > 0
-	for _, c := range s.Syncs {
-		busy = busy || c.Backfill.Running || c.Claimed > waitingJobs(s, e.byName[c.Sync])
-		if pauseOf(s.Pauses, e.byName[c.Sync]) == nil {
-			busy = busy || c.Dirty > 0 || c.InDoubt > 0
-		}
-	}
-	return busy, nil
-}
-
-// waitingJobs is how many groups of a sync are in jobs that nobody looks at,
-// since the remote is paused.
-func waitingJobs(s *Status, d *definition) (n int64) {
-	for _, j := range s.Jobs {
-		if p := pauseOf(s.Pauses, d); j.Sync == d.Name && p != nil && p.Remote != "" {
-			n += int64(j.Left)
-		}
-	}
-	return n
-}
-
 // installed says whether every sync's declaration is the one in the registry.
 func (e *Engine) installed(ctx context.Context) (bool, error) {
 	for _, d := range e.defs {
