@@ -13,7 +13,7 @@ import (
 // run. A line "// ..." in a block leaves something out.
 func TestGoBlocksInDocumentsAreExamples(t *testing.T) {
 	examples := map[string][]string{}
-	for _, pattern := range []string{"example_*_test.go", "*/example_test.go", "connector/*/example_test.go", "examples/*/*.go"} {
+	for _, pattern := range []string{"example_*_test.go", "*/example*_test.go", "connector/*/example_test.go", "examples/*/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -11,9 +11,9 @@ import (
 
 // Touch says by hand that a group may have changed, for what no trigger can
 // see: a file, another database. tx is the application's own transaction (a
-// pgx.Tx or a *sql.Tx of the same database), so that the touch is committed or
-// rolled back with it, or nil for a transaction of its own. key is the root
-// row's primary key, one value for each column, in any spelling that the
+// pgx.Tx or a *sql.Tx of the same database; gormsync.Tx has that of GORM), so
+// that the touch is committed or rolled back with it, or nil for a transaction of
+// its own. key is the root row's primary key, one value for each column, in any spelling that the
 // database takes. What can be no key of the table is an error, [ErrKey]; where
 // that shows only when the touch is read, it is logged.
 func (e *Engine) Touch(ctx context.Context, tx any, sync string, key ...any) error {

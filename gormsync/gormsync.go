@@ -17,7 +17,8 @@
 //
 // A Model stands among the syncs of an upkeep.Config as an upkeep.Sync does.
 // The package reads the models only: it opens no database and needs none of
-// GORM's drivers, and Upkeep sees every change, whether GORM made it or not.
+// GORM's drivers, and Upkeep sees every change, whether GORM made it or not. For
+// what it can't see, [Tx] takes a transaction of GORM to the engine's calls.
 package gormsync
 
 import (
