@@ -79,6 +79,39 @@ func exported(t *testing.T, folder string) (names []string) {
 	return names
 }
 
+// TestMethodsOfTheEngineSaySo: the documentation of a database tells the
+// methods that are for programs from those that are the engine's.
+func TestMethodsOfTheEngineSaySo(t *testing.T) {
+	for _, folder := range []string{"postgres", "sqlite"} {
+		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, decl := range parsed.Decls {
+				f, ok := decl.(*ast.FuncDecl)
+				if !ok || f.Recv == nil || !f.Name.IsExported() || f.Name.Name == "Close" || f.Name.Name == "Name" {
+					continue
+				}
+				star, _ := f.Recv.List[0].Type.(*ast.StarExpr)
+				if star == nil {
+					continue
+				}
+				if of, _ := star.X.(*ast.Ident); of != nil && of.Name == "DB" && !strings.Contains(f.Doc.Text(), "implements [store.") {
+					t.Errorf("%s: the comment of DB.%s does not name what it implements", file, f.Name.Name)
+				}
+			}
+		}
+	}
+}
+
 type lister struct {
 	set   *token.FileSet
 	pkg   string

@@ -238,6 +238,7 @@ func ourTriggers(ctx context.Context, c querier) ([]placed, error) {
 }
 
 // Uninstall drops our triggers table by table, then the schema.
+// It implements [store.Store].
 func (db *DB) Uninstall(ctx context.Context) error {
 	return db.alone(ctx, lockInstall, func(c *pgxpool.Conn) error {
 		var there bool

@@ -1,9 +1,21 @@
 // Package postgres keeps Upkeep's touch log and registry in a PostgreSQL
 // database, version 13 or newer, beside the tables that it watches.
 //
-// A program makes a [DB] with [New] or [Open], gives it to upkeep.Config, and
-// closes it when the engine has ended. Its other methods are the engine's own,
-// and may change.
+// # For programs
+//
+//   - [Open] connects to a database by its URL, and [New] takes a pool that is
+//     there.
+//   - The [DB] that they make is upkeep.Config's Database.
+//   - [DB.Close] closes it, when Engine.Run has returned; [DB.Name] is for logs.
+//
+// # For the engine
+//
+// All other methods of DB implement an interface of Upkeep's own, which their
+// comments name ("implements store..."). They are exported since the engine is
+// in another package. No program needs them, and they may change at any time:
+// what they do for people are methods of upkeep.Engine.
+//
+// # What is where
 //
 // Everything lives in the schema "upkeep"; on the application's tables there
 // are triggers and nothing else. The files follow the way of the data:
@@ -27,7 +39,8 @@ import (
 )
 
 // DB is a PostgreSQL database with Upkeep's registry, for upkeep.Config. It is
-// safe for concurrent use.
+// safe for concurrent use. Of its methods, [DB.Close] and [DB.Name] are for
+// programs; the others are the engine's.
 type DB struct {
 	pool *pgxpool.Pool
 	own  bool // Close closes the pool

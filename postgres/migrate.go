@@ -26,6 +26,7 @@ const (
 
 // Migrate brings the schema upkeep up to date. Several processes may call it
 // at once.
+// It implements [store.Store].
 func (db *DB) Migrate(ctx context.Context) error {
 	if err := db.createSchema(ctx); err != nil {
 		return fmt.Errorf("create schema upkeep: %w", err)
@@ -72,6 +73,7 @@ func (db *DB) createSchema(ctx context.Context) error {
 }
 
 // Secret is the random key of this registry's digests.
+// It implements [store.Store].
 func (db *DB) Secret(ctx context.Context) ([]byte, error) {
 	var secret []byte
 	err := db.pool.QueryRow(ctx, "SELECT secret FROM upkeep.settings").Scan(&secret)

@@ -13,6 +13,7 @@ import (
 )
 
 // Sync reads what is stored of a sync.
+// It implements [store.Registry].
 func (d *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 	var s store.SyncState
 	err := d.view(ctx, "read sync "+sync, func(tx *sql.Tx) error {
@@ -32,6 +33,7 @@ func (d *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 
 // StartBackfill begins to pass over the root table from its first row. A sweep
 // that is under way is not weakened by a mere backfill.
+// It implements [store.Registry].
 func (d *DB) StartBackfill(ctx context.Context, sync, version string, sweep, force bool) error {
 	return d.exec(ctx, "start the backfill of "+sync, `INSERT INTO upkeep_syncs (sync, version, phase, run, sweep, force)
 		VALUES (?1, ?2, CASE WHEN ?4 THEN 'forced' ELSE 'rows' END, 1, ?3, ?4) ON CONFLICT (sync) DO UPDATE SET version = excluded.version,
@@ -56,6 +58,7 @@ type passing struct {
 
 // Backfill passes over the next rows. It reads without the write lock and
 // raises what it read if nobody else made the same step.
+// It implements [store.Registry].
 func (d *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (bool, error) {
 	what := "backfill " + shape.Sync
 	var p passing

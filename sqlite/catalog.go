@@ -16,6 +16,7 @@ import (
 const notOurs = `type = 'table' AND name NOT GLOB 'sqlite_*' AND name NOT GLOB 'upkeep_*' AND sql NOT LIKE 'CREATE VIRTUAL%'`
 
 // Tables lists the user's tables by name.
+// It implements [store.Catalog].
 func (d *DB) Tables(ctx context.Context) ([]store.Table, error) {
 	var tables []store.Table
 	err := d.view(ctx, "list tables", func(tx *sql.Tx) error {
@@ -31,6 +32,7 @@ func (d *DB) Tables(ctx context.Context) ([]store.Table, error) {
 
 // Table describes a table. Names are matched as SQLite does, without regard
 // to the case of ASCII letters, and answered as they were created.
+// It implements [store.Catalog].
 func (d *DB) Table(ctx context.Context, t store.Table) (*store.TableInfo, error) {
 	var info *store.TableInfo
 	err := d.view(ctx, "describe table "+t.String(), func(tx *sql.Tx) (err error) {

@@ -18,6 +18,7 @@ const postponements = 20
 
 // Claim leases due groups. It looks without the write lock first, so that an
 // idle worker is in nobody's way.
+// It implements [store.Registry].
 func (d *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, error) {
 	const what = "claim groups"
 	if r.Limit <= 0 || len(r.Syncs) == 0 {

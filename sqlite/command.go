@@ -53,6 +53,7 @@ func unfit(shapes []*store.Shape) []store.Finding {
 }
 
 // NextCommands finds the oldest command of each group.
+// It implements [store.Commands].
 func (d *DB) NextCommands(ctx context.Context, ids []store.ID) (map[store.ID]store.Command, error) {
 	found := map[store.ID]store.Command{}
 	if len(ids) == 0 {
@@ -76,6 +77,7 @@ func (d *DB) NextCommands(ctx context.Context, ids []store.ID) (map[store.ID]sto
 }
 
 // WaitingCommands lists a group's commands.
+// It implements [store.Commands].
 func (d *DB) WaitingCommands(ctx context.Context, id store.ID, limit int) (all []store.Command, err error) {
 	err = d.view(ctx, "list commands", func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT `+commandColumns+`, NULL FROM upkeep_commands AS c
@@ -91,6 +93,7 @@ func (d *DB) WaitingCommands(ctx context.Context, id store.ID, limit int) (all [
 
 // AppendCommand reads the composite as it is in tx, now: what the transaction
 // changes later is not in this command.
+// It implements [store.Commands].
 func (d *DB) AppendCommand(ctx context.Context, tx any, shape *store.Shape, key string) error {
 	const what = "append a command"
 	add := func(tx *sql.Tx) error {
@@ -135,6 +138,7 @@ func (d *DB) AppendCommand(ctx context.Context, tx any, shape *store.Shape, key 
 }
 
 // SkipCommand drops the oldest command of a group.
+// It implements [store.Commands].
 func (d *DB) SkipCommand(ctx context.Context, id store.ID) (skipped store.Command, err error) {
 	err = d.update(ctx, "skip a command", func(tx *sql.Tx) error {
 		var held bool
@@ -186,6 +190,7 @@ const wakeGroups = `UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts =
 	FROM (SELECT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j WHERE sync = j.s AND upkeep_groups.key = j.k`
 
 // Gaps lists versions that did not become commands.
+// It implements [store.Commands].
 func (d *DB) Gaps(ctx context.Context, sync, key string, limit int) (gaps []store.Gap, err error) {
 	err = d.view(ctx, "list gaps", func(tx *sql.Tx) error {
 		gaps = nil

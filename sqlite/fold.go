@@ -39,6 +39,7 @@ type batch struct {
 
 // Fold reads and resolves in a snapshot of its own; only raising the groups
 // and deleting the rows need the write lock.
+// It implements [store.Log].
 func (d *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit int) (store.Folded, error) {
 	const what = "fold the touch log"
 	select { // two folds at once would only do the same work twice

@@ -15,6 +15,7 @@ import (
 
 // Fragment asks SQLite's authorizer which columns a condition and an order
 // read. Names in double quotes that are no column are errors here, not text.
+// It implements [store.Catalog].
 func (d *DB) Fragment(ctx context.Context, t store.Table, where, order string) ([]string, error) {
 	info, err := d.Table(ctx, t)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 )
 
 // Waits follows what groups wait for, the nearest first.
+// It implements [store.Registry].
 func (d *DB) Waits(ctx context.Context, ids []store.ID, limit int) (map[store.ID][]store.ID, error) {
 	found := map[store.ID][]store.ID{}
 	if len(ids) == 0 {
@@ -41,6 +42,7 @@ func (d *DB) Waits(ctx context.Context, ids []store.ID, limit int) (map[store.ID
 }
 
 // Blocking counts who waits for groups.
+// It implements [store.Registry].
 func (d *DB) Blocking(ctx context.Context, ids []store.ID, limit int) (map[store.ID]store.Blocking, error) {
 	found := map[store.ID]store.Blocking{}
 	if len(ids) == 0 {
@@ -74,6 +76,7 @@ func (d *DB) Blocking(ctx context.Context, ids []store.ID, limit int) (map[store
 }
 
 // Blockers lists parked groups that others wait for.
+// It implements [store.Registry].
 func (d *DB) Blockers(ctx context.Context, limit int) ([]store.Blocker, error) {
 	var all []store.Blocker
 	err := d.view(ctx, "read who blocks others", func(tx *sql.Tx) error {

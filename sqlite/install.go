@@ -14,6 +14,7 @@ import (
 
 // Install makes the triggers be exactly what the shapes need and records the
 // plan, in one transaction.
+// It implements [store.Capture].
 func (d *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
 	for _, f := range unfit(shapes) {
 		return fmt.Errorf("sync %q: %s: %s", f.Subject, f.Message, f.Fix)
@@ -142,6 +143,7 @@ func uniques(ctx context.Context, tx *sql.Tx, info *store.TableInfo) ([]unique, 
 }
 
 // Inspect compares the triggers in the database with what the shapes need.
+// It implements [store.Capture].
 func (d *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Finding, error) {
 	var found []store.Finding
 	err := d.view(ctx, "inspect triggers", func(tx *sql.Tx) error {

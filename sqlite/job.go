@@ -12,6 +12,7 @@ import (
 )
 
 // Backlog counts the due groups in a sync's backfill lane.
+// It implements [store.Jobs].
 func (d *DB) Backlog(ctx context.Context, sync string, most int) (n int, err error) {
 	err = d.view(ctx, "count the backlog of "+sync, func(tx *sql.Tx) error {
 		return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM upkeep_groups
@@ -24,6 +25,7 @@ func (d *DB) Backlog(ctx context.Context, sync string, most int) (n int, err err
 const addPiece = 1_000
 
 // AddJob writes a job down and makes its groups the job's.
+// It implements [store.Jobs].
 func (d *DB) AddJob(ctx context.Context, j store.Job, groups []store.JobGroup, lease time.Duration) (id int64, stale []store.ID, err error) {
 	err = d.update(ctx, "write the job down", func(tx *sql.Tx) error {
 		now := d.now()
@@ -118,6 +120,7 @@ const free = `remote = ?1 AND (lease_until IS NULL OR lease_until <= ?2)`
 
 // TakeJob makes holder follow a job that nobody follows. It looks without the
 // write lock first, as this is asked again and again.
+// It implements [store.Jobs].
 func (d *DB) TakeJob(ctx context.Context, remote, holder string, lease time.Duration) (*store.Job, error) {
 	const what = "take a job over"
 	some := false
@@ -146,6 +149,7 @@ func (d *DB) TakeJob(ctx context.Context, remote, holder string, lease time.Dura
 }
 
 // KeepJob extends a job's lease and writes down how the job is.
+// It implements [store.Jobs].
 func (d *DB) KeepJob(ctx context.Context, j store.Job, lease time.Duration) (mine bool, err error) {
 	err = d.update(ctx, "keep a job", func(tx *sql.Tx) error {
 		until := sql.NullInt64{Int64: d.now() + lease.Microseconds(), Valid: lease > 0}
@@ -163,6 +167,7 @@ func (d *DB) KeepJob(ctx context.Context, j store.Job, lease time.Duration) (min
 }
 
 // Jobs lists all jobs, oldest first.
+// It implements [store.Jobs].
 func (d *DB) Jobs(ctx context.Context) (all []store.Job, err error) {
 	err = d.view(ctx, "list the jobs", func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT `+jobColumns+` FROM upkeep_jobs ORDER BY id`)
@@ -176,6 +181,7 @@ func (d *DB) Jobs(ctx context.Context) (all []store.Job, err error) {
 }
 
 // JobGroups lists groups of a job, by their names or any.
+// It implements [store.Jobs].
 func (d *DB) JobGroups(ctx context.Context, job int64, names store.JobNames, limit int) (groups []store.JobGroup, err error) {
 	of := `?3 IS NOT NULL AND ?4 IS NOT NULL`
 	if len(names.External)+len(names.Remote) > 0 {
@@ -239,12 +245,14 @@ func readSent(s string) (map[store.ID]string, error) {
 }
 
 // LeaveJob takes groups out of a job.
+// It implements [store.Jobs].
 func (d *DB) LeaveJob(ctx context.Context, job int64, keys []string) error {
 	return d.exec(ctx, "take groups out of a job", `DELETE FROM upkeep_job_groups WHERE job = ?1
 		AND key IN (SELECT value FROM json_each(?2))`, job, texts(keys))
 }
 
 // EndJob forgets a job that has no groups any more.
+// It implements [store.Jobs].
 func (d *DB) EndJob(ctx context.Context, job int64) error {
 	return d.update(ctx, "end a job", func(tx *sql.Tx) error {
 		var left int

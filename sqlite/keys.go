@@ -16,6 +16,7 @@ import (
 )
 
 // Keys lists root keys in the order of the primary key.
+// It implements [store.Loader].
 func (d *DB) Keys(ctx context.Context, shape *store.Shape, after string, limit int) ([]string, string, error) {
 	p := passing{}
 	err := d.view(ctx, "list the keys of "+shape.Root.Table.Name, func(tx *sql.Tx) error {
@@ -33,6 +34,7 @@ func (d *DB) Keys(ctx context.Context, shape *store.Shape, after string, limit i
 
 // Canonical is how groups have root keys: what the row that has the key holds
 // or else, for a number that a column of numbers would take, what it would keep.
+// It implements [store.Loader].
 func (d *DB) Canonical(ctx context.Context, shape *store.Shape, keys []string) (map[string]string, error) {
 	found, rest := sureOf(shape.Root.Key, keys)
 	if len(rest) == 0 {
@@ -208,6 +210,7 @@ func respell(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, rows []logR
 }
 
 // Departed lists the keys whose deletion waits in the log.
+// It implements [store.Log].
 func (d *DB) Departed(ctx context.Context, shape *store.Shape, keys []string) ([]string, error) {
 	var gone []string
 	err := d.view(ctx, "look for deletes in the log", func(tx *sql.Tx) error {

@@ -10,6 +10,7 @@ import (
 )
 
 // Hold gives a process slots of a remote.
+// It implements [store.Limits].
 func (d *DB) Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (got, others int, err error) {
 	err = d.update(ctx, "hold slots of "+remote, func(tx *sql.Tx) error {
 		now := d.now()
@@ -41,6 +42,7 @@ const token = 1_000_000
 
 // Take takes requests out of the bucket, which begins full. A rate of zero or
 // less is no limit.
+// It implements [store.Limits].
 func (d *DB) Take(ctx context.Context, remote string, want int, rate float64, burst int) (got int, wait time.Duration, err error) {
 	if rate <= 0 || want <= 0 {
 		return max(want, 0), 0, nil
@@ -74,6 +76,7 @@ func (d *DB) Take(ctx context.Context, remote string, want int, rate float64, bu
 }
 
 // Holders lists who holds slots or waits for some.
+// It implements [store.Limits].
 func (d *DB) Holders(ctx context.Context, remote string) ([]store.Holder, error) {
 	var holders []store.Holder
 	err := d.view(ctx, "read the slots of "+remote, func(tx *sql.Tx) error {
@@ -99,6 +102,7 @@ func (d *DB) Holders(ctx context.Context, remote string) ([]store.Holder, error)
 }
 
 // Health reads a remote's state.
+// It implements [store.Limits].
 func (d *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 	var h store.Health
 	err := d.view(ctx, "read the health of "+remote, func(tx *sql.Tx) error {
@@ -126,6 +130,7 @@ func (d *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 }
 
 // Pause stops all requests to a remote; the later end wins.
+// It implements [store.Limits].
 func (d *DB) Pause(ctx context.Context, remote string, pause time.Duration, reason string) error {
 	return d.exec(ctx, "pause "+remote, `INSERT INTO upkeep_remotes (remote, paused_until, reason) VALUES (?1, ?2, ?3)
 		ON CONFLICT (remote) DO UPDATE SET paused_until = excluded.paused_until, reason = excluded.reason
@@ -133,6 +138,7 @@ func (d *DB) Pause(ctx context.Context, remote string, pause time.Duration, reas
 }
 
 // Meter notes what a remote says of its quota.
+// It implements [store.Limits].
 func (d *DB) Meter(ctx context.Context, remote string, used, limit int64) error {
 	return d.exec(ctx, "note the quota of "+remote, `INSERT INTO upkeep_quotas (remote, used, allowed, at) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (remote) DO UPDATE SET used = excluded.used, allowed = excluded.allowed, at = excluded.at`,
@@ -140,6 +146,7 @@ func (d *DB) Meter(ctx context.Context, remote string, used, limit int64) error 
 }
 
 // Break opens the breaker.
+// It implements [store.Limits].
 func (d *DB) Break(ctx context.Context, remote string, pause time.Duration, reason string) error {
 	return d.exec(ctx, "break "+remote, `INSERT INTO upkeep_remotes (remote, broken, probe_at, failures, reason) VALUES (?1, 1, ?2, 1, ?3)
 		ON CONFLICT (remote) DO UPDATE SET broken = 1, probe_at = excluded.probe_at, failures = failures + 1, reason = excluded.reason`,
@@ -147,11 +154,13 @@ func (d *DB) Break(ctx context.Context, remote string, pause time.Duration, reas
 }
 
 // Mend closes the breaker.
+// It implements [store.Limits].
 func (d *DB) Mend(ctx context.Context, remote string) error {
 	return d.exec(ctx, "mend "+remote, `UPDATE upkeep_remotes SET broken = 0, probe_at = 0, failures = 0 WHERE remote = ?1`, remote)
 }
 
 // Probe is true for the one that may probe an open breaker.
+// It implements [store.Limits].
 func (d *DB) Probe(ctx context.Context, remote, _ string, pause time.Duration) (bool, error) {
 	var mine bool
 	err := d.update(ctx, "probe "+remote, func(tx *sql.Tx) error {

@@ -33,6 +33,7 @@ func (c *composite) fail(err error) {
 }
 
 // Load reads composites in one snapshot, with one query for each member.
+// It implements [store.Loader].
 func (d *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
 	found := map[string]store.Composite{}
 	if len(keys) == 0 {

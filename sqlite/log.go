@@ -27,6 +27,7 @@ type logRow struct {
 }
 
 // Append writes touches by hand. tx is a *sql.Tx on this database, or nil.
+// It implements [store.Log].
 func (d *DB) Append(ctx context.Context, tx any, touches []store.Touch) error {
 	const what = "append touches"
 	if len(touches) == 0 {

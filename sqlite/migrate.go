@@ -28,6 +28,7 @@ var ownTables = [...]string{"upkeep_touch", "upkeep_groups", "upkeep_edges", "up
 	"upkeep_commands", "upkeep_command_number", "upkeep_command_gaps", "upkeep_job_groups", "upkeep_jobs", "upkeep_lock", versions}
 
 // Migrate brings Upkeep's own tables up to date.
+// It implements [store.Store].
 func (d *DB) Migrate(ctx context.Context) error {
 	if err := d.migrate(ctx); err != nil {
 		return fmt.Errorf("migrate %s: %w", d.name, err)
@@ -145,6 +146,7 @@ func (l *migrationLock) release(ctx context.Context) error {
 }
 
 // Secret is the key of this registry's digests.
+// It implements [store.Store].
 func (d *DB) Secret(ctx context.Context) ([]byte, error) {
 	var secret []byte
 	err := d.view(ctx, "read the registry's secret", func(tx *sql.Tx) error {
@@ -159,6 +161,7 @@ func (d *DB) Secret(ctx context.Context) ([]byte, error) {
 
 // Uninstall drops all triggers and tables of Upkeep. The file stays in
 // write-ahead logging.
+// It implements [store.Store].
 func (d *DB) Uninstall(ctx context.Context) error {
 	return d.update(ctx, "uninstall from "+d.name, func(tx *sql.Tx) error {
 		installed, err := triggers(ctx, tx)

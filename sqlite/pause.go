@@ -9,6 +9,7 @@ import (
 )
 
 // PauseByHand pauses a remote or a sync until somebody resumes it.
+// It implements [store.Pauses].
 func (d *DB) PauseByHand(ctx context.Context, p store.Pause) error {
 	kind, name := p.Subject()
 	return d.exec(ctx, "pause "+name, `INSERT INTO upkeep_pauses (kind, name, reason, since) VALUES (?1, ?2, ?3, ?4)
@@ -16,6 +17,7 @@ func (d *DB) PauseByHand(ctx context.Context, p store.Pause) error {
 }
 
 // ResumeByHand ends a pause that a person made.
+// It implements [store.Pauses].
 func (d *DB) ResumeByHand(ctx context.Context, p store.Pause) (bool, error) {
 	kind, name := p.Subject()
 	var was bool
@@ -32,6 +34,7 @@ func (d *DB) ResumeByHand(ctx context.Context, p store.Pause) (bool, error) {
 }
 
 // PausedByHand lists the pauses that people made.
+// It implements [store.Pauses].
 func (d *DB) PausedByHand(ctx context.Context) ([]store.Pause, error) {
 	var all []store.Pause
 	err := d.view(ctx, "read pauses", func(tx *sql.Tx) error {

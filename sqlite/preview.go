@@ -10,6 +10,7 @@ import (
 )
 
 // Preview says what Install would do to triggers.
+// It implements [store.Capture].
 func (d *DB) Preview(ctx context.Context, shapes []*store.Shape) ([]store.TriggerChange, error) {
 	var all []store.TriggerChange
 	err := d.view(ctx, "compare triggers", func(tx *sql.Tx) error {

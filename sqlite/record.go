@@ -40,6 +40,7 @@ type after struct {
 }
 
 // Record applies results in one transaction.
+// It implements [store.Registry].
 func (d *DB) Record(ctx context.Context, results []store.Result, byHand []string) ([]store.ID, error) {
 	if len(results) == 0 {
 		return nil, nil

@@ -12,6 +12,7 @@ import (
 
 // Rights examines the file for these shapes: here, whether the foreign keys
 // that are followed have an index.
+// It implements [store.Catalog].
 func (d *DB) Rights(ctx context.Context, shapes []*store.Shape) ([]store.Finding, error) {
 	var found []store.Finding
 	err := d.view(ctx, "examine "+d.name, func(tx *sql.Tx) error {

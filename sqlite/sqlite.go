@@ -1,9 +1,20 @@
 // Package sqlite keeps Upkeep's touch log and registry in a SQLite database:
 // the application's own file, beside the tables that it watches.
 //
-// A program makes a [DB] with [Open], gives it to upkeep.Config, and closes it
-// when the engine has ended. Its other methods are the engine's own, and may
-// change.
+// # For programs
+//
+//   - [Open] opens a file that is there.
+//   - The [DB] that it makes is upkeep.Config's Database.
+//   - [DB.Close] closes it, when Engine.Run has returned; [DB.Name] is for logs.
+//
+// # For the engine
+//
+// All other methods of DB implement an interface of Upkeep's own, which their
+// comments name ("implements store..."). They are exported since the engine is
+// in another package. No program needs them, and they may change at any time:
+// what they do for people are methods of upkeep.Engine.
+//
+// # Beside the application
 //
 // SQLite has one writer at a time. Upkeep's own write transactions are
 // short, but the application must wait for them as for any other writer: its
@@ -35,7 +46,8 @@ type Config struct {
 }
 
 // DB is one SQLite database file with Upkeep's registry, for upkeep.Config. It
-// is safe for concurrent use.
+// is safe for concurrent use. Of its methods, [DB.Close] and [DB.Name] are for
+// programs; the others are the engine's.
 type DB struct {
 	name  string // for people
 	file  string

@@ -69,6 +69,7 @@ func (d *DB) queryGroups(ctx context.Context, rest string, args ...any) ([]store
 }
 
 // Group returns one group.
+// It implements [store.Registry].
 func (d *DB) Group(ctx context.Context, id store.ID) (*store.Group, error) {
 	all, err := d.queryGroups(ctx, `WHERE g.sync = ?1 AND g.key = ?2`, id.Sync, id.Key)
 	if err != nil {
@@ -81,6 +82,7 @@ func (d *DB) Group(ctx context.Context, id store.ID) (*store.Group, error) {
 }
 
 // Groups lists groups by key.
+// It implements [store.Registry].
 func (d *DB) Groups(ctx context.Context, sync string, state store.State, after string, limit int) ([]store.Group, error) {
 	where, order := `WHERE g.sync = ?1`, `ORDER BY g.key`
 	if sync == "" {
@@ -91,6 +93,7 @@ func (d *DB) Groups(ctx context.Context, sync string, state store.State, after s
 }
 
 // Blocked lists who waits for the group.
+// It implements [store.Registry].
 func (d *DB) Blocked(ctx context.Context, id store.ID, limit int) ([]store.ID, error) {
 	var ids []store.ID
 	err := d.view(ctx, "read who waits", func(tx *sql.Tx) error {
@@ -106,6 +109,7 @@ func (d *DB) Blocked(ctx context.Context, id store.ID, limit int) ([]store.ID, e
 }
 
 // Attempts is the history of a group, newest first.
+// It implements [store.Registry].
 func (d *DB) Attempts(ctx context.Context, id store.ID, limit int) ([]store.Attempt, error) {
 	var all []store.Attempt
 	err := d.view(ctx, "read attempts", func(tx *sql.Tx) error {
@@ -135,6 +139,7 @@ func (d *DB) Attempts(ctx context.Context, id store.ID, limit int) ([]store.Atte
 }
 
 // Counts is a line per sync, by name.
+// It implements [store.Registry].
 func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 	var all []store.Counts
 	err := d.view(ctx, "count groups", func(tx *sql.Tx) error {
@@ -178,6 +183,7 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 }
 
 // Pending is how many rows the touch log has, at most limit.
+// It implements [store.Registry].
 func (d *DB) Pending(ctx context.Context, limit int) (int, error) {
 	var n int
 	err := d.view(ctx, "count the touch log", func(tx *sql.Tx) error {
@@ -190,6 +196,7 @@ func (d *DB) Pending(ctx context.Context, limit int) (int, error) {
 const prunePiece = 1000
 
 // Prune deletes history older than keep.
+// It implements [store.Registry].
 func (d *DB) Prune(ctx context.Context, keep time.Duration) error {
 	before := d.now() - keep.Microseconds()
 	for {
@@ -214,6 +221,7 @@ func (d *DB) Prune(ctx context.Context, keep time.Duration) error {
 
 // Retry makes parked and waiting groups due at once, in bounded pieces. They
 // are dirty: what was refused was never recorded as synced.
+// It implements [store.Registry].
 func (d *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 	var total int64
 	where := `(?1 = '' OR sync = ?1) AND (?2 = '' OR key = ?2)`

@@ -17,6 +17,7 @@ import (
 const longLog = 256 << 20
 
 // Vitals examines the file. SQLite does not say which transactions are open.
+// It implements [store.Registry].
 func (d *DB) Vitals(ctx context.Context, _ time.Duration) (*store.Vitals, error) {
 	v := &store.Vitals{Now: time.UnixMicro(d.now()).UTC()}
 	err := d.view(ctx, "examine the touch log", func(tx *sql.Tx) error {

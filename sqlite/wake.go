@@ -97,6 +97,7 @@ func scanIDs(rows *sql.Rows) ([]store.ID, error) {
 
 // Records returns what is known of the records of those groups that are in
 // the registry.
+// It implements [store.Registry].
 func (d *DB) Records(ctx context.Context, ids []store.ID) (map[store.ID]store.RecordState, error) {
 	found := map[store.ID]store.RecordState{}
 	if len(ids) == 0 {
