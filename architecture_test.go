@@ -33,7 +33,7 @@ var imports = map[string][]string{
 	"internal/config":    {".", "connector", "internal/store", "internal/mapping", "internal/spelling"},
 	"internal/mapping":   {".", "connector", "internal/store", "internal/spelling"},
 	"dashboard/...":      {".", "connector", "internal/store"},
-	"gormsync":           {".", "internal/spelling"},
+	"gormsync":           {".", "connector", "internal/spelling"},
 	"cmd/...":            {"..."},
 }
 

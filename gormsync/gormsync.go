@@ -30,6 +30,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
 )
 
 // Model declares a sync over a GORM model T. Its functions follow the rules of
@@ -68,13 +69,15 @@ type Model[T any] struct {
 	CreateFields func(T) (upkeep.Fields, error)
 	// Initialize lets the remote make the record from another one.
 	Initialize func(T) upkeep.Reference
-	// RefersTo, OnDelete, ByHand, Version, DeleteLimit and MemberLimit are as in
-	// upkeep.Mapping; so is WhenFalse, but for a model with a DeletedAt: it
-	// is done for soft deleted rows too, its zero value is OnDelete's, and
-	// with a When it must be said.
+	// The others are as in upkeep.Mapping, but for WhenFalse of a model with a
+	// DeletedAt: it is done for soft deleted rows too, its zero value is
+	// OnDelete's, and with a When it must be said.
 	RefersTo            []string
+	Sends               []string
+	Columns             []connector.Column
 	OnDelete, WhenFalse upkeep.Ending
 	ByHand              bool
+	Deliver             upkeep.Delivery
 	Version             string
 	DeleteLimit         int
 	MemberLimit         int
@@ -99,8 +102,8 @@ func (m Model[T]) Declaration() (*upkeep.Mapping, error) {
 		}
 	}
 	return &upkeep.Mapping{
-		Name: m.Name, From: from.relation, To: m.To, Record: m.Record, RefersTo: m.RefersTo, OnDelete: m.OnDelete, WhenFalse: whenFalse,
-		ByHand: m.ByHand, Version: m.Version, MemberLimit: m.MemberLimit, DeleteLimit: m.DeleteLimit,
+		Name: m.Name, From: from.relation, To: m.To, Record: m.Record, RefersTo: m.RefersTo, Sends: m.Sends, Columns: m.Columns,
+		OnDelete: m.OnDelete, WhenFalse: whenFalse, ByHand: m.ByHand, Deliver: m.Deliver, Version: m.Version, MemberLimit: m.MemberLimit, DeleteLimit: m.DeleteLimit,
 		Translate:    filled(from, m.Translate),
 		CreateFields: filled(from, m.CreateFields),
 		ExternalID:   filled(from, plain(m.ExternalID)),

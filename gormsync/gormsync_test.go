@@ -2,6 +2,7 @@ package gormsync_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -234,4 +235,58 @@ func TestNamingStrategy(t *testing.T) {
 	if err != nil || d.From.Table != "hr_person" {
 		t.Errorf("%v, %v", d, err)
 	}
+}
+
+// What a Sync of package upkeep can say, a Model can.
+func TestModelSaysWhatASyncSays(t *testing.T) {
+	t.Parallel()
+	model, sync := reflect.TypeFor[gormsync.Model[Order]](), reflect.TypeFor[upkeep.Sync[Order]]()
+	m := reflect.New(model).Elem()
+	for i := range sync.NumField() {
+		name := sync.Field(i).Name
+		if name == "Table" { // the model has it
+			continue
+		}
+		f, there := model.FieldByName(name)
+		if !there || f.Type != sync.Field(i).Type {
+			t.Errorf("Model has no field %s of type %s", name, sync.Field(i).Type)
+			continue
+		}
+		if into := m.FieldByName(name); f.Type.Kind() != reflect.Func {
+			into.Set(some(f.Type))
+		}
+	}
+	d, err := m.Interface().(gormsync.Model[Order]).Declaration()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range sync.NumField() {
+		name := sync.Field(i).Name
+		if name == "Table" || sync.Field(i).Type.Kind() == reflect.Func {
+			continue
+		}
+		if got := reflect.ValueOf(d).Elem().FieldByName(name); !reflect.DeepEqual(got.Interface(), m.FieldByName(name).Interface()) {
+			t.Errorf("%s is lost: %v", name, got)
+		}
+	}
+}
+
+// some is a value of a type that is not its zero value.
+func some(t reflect.Type) reflect.Value {
+	v := reflect.New(t).Elem()
+	switch t.Kind() {
+	case reflect.String:
+		v.SetString("delete")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int:
+		v.SetInt(7)
+	case reflect.Slice:
+		v.Set(reflect.Append(v, reflect.Zero(t.Elem())))
+	case reflect.Pointer:
+		v.Set(reflect.New(t.Elem()))
+	case reflect.Struct:
+		v.Field(0).Set(some(t.Field(0).Type))
+	}
+	return v
 }
