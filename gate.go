@@ -85,7 +85,7 @@ func (g *gate) start(ctx context.Context) <-chan struct{} {
 			g.log.Warn("quota not noted", "remote", g.remote.Name, "error", err)
 		}
 		if g.heldSlots() > 0 {
-			if _, _, err := g.db.Hold(end, g.remote.Name, g.cfg.Name, 0, g.traits.Concurrency, slotTTL); err != nil {
+			if _, _, err := g.db.Hold(end, g.remote.Name, g.cfg.Name, 0, g.traits.Concurrency, slotTTL); err != nil && !errors.Is(err, ErrNotInstalled) {
 				g.log.Warn("slots not given back; they end by themselves", "remote", g.remote.Name, "error", err)
 			}
 		}

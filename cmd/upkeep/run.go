@@ -13,6 +13,7 @@ import (
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/internal/setup"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 type runCmd struct {
@@ -60,7 +61,10 @@ func (c *runCmd) Run(p *program) error {
 		return errStopped // ends follow
 	})
 	g.Go(func() error { return follow(ctx, s.Engine, log) })
-	if err := g.Wait(); !errors.Is(err, errStopped) {
+	switch err := g.Wait(); {
+	case errors.Is(err, store.ErrNotInstalled): // it was, a moment ago
+		return errors.New("upkeep uninstall has removed Upkeep from this database, or it was replaced by another one; this process has stopped, and nothing is sent any more. To begin anew: upkeep run")
+	case !errors.Is(err, errStopped):
 		return err
 	}
 	log.Info("upkeep has stopped")

@@ -18,11 +18,17 @@ var (
 
 // mask blots out what looks like a secret written in the file itself, so that
 // an excerpt can be shown: values of keys that sound like one, passwords in
-// URLs, and long runs of key material. Lengths stay, so that carets fit.
+// URLs, and long runs of key material. Under fields of a sync a name means less;
+// see [fieldLines]. Lengths stay, so that carets fit.
 func mask(lines []string) []string {
 	out := make([]string, len(lines))
 	block := -1 // indentation of a secret's key whose value goes on below
+	fields := &fieldLines{indent: -1}
 	for i, line := range lines {
+		blot := stars
+		if fields.next(line) {
+			blot = constants
+		}
 		indent := len(line) - len(strings.TrimLeft(line, " "))
 		if block >= 0 && (strings.TrimSpace(line) == "" || indent > block) {
 			out[i] = line[:indent] + stars(line[indent:])
@@ -32,15 +38,16 @@ func mask(lines []string) []string {
 		if m := secretKey.FindStringSubmatchIndex(line); m != nil {
 			value := line[m[4]:m[5]]
 			if !variable.MatchString(value) && !strings.HasPrefix(value, "{") && !strings.HasPrefix(value, "[") {
-				if strings.TrimSpace(value) != "" {
+				shown := blot(value)
+				if strings.TrimSpace(value) != "" && shown == stars(value) {
 					block = indent
 				}
-				out[i] = line[:m[4]] + stars(value)
+				out[i] = armour.ReplaceAllStringFunc(line[:m[4]]+shown, stars)
 				continue
 			}
 		}
-		line = blank(secretEntry, line)
-		line = blank(urlPassword, line)
+		line = blank(secretEntry, line, blot)
+		line = blank(urlPassword, line, stars)
 		out[i] = armour.ReplaceAllStringFunc(line, stars)
 	}
 	return out
@@ -48,7 +55,7 @@ func mask(lines []string) []string {
 
 // blank blots out the second group of each match, unless it is a variable. A
 // map or a list is looked into.
-func blank(re *regexp.Regexp, line string) string {
+func blank(re *regexp.Regexp, line string, blot func(string) string) string {
 	var b strings.Builder
 	for {
 		m := re.FindStringSubmatchIndex(line)
@@ -60,7 +67,7 @@ func blank(re *regexp.Regexp, line string) string {
 		case strings.HasPrefix(value, "{"), strings.HasPrefix(value, "["):
 			value, end = "", m[4]
 		case !variable.MatchString(value):
-			value = stars(value)
+			value = blot(value)
 		}
 		b.WriteString(line[:m[4]] + value)
 		line = line[end:]
