@@ -94,7 +94,8 @@ const (
 	removed
 	refused
 	doubtful
-	untold // class Blind: refused, since a create's outcome is unknown
+	untold   // class Blind: refused, since a create's outcome is unknown
+	vanished // class Blind: the record was gone; another claim makes it
 )
 
 // worker holds its claim and how far it is. A field that is not needed any

@@ -77,6 +77,8 @@ func (p protocol) planCreate(s *state, w *worker) {
 		} else {
 			w.finish(refused)
 		}
+	case p.class == blind && gone && !p.goneAtOnce:
+		w.finish(vanished)
 	case p.class == blind && (s.sweep || s.looks && s.group.forced > w.generation) && !gone && !p.unsweptMade:
 		w.finish(released) // what the sweep forces is not made
 	case p.class == lookup && w.inDoubt && !p.claimInDoubt && !(gone && p.remakeInDoubt):
@@ -185,7 +187,7 @@ func (p protocol) record(s state, i int, out emit) {
 	case synced:
 		g.digest, g.remoteID = w.value, w.remoteID
 		g.inDoubt = g.inDoubt && !p.syncedEndsDoubt
-	case removed:
+	case removed, vanished:
 		g.digest, g.remoteID = none, 0
 	case refused, untold:
 		g.parked = g.generation == w.generation || p.parkOverTouch
@@ -204,7 +206,7 @@ func (p protocol) record(s state, i int, out emit) {
 	}
 	out([...]string{
 		released: "record-released", synced: "record-synced", removed: "record-removed",
-		refused: "record-refused", doubtful: "record-doubtful", untold: "record-untold",
+		vanished: "record-vanished", refused: "record-refused", doubtful: "record-doubtful", untold: "record-untold",
 	}[w.outcome], own, s)
 }
 
