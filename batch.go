@@ -77,7 +77,7 @@ func (r *runner) batchMost(j *job) int {
 
 // alone: a job that may need several calls, or has a call of its own.
 func (r *runner) alone(j *job) bool {
-	return r.mayBeAnother(j) || j.claim.RemoteID == "" && (j.goal != present || r.mustFind(j) || j.origin != nil)
+	return r.mayBeAnother(j) || r.mayBeUnseen(j) || j.claim.RemoteID == "" && (j.goal != present || r.mustFind(j) || j.origin != nil)
 }
 
 // action is what a job in a batch does.

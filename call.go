@@ -44,6 +44,10 @@ func (c *caller) bring() error {
 		if err := c.deleteAll(id); err != nil {
 			return err
 		}
+		if c.mayBeUnseen(j) {
+			j.vanished("the record that was known is gone; another may have been made in what the registry has forgotten")
+			return nil
+		}
 	default: // ended
 		err := c.update(id, j.record.Fields)
 		if isKind(err, connector.NotFound) && c.mayBeAnother(j) {
@@ -67,6 +71,14 @@ func (c *caller) bring() error {
 func (j *job) found(id string) {
 	j.result.RemoteID, j.result.ExternalID = id, j.record.ExternalID
 	j.finish(store.Result{Outcome: store.Partial, After: time.Second, Reason: "its record was found, and is to be deleted"})
+}
+
+// vanished: there is no record under the id that was known, at a remote that can't
+// look one up. What follows from it is for another claim: this one may have lost
+// its lease, and a second record would be made.
+func (j *job) vanished(reason string) {
+	j.result.RemoteID, j.result.Digests = "", nil
+	j.finish(store.Result{Outcome: store.Partial, After: time.Millisecond, Reason: reason})
 }
 
 // isKind says whether err is a connector's error of that kind.
@@ -94,6 +106,10 @@ func (c *caller) change(id string) error {
 		}
 		if c.traits.Class == connector.Blind && j.claim.Forced {
 			j.refuse(untold) // it was made again, perhaps: the id is still the old one's
+			return nil
+		}
+		if c.traits.Class == connector.Blind {
+			j.vanished("the record is gone, and is made again")
 			return nil
 		}
 		if c.traits.Class == connector.Lookup {
@@ -129,6 +145,12 @@ func (c *caller) deleteAll(id string) error {
 // mayBeAnother: a record of another id than the known one may be there.
 func (r *runner) mayBeAnother(j *job) bool {
 	return j.goal != present && (j.claim.InDoubt || j.claim.Forced) && r.traits.Class != connector.Blind
+}
+
+// mayBeUnseen: the record was deleted, but at a remote that can't look any up
+// another may be there, which a restored registry has forgotten.
+func (r *runner) mayBeUnseen(j *job) bool {
+	return r.traits.Class == connector.Blind && j.goal == absent && j.claim.Forced && r.provenance.restored.Load()
 }
 
 // makeUnseen makes a record at a remote that can't say whether it is there, if

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -131,7 +132,8 @@ type grantOf struct {
 // looked for first.
 func (r *runner) spends(j *job) bool {
 	first := j.claim.Attempts == 0 && !j.claim.Forced
-	return j.limited() && !j.forgot && (first || r.provenance.restored.Load())
+	nothing := j.claim.RemoteID == "" && r.traits.Class == connector.Blind // no call is made
+	return j.limited() && !j.forgot && !nothing && (first || r.provenance.restored.Load())
 }
 
 // limited says whether a job is a delete of a sync that has a limit of them.

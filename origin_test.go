@@ -349,10 +349,12 @@ func restoredBlind(t *testing.T, db *backedUp) {
 	s.users(10)
 	during(now, atRest)
 	must(db.backup())
-	s.exec(`insert into users (id, name) values (11, 'lost'); delete from users where id = 2`)
+	s.exec(`insert into users (id, name) values (11, 'lost'); delete from users where id in (2, 5)`)
+	during(now, atRest)
+	s.exec(`insert into users (id, name) values (5, 'under another id')`)
 	during(now, atRest)
 	must(db.restore())
-	s.exec(`insert into users (id, name) values (11, 'found')`)
+	s.exec(`insert into users (id, name) values (11, 'found'); delete from users where id = 5`)
 	s.remote.Forget()
 	later := make(chan struct{})
 	during(later, func(e *upkeep.Engine, d upkeep.Database) {
@@ -370,12 +372,21 @@ func restoredBlind(t *testing.T, db *backedUp) {
 			return x.Group != nil && strings.Contains(x.Group.Reason, "until all was swept") || s.remote.Calls(memory.Create) > 0
 		})
 		close(later)
-		for _, key := range []string{"2", "11"} { // gone, and there, since
-			if x := s.state(e, "customer", key, store.Parked); !strings.Contains(x.Group.Reason, "--not-there") {
-				t.Errorf("%s is parked: %s", key, x.Group.Reason)
+		untold := func(keys ...string) {
+			for _, key := range keys {
+				if x := s.state(e, "customer", key, store.Parked); !strings.Contains(x.Group.Reason, "--not-there") {
+					t.Errorf("%s is parked: %s", key, x.Group.Reason)
+				}
 			}
 		}
+		untold("2", "11") // gone, and there, since
 		s.quiet(e)
+		if n, err := e.AllowDeletes(s.ctx, "customer", 1); n != 1 {
+			t.Errorf("%d deletes were held: %v", n, err)
+		}
+		s.until("the delete", func() bool { return s.remote.Calls(memory.Delete) == 1 })
+		s.quiet(e)
+		untold("5") // it is there since under another id
 		s.exec(`insert into users (id, name) values (20, 'new')`) // nobody has seen that before
 		s.state(e, "customer", "20", upkeep.Clean)
 	})

@@ -66,6 +66,7 @@ func TestBrokenVariants(t *testing.T) {
 		{"evidence of a delete is spent by a sync", rules{evidenceSpent: true}, upsert, stuck},
 		{"evidence of a delete outlives the row's return", rules{evidenceStays: true}, upsert, falseClean},
 		{"blind, made again by a touch", rules{touchRepeats: true}, blind, duplicate},
+		{"blind, made at once when it is gone", rules{goneAtOnce: true}, blind, duplicate},
 		{"refusal parks over a newer touch", rules{parkOverTouch: true}, upsert, stuck},
 	}
 	for _, test := range tests {
@@ -83,7 +84,7 @@ type variant struct {
 
 // found searches with more and more commits and faults until it breaks.
 func (b variant) found(t *testing.T, restores uint8) {
-	bounds := [][2]uint8{{2, 0}, {2, 1}, {2, 2}}
+	bounds := [][2]uint8{{2, 0}, {2, 1}, {2, 2}, {3, 2}}
 	if restores > 0 {
 		bounds = [][2]uint8{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}}
 	}

@@ -14,6 +14,8 @@ func (p protocol) deliver(s state, j int, out emit) {
 		case r.call == callDelete && (w.forced || w.inDoubt) && p.class != blind && !p.deleteUnfound:
 			w.remoteID = 0
 			w.then(callFind) // one may have been made when this was gone
+		case r.call == callDelete && p.class == blind && w.forced && s.looks && !p.goneForSure:
+			w.finish(vanished) // it may have been made again in what was forgotten
 		case r.call == callDelete:
 			w.finish(removed)
 		case r.remoteID == 0:

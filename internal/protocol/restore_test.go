@@ -35,6 +35,7 @@ func TestBrokenRestores(t *testing.T) {
 		{"restored, and claimed at once, lookup", rules{noRest: true}, lookup, duplicate},
 		{"restored, and made before the sweep, blind", rules{unsweptMade: true}, blind, duplicate},
 		{"restored, and only rows are swept", rules{sweepsRows: true}, upsert, falseClean},
+		{"restored, and what was deleted is gone, blind", rules{goneForSure: true}, blind, duplicate},
 		{"blind, made again when it is gone", rules{goneRepeats: true}, blind, duplicate},
 		{"restored, and epochs begin again", rules{epochsRestart: true}, upsert, falseClean},
 	} {

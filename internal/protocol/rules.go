@@ -31,6 +31,7 @@ type rules struct {
 	parkOverTouch   bool // a refusal parks a group that was touched meanwhile
 	touchRepeats    bool // class Blind: a touch makes what may have been made
 	goneRepeats     bool // class Blind: so does a record that is gone
+	goneForSure     bool // class Blind: after a restore, what was deleted is gone
 	goneAtOnce      bool // class Blind: it is made under the claim that found it gone
 	unsweptMade     bool // class Blind: so does a restore, before the sweep
 	notNoticed      bool // nobody notices a restore

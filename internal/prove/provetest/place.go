@@ -307,7 +307,7 @@ func (p *Place) Judge(ctx context.Context, appErrors ...error) (*oracle.Verdict,
 	defer db.Close()
 	v, err := oracle.Judge(ctx, oracle.Case{
 		Store: db, App: p.App, Remote: p.Remote, Since: p.judged, Edition: p.Worker.Edition, Ended: p.Ended, AppErrors: appErrors,
-		Forgotten: p.Forgotten,
+		Forgotten: p.Forgotten, Blind: p.Worker.Class == connector.Blind,
 		MayPark: func(reason string) bool {
 			return p.Worker.Class == connector.Blind && strings.HasPrefix(reason, "the remote may have made this record") ||
 				p.Forgotten != nil && strings.HasPrefix(reason, "the row is not there, but its deletion was not observed")
