@@ -27,9 +27,11 @@ type Absent struct {
 	Unseen time.Duration
 	Slots  []HeldSlots // by remote
 	// Groups is how many groups it has claimed, as far as 1000 were looked at;
-	// they are free at GroupsUntil, by the database's clock.
+	// they are free at GroupsUntil, by the database's clock. GroupsFree: that is
+	// over, and the next process at work takes them.
 	Groups      int
 	GroupsUntil time.Time
+	GroupsFree  bool
 }
 
 // HeldSlots are slots of a remote that a process holds.
@@ -46,7 +48,11 @@ func (a Absent) String() string {
 		held = append(held, fmt.Sprintf("%s of %s, free at %s", some(s.Slots, "slot"), s.Remote, atClock(s.Until)))
 	}
 	if a.Groups > 0 {
-		held = append(held, fmt.Sprintf("%s claimed, free at %s", some(a.Groups, "group"), atClock(a.GroupsUntil)))
+		free := "at"
+		if a.GroupsFree {
+			free = "since"
+		}
+		held = append(held, fmt.Sprintf("%s claimed, free %s %s", some(a.Groups, "group"), free, atClock(a.GroupsUntil)))
 	}
 	all := strings.Join(held, "; ")
 	if a.Unseen == 0 {
@@ -131,7 +137,7 @@ func (e *Engine) absentClaims(ctx context.Context, seen map[string]bool, found m
 		}
 		a.Groups++
 		if g.LeaseUntil.After(a.GroupsUntil) {
-			a.GroupsUntil = g.LeaseUntil
+			a.GroupsUntil, a.GroupsFree = g.LeaseUntil, !g.LeaseUntil.After(vitals.Now)
 		}
 	}
 	return nil

@@ -115,6 +115,10 @@ func watchedTables(shapes []*store.Shape) map[string]*watched {
 // triggerPrefix begins the names of all triggers of Upkeep.
 const triggerPrefix = "upkeep_"
 
+// triggerNote is for a person who finds a trigger in the schema, perhaps since
+// SQLite named it when it refused to drop a column.
+const triggerNote = "-- Upkeep notes changes of this table here. Before a column that it names is dropped, take it out of the configuration and run upkeep apply; upkeep uninstall removes all of it."
+
 // triggers are the statements that make the table's triggers, by name.
 func (w *watched) triggers() map[string]string {
 	t := map[string]string{}
@@ -125,8 +129,8 @@ func (w *watched) triggers() map[string]string {
 		if when != "" {
 			when = " WHEN " + when
 		}
-		t[name] = fmt.Sprintf("CREATE TRIGGER %s %s ON %s FOR EACH ROW%s BEGIN\n  %s;\nEND",
-			ident(name), event, ident(w.table), when, strings.Join(body, ";\n  "))
+		t[name] = fmt.Sprintf("CREATE TRIGGER %s %s ON %s FOR EACH ROW%s BEGIN\n  %s\n  %s;\nEND",
+			ident(name), event, ident(w.table), when, triggerNote, strings.Join(body, ";\n  "))
 	}
 	inserted := []string{w.log("insert", "NULL", w.values("NEW"), "NULL")}
 	changed := w.changed(w.cols)

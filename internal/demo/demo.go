@@ -166,7 +166,7 @@ func (d *demo) open(ctx context.Context) error {
 	}
 	d.screen.say("The configuration: %s", d.file)
 	if d.Terminal && !d.Once {
-		d.screen.say("To try from another terminal:")
+		d.screen.say("To try from another terminal (where upkeep is not installed, in the clone: go run ./cmd/upkeep in its place):")
 		d.screen.say("  upkeep -c %s status", d.file)
 		d.screen.say("  upkeep -c %s explain sales_order 42", d.file)
 	}
@@ -290,7 +290,7 @@ func (d *demo) backfill(ctx context.Context) error {
 	}
 	took := time.Since(began)
 	d.backfilled = d.calls()
-	d.screen.say("Backfill: %d groups in %.1f s (%.0f a second), %d calls", done, took.Seconds(), float64(done)/took.Seconds(), d.backfilled)
+	d.screen.say("Backfill: %d groups in %.1f s (%.0f a second), %d calls; drafts and orders that are not shipped are groups without a record", done, took.Seconds(), float64(done)/took.Seconds(), d.backfilled)
 	d.screen.say("")
 	return nil
 }
