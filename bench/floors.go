@@ -23,6 +23,17 @@ CREATE TRIGGER append AFTER UPDATE ON line_items FOR EACH ROW EXECUTE FUNCTION a
 CREATE TRIGGER never AFTER UPDATE ON line_items FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.order_id IS DISTINCT FROM NEW.order_id
 	OR pg_catalog.record_image_ne(ROW(OLD.price, OLD.sku), ROW(NEW.price, NEW.sku))) EXECUTE FUNCTION never()`
 
+	// loggedOrders notes which order changed, and leastFold empties that log into
+	// a table of what is dirty: no identity of a row, no order, no cause, no count,
+	// no key that is resolved, no group that is claimed, waits or is parked.
+	loggedOrders = `CREATE TABLE logged (order_id bigint);
+CREATE TABLE dirty (order_id bigint PRIMARY KEY, generation bigint NOT NULL, since timestamptz NOT NULL);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO logged VALUES (NEW.order_id); RETURN NULL; END $$;
+CREATE TRIGGER note AFTER UPDATE ON line_items FOR EACH ROW EXECUTE FUNCTION note()`
+	leastFold = `WITH gone AS (DELETE FROM logged RETURNING order_id)
+INSERT INTO dirty AS d SELECT DISTINCT order_id, 1, now() FROM gone ORDER BY 1
+ON CONFLICT (order_id) DO UPDATE SET generation = d.generation + 1`
+
 	// neverFires is a row trigger that compares one number, and calls nothing.
 	neverFires = `CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 CREATE TRIGGER never AFTER UPDATE ON orders FOR EACH ROW WHEN (OLD.user_id IS DISTINCT FROM NEW.user_id) EXECUTE FUNCTION never()`

@@ -145,7 +145,7 @@ func follow(ctx context.Context, in io.Reader, out io.Writer) error {
 	return <-ended
 }
 
-func engineOn(db *postgres.DB, remote connector.Connection, kind string) (*upkeep.Engine, error) {
+func engineOn(db upkeep.Database, remote connector.Connection, kind string) (*upkeep.Engine, error) {
 	to := &upkeep.Remote{Name: "remote", Connection: remote}
 	var sync upkeep.AnySync = salesOrder(to)
 	if kind == byList {

@@ -57,6 +57,7 @@ func rows() []row {
 		{"app", (*place).application},
 		{"hot", (*place).hot},
 		{"paced", (*place).paced},
+		{"fold", (*place).fold},
 		{"bulk", (*place).bulk},
 		{"drain", (*place).drain},
 		{"latency", (*place).latency},

@@ -156,7 +156,7 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 			FROM ` + quoteTable(shape.Root.Table) + ` t0` + where + `
 			ORDER BY ` + strings.Join(order, ", ") + ` LIMIT $2),
 		raised AS (` + raisingInto + `
-			SELECT $1, page.key, ` + force + `, ` + back + `, now, true, jsonb_build_object('op', ` + p.op() + `, 'at', now), now, now
+			SELECT $1, page.key, ` + force + `, ` + back + `, now, true, ` + causeOf(p.op(), "now") + `, now, now
 			FROM page, clock ORDER BY page.key` + conflict + `)
 		SELECT count(*), coalesce(max(position) FILTER (WHERE n = (SELECT max(n) FROM page)), '') FROM page`
 	var n int64
@@ -213,7 +213,7 @@ func (p *passing) groups(ctx context.Context, tx pgx.Tx, shape *store.Shape, lim
 			FROM upkeep.groups g JOIN upkeep.syncs s USING (sync)
 			WHERE g.sync = $1 AND (g.key > $2 OR $2 = '') ORDER BY g.key LIMIT $3),
 		raised AS (`+raisingInto+`
-			SELECT $1, page.key, `+force+`, 0, now, true, jsonb_build_object('op', 'sweep', 'at', now), now, now
+			SELECT $1, page.key, `+force+`, 0, now, true, `+causeOf("'sweep'", "now")+`, now, now
 			FROM page, clock WHERE page.missed ORDER BY page.key`+raising+`)
 		SELECT count(*), coalesce(max(key), '') FROM page`, shape.Sync, p.cursor, limit, p.pass == "forced").Scan(&n, &last)
 	if err != nil {

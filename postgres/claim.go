@@ -52,7 +52,7 @@ claimed AS (
 	UPDATE upkeep.groups g SET
 		generation = r.next,
 		forced_generation = CASE WHEN r.settled THEN r.next ELSE g.forced_generation END,
-		cause = CASE WHEN r.settled THEN jsonb_build_object('op', 'settle', 'at', clock.now) ELSE g.cause END,
+		cause = CASE WHEN r.settled THEN ROW(NULL, NULL, 'settle', NULL, NULL, clock.now)::upkeep.cause ELSE g.cause END,
 		dirty_since = CASE WHEN r.settled THEN coalesce(g.dirty_since, clock.now) ELSE g.dirty_since END,
 		in_doubt_until = r.still,
 		-- Higher than in a registry that was restored to the past.

@@ -72,7 +72,7 @@ func (f *folding) reference(ctx context.Context, tx pgx.Tx, e entry) error {
 			ORDER BY g.sync, g.key LIMIT $4),
 		raised AS (`+raisingInto+`
 			SELECT p.sync, p.key, 0, 0, clock.now, false,
-				jsonb_build_object('table', t.sync, 'key', t.key, 'op', t.op, 'at', t.at), t.at, t.at
+				ROW(t.sync, t.key, t.op, NULL, NULL, t.at)::upkeep.cause, t.at, t.at
 			FROM clock CROSS JOIN page p CROSS JOIN target t ORDER BY p.sync, p.key`+raising+`
 			RETURNING 1)
 		SELECT (SELECT count(*) FROM raised), l.sync, l.key

@@ -128,7 +128,7 @@ func lockForRecord(batch *pgx.Batch, results []store.Result, waitsFor, wakes []s
 		syncs, keys := splitIDs(add)
 		batch.Queue(`
 			INSERT INTO upkeep.groups (sync, key, due_at, cause, touched_at, dirty_since)
-			SELECT DISTINCT a.sync, a.key, now, jsonb_build_object('op', 'reference', 'at', now), now, now
+			SELECT DISTINCT a.sync, a.key, now, `+causeOf("'reference'", "now")+`, now, now
 			FROM unnest($1::text[], $2::text[]) AS a(sync, key), (SELECT upkeep.clock() AS now) c
 			ORDER BY 1, 2 ON CONFLICT DO NOTHING`, syncs, keys)
 	}
@@ -237,7 +237,7 @@ func raiseOutdated(batch *pgx.Batch, results []store.Result) {
 			JOIN upkeep.groups t ON t.sync = a.to_sync AND t.key = a.to_key
 			WHERE t.remote_id <> a.sent)
 		UPDATE upkeep.groups g SET generation = g.generation + 1, waits_for = '{}',
-			cause = jsonb_build_object('op', 'reference', 'at', clock.now), touched_at = clock.now,
+			cause = `+causeOf("'reference'", "clock.now")+`, touched_at = clock.now,
 			dirty_since = coalesce(g.dirty_since, clock.now), due_at = clock.now
 		FROM outdated o, clock
 		WHERE g.sync = o.sync AND g.key = o.key AND g.epoch = o.epoch AND g.holder IS NULL`,
@@ -270,7 +270,7 @@ func wakeDependents(ctx context.Context, tx pgx.Tx, news []store.ID) error {
 					attempts = CASE WHEN p.waiting THEN 0 ELSE g.attempts END,
 					generation = g.generation + p.referring::int,
 					parked = g.parked AND NOT p.referring AND NOT p.waiting,
-					cause = CASE WHEN p.referring THEN jsonb_build_object('op', 'reference', 'at', clock.now) ELSE g.cause END,
+					cause = CASE WHEN p.referring THEN `+causeOf("'reference'", "clock.now")+` ELSE g.cause END,
 					touched_at = CASE WHEN p.referring THEN clock.now ELSE g.touched_at END,
 					dirty_since = coalesce(g.dirty_since, clock.now),
 					due_at = CASE WHEN g.holder IS NOT NULL THEN g.due_at

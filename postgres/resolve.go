@@ -42,6 +42,11 @@ const origin = `coalesce((t.more->>'origin')::bigint, t.id)`
 const raisingInto = `INSERT INTO upkeep.groups AS g (sync, key, forced_generation, deleted_generation, due_at, backfill,
 		cause, touched_at, dirty_since)`
 
+// causeOf is the SQL of a cause that is no row of the log.
+func causeOf(op, at string) string {
+	return "ROW(NULL, NULL, " + op + ", NULL, NULL, " + at + ")::upkeep.cause"
+}
+
 // resolve is the statement that finds the groups that the sources lead to, and
 // raises them. Parameters: the sync, the limit, then for each source the ids
 // of its log rows and its cursor. It answers how many groups were found, the
@@ -85,20 +90,17 @@ func resolve(s *store.Shape, sources []*source) string {
 			bool_or(there) AS there, bool_or(force) AS force
 		FROM (` + strings.Join(found, " UNION ALL ") + `) AS f GROUP BY key),
 	page AS MATERIALIZED (
-		SELECT f.*, g.key IS NOT NULL AS known, coalesce(g.generation > g.synced_generation, false) AS dirty
-		FROM (SELECT * FROM found ORDER BY key LIMIT $2) f
-		LEFT JOIN upkeep.groups g ON g.sync = $1 AND g.key = f.key),
+		SELECT * FROM found ORDER BY key LIMIT $2),
 	clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 	raised AS (
 		` + raisingInto + `
 		SELECT $1, p.key, p.force::int, sign(p.gone - p.came), clock.now, false,
-			jsonb_build_object('table', t.tbl, 'key', ` + key + `, 'op', t.op, 'columns', t.columns,
-				'tx', t.xid::text, 'at', t.at), t.at, t.at
+			ROW(t.tbl, ` + key + `, t.op, t.columns, t.xid, t.at)::upkeep.cause, t.at, t.at
 		FROM clock CROSS JOIN page p JOIN upkeep.touch t ON t.id = p.id
-		WHERE p.there OR p.known ORDER BY p.key` + raising + `
-		RETURNING 1)
+		WHERE p.there OR (SELECT true FROM upkeep.groups g WHERE g.sync = $1 AND g.key = p.key) ORDER BY p.key` + raising + `
+		RETURNING g.generation - 1 > g.synced_generation AS dirty)
 	SELECT (SELECT count(*) FROM page), coalesce((SELECT max(key) FROM page), ''), (SELECT count(*) FROM raised),
-		(SELECT count(*) FROM page WHERE dirty), ` + strings.Join(append(missing, "false"), " OR ")
+		(SELECT count(*) FROM raised WHERE dirty), ` + strings.Join(append(missing, "false"), " OR ")
 }
 
 // fromMember resolves touches of one member's table. The first hop goes by
@@ -135,8 +137,7 @@ func fromMember(s *store.Shape, o *source, n int, ids string) []string {
 		FROM log%d WHERE known AND %s GROUP BY %s)`, n, strings.Join(typed, ", "), n,
 			strings.Join(notNull, " AND "), strings.Join(groupBy, ", ")),
 		fmt.Sprintf(`found%d AS (
-		SELECT (%s) COLLATE "C" AS key, max(h.id) AS id, max(h.gone) AS gone, max(h.came) AS came, bool_or(%s) AS there, false AS force
-		FROM h%d h%s GROUP BY 1)`, n, key, there, n, from)}
+		SELECT (%s) COLLATE "C" AS key, h.id, h.gone, h.came, %s AS there, false AS force FROM h%d h%s)`, n, key, there, n, from)}
 }
 
 // chainTo lists the members from the root to the one at path.

@@ -24,7 +24,7 @@ const stateOf = `CASE
 
 const groupColumns = `sync, key, ` + stateOf + ` AS state, generation, synced_generation, forced_generation, epoch,
 	coalesce(holder, ''), lease_until, in_doubt_until, due_at, touched_at, synced_at, remote_id, external_id, digests,
-	attempts, reason, waits_for, refs, coalesce(cause, '{}'), backfill, deleted_generation > 0`
+	attempts, reason, waits_for, refs, coalesce(to_json(cause), '{}'), backfill, deleted_generation > 0`
 
 func scanGroup(row pgx.CollectableRow) (store.Group, error) {
 	var g store.Group

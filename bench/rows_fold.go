@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+	"github.com/upkeep-sync/upkeep/postgres"
+)
+
+// foldedAtOnce are numbers of touches in one fold: of an application with room,
+// and of one that fills the cores.
+var foldedAtOnce = []int{20, 500}
+
+// planned is a database that remembers what it was told to watch, so that it
+// can be folded without an engine at work.
+type planned struct {
+	*postgres.DB
+	shapes []*store.Shape
+	plan   string
+}
+
+func (p *planned) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
+	p.shapes, p.plan = shapes, plan
+	return p.DB.Install(ctx, shapes, plan)
+}
+
+// fold is what it costs to make dirty groups of touches, and what the least is
+// that a program written by hand could do for that: see [leastFold].
+func (p *place) fold() ([]result, error) {
+	watched, err := p.watched()
+	if err != nil {
+		return nil, err
+	}
+	floor, err := p.with("fold_floor", loggedOrders)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := onlyOne(p.ctx, watched.url)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	db := &planned{DB: postgres.New(pool)}
+	engine, err := engineOn(db, newSink(0, 1, false, false), "")
+	if err != nil {
+		return nil, err
+	}
+	if err := engine.Install(p.ctx); err != nil {
+		return nil, err
+	}
+	hand, err := onlyOne(p.ctx, floor.url)
+	if err != nil {
+		return nil, err
+	}
+	defer hand.Close()
+	ours := func() error {
+		_, err := db.Fold(p.ctx, db.shapes, db.plan, 5_000)
+		return err
+	}
+	least := func() error {
+		_, err := hand.Exec(p.ctx, leastFold)
+		return err
+	}
+	const (
+		clean      = `UPDATE upkeep.groups SET synced_generation = generation, due_at = NULL, dirty_since = NULL WHERE due_at IS NOT NULL`
+		dirty      = `UPDATE upkeep.groups SET generation = generation + 1, due_at = now(), dirty_since = now() WHERE due_at IS NULL`
+		floorDirty = `INSERT INTO dirty SELECT id, 1, now() FROM orders ON CONFLICT DO NOTHING`
+	)
+	var out []result
+	for _, n := range foldedAtOnce {
+		for _, w := range []struct {
+			name, before, floorBefore string
+		}{
+			{"groups that were clean", clean, "DELETE FROM dirty"},
+			{"groups that were dirty already", dirty, floorDirty},
+		} {
+			cost := [2][]time.Duration{}
+			for range p.size.folds {
+				for i, s := range []*shop{watched, floor} {
+					before, run, on := w.before, ours, pool
+					if s == floor {
+						before, run, on = w.floorBefore, least, hand
+					}
+					d, err := p.folding(s, on, n, before, run)
+					if err != nil {
+						return nil, err
+					}
+					cost[i] = append(cost[i], d/time.Duration(n))
+				}
+			}
+			a, b := median(cost[0]), median(cost[1])
+			out = append(out, result{fmt.Sprintf("folding %d touches at once, %s: the server's CPU for each", n, w.name), "-", us(a),
+				"floor: one statement that empties a log of the groups' own keys into a table of dirty ones: " + us(b)})
+		}
+	}
+	return out, nil
+}
+
+func us(d time.Duration) string { return fmt.Sprintf("%.1f us", float64(d.Nanoseconds())/1000) }
+
+// folding makes n changes and returns how long folding them kept the server on
+// a core.
+func (p *place) folding(s *shop, on *pgxpool.Pool, n int, before string, fold func() error) (time.Duration, error) {
+	const change = `UPDATE line_items SET qty = qty + 1 WHERE id IN (SELECT (random() * %d)::bigint FROM generate_series(1, %d))`
+	if err := p.exec(s, before); err != nil {
+		return 0, err
+	}
+	if err := p.exec(s, fmt.Sprintf(change, s.orders*linesPerOrder, n)); err != nil {
+		return 0, err
+	}
+	c, err := on.Acquire(p.ctx)
+	if err != nil {
+		return 0, err
+	}
+	pid := int(c.Conn().PgConn().PID())
+	c.Release()
+	began := onCore(pid)
+	err = fold()
+	return onCore(pid) - began, err
+}
+
+// onlyOne is a pool of one connection, whose server process does all.
+func onlyOne(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = 1
+	return pgxpool.NewWithConfig(ctx, config)
+}
