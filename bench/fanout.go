@@ -102,9 +102,8 @@ func (p *place) fanOut(s *shop, w *follower, n int) ([]result, error) {
 		for !done && time.Since(began) < p.size.filling {
 			var logged, few bool
 			var oldest float64
-			// What the application adds to the log is there for a moment only;
-			// what is left of the one row has a cursor.
-			err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM upkeep.touch WHERE more->>'cursor' <> '' OR tbl LIKE '%lists%'),
+			// What the application adds to the log is of the other table.
+			err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM upkeep.touch WHERE tbl LIKE '%lists%'),
 				coalesce((SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_stat_activity
 					WHERE datname = current_database() AND application_name = 'upkeep' AND xact_start IS NOT NULL), 0)::float8,
 				(SELECT count(*) < 500 FROM (SELECT FROM upkeep.groups WHERE due_at IS NOT NULL LIMIT 500) due)`).Scan(&logged, &oldest, &few)

@@ -12,14 +12,10 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
-// piece is the most groups that one statement raises. What a touch reaches
-// beyond that waits in the log for the next Fold.
+// piece is the most groups that rows of members' tables may lead to in one Fold.
+// What leads to more is looked up once, and its keys wait in the log: see
+// [folding.spread].
 const piece = 10_000
-
-// restPiece is the same for what was left of a row. All groups that it reaches
-// are looked up and sorted for each piece, so that a row of a million would take
-// a hundred such looks, of seconds each, in pieces of the first size.
-const restPiece = 100_000
 
 // entry is a row of the log as far as it is needed here; the keys stay in the
 // database.
@@ -30,6 +26,7 @@ type entry struct {
 	sync    string   // by hand, or the rest of a row
 	path    *string  // the rest of a row: only this member
 	cursor  string   // and only after this root key
+	listed  int      // the rest of a row: how many keys of groups it lists
 }
 
 // Fold implements [store.Log]. Touches are resolved with one statement for
@@ -108,12 +105,31 @@ func (f *folding) run(ctx context.Context, tx pgx.Tx) error {
 	if err != nil || len(entries) == 0 {
 		return err
 	}
+	f.done.More = len(entries) == f.limit
+	entries = f.bound(entries)
 	if err := f.fold(ctx, tx, entries); err != nil {
 		return err
 	}
 	f.done.Rows = len(entries)
-	f.done.More = f.done.More || len(entries) == f.limit
 	return f.finish(ctx, tx, entries)
+}
+
+// bound leaves of the rows that list groups all but the first in the log, as
+// many as make a piece, and takes what came after them.
+func (f *folding) bound(entries []entry) []entry {
+	listed, full := 0, false
+	return slices.DeleteFunc(entries, func(e entry) bool {
+		if e.listed == 0 {
+			return false
+		}
+		full = full || listed > 0 && listed+e.listed > piece
+		if full {
+			f.done.More = true
+			return true
+		}
+		listed += e.listed
+		return false
+	})
 }
 
 // take reads the head of the log, in one round trip. One process folds at a
@@ -129,14 +145,15 @@ func (f *folding) take(ctx context.Context, tx pgx.Tx) (entries []entry, err err
 	batch.Queue("SELECT plan IS NOT DISTINCT FROM $1 FROM upkeep.settings", f.plan).
 		QueryRow(func(r pgx.Row) error { return r.Scan(&same) })
 	batch.Queue(`
-		SELECT id, coalesce(tbl, ''), op, columns, coalesce(sync, ''), more->>'path', coalesce(more->>'cursor', '')
+		SELECT id, coalesce(tbl, ''), op, columns, coalesce(sync, ''), more->>'path', coalesce(more->>'cursor', ''),
+			coalesce((more->>'listed')::int, 0)
 		FROM upkeep.touch t
 		WHERE current_setting('upkeep.folding') = 'true'
 			AND (op <> 'release' OR EXISTS (SELECT FROM upkeep.watched w WHERE w.tbl = t.tbl))
 		ORDER BY id LIMIT $1`, f.limit).Query(func(rows pgx.Rows) error {
 		entries, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (entry, error) {
 			var e entry
-			err := r.Scan(&e.id, &e.tbl, &e.op, &e.columns, &e.sync, &e.path, &e.cursor)
+			err := r.Scan(&e.id, &e.tbl, &e.op, &e.columns, &e.sync, &e.path, &e.cursor, &e.listed)
 			return e, err
 		})
 		return err
@@ -205,6 +222,7 @@ type source struct {
 	path   string
 	member *store.Member // nil: all groups of the sync, or those touched by hand
 	hand   bool
+	listed bool // the rows have the keys of the groups
 	// deleted: the root table was truncated, all its rows are gone.
 	deleted bool
 	cursor  string
@@ -247,7 +265,7 @@ func (f *folding) sources(s *store.Shape, byTable map[string][]entry) (sources [
 			if e.sync != "" && (e.sync != s.Sync || e.path == nil || *e.path != path) {
 				continue
 			}
-			to := source{path: path, member: m, cursor: e.cursor}
+			to := source{path: path, member: m, cursor: e.cursor, listed: e.listed > 0}
 			switch {
 			case e.op == "sweep" || e.op == "release" || f.sweep:
 				sweep = true
@@ -257,7 +275,7 @@ func (f *folding) sources(s *store.Shape, byTable map[string][]entry) (sources [
 			case e.op == "update" && len(e.columns) > 0 && !intersect(e.columns, used):
 				continue
 			}
-			at := slices.IndexFunc(own, func(o *source) bool { return o.member == to.member && o.cursor == to.cursor })
+			at := slices.IndexFunc(own, func(o *source) bool { return o.member == to.member && o.cursor == to.cursor && o.listed == to.listed })
 			if at < 0 {
 				at = len(own)
 				own = append(own, &to)
@@ -273,39 +291,55 @@ func intersect(a, b []string) bool {
 	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
-// raise runs the resolving statement and, if it filled its piece, leaves the
-// rest in the log.
+// wide says that a few rows may lead to any number of groups, by the relations.
+func (o *source) wide() bool { return o.member != nil && o.path != "" && !o.listed }
+
+// raise runs the resolving statement, and leaves in the log what leads to too
+// many groups.
 func (f *folding) raise(ctx context.Context, tx pgx.Tx, s *store.Shape, sources []*source) (missing bool, err error) {
-	most := int64(piece)
-	if slices.ContainsFunc(sources, func(o *source) bool { return o.cursor != "" }) {
-		most = restPiece
-	}
-	args := []any{s.Sync, most}
-	for _, o := range sources {
-		args = append(args, o.ids, o.cursor)
-	}
-	var found, raised, saved int64
-	var last string
-	err = tx.QueryRow(ctx, resolve(s, sources), args...).Scan(&found, &last, &raised, &saved, &missing)
-	if err != nil {
+	var raised, saved int64
+	var over []bool // more than a piece
+	var last []string
+	sql, args := resolve(s, sources)
+	if err = tx.QueryRow(ctx, sql, args...).Scan(&raised, &saved, &missing, &over, &last); err != nil {
 		return false, err
 	}
 	f.add(s.Sync, raised, saved)
-	if found < most {
-		return missing, nil
-	}
-	f.done.More = true
-	for _, o := range sources {
-		_, err = tx.Exec(ctx, `
-			INSERT INTO upkeep.touch (at, xid, tbl, op, old, new, columns, sync, key, more)
-			SELECT at, xid, tbl, op, old, new, columns, $2, key, coalesce(more, '{}')
-				|| jsonb_build_object('path', $3::text, 'cursor', $4::text, 'origin', coalesce(more->'origin', to_jsonb(id)))
-			FROM upkeep.touch WHERE id = ANY($1) ORDER BY id`, o.ids, s.Sync, o.path, max(last, o.cursor))
+	for i, o := range sources {
+		if !over[i] {
+			continue
+		}
+		f.done.More = true
+		if o.wide() {
+			err = f.spread(ctx, tx, s, o)
+		} else {
+			err = f.goOn(ctx, tx, s, o, last[i])
+		}
 		if err != nil {
 			return missing, err
 		}
 	}
 	return missing, nil
+}
+
+// spread runs the statement of that name. Its keys are sorted on the disk, so that
+// the server's memory is bounded for any number of them.
+func (f *folding) spread(ctx context.Context, tx pgx.Tx, s *store.Shape, o *source) error {
+	sql, args := spread(s, o)
+	batch := &pgx.Batch{}
+	batch.Queue("SET LOCAL enable_hashagg = off")
+	batch.Queue(sql, args...)
+	batch.Queue("SET LOCAL enable_hashagg = on")
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// goOn leaves a truncated table in the log for the groups after a key.
+func (f *folding) goOn(ctx context.Context, tx pgx.Tx, s *store.Shape, o *source, after string) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO upkeep.touch (at, xid, tbl, op, sync, more)
+		SELECT at, xid, tbl, op, $2, jsonb_build_object('path', $3::text, 'cursor', $4::text, 'origin', `+origin+`)
+		FROM upkeep.touch t WHERE id = ANY($1) ORDER BY id`, o.ids, s.Sync, o.path, after)
+	return err
 }
 
 func (f *folding) add(sync string, raised, saved int64) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -48,16 +49,21 @@ func causeOf(op, at string) string {
 }
 
 // resolve is the statement that finds the groups that the sources lead to, and
-// raises them. Parameters: the sync, the limit, then for each source the ids
-// of its log rows and its cursor. It answers how many groups were found, the
-// last key, how many were raised, how many of these were dirty before, and
-// whether a key was missing in the log.
-func resolve(s *store.Shape, sources []*source) string {
-	var ctes, found, missing []string
+// raises them, with its parameters. It answers how many groups were raised, how
+// many of these were dirty before, whether a key was missing in the log, and for
+// each source whether it leads to more than a piece, and the last key of those
+// that were raised. Of a wide source that leads to more no group is raised.
+func resolve(s *store.Shape, sources []*source) (sql string, args []any) {
+	args = []any{s.Sync}
+	param := func(v any) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	var ctes, found, missing, over, last []string
 	keys := map[string]string{}
 	for i, o := range sources {
-		ids, cursor := fmt.Sprintf("$%d", 3+2*i), fmt.Sprintf("$%d", 4+2*i)
-		name := fmt.Sprintf("found%d", i)
+		ids, name := param(o.ids), fmt.Sprintf("found%d", i)
+		all, full, end := "SELECT * FROM "+name, "false", "''"
 		switch {
 		case o.hand:
 			ctes = append(ctes, name+` AS (
@@ -65,16 +71,33 @@ func resolve(s *store.Shape, sources []*source) string {
 			bool_or(coalesce((t.more->>'register')::boolean, false)) AS there, bool_or(coalesce((t.more->>'force')::boolean, false)) AS force
 		FROM upkeep.touch t WHERE t.id = ANY(`+ids+`) GROUP BY t.key)`)
 		case o.member == nil:
+			after := ""
+			if o.cursor != "" {
+				after = " AND g.key > " + param(o.cursor)
+			}
 			ctes = append(ctes, fmt.Sprintf(name+` AS (
 		SELECT g.key, t.id, CASE WHEN %t THEN t.origin END AS gone, NULL::bigint AS came, false AS there, false AS force
-		FROM upkeep.groups g, (SELECT max(id) AS id, max(`+origin+`) AS origin FROM upkeep.touch t WHERE id = ANY(%s)) t
-		WHERE g.sync = $1)`, o.deleted, ids))
+		FROM (SELECT g.key FROM upkeep.groups g WHERE g.sync = $1%s ORDER BY g.sync, g.key LIMIT %d) g,
+			(SELECT max(id) AS id, max(`+origin+`) AS origin FROM upkeep.touch t WHERE id = ANY(%s)) t)`, o.deleted, after, piece, ids))
+			full, end = fmt.Sprintf("(SELECT count(*) = %d FROM %s)", piece, name), "coalesce((SELECT max(key) FROM "+name+"), '')"
+		case o.listed:
+			// A row without a group gets one by its own insert, or by the backfill.
+			ctes = append(ctes, name+` AS (
+		SELECT unnest(t.key::text[]) COLLATE "C" AS key, t.id, NULL::bigint AS gone, NULL::bigint AS came, false AS there, false AS force
+		FROM upkeep.touch t WHERE t.id = ANY(`+ids+`))`)
+			keys[o.member.Table.String()] = causeKey(o.member)
 		default:
-			ctes = append(ctes, fromMember(s, o, i, ids)...)
+			most := ""
+			if o.wide() {
+				most = fmt.Sprintf(" LIMIT %d", piece+1)
+				full = fmt.Sprintf("(SELECT count(*) > %d FROM %s)", piece, name)
+				all += " WHERE NOT " + full
+			}
+			ctes = append(ctes, fromMember(s, o, i, ids, most)...)
 			missing = append(missing, fmt.Sprintf("EXISTS (SELECT FROM log%d WHERE NOT known)", i))
 			keys[o.member.Table.String()] = causeKey(o.member)
 		}
-		found = append(found, fmt.Sprintf("SELECT * FROM %s WHERE %s = '' OR key > %s", name, cursor, cursor))
+		found, over, last = append(found, all), append(over, full), append(last, end)
 	}
 	key := "NULL"
 	if len(keys) > 0 {
@@ -85,12 +108,10 @@ func resolve(s *store.Shape, sources []*source) string {
 		key += " END"
 	}
 	return "WITH " + strings.Join(ctes, ",\n\t") + `,
-	found AS (
+	page AS (
 		SELECT key, max(id) AS id, coalesce(max(gone), 0) AS gone, coalesce(max(came), 0) AS came,
 			bool_or(there) AS there, bool_or(force) AS force
 		FROM (` + strings.Join(found, " UNION ALL ") + `) AS f GROUP BY key),
-	page AS MATERIALIZED (
-		SELECT * FROM found ORDER BY key LIMIT $2),
 	clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 	raised AS (
 		` + raisingInto + `
@@ -99,15 +120,30 @@ func resolve(s *store.Shape, sources []*source) string {
 		FROM clock CROSS JOIN page p JOIN upkeep.touch t ON t.id = p.id
 		WHERE p.there OR (SELECT true FROM upkeep.groups g WHERE g.sync = $1 AND g.key = p.key) ORDER BY p.key` + raising + `
 		RETURNING g.generation - 1 > g.synced_generation AS dirty)
-	SELECT (SELECT count(*) FROM page), coalesce((SELECT max(key) FROM page), ''), (SELECT count(*) FROM raised),
-		(SELECT count(*) FROM raised WHERE dirty), ` + strings.Join(append(missing, "false"), " OR ")
+	SELECT (SELECT count(*) FROM raised), (SELECT count(*) FROM raised WHERE dirty), ` + strings.Join(append(missing, "false"), " OR ") + `,
+		ARRAY[` + strings.Join(over, ", ") + "], ARRAY[" + strings.Join(last, ", ") + "]::text[]", args
+}
+
+// spread writes down in the log what a wide source leads to: rows with the same
+// contents, each with the keys of so many groups that a Fold raises them in a
+// moment. All of them are looked up here, once. Whoever comes to be one of them
+// later is in the log itself.
+func spread(s *store.Shape, o *source) (sql string, args []any) {
+	return "WITH " + strings.Join(fromMember(s, o, 0, "$2", ""), ",\n\t") + `,
+	found AS (SELECT key, max(id) AS id FROM found0 GROUP BY key),
+	placed AS (SELECT id, key, (row_number() OVER (PARTITION BY id) - 1) / ` + strconv.Itoa(piece) + ` AS place FROM found),
+	lists AS (SELECT id, place, count(*) AS listed, array_agg(key)::text AS keys FROM placed GROUP BY id, place)
+	INSERT INTO upkeep.touch (at, xid, tbl, op, old, new, columns, sync, key, more)
+	SELECT t.at, t.xid, t.tbl, t.op, t.old, t.new, t.columns, $1, l.keys,
+		jsonb_build_object('path', $3::text, 'listed', l.listed, 'origin', ` + origin + `)
+	FROM lists l JOIN upkeep.touch t ON t.id = l.id ORDER BY l.id, l.place`, []any{s.Sync, o.ids, o.path}
 }
 
 // fromMember resolves touches of one member's table. The first hop goes by
 // the raw keys in the log, old and new: a parent that is gone or another now
 // is found all the same. Further hops go by the rows as they are: had one of
-// those changed, it would be in the log itself.
-func fromMember(s *store.Shape, o *source, n int, ids string) []string {
+// those changed, it would be in the log itself. most bounds what is found.
+func fromMember(s *store.Shape, o *source, n int, ids, most string) []string {
 	up := upward(o.member)
 	present, typed := make([]string, len(up)), make([]string, len(up))
 	notNull, groupBy := make([]string, len(up)), make([]string, len(up))
@@ -137,7 +173,7 @@ func fromMember(s *store.Shape, o *source, n int, ids string) []string {
 		FROM log%d WHERE known AND %s GROUP BY %s)`, n, strings.Join(typed, ", "), n,
 			strings.Join(notNull, " AND "), strings.Join(groupBy, ", ")),
 		fmt.Sprintf(`found%d AS (
-		SELECT (%s) COLLATE "C" AS key, h.id, h.gone, h.came, %s AS there, false AS force FROM h%d h%s)`, n, key, there, n, from)}
+		SELECT (%s) COLLATE "C" AS key, h.id, h.gone, h.came, %s AS there, false AS force FROM h%d h%s)`, n, key, there, n, from+most)}
 }
 
 // chainTo lists the members from the root to the one at path.

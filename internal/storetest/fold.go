@@ -19,6 +19,7 @@ func foldTests() []test {
 		{"plan", testPlan},
 		{"fan-out in pieces", testFanOut},
 		{"fan-out with changes between the pieces", testFanOutChanges},
+		{"fan-out that another process goes on with", testFanOutCrash},
 		{"concurrent folds", testConcurrentFolds},
 		{"only rows that exist", testFoldExisting},
 	}
@@ -188,6 +189,39 @@ func testFanOutChanges(e *env) {
 	n, err := e.Store.Pending(e.ctx, 10)
 	e.ok(err)
 	e.equal("rows left in the log", n, 0)
+}
+
+// testFanOutCrash: the process that began dies at each moment between two
+// pieces, and another one goes on. Until the last piece the log is not empty, so
+// that no group which waits there counts as clean.
+func testFanOutCrash(e *env) {
+	const n = 25_000
+	e.manyLines(n)
+	e.syncAll()
+	e.exec(`UPDATE customers SET segment = 'new' WHERE id = 1`)
+	groups := 0
+	for more := true; more; {
+		f, err := e.Again(e.t).Fold(e.ctx, e.shapes, plan, 100)
+		e.ok(err)
+		groups, more = groups+f.Groups, f.More
+		left, err := e.Store.Pending(e.ctx, 10)
+		e.ok(err)
+		if left == 0 && groups < n+2 {
+			e.t.Fatalf("nothing is left in the log, and %d of %d groups were raised", groups, n+2)
+		}
+		for _, c := range e.claim("w", 300) { // some are sent meanwhile
+			if len(c.Digests) == 0 {
+				e.t.Fatalf("%s was claimed without having been sent", c.ID)
+			}
+			e.record(synced(c, "r-"+c.Key))
+		}
+	}
+	e.equal("groups raised", groups, n+2)
+	for name, g := range e.groups() {
+		if name.Key != "21" && name.Key != "22" && g.Generation != 2 {
+			e.t.Fatalf("%s has generation %d, want 2", name, g.Generation)
+		}
+	}
 }
 
 func testConcurrentFolds(e *env) {

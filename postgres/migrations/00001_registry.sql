@@ -10,10 +10,11 @@ CREATE FUNCTION upkeep.clock() RETURNS timestamptz
 
 -- The append-only log of touches. The triggers write rows with tbl; a touch by
 -- hand has sync and key, and what it asks for in more: register, force,
--- deleted. A row that has path, cursor and origin in more is the rest of a row
--- that was folded in part: same contents as origin, the first row's id, only
--- for that sync and path, and only root keys after cursor. Each column costs
--- every trigger some time, so that what is rare has one together.
+-- deleted. A row that has path and origin in more is left of a row that leads to
+-- very many groups: same contents as origin, the first row's id, only for that
+-- sync and path. If it has listed, key is an array of so many keys of groups; a
+-- truncated table has cursor: only keys after it. Each column costs every
+-- trigger some time, so that what is rare has one together.
 CREATE TABLE upkeep.touch (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at       timestamptz NOT NULL DEFAULT upkeep.clock(),
