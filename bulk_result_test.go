@@ -56,6 +56,60 @@ func TestBulkRecordsThatAreGone(t *testing.T) {
 	})
 }
 
+// Of very many records that are gone, no job is asked twice: each is looked at
+// by itself and made again.
+func TestBulkManyRecordsThatAreGone(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(inJobs(400))
+		s.users(250)
+		stop := s.run(s.engine(customerSync(s.to)))
+		s.quiet(s.engine(customerSync(s.to)))
+		stop()
+		for i := 1; i <= 150; i++ {
+			s.remote.Remove("customer", fmt.Sprintf("customer-%d", i))
+		}
+		made := s.remote.Calls(memory.StartJob)
+		changed := customerSync(s.to)
+		translate := changed.Translate
+		changed.Version = "2"
+		changed.Translate = func(u User) (upkeep.Fields, error) {
+			f, err := translate(u)
+			f["entityId"] = "2 " + u.Name
+			return f, err
+		}
+		e := s.engine(changed)
+		s.run(e)
+		s.comesToRest(e)
+		s.inSync(e, "customer")
+		s.field("customer", "customer-7", "entityId", `"2 user 7"`)
+		if jobs, n := s.remote.Calls(memory.StartJob)-made, len(s.remote.Records("customer")); jobs != 1 || n != 250 {
+			t.Errorf("%d jobs, and %d records of 250 are there", jobs, n)
+		}
+	})
+}
+
+// The limit of deletes holds for jobs too.
+func TestBulkDeletesAreLimited(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(inJobs(400))
+		s.users(300)
+		e := s.engine(customerSync(s.to))
+		stop := s.run(e)
+		s.quiet(e)
+		stop()
+		fewer := customerSync(s.to)
+		fewer.Version, fewer.When, fewer.DeleteLimit = "2", func(u User) bool { return u.ID <= 100 }, 120
+		fewer.WhenFalse = upkeep.Ending{Action: upkeep.Delete}
+		e = s.engine(fewer)
+		s.run(e)
+		s.quiet(e)
+		held, err := e.HeldDeletes(s.ctx)
+		if n := len(s.remote.Records("customer")); n != 180 || err != nil || len(held) != 1 || held[0].Held != 80 {
+			t.Errorf("%d records are left, want 180; held are %+v, %v", n, held, err)
+		}
+	})
+}
+
 // robbed is a database in which the first group of a job loses its claim before
 // the job is written down.
 type robbed struct{ upkeep.Database }

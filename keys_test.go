@@ -190,3 +190,53 @@ func TestTouchOfNoKey(t *testing.T) {
 		s.wantGroups(e, "in the end")
 	})
 }
+
+// A key whose case changes where case is ignored is another key: the record of
+// the old one is deleted, and one of the new one is made.
+func TestKeyThatChangesItsCase(t *testing.T) {
+	onSpellings(t, func(t *testing.T, s *shop, key, other string) {
+		if key != "abc" || other != "ABC" {
+			return
+		}
+		s.exec(`insert into v values ('abc', 'a')`)
+		s.exec(`insert into w values (1, 'abc')`)
+		e := s.engine(keySyncs(s.to, false)...)
+		s.run(e)
+		s.wantGroups(e, "at first", "abc")
+		s.exec(`update v set id = 'ABC'`)
+		s.wantGroups(e, "changed", "ABC")
+		if p := s.parked(e); len(p) > 0 {
+			t.Errorf("parked: %v", p)
+		}
+		s.exec(`update v set id = 'ABC', name = 'b'`)
+		s.wantGroups(e, "the same again", "ABC")
+		s.field("v", "v-ABC", "name", `"b"`)
+		s.exec(`delete from v`)
+		s.wantGroups(e, "deleted")
+	})
+}
+
+// Where groups are made by hand, a group under another spelling makes the one
+// that has the row, when it is touched.
+func TestGroupUnderAnotherSpellingHandsOver(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(`create table v (id text primary key, name text not null); create table w (id integer primary key, v text not null);
+			insert into v values ('007', 'a')`)
+		e := s.engine(keySyncs(s.to, true)...)
+		stop := s.run(e)
+		if err := e.Register(s.ctx, nil, "v", "007"); err != nil {
+			t.Fatal(err)
+		}
+		s.wantGroups(e, "as text", "007")
+		stop()
+		s.exec(`drop table v; create table v (id integer primary key, name text not null); insert into v values (7, 'a')`)
+		e = s.engine(keySyncs(s.to, true)...)
+		s.run(e)
+		if err := e.Resync(s.ctx, upkeep.Resync{Sync: "v", Key: "007", Force: true}); err != nil {
+			t.Fatal(err)
+		}
+		s.state(e, "v", "7", upkeep.Clean)
+		s.field("v", "v-7", "name", `"a"`)
+	})
+}

@@ -154,6 +154,11 @@ func fromMember(s *store.Shape, o *source, n int, ids, most string) []string {
 		groupBy[i] = fmt.Sprint(i + 1)
 	}
 	chain := chainTo(s.Root, o.path)
+	for _, c := range up { // a root row's text is another key where only its case is another
+		if len(chain) == 1 && c.Kind == store.Text {
+			groupBy = append(groupBy, fmt.Sprintf("r->>%s", literal(c.Name)))
+		}
+	}
 	from, there := hops(chain)
 	if s.ByHand {
 		there = "false"
