@@ -37,7 +37,7 @@ func (c *caller) bring() error {
 	case j.goal == present:
 		return c.change(id)
 	case id == "":
-	case j.goal == absent && j.forgot && j.limited():
+	case j.goal == absent && j.claim.RemoteID == "" && j.limited():
 		j.found(id)
 		return nil
 	case j.goal == absent:
@@ -66,7 +66,7 @@ func (c *caller) bring() error {
 	return nil
 }
 
-// found takes a record that the registry had forgotten, to be deleted like any
+// found takes a record that the registry did not know, to be deleted like any
 // other: within the limit, and only if a person allows it after a restore.
 func (j *job) found(id string) {
 	j.result.RemoteID, j.result.ExternalID = id, j.record.ExternalID

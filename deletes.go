@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -108,7 +107,7 @@ func (e *Engine) freeDeletes(ctx context.Context, batch []*job) {
 func (e *Engine) returnDeletes(ctx context.Context, batch []*job) {
 	back := map[grantOf]int{}
 	for _, j := range batch {
-		if j.spent != nil && (j.result.Outcome == store.Released || j.result.Outcome == store.Retry && j.result.Free) {
+		if j.unspent(j.result) {
 			back[grantOf{j.def.Name, j.spent.Restored}]++
 		}
 	}
@@ -117,6 +116,11 @@ func (e *Engine) returnDeletes(ctx context.Context, batch []*job) {
 			e.log.Error("deletes that did not go stay counted; a person may have to allow them", "sync", of.sync, "deletes", n, "error", err)
 		}
 	}
+}
+
+// unspent: a delete that was granted did not go.
+func (j *job) unspent(res store.Result) bool {
+	return j.spent != nil && (res.Outcome == store.Released || res.Outcome == store.Retry && res.Free)
 }
 
 // grantOf is what deletes that are given back were granted to, and when.
@@ -128,12 +132,10 @@ type grantOf struct {
 // spends: a delete counts once, and not each time that it is tried. One of a
 // process that died counts again: whether it was granted is not known. In a
 // registry that was restored it counts each time: that every record is forced
-// then must let no delete past a person. What it does not know to be there is
-// looked for first.
+// then must let no delete past a person. What is not known to be there is looked
+// for first, and counts when it was found.
 func (r *runner) spends(j *job) bool {
-	first := j.claim.Attempts == 0 && !j.claim.Forced
-	nothing := j.claim.RemoteID == "" && r.traits.Class == connector.Blind // no call is made
-	return j.limited() && !j.forgot && !nothing && (first || r.provenance.restored.Load())
+	return j.limited() && j.claim.RemoteID != "" && (!j.claim.Granted || r.provenance.restored.Load())
 }
 
 // limited says whether a job is a delete of a sync that has a limit of them.

@@ -213,3 +213,55 @@ func TestDeletesOfAProcessThatDied(t *testing.T) {
 		s.until("all to go", func() bool { return len(s.remote.Records("customer")) == 0 })
 	})
 }
+
+// Sending everything again, or mending what differs, is no word about deletes.
+func TestForcingLetsNoDeletePast(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.users(20)
+		sync := customerSync(s.to)
+		sync.DeleteLimit = 3
+		e := s.engine(sync)
+		s.run(e)
+		s.quiet(e)
+		left := func(what string, want int) {
+			t.Helper()
+			s.quiet(e)
+			if n := len(s.remote.Records("customer")); n != want {
+				t.Errorf("%s: %d records are left, want %d", what, n, want)
+			}
+		}
+		s.exec(`delete from users where id > 5`)
+		left("a mass delete", 17)
+		for range 2 {
+			if err := e.Resync(s.ctx, upkeep.Resync{Force: true}); err != nil {
+				t.Fatal(err)
+			}
+			left("sent again", 17)
+		}
+		v, err := e.Verify(s.ctx, "customer", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Fix(s.ctx, v.Differences); err != nil {
+			t.Fatal(err)
+		}
+		left("verified and mended", 17)
+		if err := e.Resync(s.ctx, upkeep.Resync{Sync: "customer", Key: "20", Force: true}); err != nil {
+			t.Fatal(err)
+		}
+		left("one sent again", 17)
+		if n, err := e.AllowDeletes(s.ctx, "customer", 12); n != 12 || err != nil {
+			t.Fatal(n, err)
+		}
+		left("allowed", 5)
+		// What is gone already is no delete.
+		if err := e.Resync(s.ctx, upkeep.Resync{Force: true}); err != nil {
+			t.Fatal(err)
+		}
+		left("sent again when all are gone", 5)
+		if held, err := e.HeldDeletes(s.ctx); err != nil || len(held) != 0 {
+			t.Errorf("%v, %v", held, err)
+		}
+	})
+}

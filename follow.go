@@ -406,7 +406,7 @@ func (f *follower) caller(g store.JobGroup) *caller {
 	} else if j.digests.Ended {
 		j.goal = ended
 	}
-	j.result = store.Result{ID: id, Epoch: g.Epoch, Generation: g.Generation, RemoteID: g.RemoteID, ExternalID: g.ExternalID}
+	j.result = store.Result{ID: id, Epoch: g.Epoch, Generation: g.Generation, RemoteID: g.RemoteID, ExternalID: g.ExternalID, Granted: j.goal == absent}
 	return &caller{runner: f.runner, job: j, life: f.life, running: f.running}
 }
 

@@ -386,7 +386,7 @@ func restoredBlind(t *testing.T, db *backedUp) {
 		}
 		s.until("the delete", func() bool { return s.remote.Calls(memory.Delete) == 1 })
 		s.quiet(e)
-		untold("5") // it is there since under another id
+		untold("5")                                               // it is there since under another id
 		s.exec(`insert into users (id, name) values (20, 'new')`) // nobody has seen that before
 		s.state(e, "customer", "20", upkeep.Clean)
 	})

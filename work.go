@@ -155,7 +155,7 @@ func (r *runner) load(ctx context.Context, claims []store.Claim, claimedAt time.
 func (r *runner) newJob(c store.Claim, claimedAt time.Time) *job {
 	j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: claimedAt.Add(r.cfg.Lease)}
 	j.forgot = c.RemoteID == "" && r.provenance.restored.Load() && r.traits.Class != connector.Blind
-	j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests}
+	j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests, Granted: c.Granted}
 	return j
 }
 
@@ -360,7 +360,10 @@ func (j *job) finish(res store.Result) {
 	keep := j.result
 	res.ID, res.Epoch, res.Generation = keep.ID, keep.Epoch, keep.Generation
 	res.RemoteID, res.ExternalID, res.Digests, res.Refs = keep.RemoteID, keep.ExternalID, keep.Digests, keep.Refs
-	res.Sent, res.Calls, res.Attempt = keep.Sent, keep.Calls, j.attempt
+	res.Sent, res.Calls, res.Attempt, res.Granted = keep.Sent, keep.Calls, j.attempt, keep.Granted || j.spent != nil
+	if j.unspent(res) {
+		res.Granted = false
+	}
 	if j.command != nil {
 		res.Command, res.Version = keep.Command, keep.Version
 		switch {

@@ -36,6 +36,7 @@ type after struct {
 	Doubt, Due, Since, Was    *int64
 	Attempts                  int
 	Backfill, Waiting, Parked bool
+	Granted                   bool
 	Reason                    *string
 }
 
@@ -133,7 +134,8 @@ type attemptRow struct {
 func (w *writing) apply(r store.Result, g *held) {
 	a := after{Sync: r.Sync, Key: r.Key, Synced: g.Synced, Remote: text(g.Remote), External: text(g.External),
 		Digests: hexText(g.Digests), Refs: g.Refs, Doubt: number(g.Doubt), Since: number(g.Since), Was: number(g.SyncedAt),
-		Attempts: g.Attempts, Backfill: g.Backfill, Reason: text(r.Reason)}
+		Attempts: g.Attempts, Backfill: g.Backfill, Reason: text(r.Reason),
+		Granted: r.Granted && r.Outcome != store.Synced && r.Outcome != store.Removed}
 	if r.ExternalID != "" {
 		a.External = &r.ExternalID
 	}
@@ -268,7 +270,7 @@ const recordSQL = `UPDATE upkeep_groups SET synced_generation = j.v->>'Synced', 
 		external_id = j.v->>'External', digests = unhex(j.v->>'Digests'), refs = nullif(j.v->>'Refs', ''),
 		in_doubt_until = j.v->>'Doubt', due_at = j.v->>'Due', dirty_since = j.v->>'Since', synced_at = j.v->>'Was',
 		attempts = j.v->>'Attempts', backfill = j.v->>'Backfill', waiting = j.v->>'Waiting', parked = j.v->>'Parked',
-		reason = j.v->>'Reason', holder = NULL, lease_until = NULL
+		reason = j.v->>'Reason', granted = j.v->>'Granted', holder = NULL, lease_until = NULL
 	FROM (SELECT value AS v FROM json_each(?1)) AS j WHERE sync = j.v->>'Sync' AND key = j.v->>'Key'`
 
 // write writes all that was gathered.

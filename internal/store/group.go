@@ -74,6 +74,7 @@ type Claim struct {
 	// it). A sync does not end it: what settling a doubt makes dirty again has
 	// to know it still.
 	DeleteSeen bool
+	Granted    bool // as the last result said
 	Backfill   bool
 	// Waited: it was waiting, and what it waits for has not woken it: it is due
 	// by the net.
@@ -182,6 +183,9 @@ type Result struct {
 	Calls    int           // made at the remote, for the counters; of a batch, the first result has it
 	Free     bool          // Retry, Doubtful: costs no attempt (the remote as a whole is to blame)
 	Attempt  *Attempt      // for the history; nil when no call was made
+	// Granted: the limit of deletes has let its delete go. Kept for the next
+	// claim, until Synced or Removed.
+	Granted bool
 	// Command is the number of the command that was delivered; zero: the
 	// current state was. Synced and Removed delete it and leave the group
 	// dirty and due, for the command or the state that follows; Refused keeps

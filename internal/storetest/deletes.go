@@ -13,6 +13,7 @@ func deleteTests() []test {
 		{"a mass delete is held until a person allows it", testMassDelete},
 		{"a delete that is parked just after it was allowed goes", testLateHeldDelete},
 		{"a delete that did not go is given back", testDeleteGivenBack},
+		{"what was granted is known until it succeeds", testGranted},
 		{"what was granted before a restore is not given back", testDeleteOfBefore},
 		{"a limit of deletes grows with the records", testDeleteShare},
 	}
@@ -119,6 +120,27 @@ func testDeleteGivenBack(e *env) {
 	e.ok(e.Store.ReturnDeletes(e.ctx, "customer", 1, store.Grant{}))
 	e.claimOne("a", "customer/1")
 	e.spend(2, 1, 1)
+}
+
+func testGranted(e *env) {
+	e.shop(e.customerShape())
+	e.syncAll()
+	e.exec(`UPDATE users SET name = 'new' WHERE id = 1`)
+	e.fold()
+	c := e.claimOne("a", "customer/1")
+	e.equal("granted at first", c.Granted, false)
+	r := result(c, store.Retry)
+	r.Granted = true
+	e.record(r)
+	e.Advance(time.Minute)
+	c = e.claimOne("a", "customer/1")
+	e.equal("granted", c.Granted, true)
+	r = synced(c, "r-1")
+	r.Granted = true
+	e.record(r)
+	e.exec(`UPDATE users SET name = 'newer' WHERE id = 1`)
+	e.fold()
+	e.equal("granted after a success", e.claimOne("a", "customer/1").Granted, false)
 }
 
 // A delete that was granted before the registry was restored, and did not go,
