@@ -44,7 +44,7 @@ func (c *composer) row(m *store.Member) (from, object string) {
 		on := make([]string, len(child.Via))
 		up := upward(child)
 		for i, col := range across(child) {
-			name := fmt.Sprintf("l%d", len(links))
+			name := fmt.Sprintf("upkeep_l%d", len(links))
 			links = append(links, quoteColumn(m, col)+" AS "+name)
 			on[i] = quoteColumn(child, up[i]) + " = " + converted(parent+"."+name, col, up[i])
 		}
@@ -82,8 +82,8 @@ func (c *composer) list(m *store.Member, condition, order string) string {
 		}
 	}
 	from, object := c.row(m)
-	return fmt.Sprintf(`(SELECT coalesce(jsonb_agg(v.o), '[]')
-        FROM (SELECT %s AS o FROM %s WHERE %s ORDER BY %s LIMIT %d) v)`, object, from, condition, orderBy(m, order), limit)
+	return fmt.Sprintf(`(SELECT coalesce(jsonb_agg(upkeep_v.upkeep_o), '[]')
+        FROM (SELECT %s AS upkeep_o FROM %s WHERE %s ORDER BY %s LIMIT %d) upkeep_v)`, object, from, condition, orderBy(m, order), limit)
 }
 
 // objectOf joins pairs of a name and a value; a function takes 100 arguments

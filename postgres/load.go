@@ -117,7 +117,7 @@ func (l *loading) root(m *store.Member, keys []string) error {
 	for i := range columns {
 		args[i] = columns[i]
 	}
-	sql := "SELECT p.upkeep_n" + s.list() + " FROM " + unnest(m.Key) + " AS p(" + parentColumns(len(m.Key)) + ") JOIN " +
+	sql := "SELECT upkeep_p.upkeep_n" + s.list() + " FROM " + unnest(m.Key) + " AS upkeep_p(" + parentColumns(len(m.Key)) + ") JOIN " +
 		quoteTable(m.Table) + " ON " + joinOn(m, m.Key)
 	var nodes []*node
 	err := l.query(s, sql, args, func(n int64, row store.Row, links []*string, err error) {
@@ -232,14 +232,14 @@ func (l *loading) rows(m *store.Member, groups []*group, args []any) error {
 	}
 	from := across(m)
 	var b strings.Builder
-	b.WriteString("SELECT p.upkeep_n" + s.outer() + " FROM " + unnest(from) + " AS p(" + parentColumns(len(from)) + ")")
+	b.WriteString("SELECT upkeep_p.upkeep_n" + s.outer() + " FROM " + unnest(from) + " AS upkeep_p(" + parentColumns(len(from)) + ")")
 	b.WriteString(" CROSS JOIN LATERAL (SELECT " + strings.TrimPrefix(s.list(), ", ") + " FROM " + quoteTable(m.Table))
 	b.WriteString(" WHERE " + joinOn(m, upward(m)))
 	if where != "" {
 		b.WriteString(" AND " + where)
 	}
 	b.WriteString(" ORDER BY " + orderBy(m, order))
-	fmt.Fprintf(&b, " LIMIT %d) c", limit)
+	fmt.Fprintf(&b, " LIMIT %d) upkeep_c", limit)
 	counts := map[*composite]int{}
 	var nodes []*node
 	err := l.query(s, b.String(), args, func(n int64, row store.Row, links []*string, err error) {
@@ -303,12 +303,12 @@ func (l *loading) aggregates(m *store.Member, groups []*group, args []any) error
 		s.add(store.Column{Name: a.Name, Kind: store.Decimal},
 			"coalesce(sum("+quoteColumn(m, a.Column)+")::numeric, 0)::text")
 	}
-	sql := "SELECT p.upkeep_n" + s.list() + " FROM " + unnest(from) + " AS p(" + parentColumns(len(from)) + ") JOIN " +
+	sql := "SELECT upkeep_p.upkeep_n" + s.list() + " FROM " + unnest(from) + " AS upkeep_p(" + parentColumns(len(from)) + ") JOIN " +
 		quoteTable(m.Table) + " ON " + joinOn(m, upward(m))
 	if where != "" {
 		sql += " WHERE " + where
 	}
-	sql += " GROUP BY p.upkeep_n"
+	sql += " GROUP BY upkeep_p.upkeep_n"
 	return l.query(s, sql, args, func(n int64, row store.Row, _ []*string, err error) {
 		for _, parent := range groups[n-1].parents {
 			if err != nil {

@@ -56,7 +56,7 @@ func (s *selection) list() string {
 func (s *selection) outer() string {
 	var b strings.Builder
 	for i := range max(len(s.exprs)+len(s.linkSQL), 1) {
-		fmt.Fprintf(&b, ", c.upkeep_%d", i)
+		fmt.Fprintf(&b, ", upkeep_c.upkeep_%d", i)
 	}
 	return b.String()
 }
@@ -93,7 +93,8 @@ func readExpr(expr string, c store.Column) string {
 }
 
 // quoteColumn names a column of m's table by the table's own name, which the
-// user's fragments may use too.
+// user's fragments may use too. All else that such a statement names, tables
+// and columns, begins with upkeep_: a table may be called p.
 func quoteColumn(m *store.Member, c store.Column) string { return quote(m.Table.Name, c.Name) }
 
 // unnest is a row source of the arrays $1, $2, ... with a number for each row.
@@ -120,7 +121,7 @@ func parentColumns(n int) string {
 func joinOn(m *store.Member, columns []store.Column) string {
 	parts := make([]string, len(columns))
 	for i, c := range columns {
-		parts[i] = fmt.Sprintf("%s = p.upkeep_k%d", quoteColumn(m, c), i)
+		parts[i] = fmt.Sprintf("%s = upkeep_p.upkeep_k%d", quoteColumn(m, c), i)
 	}
 	return strings.Join(parts, " AND ")
 }

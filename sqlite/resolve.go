@@ -158,7 +158,8 @@ const unpacked = `SELECT value->0 AS v, value->>1 AS r, value->>2 AS n FROM json
 
 // upward is the statement that goes from logged values up to the root: the
 // first step compares with what was logged, the others with rows as they are.
-// CROSS JOIN keeps SQLite from going the other way.
+// CROSS JOIN keeps SQLite from going the other way. What stands without a table
+// must be called as no column of the user's is.
 func upward(s *store.Shape, way []*store.Member) string {
 	var b strings.Builder
 	last := len(way) - 1
@@ -172,6 +173,6 @@ func upward(s *store.Shape, way []*store.Member) string {
 		}
 		fmt.Fprintf(&b, ` CROSS JOIN main.%s AS t%d ON %s`, ident(way[i-1].Table.Name), i-1, strings.Join(on, " AND "))
 	}
-	return fmt.Sprintf(`SELECT %s, %s AS k, %s, max(j.r), sum(j.n) %s WHERE k IS NOT NULL AND (k > ?2 OR ?2 = '') GROUP BY k ORDER BY k LIMIT ?3`,
+	return fmt.Sprintf(`SELECT %s, %s AS upkeep_key, %s, max(j.r), sum(j.n) %s WHERE upkeep_key IS NOT NULL AND (upkeep_key > ?2 OR ?2 = '') GROUP BY upkeep_key ORDER BY upkeep_key LIMIT ?3`,
 		literal(s.Sync), keyExpr("t0", s.Root.Key), keyExpr("t0", s.Root.Key), b.String())
 }

@@ -13,6 +13,7 @@ func nameTests() []test {
 		{"odd names", testOddNames},
 		{"composite keys", testCompositeKeys},
 		{"long names that differ at the end", testLongNames},
+		{"names that the generated SQL uses", testNamesInUse},
 	}
 }
 
@@ -96,4 +97,98 @@ func testLongNames(e *env) {
 		e.exec(`DELETE FROM ` + long + end)
 		e.wantRaised("long_" + end + "/1")
 	}
+}
+
+// inUse are names that statements of the stores give to tables, to columns of
+// subqueries and to variables, or gave once.
+const inUse = `a c changed clock f failed found found0 g gone groups h h0 hits j k k0 k1 key known l l0 l1 log0 moved n new now o old p page
+	place position q r raised root s t t0 t1 there v value w`
+
+// Tables and columns that are called like what stands beside them in the
+// generated SQL: as the root, above and below it, in links, keys, fragments and
+// aggregates, in all that reads the user's tables.
+func testNamesInUse(e *env) {
+	var install []*store.Shape
+	type triple struct{ down, up, command *store.Shape }
+	shapes := map[string]triple{}
+	names := strings.Fields(inUse)
+	for _, n := range names {
+		q, beside := quoteName(n), n+"_beside"
+		e.exec(`CREATE TABLE `+q+` (`+q+` INTEGER PRIMARY KEY, "up" INTEGER, val INTEGER)`,
+			`CREATE TABLE `+beside+` (no INTEGER PRIMARY KEY, fk INTEGER, `+q+` INTEGER)`)
+		down := func(sync string) *store.Shape {
+			s := e.root(sync, n, n)
+			rows := e.add(s.Root, link{rel: store.HasMany, name: "the rows", table: beside, via: []string{"fk"},
+				where: q + ` > 0`, order: q + ` DESC`, sums: []string{n}, counting: true}, "no")
+			e.add(rows, link{rel: store.BelongsTo, name: "the row", table: n, via: []string{n}}, "val")
+			e.add(s.Root, link{rel: store.HasOne, name: "the first", table: beside, via: []string{n}, order: q}, "no")
+			return s
+		}
+		up := e.root("up "+n, beside, "no")
+		e.add(up.Root, link{rel: store.BelongsTo, name: "above", table: n, via: []string{"fk"}}, n, "val")
+		e.add(up.Root, link{rel: store.BelongsTo, name: "other", table: n, via: []string{n}}, "val")
+		e.add(up.Root, link{rel: store.HasMany, name: "ups", table: n, via: []string{"up"}, where: q + ` > 0`, order: q + ` DESC`, noRows: true, sums: []string{n}})
+		shapes[n] = triple{down("down " + n), up, byCommand(down("command " + n))}
+		install = append(install, shapes[n].down, up, shapes[n].command)
+	}
+	e.install(install...)
+	for _, n := range names {
+		e.exec(`INSERT INTO `+quoteName(n)+` VALUES (1, 11, 5), (2, 11, 6)`,
+			`INSERT INTO `+n+`_beside VALUES (10, 1, 2), (11, 1, 1), (12, 1, 0)`)
+	}
+	e.raised()
+	for _, n := range names {
+		e.t.Run(n, func(t *testing.T) {
+			sub, s, q := *e, shapes[n], quoteName(n)
+			sub.t, sub.shapes = t, []*store.Shape{shapes[n].down, shapes[n].up}
+			want := store.Row{n: int64(1), "the rows_count": int64(2), "the rows_sum_" + n: dec("3"), "the first": store.Row{"no": int64(11)},
+				"the rows": []store.Row{{"no": int64(10), "the row": store.Row{"val": int64(6)}}, {"no": int64(11), "the row": store.Row{"val": int64(5)}}}}
+			same(t, "down", sub.one(s.down, "1"), want)
+			same(t, "up", sub.one(s.up, "11"), store.Row{"no": int64(11), "above": store.Row{n: int64(1), "val": int64(5)},
+				"other": store.Row{"val": int64(5)}, "ups_sum_" + n: dec("3")})
+			sub.append(s.command, "1")
+			payload := store.DecodePayload(s.command, sub.next("command "+n+"/1").Payload)
+			sub.ok(payload.Err)
+			sub.equal("payload", fmtAny(payload.Row), fmtAny(sub.one(s.down, "1")))
+			keys, _, err := sub.Store.Keys(sub.ctx, s.down, "", 10)
+			sub.ok(err)
+			sub.equal("keys", keys, []string{"1", "2"})
+			spelled, err := sub.Store.Canonical(sub.ctx, s.down, []string{" 01"})
+			sub.ok(err)
+			sub.equal("spelled", spelled, map[string]string{" 01": "1"})
+			for _, change := range []struct {
+				sql    string
+				raised []string
+			}{
+				{`UPDATE ` + q + ` SET val = 7 WHERE ` + q + ` = 2`, []string{"down " + n + "/1", "up " + n + "/10"}},
+				{`UPDATE ` + n + `_beside SET ` + q + ` = 2 WHERE no = 12`, []string{"down " + n + "/1", "down " + n + "/2", "up " + n + "/12"}},
+				{`DELETE FROM ` + q + ` WHERE ` + q + ` = 2`, []string{"down " + n + "/1", "down " + n + "/2", "up " + n + "/10", "up " + n + "/11", "up " + n + "/12"}},
+			} {
+				before := sub.generations(change.raised)
+				sub.exec(change.sql)
+				_, raised := sub.fold()
+				sub.equal("groups raised by "+change.sql, raised, len(change.raised))
+				for id, g := range sub.generations(change.raised) {
+					if g <= before[id] {
+						t.Errorf("%s did not raise %s", change.sql, id)
+					}
+				}
+			}
+			sub.ok(sub.Store.StartBackfill(sub.ctx, s.down.Sync, "", true, true))
+			for more := true; more; {
+				more, err = sub.Store.Backfill(sub.ctx, s.down, 1)
+				sub.ok(err)
+			}
+		})
+	}
+}
+
+// generations are those of some groups.
+func (e *env) generations(ids []string) map[string]int64 {
+	e.t.Helper()
+	all := map[string]int64{}
+	for _, s := range ids {
+		all[s] = e.group(s).Generation
+	}
+	return all
 }
