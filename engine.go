@@ -2,9 +2,6 @@ package upkeep
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,13 +37,6 @@ type Engine struct {
 	said       said                  // what was logged of the capture
 	running    atomic.Int32          // calls of Run
 	failed     atomic.Pointer[error] // what ended Run; nil: it is at work, or ended as it was told
-}
-
-// learned is what the database says that the declarations mean there.
-type learned struct {
-	shapes []*store.Shape // in the order of Engine.defs
-	plan   string         // a digest of the shapes
-	secret []byte         // key of the digests
 }
 
 // New examines the whole configuration and returns every problem at once. It
@@ -207,19 +197,6 @@ func (e *Engine) install(ctx context.Context) error {
 	return nil
 }
 
-// announce says that another configuration is about to be replaced.
-func (e *Engine) announce(ctx context.Context, plan string) error {
-	_, err := e.db.Look(ctx, plan, nil)
-	if !errors.Is(err, store.ErrPlan) {
-		return err
-	}
-	known, err := e.db.Counts(ctx)
-	if len(known) > 0 { // else it is the first one
-		e.log.Warn("this configuration, or a type of a column, is another than what was installed; processes that run with the other one stop")
-	}
-	return err
-}
-
 // lost lists the syncs that were installed as they are declared now, and lack
 // a trigger: changes of their tables may have gone unseen.
 func (e *Engine) lost(ctx context.Context) ([]*definition, error) {
@@ -258,41 +235,6 @@ func (e *Engine) sweep(ctx context.Context, defs []*definition) error {
 		}
 	}
 	return nil
-}
-
-// learn asks the database what the declarations mean there.
-func (e *Engine) learn(ctx context.Context) error {
-	var errs []error
-	shapes := make([]*store.Shape, len(e.defs))
-	for i, d := range e.defs {
-		s, err := resolve(ctx, e.db, d)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		shapes[i] = s
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	b, err := json.Marshal(shapes)
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(b)
-	secret, err := e.db.Secret(ctx)
-	if err != nil {
-		return fmt.Errorf("read the registry's secret: %w", err)
-	}
-	e.learned.Store(&learned{shapes: shapes, plan: hex.EncodeToString(sum[:]), secret: secret})
-	return nil
-}
-
-// ready learns from the database once, for calls that come before Run.
-func (e *Engine) ready(ctx context.Context) error {
-	if e.learned.Load() != nil {
-		return nil
-	}
-	return e.learn(ctx)
 }
 
 func (e *Engine) shape(sync string) *store.Shape {

@@ -102,7 +102,7 @@ func TestSaysWhatItInstalls(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(memory.Config{})
 		s.fill()
-		const replaces = "this configuration, or a type of a column, is another than what was installed"
+		const replaces = "this configuration is another than the one that was installed"
 		for i, syncs := range [][]upkeep.AnySync{{customerSync(s.to)}, {customerSync(s.to)}, {customerSync(s.to), orderSync(s.to)}} {
 			log := new(safeBuffer)
 			e, err := upkeep.New(upkeep.Config{Database: s.open(), Logger: slog.New(slog.NewTextHandler(log, nil)), Syncs: syncs})

@@ -134,7 +134,8 @@ func (e *Engine) planTriggers(ctx context.Context, shapes []*store.Shape, p *Pla
 	return nil
 }
 
-// resolveAll is learn without the registry.
+// resolveAll asks the database what all declarations mean, and returns every
+// problem.
 func (e *Engine) resolveAll(ctx context.Context) ([]*store.Shape, error) {
 	var errs []error
 	shapes := make([]*store.Shape, len(e.defs))

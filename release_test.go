@@ -1,6 +1,9 @@
 package upkeep_test
 
 import (
+	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
@@ -27,4 +30,74 @@ func TestReleaseIsNoticed(t *testing.T) {
 	s.exec(`update users set name = 'seen' where id = 1`)
 	s.quiet(e)
 	s.inSync(e, "customer")
+}
+
+// retypings are ways to give a watched column another type, on each database.
+var retypings = map[string]struct {
+	open   func(*shop)
+	retype string
+}{
+	"released": {(*shop).onPostgres, `begin; select upkeep.release('users'); alter table users alter column name type varchar(100); commit`},
+	"altered":  {(*shop).onPostgres, `alter table users alter column name drop not null`},
+	"rebuilt": {(*shop).onSQLite, `begin; create table users2 (id integer primary key, name varchar(100) not null, email text, phone text, customer_id integer references customers(id));
+		insert into users2 select * from users; drop table users; alter table users2 rename to users; commit`},
+}
+
+// A column has another type under a running process. One with the same
+// configuration that starts then finds nothing else than it would install, or is
+// the first to know; either way the one that runs goes on.
+func TestRetypedUnderARunningProcess(t *testing.T) {
+	t.Parallel()
+	for name, test := range retypings {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := makeShop(t, memory.Config{}, test.open)
+			s.fill()
+			e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: withoutNets{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.run(e)
+			s.quiet(e)
+			s.exec(test.retype)
+			s.quiet(e)
+			log := new(safeBuffer)
+			other, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Logger: slog.New(slog.NewTextHandler(log, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := other.Install(s.ctx); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(log.String(), "another than the one that was installed") {
+				t.Errorf("nothing differs, and it says: %s", log)
+			}
+			s.exec(`update users set name = 'sent by the first' where id = 1`)
+			s.quiet(e)
+			s.inSync(e, "customer")
+			s.field("customer", "customer-1", "entityId", `"sent by the first"`)
+		})
+	}
+}
+
+// Whether a type has changed too or not: another configuration is another one.
+func TestAnotherConfigurationStopsTheOldOne(t *testing.T) {
+	t.Parallel()
+	for name, test := range retypings {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := makeShop(t, memory.Config{}, test.open)
+			s.fill()
+			e := s.engine(customerSync(s.to))
+			ended := make(chan error, 1)
+			go func() { ended <- e.Run(s.ctx) }()
+			s.until("the old one to run", func() bool { return s.remote.Calls(memory.Any) > 0 })
+			s.quiet(e)
+			s.exec(test.retype)
+			s.run(s.engine(customerSync(s.to), orderSync(s.to)))
+			if err := <-ended; !errors.Is(err, upkeep.ErrPlan) {
+				t.Errorf("the old one ended with %v, want ErrPlan", err)
+			}
+		})
+	}
 }

@@ -86,12 +86,11 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 // foldLoop turns touches into dirty groups, looks for whatever else there is to
 // do, and wakes who does it.
 func (e *Engine) foldLoop(ctx context.Context, wake *waking) error {
-	l := e.learned.Load()
 	idle := pacer{fast: pollFast, slow: pollSlow}
 	var looked time.Time
 	busy := false // then it is as well to fold at once
 	return e.forever(ctx, "fold", func() (time.Duration, error) {
-		began := e.cfg.Clock.Now()
+		began, l := e.cfg.Clock.Now(), e.learned.Load()
 		if !busy || began.Sub(looked) > lookEvery {
 			looked = began
 			seen, err := e.db.Look(ctx, l.plan, wake.syncs)
@@ -268,12 +267,11 @@ func (e *Engine) careLoop(ctx context.Context, wake *waking) error {
 // putBack puts the triggers back that a migration took away with
 // upkeep.release, which has asked for a sweep itself.
 func (e *Engine) putBack(ctx context.Context) error {
-	l := e.learned.Load()
-	if l == nil { // it is only being installed
+	if e.learned.Load() == nil { // it is only being installed
 		return nil
 	}
 	e.log.Info("a migration released a table; its triggers are put back")
-	if err := e.db.Install(ctx, l.shapes, l.plan); err != nil {
+	if err := e.installAnew(ctx); err != nil {
 		return fmt.Errorf("put the triggers of a released table back: %w", err)
 	}
 	return nil
@@ -284,6 +282,14 @@ func (e *Engine) inspect(ctx context.Context) error {
 	l := e.learned.Load()
 	if l == nil { // it is only being installed
 		return nil
+	}
+	now, misfit, err := e.learnAnew(ctx)
+	if err != nil {
+		return err
+	}
+	if misfit == nil && now.plan != l.plan {
+		e.log.Info(retyped)
+		return e.installAnew(ctx)
 	}
 	findings, err := e.db.Inspect(ctx, l.shapes)
 	if err != nil {
@@ -309,22 +315,24 @@ const captureAltered = "capture"
 // mend installs the capture again. What changed without it is not known, so
 // every group is raised; equal digests skip the calls.
 func (e *Engine) mend(ctx context.Context) error {
-	l := e.learned.Load()
-	if err := e.db.Install(ctx, l.shapes, l.plan); err != nil {
-		return fmt.Errorf("install capture: %w", err)
+	if err := e.installAnew(ctx); err != nil {
+		return err
 	}
 	return e.sweep(ctx, e.defs)
 }
 
 // forever calls step, waits as long as it says, and calls it again. A step
 // that fails is logged when its error is a new one, and again rarely, and tried
-// again with growing pauses, but for a registry that is another's now, or gone: that ends
-// the engine.
+// again with growing pauses, but for a registry that is gone, or another's now
+// and not to be adopted: that ends the engine.
 func (e *Engine) forever(ctx context.Context, what string, step func() (time.Duration, error)) error {
 	failures := 0
 	var logged said
 	for {
 		wait, err := step()
+		if errors.Is(err, store.ErrPlan) && ctx.Err() == nil {
+			err = e.adopt(ctx)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil

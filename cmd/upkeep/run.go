@@ -40,6 +40,9 @@ func (c *runCmd) Run(p *program) error {
 	}
 	line := newProgress(p.err)
 	log := c.logger(line)
+	if c.LogFormat == "json" {
+		p.err = lastWords{log}
+	}
 	s, err := p.open(setup.Options{Engine: upkeep.Config{Logger: log, Drain: c.Drain, Name: c.Name}})
 	if err != nil {
 		return err
@@ -82,6 +85,15 @@ func (c *runCmd) logger(line io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(line, o))
 	}
 	return slog.New(slog.NewTextHandler(line, o))
+}
+
+// lastWords logs the error that ends the program, which is for a program to read
+// as the rest of the log is.
+type lastWords struct{ log *slog.Logger }
+
+func (w lastWords) Write(b []byte) (int, error) {
+	w.log.Error("upkeep ends", "error", strings.TrimPrefix(strings.TrimSpace(string(b)), "upkeep: "))
+	return len(b), nil
 }
 
 // once runs the engine until everything is quiet.

@@ -1,0 +1,132 @@
+package upkeep
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// learned is what the database says that the declarations mean there.
+type learned struct {
+	shapes []*store.Shape // in the order of Engine.defs
+	plan   string         // a digest of the shapes
+	secret []byte         // key of the digests
+}
+
+// retyped is what is logged when only the tables have changed: no process has to
+// stop for it.
+const retyped = "a column has another type than when it was installed"
+
+// learn asks the database what the declarations mean there.
+func (e *Engine) learn(ctx context.Context) error {
+	shapes, err := e.resolveAll(ctx)
+	if err != nil {
+		return err
+	}
+	plan, err := planOf(shapes)
+	if err != nil {
+		return err
+	}
+	secret, err := e.db.Secret(ctx)
+	if err != nil {
+		return fmt.Errorf("read the registry's secret: %w", err)
+	}
+	e.learned.Store(&learned{shapes: shapes, plan: plan, secret: secret})
+	return nil
+}
+
+// ready learns from the database once, for calls that come before Run.
+func (e *Engine) ready(ctx context.Context) error {
+	if e.learned.Load() != nil {
+		return nil
+	}
+	return e.learn(ctx)
+}
+
+// planOf is a digest of shapes: another one if a declaration or a type differs.
+func planOf(shapes []*store.Shape) (string, error) {
+	b, err := json.Marshal(shapes)
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), err
+}
+
+// learnAnew asks again what the declarations mean, while Run is at work: a
+// migration may have given a column another type. A sync that fits the tables
+// no more keeps the shape that it had; misfit says why.
+func (e *Engine) learnAnew(ctx context.Context) (now *learned, misfit, err error) {
+	before := e.learned.Load()
+	now = &learned{shapes: slices.Clone(before.shapes), secret: before.secret}
+	for i, d := range e.defs {
+		s, err := resolve(ctx, e.db, d)
+		if err != nil {
+			misfit = errors.Join(misfit, err)
+			continue
+		}
+		now.shapes[i] = s
+	}
+	now.plan, err = planOf(now.shapes)
+	return now, misfit, err
+}
+
+// adopt is for a process that finds another plan installed than its own. If its
+// declarations mean just that by now, since a type has changed and another
+// process was the first to learn so, it goes on with it. Otherwise the plan is
+// of another configuration: [store.ErrPlan].
+func (e *Engine) adopt(ctx context.Context) error {
+	now, _, err := e.learnAnew(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := e.db.Look(ctx, now.plan, nil); err != nil {
+		return err
+	}
+	e.learned.Store(now)
+	e.log.Info(retyped)
+	return nil
+}
+
+// installAnew installs the capture as the declarations are to be understood by
+// now, and goes by that. It is for the process whose plan is installed:
+// otherwise [store.ErrPlan].
+func (e *Engine) installAnew(ctx context.Context) error {
+	if _, err := e.db.Look(ctx, e.learned.Load().plan, nil); err != nil {
+		return err
+	}
+	now, _, err := e.learnAnew(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.db.Install(ctx, now.shapes, now.plan); err != nil {
+		return fmt.Errorf("install capture: %w", err)
+	}
+	e.learned.Store(now)
+	return nil
+}
+
+// announce says that another configuration is about to be replaced.
+func (e *Engine) announce(ctx context.Context, plan string) error {
+	_, err := e.db.Look(ctx, plan, nil)
+	if !errors.Is(err, store.ErrPlan) {
+		return err
+	}
+	known, err := e.db.Counts(ctx)
+	if err != nil || len(known) == 0 { // it is the first one
+		return err
+	}
+	same, err := e.installed(ctx)
+	for _, c := range known {
+		same = same && e.byName[c.Sync] != nil
+	}
+	if same {
+		e.log.Info(retyped)
+	} else {
+		e.log.Warn("this configuration is another than the one that was installed; processes that run with the other one stop")
+	}
+	return err
+}
