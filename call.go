@@ -26,6 +26,10 @@ func (c *caller) bring() error {
 		if c.traits.Class == connector.Blind {
 			return c.makeUnseen()
 		}
+		if !j.def.finds() {
+			j.refuse(unfindable)
+			return nil
+		}
 		var err error
 		if id, err = c.find(); err != nil && !isKind(err, connector.NotFound) {
 			return err
@@ -44,6 +48,10 @@ func (c *caller) bring() error {
 		if err := c.deleteAll(id); err != nil {
 			return err
 		}
+		if !j.def.finds() && c.mayBeAnother(j) {
+			j.vanished(unfindable) // a person is asked by the next claim
+			return nil
+		}
 		if c.mayBeUnseen(j) {
 			j.vanished("the record that was known is gone; another may have been made in what the registry has forgotten")
 			return nil
@@ -51,6 +59,10 @@ func (c *caller) bring() error {
 	default: // ended
 		err := c.update(id, j.record.Fields)
 		if isKind(err, connector.NotFound) && c.mayBeAnother(j) {
+			if !j.def.finds() {
+				j.vanished(unfindable)
+				return nil
+			}
 			if id, err = c.find(); err == nil {
 				err = c.update(id, j.record.Fields)
 			}
@@ -129,7 +141,7 @@ func (c *caller) change(id string) error {
 // was gone, there is one of another id, which is deleted too.
 func (c *caller) deleteAll(id string) error {
 	err := c.delete(id)
-	if err != nil || !c.mayBeAnother(c.job) {
+	if err != nil || !c.mayBeAnother(c.job) || !c.job.def.finds() {
 		return err
 	}
 	another, err := c.find()
@@ -182,7 +194,7 @@ func (c *caller) makeUnseen() error {
 // make creates or initializes the record; one that exists is adopted.
 func (c *caller) make() error {
 	id, err := c.create()
-	if isKind(err, connector.Exists) && c.traits.Class != connector.Blind {
+	if isKind(err, connector.Exists) && c.job.def.finds() {
 		found, missing := c.find()
 		if isKind(missing, connector.NotFound) {
 			return err // another unique value clashes: the remote's own words say which
@@ -353,6 +365,9 @@ func (r *runner) observe(took time.Duration) {
 
 // untold is why a group with a remote of class Blind is parked.
 const untold = "the remote may have made this record and offers no way to find out: look for it there, then say what you found with upkeep retry and --is ID or --not-there"
+
+// unfindable is the same where the remote does not have a look-up for this type.
+const unfindable = "an older request may have made a record under its external id, and the remote offers no way to look it up: look for it there, then say what you found with upkeep retry and --is ID or --not-there"
 
 // judge turns a failed call into the group's next state.
 func (c *caller) judge(err error) {

@@ -148,6 +148,15 @@ func (d *definition) examine() error {
 	return nil
 }
 
+// finds says whether the remote can look the sync's records up.
+func (d *definition) finds() bool {
+	if d.traits.Class == connector.Blind {
+		return false
+	}
+	f, ok := d.To.Connection.(connector.Finder)
+	return !ok || f.Finds(d.Record)
+}
+
 // digest is of everything declared, so that an edited mapping is noticed.
 func (d *definition) digest() string {
 	b, err := json.Marshal(struct {

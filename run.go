@@ -203,7 +203,11 @@ func (e *Engine) backfillLoop(ctx context.Context, wake <-chan struct{}) error {
 			if state.Backlog > e.backlog(shape.Sync) {
 				continue
 			}
-			some, err := e.db.Backfill(ctx, shape, backfillPiece)
+			passed, err := e.passed(ctx, shape)
+			if err != nil {
+				return 0, err
+			}
+			some, err := e.db.Backfill(ctx, passed, backfillPiece)
 			if err != nil {
 				return 0, fmt.Errorf("%s: %w", shape.Sync, err)
 			}

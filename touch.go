@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -80,7 +79,13 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 				return err
 			}
 		}
-		return e.db.Append(ctx, nil, []store.Touch{{ID: id, Force: r.Force, Deleted: r.Deleted}})
+		force := r.Force
+		if force {
+			if force, err = e.forces(ctx, id); err != nil {
+				return err
+			}
+		}
+		return e.db.Append(ctx, nil, []store.Touch{{ID: id, Force: force, Deleted: r.Deleted}})
 	}
 	defs, err := e.chosen(r.Sync)
 	if err != nil {
@@ -92,6 +97,41 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 		}
 	}
 	return nil
+}
+
+// leavesGone says whether records of a sync that are gone are left as they are
+// also when all are sent again: the remote can't be asked for one that the
+// registry does not know, and there is none, unless the registry was restored.
+func (e *Engine) leavesGone(ctx context.Context, d *definition) (bool, error) {
+	if d.finds() {
+		return false, nil
+	}
+	restored, err := e.db.Restored(ctx)
+	return restored.IsZero(), err
+}
+
+// passed is a shape as a sweep gets it.
+func (e *Engine) passed(ctx context.Context, shape *store.Shape) (*store.Shape, error) {
+	leave, err := e.leavesGone(ctx, e.byName[shape.Sync])
+	if !leave || err != nil {
+		return shape, err
+	}
+	left := *shape
+	left.LeaveGone = true
+	return &left, nil
+}
+
+// forces says whether a resync of one group forces it.
+func (e *Engine) forces(ctx context.Context, id ID) (bool, error) {
+	leave, err := e.leavesGone(ctx, e.byName[id.Sync])
+	if !leave || err != nil {
+		return true, err
+	}
+	g, err := e.db.Group(ctx, id)
+	if errors.Is(err, store.ErrNoGroup) {
+		return true, nil
+	}
+	return err != nil || g.State != store.Gone || g.ForcedGeneration > g.SyncedGeneration, err
 }
 
 // rowGone is an error while the row is there: said of it, "its deletion was
@@ -149,7 +189,7 @@ func (e *Engine) settle(ctx context.Context, id store.ID, remoteID string) error
 	if id, err = e.group(ctx, id.Sync, id.Key); err != nil {
 		return err
 	}
-	if d.traits.Class != connector.Blind {
+	if d.finds() {
 		return fmt.Errorf("%s: the remote %s can look records up, so nobody has to say whether one is there: upkeep retry %s", id, d.To.Name, id.Args())
 	}
 	done, other, err := e.db.Settle(ctx, id, remoteID)

@@ -154,7 +154,7 @@ func (r *runner) load(ctx context.Context, claims []store.Claim, claimedAt time.
 
 func (r *runner) newJob(c store.Claim, claimedAt time.Time) *job {
 	j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: claimedAt.Add(r.cfg.Lease)}
-	j.forgot = c.RemoteID == "" && r.provenance.restored.Load() && r.traits.Class != connector.Blind
+	j.forgot = c.RemoteID == "" && r.provenance.restored.Load() && j.def.finds()
 	j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests, Granted: c.Granted}
 	return j
 }

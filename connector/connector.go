@@ -115,6 +115,16 @@ type Remover interface {
 	Remove(ctx context.Context, remoteID string, r Record) error
 }
 
+// Finder is a [Connection] of class [Upsert] that can't look up records of
+// every type.
+type Finder interface {
+	// Finds says whether Find works for a record type. Where it does not, it is
+	// not called: what may have been made by an older request, and is to be gone,
+	// is parked for a person to look for. It does no input or output and always
+	// answers the same.
+	Finds(recordType string) bool
+}
+
 // Reader is a [Connection] that can read a record back.
 type Reader interface {
 	// Read returns the remote's values of the fields that want names, in

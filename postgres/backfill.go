@@ -202,14 +202,19 @@ func (p *passing) next(shape *store.Shape) error {
 // were not touched since the sweep began. The forced pass raises all.
 func (p *passing) groups(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit int) error {
 	force := "0"
-	if p.force {
+	switch {
+	case p.force && shape.LeaveGone:
+		force = `CASE WHEN page.nothing THEN 0 ELSE 1 END`
+	case p.force:
 		force = "1"
 	}
 	var n int64
 	var last string
 	err := tx.QueryRow(ctx, `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 		page AS MATERIALIZED (
-			SELECT g.key, $4 OR g.touched_at IS NULL OR g.touched_at < s.started_at AS missed
+			SELECT g.key, $4 OR g.touched_at IS NULL OR g.touched_at < s.started_at AS missed,
+				g.deleted_generation > 0 AND g.remote_id = '' AND g.in_doubt_until IS NULL AND g.holder IS NULL
+					AND g.forced_generation <= g.synced_generation AS nothing
 			FROM upkeep.groups g JOIN upkeep.syncs s USING (sync)
 			WHERE g.sync = $1 AND (g.key > $2 OR $2 = '') ORDER BY g.key LIMIT $3),
 		raised AS (`+raisingInto+`

@@ -250,13 +250,13 @@ func (d *DB) sweep(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passi
 	if err != nil {
 		return err
 	}
-	forced, err := p.forced(ctx, tx, shape)
+	unforced, err := p.unforced(ctx, tx, shape)
 	if err != nil {
 		return err
 	}
 	list := make([][]any, len(p.keys))
 	for i, key := range p.keys {
-		list[i] = []any{shape.Sync, key, flag(p.force && !forced[key]), -flag(back[key]), 1, cause}
+		list[i] = []any{shape.Sync, key, flag(p.force && !unforced[key]), -flag(back[key]), 1, cause}
 	}
 	arg, err := json.Marshal(list)
 	if err != nil {
@@ -268,14 +268,20 @@ func (d *DB) sweep(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passi
 	return unwait(ctx, tx, string(arg))
 }
 
-// forced tells which of the groups the forced phase has passed over.
-func (p *passing) forced(ctx context.Context, tx *sql.Tx, shape *store.Shape) (map[string]bool, error) {
+// unforced tells which of the groups are not to be forced: in the rows' phase
+// those that the forced phase has passed over, else those that may be left.
+func (p *passing) unforced(ctx context.Context, tx *sql.Tx, shape *store.Shape) (map[string]bool, error) {
 	is := map[string]bool{}
-	if !p.force || p.phase != "rows" {
+	which := "g.forced_generation > 0"
+	switch {
+	case !p.force, p.phase != "rows" && !shape.LeaveGone:
 		return is, nil
+	case p.phase != "rows":
+		which = `g.deleted_generation > 0 AND g.remote_id IS NULL AND g.in_doubt_until IS NULL AND g.holder IS NULL
+			AND g.forced_generation <= g.synced_generation`
 	}
 	keys, err := strs(ctx, tx, `SELECT g.key FROM json_each(?2) AS j CROSS JOIN upkeep_groups AS g ON g.sync = ?1 AND g.key = j.value
-		WHERE g.forced_generation > 0`, shape.Sync, texts(p.keys))
+		WHERE `+which, shape.Sync, texts(p.keys))
 	for _, k := range keys {
 		is[k] = true
 	}

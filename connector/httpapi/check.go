@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/upkeep-sync/upkeep/connector"
 )
@@ -34,4 +36,19 @@ func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 		}
 	}
 	return problems
+}
+
+// Cautions names the record types that can't be looked up. Of class blind all
+// of it is so, and of class lookup none.
+func (c *Connection) Cautions() (found []connector.Caution) {
+	for _, name := range slices.Sorted(maps.Keys(c.records)) {
+		r := c.records[name]
+		if c.class != upsert || r.create == nil || r.remove == nil || r.finds() {
+			continue
+		}
+		found = append(found, connector.Caution{
+			What: fmt.Sprintf("record type %s has no find: when the answer to a request was lost and the row is deleted, nobody can tell whether a record is left, and the group is parked for a person to look", name),
+			Help: "give it a find, if the API can look records up by your key; or id: external_id, if the API knows records by it"})
+	}
+	return found
 }

@@ -35,8 +35,8 @@ import (
 )
 
 // Connection is an open API. It implements [connector.Connection],
-// [connector.Remover], [connector.Referencer], [connector.Batcher] and
-// [connector.Checker]; what [Open] returns is also a [connector.Reader] when a
+// [connector.Remover], [connector.Referencer], [connector.Batcher],
+// [connector.Checker], [connector.Finder] and [connector.Cautious]; what [Open] returns is also a [connector.Reader] when a
 // record type has a read.
 type Connection struct {
 	name    string // of the host, for people
@@ -67,6 +67,8 @@ var (
 	_ connector.Referencer = (*Connection)(nil)
 	_ connector.Batcher    = (*Connection)(nil)
 	_ connector.Checker    = (*Connection)(nil)
+	_ connector.Finder     = (*Connection)(nil)
+	_ connector.Cautious   = (*Connection)(nil)
 	_ connector.Reader     = (*readable)(nil)
 )
 
@@ -325,6 +327,15 @@ func (c *Connection) Find(ctx context.Context, recordType, externalID string) (s
 	}
 	return id, nil
 }
+
+// Finds: with a request for it, and where the remote knows the record by our key
+// also without one.
+func (c *Connection) Finds(recordType string) bool {
+	r, err := c.of(recordType)
+	return err != nil || r.finds()
+}
+
+func (r *recordAPI) finds() bool { return r.find != nil || r.external }
 
 // unfound is Find where there is no request for it. A record that the remote
 // knows by our key has it for an id, whether it is there or not.

@@ -65,6 +65,10 @@ type Shape struct {
 	// with ByHand only those that [Commands.AppendCommand] appends.
 	Every bool
 	Root  *Member
+	// LeaveGone: a sweep that forces every record leaves groups of which nothing
+	// is there, by all that the registry knows, unforced: their remote could not
+	// be asked for what it does not know.
+	LeaveGone bool
 	// MemberLimit is the most rows that one composite may have in one
 	// relation; over it the composite is refused ([Composite.Err]).
 	MemberLimit int
