@@ -13,7 +13,7 @@ import (
 // From when on [Engine.Doctor] speaks up.
 const (
 	longTransaction = 5 * time.Minute
-	oldTouch        = time.Minute
+	oldTouch        = 15 * time.Second // who folds does so within a second
 	missedListed    = 20
 	blockersListed  = 3
 	foundFor        = 24 * time.Hour // a restore, a missed change
@@ -136,8 +136,8 @@ func logFinding(v *store.Vitals, s *Status) []Finding {
 		return nil
 	}
 	return []Finding{{Severity: Problem, Subject: "touch log",
-		Message: fmt.Sprintf("its oldest row waits for %s to be folded; it has %d rows and %d MB", v.OldestTouch.Round(time.Second), s.Pending, v.LogBytes>>20),
-		Fix:     "see that upkeep run is at work, and what it logs"}}
+		Message: fmt.Sprintf("nobody folds it: its oldest row waits for %s; it has %d rows and %d MB", v.OldestTouch.Round(time.Second), s.Pending, v.LogBytes>>20),
+		Fix:     "start upkeep run; if it is at work, see what it logs"}}
 }
 
 // heldOf is how many of a sync's parked groups are deletes over its limit,
@@ -165,7 +165,11 @@ func syncFindings(c Counts, held int64, pause *Pause) []Finding {
 	}
 	if c.Oldest > oldGroup && pause == nil {
 		add(Warning, fmt.Sprintf("a change waits since %s", c.Oldest.Round(time.Second)),
-			"see what it waits for with upkeep status "+c.Sync+" --state dirty, and --state waiting")
+			"see what it waits for with upkeep status "+c.Sync+" --state dirty")
+	}
+	if c.OldestWaiting > oldGroup && pause == nil {
+		add(Warning, fmt.Sprintf("groups that wait for other records: %d, the oldest for %s", c.Waiting, c.OldestWaiting.Round(time.Second)),
+			"see what they wait for with upkeep status "+c.Sync+" --state waiting; a record that is not to be at the remote keeps those that refer to it waiting: leave them out by when, or write null for the reference")
 	}
 	return found
 }

@@ -141,7 +141,8 @@ type Attempt = store.Attempt
 //	Touches  int64         // folded
 //	Calls    int64         // made at the remote
 //	Saved    int64         // not made, since nothing differed
-//	Oldest   time.Duration // age of the oldest touch that is not synced, of a group that is not parked; zero: none
+//	Oldest   time.Duration // age of the oldest touch that is not synced, of a group that is neither parked nor waiting; zero: none
+//	OldestWaiting time.Duration // the same of those that wait for another record
 //	Backfill Progress
 //	Commands int64         // versions that wait, of a sync that delivers every one
 //	OldestCommand time.Duration // age of the oldest of them; zero: none

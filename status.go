@@ -16,6 +16,8 @@ type Status struct {
 	Remotes []RemoteStatus
 	// Pending is how many touches are not folded yet, at most PendingMost.
 	Pending int
+	// OldestTouch is the age of the oldest of them; zero: there is none.
+	OldestTouch time.Duration
 	// HeldDeletes are the syncs whose limit of deletes was reached.
 	HeldDeletes []HeldDeletes
 	// Pauses are those that people made, also of what the configuration no
@@ -49,6 +51,11 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 	// counted twice rather than not at all.
 	if s.Pending, err = e.db.Pending(ctx, PendingMost); err != nil {
 		return nil, err
+	}
+	if s.Pending > 0 {
+		if s.OldestTouch, err = e.db.OldestTouch(ctx, PendingMost); err != nil {
+			return nil, err
+		}
 	}
 	if s.Pauses, err = e.db.PausedByHand(ctx); err != nil {
 		return nil, err

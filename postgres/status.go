@@ -150,7 +150,8 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 				count(*) FILTER (WHERE state = 'clean') AS clean, count(*) FILTER (WHERE state = 'dirty') AS dirty,
 				count(*) FILTER (WHERE state = 'claimed') AS claimed, count(*) FILTER (WHERE state = 'in doubt') AS in_doubt,
 				count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'parked') AS parked,
-				count(*) FILTER (WHERE state = 'gone') AS gone, min(dirty_since) AS oldest
+				count(*) FILTER (WHERE state = 'gone') AS gone,
+				min(dirty_since) FILTER (WHERE state <> 'waiting') AS oldest, min(dirty_since) FILTER (WHERE state = 'waiting') AS waits
 			FROM g GROUP BY sync),
 		waiting AS (SELECT sync, count(*) AS commands, min(at) AS oldest_command FROM upkeep.commands GROUP BY sync),
 		missing AS (SELECT sync, count(*) AS gaps FROM upkeep.command_gaps GROUP BY sync)
@@ -160,18 +161,20 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 			CASE WHEN oldest IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest) * 1000000)::bigint, 1) END,
 			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0), coalesce(commands, 0),
 			CASE WHEN oldest_command IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest_command) * 1000000)::bigint, 1) END,
-			coalesce(gaps, 0)
+			coalesce(gaps, 0),
+			CASE WHEN waits IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - waits) * 1000000)::bigint, 1) END
 		FROM n FULL JOIN upkeep.syncs USING (sync) LEFT JOIN waiting USING (sync) LEFT JOIN missing USING (sync) ORDER BY sync`)
 	if err != nil {
 		return nil, installed(err)
 	}
 	counts, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Counts, error) {
 		var c store.Counts
-		var us, commandUS int64
+		var us, commandUS, waitsUS int64
 		err := r.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone,
 			&c.Touches, &c.Calls, &c.Saved, &us, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total,
-			&c.Commands, &commandUS, &c.Gaps)
+			&c.Commands, &commandUS, &c.Gaps, &waitsUS)
 		c.OldestCommand = time.Duration(commandUS) * time.Microsecond
+		c.OldestWaiting = time.Duration(waitsUS) * time.Microsecond
 		c.Oldest = time.Duration(us) * time.Microsecond
 		return c, err
 	})
@@ -183,6 +186,14 @@ func (db *DB) Pending(ctx context.Context, limit int) (int, error) {
 	var n int
 	err := db.pool.QueryRow(ctx, "SELECT count(*) FROM (SELECT FROM upkeep.touch LIMIT $1) t", limit).Scan(&n)
 	return n, installed(err)
+}
+
+// OldestTouch implements [store.Registry].
+func (db *DB) OldestTouch(ctx context.Context, limit int) (time.Duration, error) {
+	var us int64
+	err := db.pool.QueryRow(ctx, `SELECT coalesce(greatest((extract(epoch FROM upkeep.clock() - min(t.at)) * 1000000)::bigint, 1), 0)
+		FROM (SELECT at FROM upkeep.touch LIMIT $1) t HAVING count(*) > 0 UNION ALL SELECT 0 LIMIT 1`, limit).Scan(&us)
+	return time.Duration(us) * time.Microsecond, installed(err)
 }
 
 // Prune implements [store.Registry].

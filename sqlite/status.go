@@ -146,7 +146,8 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		all = nil
 		rows, err := tx.QueryContext(ctx, `WITH n AS (SELECT sync, count(*) AS n,
 				sum(s = 'clean') AS clean, sum(s = 'dirty') AS dirty, sum(s = 'claimed') AS claimed, sum(s = 'in doubt') AS doubt,
-				sum(s = 'waiting') AS waiting, sum(s = 'parked') AS parked, sum(s = 'gone') AS gone, min(since) AS since
+				sum(s = 'waiting') AS waiting, sum(s = 'parked') AS parked, sum(s = 'gone') AS gone,
+				min(CASE WHEN s <> 'waiting' THEN since END) AS since, min(CASE WHEN s = 'waiting' THEN since END) AS waits
 			FROM (SELECT g.sync, `+stateExpr+` AS s, CASE WHEN g.generation > g.synced_generation AND NOT g.parked THEN g.dirty_since END AS since
 				FROM upkeep_groups AS g) GROUP BY sync)
 			SELECT coalesce(n.sync, s.sync), coalesce(n, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
@@ -154,7 +155,7 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 				coalesce(calls, 0), coalesce(saved, 0), coalesce(phase, '') <> '', coalesce(done, 0), coalesce(total, 0),
 				(SELECT count(*) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, s.sync)),
 				(SELECT min(at) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, s.sync)),
-				(SELECT count(*) FROM upkeep_command_gaps AS c WHERE c.sync = coalesce(n.sync, s.sync))
+				(SELECT count(*) FROM upkeep_command_gaps AS c WHERE c.sync = coalesce(n.sync, s.sync)), waits
 			FROM n FULL JOIN upkeep_syncs AS s ON s.sync = n.sync ORDER BY 1`)
 		if err != nil {
 			return err
@@ -163,14 +164,17 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		now := d.now()
 		for rows.Next() {
 			var c store.Counts
-			var since, command sql.NullInt64
+			var since, command, waits sql.NullInt64
 			if err := rows.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone, &since,
 				&c.Touches, &c.Calls, &c.Saved, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total,
-				&c.Commands, &command, &c.Gaps); err != nil {
+				&c.Commands, &command, &c.Gaps, &waits); err != nil {
 				return err
 			}
 			if command.Valid {
 				c.OldestCommand = max(time.Duration(now-command.Int64)*time.Microsecond, time.Microsecond)
+			}
+			if waits.Valid {
+				c.OldestWaiting = max(time.Duration(now-waits.Int64)*time.Microsecond, time.Microsecond)
 			}
 			if since.Valid {
 				c.Oldest = max(time.Duration(now-since.Int64)*time.Microsecond, time.Microsecond)
@@ -190,6 +194,26 @@ func (d *DB) Pending(ctx context.Context, limit int) (int, error) {
 		return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM upkeep_touch WHERE op NOT IN ('replacing', 'nothing') LIMIT ?1)`, limit).Scan(&n)
 	})
 	return n, err
+}
+
+// OldestTouch is the age of the oldest row of the touch log, in which they are
+// in the order of their time.
+// It implements [store.Registry].
+func (d *DB) OldestTouch(ctx context.Context, _ int) (age time.Duration, err error) {
+	err = d.view(ctx, "look at the touch log", func(tx *sql.Tx) error {
+		age, err = d.oldestTouch(ctx, tx)
+		return err
+	})
+	return age, err
+}
+
+func (d *DB) oldestTouch(ctx context.Context, tx *sql.Tx) (time.Duration, error) {
+	var at int64
+	err := tx.QueryRowContext(ctx, `SELECT at FROM upkeep_touch WHERE op NOT IN ('replacing', 'nothing') ORDER BY id LIMIT 1`).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return max(time.Duration(d.now()-at)*time.Microsecond, time.Microsecond), err
 }
 
 // prunePiece is how much history one transaction of Prune deletes.

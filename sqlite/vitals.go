@@ -21,13 +21,9 @@ const longLog = 256 << 20
 func (d *DB) Vitals(ctx context.Context, _ time.Duration) (*store.Vitals, error) {
 	v := &store.Vitals{Now: time.UnixMicro(d.now()).UTC()}
 	err := d.view(ctx, "examine the touch log", func(tx *sql.Tx) error {
-		var at sql.NullInt64
-		err := tx.QueryRowContext(ctx, `SELECT at FROM upkeep_touch WHERE op NOT IN ('replacing', 'nothing') ORDER BY id LIMIT 1`).Scan(&at)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		var err error
+		if v.OldestTouch, err = d.oldestTouch(ctx, tx); err != nil {
 			return err
-		}
-		if at.Valid {
-			v.OldestTouch = max(time.Duration(d.now()-at.Int64)*time.Microsecond, time.Microsecond)
 		}
 		var rows int64
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM upkeep_touch`).Scan(&rows); err != nil {

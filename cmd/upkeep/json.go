@@ -15,6 +15,7 @@ import (
 type statusJSON struct {
 	Database    string            `json:"database"`
 	Pending     int               `json:"pending"`
+	OldestTouch float64           `json:"oldest_touch_seconds"`
 	Syncs       []syncForm        `json:"syncs"`
 	Remotes     []remoteForm      `json:"remotes"`
 	HeldDeletes []heldDeletesForm `json:"held_deletes"`
@@ -35,6 +36,7 @@ type syncForm struct {
 	Parked   int64         `json:"parked"`
 	Gone     int64         `json:"gone"`
 	Lag      float64       `json:"lag_seconds"`
+	Waits    float64       `json:"oldest_waiting_seconds"`
 	Touches  int64         `json:"touches"`
 	Calls    int64         `json:"calls"`
 	Saved    int64         `json:"saved"`
@@ -98,10 +100,10 @@ func absentForms(all []upkeep.Absent) []absentForm {
 }
 
 func statusForm(database string, st *upkeep.Status) statusJSON {
-	f := statusJSON{Database: database, Pending: st.Pending, Syncs: []syncForm{}, Remotes: []remoteForm{}, HeldDeletes: heldDeletesForms(st.HeldDeletes), Pauses: pauseForms(st.Pauses), Jobs: jobForms(st.Jobs)}
+	f := statusJSON{Database: database, Pending: st.Pending, OldestTouch: st.OldestTouch.Seconds(), Syncs: []syncForm{}, Remotes: []remoteForm{}, HeldDeletes: heldDeletesForms(st.HeldDeletes), Pauses: pauseForms(st.Pauses), Jobs: jobForms(st.Jobs)}
 	for _, c := range st.Syncs {
 		s := syncForm{Sync: c.Sync, Groups: c.Groups, Clean: c.Clean, Dirty: c.Dirty, Claimed: c.Claimed, InDoubt: c.InDoubt,
-			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved,
+			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Waits: c.OldestWaiting.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved,
 			Commands: c.Commands, OldestCommand: c.OldestCommand.Seconds(), Gaps: c.Gaps}
 		if c.Backfill.Running {
 			s.Backfill = &backfillForm{c.Backfill.Done, c.Backfill.Total}

@@ -138,7 +138,7 @@ func (c *statusCmd) encode(w io.Writer, v any) error {
 }
 
 func printStatus(w io.Writer, database string, st *upkeep.Status) error {
-	fmt.Fprintf(w, "%s, %s\n\n", database, pending(st.Pending))
+	fmt.Fprintf(w, "%s, %s\n\n", database, pending(st))
 	t := newTable(w, "SYNC", ">GROUPS", ">CLEAN", ">DIRTY", ">CLAIMED", ">IN DOUBT", ">WAITING", ">PARKED", ">GONE", ">LAG", ">CALLS", ">SAVED", "BACKFILL")
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
 	for _, c := range st.Syncs {
@@ -178,7 +178,18 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 	return nil
 }
 
-func pending(n int) string {
+func pending(st *upkeep.Status) string {
+	said := touches(st.Pending)
+	if st.OldestTouch > oldTouch {
+		said += ", the oldest " + short(st.OldestTouch) + " old: is upkeep run at work?"
+	}
+	return said
+}
+
+// oldTouch: who folds does so within a second.
+const oldTouch = 5 * time.Second
+
+func touches(n int) string {
 	switch {
 	case n >= upkeep.PendingMost:
 		return fmt.Sprintf("%d touches or more to fold", n)

@@ -142,7 +142,7 @@ func unsynced(c upkeep.Counts) int64 { return c.Dirty + c.Claimed + c.InDoubt }
 // picture is what a terminal shows.
 func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, error) {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s, %s\n\n", oneLine(t.database), pending(st.Pending))
+	fmt.Fprintf(&b, "%s, %s\n\n", oneLine(t.database), pending(st))
 	tab := newTable(&b, "SYNC", ">GROUPS", ">DIRTY", ">CLAIMED", ">IN DOUBT", ">PARKED", ">WAITING", ">LAG", ">CALLS/S", ">SAVED", "BACKFILL")
 	n := screen.Digits
 	for _, c := range st.Syncs {

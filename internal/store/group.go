@@ -241,7 +241,8 @@ type Counts struct {
 	Sync                                                          string
 	Groups, Clean, Dirty, Claimed, InDoubt, Waiting, Parked, Gone int64
 	Touches, Calls, Saved                                         int64         // since install
-	Oldest                                                        time.Duration // age of the oldest unsynced touch of a group that is not parked; zero: none
+	Oldest                                                        time.Duration // age of the oldest unsynced touch of a group that is neither parked nor waiting; zero: none
+	OldestWaiting                                                 time.Duration // the same of those that wait
 	Backfill                                                      Progress
 	Commands                                                      int64         // that wait, in the ordered lane
 	OldestCommand                                                 time.Duration // age of the oldest of them; zero: none

@@ -203,6 +203,9 @@ type Registry interface {
 	Counts(ctx context.Context) ([]Counts, error)
 	// Pending is how many rows the touch log has, at most limit.
 	Pending(ctx context.Context, limit int) (int, error)
+	// OldestTouch is the age of the oldest row of the touch log, of so many at
+	// most; zero: there is none.
+	OldestTouch(ctx context.Context, limit int) (time.Duration, error)
 	// Vitals examines the database itself; transactions that are open for
 	// longer than long are findings.
 	Vitals(ctx context.Context, long time.Duration) (*Vitals, error)

@@ -14,6 +14,8 @@ func statusTests() []test {
 		{"counts", testCounts},
 		{"counters", testCounters},
 		{"oldest", testOldest},
+		{"oldest that waits", testOldestWaiting},
+		{"oldest touch", testOldestTouch},
 		{"attempts", testAttempts},
 		{"prune", testPrune},
 	}
@@ -114,6 +116,32 @@ func testOldest(e *env) {
 	// A group that is touched again and again is not young.
 	if got := e.counts("sales_order").Oldest; got < 2*time.Minute || got > 3*time.Minute {
 		e.t.Errorf("oldest is %v, want about 2m", got)
+	}
+}
+
+// What waits for another record is not late, and has an age of its own.
+func testOldestWaiting(e *env) {
+	child, _ := e.parentAndChild("customer/1")
+	e.record(waits(child, "customer/1"))
+	e.Advance(time.Minute)
+	c := e.counts("sales_order")
+	if c.Oldest != 0 || c.Waiting != 1 || c.OldestWaiting < time.Minute || c.OldestWaiting > 2*time.Minute {
+		e.t.Errorf("oldest %v, %d wait since %v; want none, and 1 since 1m", c.Oldest, c.Waiting, c.OldestWaiting)
+	}
+}
+
+func testOldestTouch(e *env) {
+	e.shop(e.orderShape())
+	e.syncAll()
+	old, err := e.Store.OldestTouch(e.ctx, 10)
+	e.ok(err)
+	e.equal("oldest of an empty log", old, time.Duration(0))
+	e.ok(e.Store.Append(e.ctx, nil, []store.Touch{{ID: id("sales_order/1")}}))
+	e.Advance(time.Minute)
+	old, err = e.Store.OldestTouch(e.ctx, 10)
+	e.ok(err)
+	if old < time.Minute || old > 2*time.Minute {
+		e.t.Errorf("oldest touch is %v, want about 1m", old)
 	}
 }
 
