@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 // some commits, says less than is at the remote: it may know nothing of records
 // that are there, and of deletes that were undone.
 type provenance struct {
+	mu       sync.Mutex   // one look at a time: an older one that is compared last would look like a log that went back
 	unsure   atomic.Bool  // the database was out of reach: look before anything is claimed
 	furthest atomic.Int64 // the highest Place seen
 	restored atomic.Bool  // once: a record that is to be made may be there
@@ -53,6 +55,8 @@ func (p *provenance) lastMark() string {
 // After a restore the remotes are let be for a while, then every record is sent
 // again, in full, and no delete goes out until a person allows it.
 func (e *Engine) examineOrigin(ctx context.Context) error {
+	e.provenance.mu.Lock()
+	defer e.provenance.mu.Unlock()
 	now, noted, err := e.db.Origin(ctx)
 	if err != nil {
 		return fmt.Errorf("ask where the database comes from: %w", err)

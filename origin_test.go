@@ -3,10 +3,13 @@ package upkeep_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -392,5 +395,73 @@ func restoredBlind(t *testing.T, db *backedUp) {
 	})
 	if n, dup := s.remote.Calls(memory.Create), s.remote.Duplicates(); n != 1 || len(dup) > 0 {
 		t.Errorf("%d creates, duplicates %v; only customer 20 is new", n, dup)
+	}
+}
+
+// overtaken is a database where, once armed, a look at its origin that began
+// first ends last.
+type overtaken struct {
+	upkeep.Database
+	write func()
+	armed atomic.Bool
+	looks atomic.Int64
+	later chan struct{} // closed when a look that began later is over
+	once  sync.Once
+	fails sync.Once
+}
+
+func (d *overtaken) Origin(ctx context.Context) (now store.Origin, noted string, err error) {
+	now, noted, err = d.Database.Origin(ctx)
+	if !d.armed.Load() {
+		return now, noted, err
+	}
+	if d.looks.Add(1) == 1 {
+		d.write()
+		select {
+		case <-d.later:
+		case <-time.After(time.Second): // it waits for this one
+		}
+		return now, noted, err
+	}
+	d.once.Do(func() { time.AfterFunc(100*time.Millisecond, func() { close(d.later) }) })
+	return now, noted, err
+}
+
+// Look fails once when armed, so that the next claims look at the origin.
+func (d *overtaken) Look(ctx context.Context, plan string, syncs []string) (seen store.Seen, err error) {
+	if d.armed.Load() {
+		d.fails.Do(func() { err = errors.New("the database was away for a moment") })
+	}
+	if err != nil {
+		return seen, err
+	}
+	return d.Database.Look(ctx, plan, syncs)
+}
+
+// Two looks at once at where the registry comes from are no restore, in whatever
+// order they end.
+func TestLooksAtTheOriginDoNotOvertake(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.users(3)
+	other := customerSync(&upkeep.Remote{Name: "other", Connection: memory.New(memory.Config{}).Connect()})
+	other.Name = "other"
+	d := &overtaken{Database: s.open(), later: make(chan struct{})}
+	d.write = func() { s.exec(`insert into users (id, name) values (5, 'meanwhile')`) }
+	e, err := upkeep.New(upkeep.Config{Database: d, Syncs: []upkeep.AnySync{customerSync(s.to), other}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(e)
+	s.quiet(e)
+	d.armed.Store(true)
+	s.until("the looks", func() bool {
+		s.exec(`update users set name = name || '.' where id = 1`)
+		return d.looks.Load() > 1
+	})
+	s.quiet(e)
+	s.inSync(e, "customer")
+	if at, err := e.Restored(s.ctx); err != nil || !at.IsZero() {
+		t.Errorf("restored at %v, %v", at, err)
 	}
 }
