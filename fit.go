@@ -1,9 +1,11 @@
 package upkeep
 
 import (
+	"cmp"
 	"encoding"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -24,16 +26,33 @@ var samples = map[store.Kind][]any{
 	store.Time:    {time.Unix(0, 0).UTC(), time.Unix(1, 0).UTC()},
 }
 
+// unfit is one thing in which a declaration does not fit the tables.
+type unfit struct {
+	err error
+	fix string // what to do; empty: the error says it
+}
+
+func (u *unfit) Error() string {
+	if u.fix == "" {
+		return u.err.Error()
+	}
+	return u.err.Error() + "; " + u.fix
+}
+
+func (u *unfit) Unwrap() error { return u.err }
+
 // misfits compares the fields of a struct with the columns of a member that
-// was resolved: unfit says which fields can't take their column's values, and
+// was resolved: wrong says which fields can't take their column's values, and
 // nullable which can take them, but not a NULL that may come.
-func (d *description) misfits(m *store.Member) (unfit, nullable []string) {
+func (d *description) misfits(m *store.Member) (wrong, nullable []*unfit) { return d.misfitsAt("", m) }
+
+func (d *description) misfitsAt(path string, m *store.Member) (wrong, nullable []*unfit) {
 	for _, f := range d.fields {
 		if f.member != nil {
 			for _, below := range m.Members {
 				if below.Name == f.name {
-					u, n := f.member.misfits(below)
-					unfit, nullable = append(unfit, u...), append(nullable, n...)
+					w, n := f.member.misfitsAt(strings.TrimPrefix(path+"."+f.name, "."), below)
+					wrong, nullable = append(wrong, w...), append(nullable, n...)
 				}
 			}
 			continue
@@ -43,13 +62,16 @@ func (d *description) misfits(m *store.Member) (unfit, nullable []string) {
 				continue
 			}
 			if err := misfit(f.typ, c.Kind); err != nil {
-				unfit = append(unfit, fmt.Sprintf("column %s of %s (%s) and the field %s: %s", c.Name, m.Table, c.Type, f.field, err))
+				what, fix, _ := strings.Cut(err.Error(), "; ")
+				wrong = append(wrong, &unfit{fmt.Errorf("%scolumn %s of %s (%s) and the field %s: %s", of(path), c.Name, m.Table, c.Type, f.field, what),
+					cmp.Or(fix, "give the field a type that takes what the column holds")})
 			} else if c.Nullable && assign(reflect.New(f.typ).Elem(), nil) != nil {
-				nullable = append(nullable, fmt.Sprintf("column %s of %s may be NULL and the field %s can't: a row with NULL is refused; make the field a pointer (*%s), or the column not null", c.Name, m.Table, f.field, f.typ))
+				nullable = append(nullable, &unfit{fmt.Errorf("%scolumn %s of %s may be NULL and the field %s can't: a row with NULL is refused", of(path), c.Name, m.Table, f.field),
+					fmt.Sprintf("make the field a pointer (*%s), or the column not null", f.typ)})
 			}
 		}
 	}
-	return unfit, nullable
+	return wrong, nullable
 }
 
 // misfit says why no value of the kind can be read into the type; nil if one can.

@@ -70,10 +70,10 @@ func TestMisfitsAreFoundInEveryMember(t *testing.T) {
 		Members: []*store.Member{{Name: "Lines", Table: store.Table{Name: "lines"}, Columns: []store.Column{
 			{Name: "price", Kind: store.Decimal, Type: "numeric(10,2)"}, {Name: "qty", Kind: store.Int}}}},
 	})
-	if len(unfit) != 1 || !strings.Contains(unfit[0], "column price of lines (numeric(10,2)) and the field Price: an exact decimal") {
+	if len(unfit) != 1 || !strings.Contains(unfit[0].Error(), `relation "Lines": column price of lines (numeric(10,2)) and the field Price: an exact decimal`) {
 		t.Errorf("unfit: %q", unfit)
 	}
-	if len(nullable) != 1 || !strings.Contains(nullable[0], "make the field a pointer (*string)") {
+	if len(nullable) != 1 || !strings.Contains(nullable[0].Error(), "make the field a pointer (*string)") {
 		t.Errorf("nullable: %q", nullable)
 	}
 }

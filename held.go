@@ -53,7 +53,7 @@ func (e *Engine) because(ctx context.Context, err error, defs ...*definition) er
 	var errs []error
 	where := ", upkeep check says where"
 	for _, d := range defs {
-		_, misfit := resolve(ctx, e.db, d)
+		_, _, misfit := resolve(ctx, e.db, d)
 		if misfit == nil || ctx.Err() != nil {
 			continue
 		}

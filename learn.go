@@ -63,7 +63,7 @@ func (e *Engine) learnAnew(ctx context.Context) (now *learned, misfit, err error
 	before := e.learned.Load()
 	now = &learned{shapes: slices.Clone(before.shapes), secret: before.secret}
 	for i, d := range e.defs {
-		s, err := resolve(ctx, e.db, d)
+		s, _, err := resolve(ctx, e.db, d)
 		if err != nil {
 			misfit = errors.Join(misfit, err)
 			continue

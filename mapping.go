@@ -62,7 +62,8 @@ type Relation struct {
 	Table string
 	// Via is the foreign key: columns of the parent for belongs_to, of this
 	// table for has_one and has_many. Defaults to the declared foreign key
-	// between the two tables, if there is just one.
+	// between the two tables, if there is just one. Its columns stand in the
+	// order of To.
 	Via []string
 	// To is what Via points at, on the other side. Defaults to the primary
 	// key there.

@@ -140,7 +140,7 @@ func (e *Engine) resolveAll(ctx context.Context) ([]*store.Shape, error) {
 	var errs []error
 	shapes := make([]*store.Shape, len(e.defs))
 	for i, d := range e.defs {
-		s, err := resolve(ctx, e.db, d)
+		s, _, err := resolve(ctx, e.db, d)
 		if err != nil {
 			errs = append(errs, err)
 		}

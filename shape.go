@@ -8,68 +8,97 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // resolve turns what was declared into what the database must know, with the
-// names, keys and types of its own catalogue. It returns every problem.
-func resolve(ctx context.Context, catalog store.Catalog, d *definition) (*store.Shape, error) {
-	r := &resolver{ctx: ctx, catalog: catalog, sync: d.Name}
-	root := r.member("", store.Root, d.From, nil)
+// names, keys and types of its own catalogue. It returns every problem, each an
+// [unfit]. The shape is what could be found all the same; it is whole if nothing
+// is wrong but that fields of a struct don't take what their columns hold.
+func resolve(ctx context.Context, catalog store.Catalog, d *definition) (shape *store.Shape, whole bool, err error) {
+	r := &resolver{ctx: ctx, catalog: catalog, sync: d.Name, tags: d.described != nil}
+	root := r.member("", "", store.Root, d.From, nil)
 	if d.From.Where != "" || d.From.Order != "" {
-		r.fail("%s: the root table takes no where or order; use when", d.From.Table)
+		r.fail("", "%s: the root table takes no where or order; use when", d.From.Table)
 	}
-	if d.described != nil && len(r.errs) == 0 {
-		unfit, _ := d.described.misfits(root)
-		for _, what := range unfit {
-			r.fail("%s", what)
+	shape = &store.Shape{Sync: d.Name, ByHand: d.ByHand, Every: d.Deliver == Every, Root: root, MemberLimit: d.MemberLimit}
+	if len(r.errs) == 0 {
+		r.examine(shape)
+	}
+	whole = len(r.errs) == 0
+	if d.described != nil {
+		misfits, _ := d.described.misfits(root)
+		for _, u := range misfits {
+			r.fail(u.fix, "%w", u.err)
 		}
 	}
-	return &store.Shape{Sync: d.Name, ByHand: d.ByHand, Every: d.Deliver == Every, Root: root, MemberLimit: d.MemberLimit}, errors.Join(r.errs...)
+	return shape, whole, errors.Join(r.errs...)
 }
 
 type resolver struct {
 	ctx     context.Context
 	catalog store.Catalog
 	sync    string
+	tags    bool // it was declared by the tags of a struct
 	errs    []error
 }
 
-func (r *resolver) fail(format string, args ...any) {
-	r.errs = append(r.errs, fmt.Errorf("sync %q: "+format, append([]any{r.sync}, args...)...))
+// fail notes a problem, and what to do about it.
+func (r *resolver) fail(fix, format string, args ...any) {
+	r.errs = append(r.errs, &unfit{fmt.Errorf("sync %q: "+format, append([]any{r.sync}, args...)...), fix})
 }
 
-func (r *resolver) member(name string, kind store.Relation, rel *Relation, parent *store.TableInfo) *store.Member {
+// examine lets the database compile what would load the shape.
+func (r *resolver) examine(s *store.Shape) {
+	found, err := r.catalog.Examine(r.ctx, s)
+	if err != nil {
+		r.fail("", "examine the statements that load it: %w", err)
+	}
+	for _, f := range found {
+		r.fail(f.Fix, "%s%s", of(f.Subject), f.Message)
+	}
+}
+
+// of says which relation is meant; nothing of the root table.
+func of(path string) string {
+	if path == "" {
+		return ""
+	}
+	return fmt.Sprintf("relation %q: ", path)
+}
+
+func (r *resolver) member(name, path string, kind store.Relation, rel *Relation, parent *store.TableInfo) *store.Member {
 	m := &store.Member{Name: name, Relation: kind, Where: rel.Where, Order: rel.Order, OnlyAggregates: rel.OnlyAggregates}
 	info, err := r.catalog.Table(r.ctx, tableName(rel.Table))
 	if err != nil {
-		r.fail("%w", err)
+		r.fail("", "%s%w", of(path), err)
 		return m
 	}
 	m.Table = info.Table
 	if info.PartOf != (store.Table{}) {
-		r.fail("table %s is a partition of %s: a row that moves to another partition would count as deleted; name %s instead", info.Table, info.PartOf, info.PartOf)
+		r.fail(fmt.Sprintf("name %s instead", info.PartOf), "table %s is a partition of %s: a row that moves to another partition would count as deleted", info.Table, info.PartOf)
 	}
 	if len(info.Key) == 0 {
-		r.fail("table %s has no primary key, so its rows can't be told apart; add one", info.Table)
+		r.fail("add one", "table %s has no primary key, so its rows can't be told apart", info.Table)
 	}
-	m.Key = r.columns(info, info.Key)
-	m.Columns = r.columns(info, rel.Columns)
+	m.Key = r.columns(path, info, info.Key)
+	m.Columns = r.columns(path, info, rel.Columns)
 	if kind != store.Root {
-		r.link(m, rel, info, parent)
+		r.link(path, m, rel, info, parent)
 	}
 	if rel.Where != "" || rel.Order != "" {
 		if kind == store.BelongsTo {
-			r.fail("relation %q: a belongs_to takes no where or order", name)
+			r.fail("", "relation %q: a belongs_to takes no where or order", path)
 		}
 		names, err := r.catalog.Fragment(r.ctx, info.Table, rel.Where, rel.Order)
 		if err != nil {
-			r.fail("relation %q: %w", name, err)
+			r.fail("", "relation %q: %w", path, err)
 		}
-		m.Fragment = r.columns(info, names)
+		m.Fragment = r.columns(path, info, names)
 	}
 	for _, a := range rel.Aggregates {
-		m.Aggregates = append(m.Aggregates, r.aggregate(name, kind, info, a))
+		m.Aggregates = append(m.Aggregates, r.aggregate(path, kind, info, a))
 	}
 	below := []struct {
 		kind store.Relation
@@ -80,37 +109,41 @@ func (r *resolver) member(name string, kind store.Relation, rel *Relation, paren
 		for _, n := range slices.Sorted(maps.Keys(b.rels)) {
 			_, column := info.Column(n)
 			if seen[n] || (column && slices.Contains(rel.Columns, n)) {
-				r.fail("%q names two things in %s; give the relation another name", n, info.Table)
+				r.fail("give the relation another name", "%q names two things in %s", n, info.Table)
 			}
 			seen[n] = true
-			m.Members = append(m.Members, r.member(n, b.kind, b.rels[n], info))
+			below := n
+			if path != "" {
+				below = path + "." + n
+			}
+			m.Members = append(m.Members, r.member(n, below, b.kind, b.rels[n], info))
 		}
 	}
 	return m
 }
 
-func (r *resolver) aggregate(name string, kind store.Relation, info *store.TableInfo, a Aggregate) store.Aggregate {
+func (r *resolver) aggregate(path string, kind store.Relation, info *store.TableInfo, a Aggregate) store.Aggregate {
 	out := store.Aggregate{Name: a.Name, Func: a.Func}
 	if kind != store.HasMany {
-		r.fail("relation %q: only a has_many can be counted or summed", name)
+		r.fail("", "relation %q: only a has_many can be counted or summed", path)
 	}
 	switch a.Func {
 	case "count":
 	case "sum":
-		if cs := r.columns(info, []string{a.Column}); len(cs) == 1 {
+		if cs := r.columns(path, info, []string{a.Column}); len(cs) == 1 {
 			out.Column = cs[0]
 			if k := cs[0].Kind; k != store.Int && k != store.Decimal {
-				r.fail("relation %q: column %s of %s is a %s and can't be summed exactly", name, a.Column, info.Table, k)
+				r.fail("", "relation %q: column %s of %s is a %s and can't be summed exactly", path, a.Column, info.Table, k)
 			}
 		}
 	default:
-		r.fail("relation %q: %q is not an aggregate; use count or sum", name, a.Func)
+		r.fail("use count or sum", "relation %q: %q is not an aggregate", path, a.Func)
 	}
 	return out
 }
 
 // link finds the columns that tie a member to its parent.
-func (r *resolver) link(m *store.Member, rel *Relation, info, parent *store.TableInfo) {
+func (r *resolver) link(path string, m *store.Member, rel *Relation, info, parent *store.TableInfo) {
 	child, target := info, parent // child has the foreign key
 	if m.Relation == store.BelongsTo {
 		child, target = parent, info
@@ -124,7 +157,7 @@ func (r *resolver) link(m *store.Member, rel *Relation, info, parent *store.Tabl
 			}
 		}
 		if len(candidates) != 1 {
-			r.fail("relation %q: there are %d foreign keys from %s to %s; say which columns with via", m.Name, len(candidates), child.Table, target.Table)
+			r.fail("say which columns with via", "relation %q: there are %d foreign keys from %s to %s", path, len(candidates), child.Table, target.Table)
 			return
 		}
 		via, to = candidates[0].Columns, candidates[0].To
@@ -132,20 +165,56 @@ func (r *resolver) link(m *store.Member, rel *Relation, info, parent *store.Tabl
 	if len(to) == 0 {
 		to = target.Key
 	}
-	if len(via) != len(to) {
-		r.fail("relation %q: %d columns (%s) can't point at %d (%s)", m.Name, len(via), strings.Join(via, ", "), len(to), strings.Join(to, ", "))
-		return
+	problems := len(r.errs)
+	m.Via, m.To = r.columns(path, child, via), r.columns(path, target, to)
+	missing := len(r.errs) > problems
+	right := make([]string, len(to)) // what a foreign key of as many columns looks like
+	for i := range right {
+		right[i] = fmt.Sprintf("column_%d", i+1)
 	}
-	m.Via, m.To = r.columns(child, via), r.columns(target, to)
+	switch order := child.Misordered(via, target.Table, to); {
+	case len(to) == 0: // no key there: it is told
+	case len(via) != len(to):
+		r.fail(fmt.Sprintf("write a column of %s for each, in that order: %s", child.Table, r.written(m, rel, right)),
+			"relation %q: the foreign key %s of %s has %d, and points at %s of %s, which has %d", path,
+			strings.Join(via, "+"), child.Table, len(via), strings.Join(to, "+"), target.Table, len(to))
+	case missing:
+	case len(m.Via) != len(via) || len(m.To) != len(to):
+		r.fail("name each column once", "relation %q: %s or %s names a column twice", path, strings.Join(via, "+"), strings.Join(to, "+"))
+	case order != nil:
+		r.fail("write "+r.written(m, rel, order),
+			"relation %q: %s of %s would point at %s of %s, and the declared foreign key says another order", path,
+			strings.Join(via, "+"), child.Table, strings.Join(to, "+"), target.Table)
+	}
+}
+
+// written is a relation as it would be written with other columns.
+func (r *resolver) written(m *store.Member, rel *Relation, via []string) string {
+	if !r.tags {
+		return fmt.Sprintf("Via: %q", via)
+	}
+	kind := m.Relation.String()
+	if rel.OnlyAggregates && len(rel.Aggregates) > 0 {
+		kind = rel.Aggregates[0].Func
+	}
+	return fmt.Sprintf("%s:%q", kind, rel.Table+"."+strings.Join(via, "+"))
 }
 
 // columns looks names up, without doubles, and reports those that are not there.
-func (r *resolver) columns(info *store.TableInfo, names []string) []store.Column {
+func (r *resolver) columns(path string, info *store.TableInfo, names []string) []store.Column {
 	var out []store.Column
 	for _, n := range names {
 		c, ok := info.Column(n)
 		if !ok {
-			r.fail("table %s has no column %q; it has %s", info.Table, n, columnNames(info))
+			all := make([]string, len(info.Columns))
+			for i, c := range info.Columns {
+				all[i] = c.Name
+			}
+			fix := "correct the name, or add the column"
+			if near := spelling.Nearest(n, all); near != "" {
+				fix = "did you mean " + near + "?"
+			}
+			r.fail(fix, "%stable %s has no column %q; it has %s", of(path), info.Table, n, strings.Join(all, ", "))
 			continue
 		}
 		if !slices.Contains(out, c) {
@@ -153,14 +222,6 @@ func (r *resolver) columns(info *store.TableInfo, names []string) []store.Column
 		}
 	}
 	return out
-}
-
-func columnNames(info *store.TableInfo) string {
-	names := make([]string, len(info.Columns))
-	for i, c := range info.Columns {
-		names[i] = c.Name
-	}
-	return strings.Join(names, ", ")
 }
 
 // tableName splits "schema.table".

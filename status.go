@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -116,16 +117,8 @@ func (e *Engine) installed(ctx context.Context) (bool, error) {
 // without changing anything, and returns every problem and warning it finds.
 // The error is for what kept it from looking.
 func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
-	shapes, findings := e.fitting(ctx)
-	for _, s := range shapes {
-		if d := e.byName[s.Sync]; d.described != nil {
-			_, nullable := d.described.misfits(s.Root)
-			for _, what := range nullable {
-				findings = append(findings, Finding{Severity: Warning, Subject: d.Name, Message: what})
-			}
-		}
-	}
-	rights, err := e.db.Rights(ctx, shapes)
+	shapes, whole, findings := e.fitting(ctx)
+	rights, err := e.db.Rights(ctx, whole)
 	if err != nil {
 		return findings, fmt.Errorf("examine the database: %w", err)
 	}
@@ -146,25 +139,39 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 // disabled. It is a part of [Engine.Check], and reads the catalogue only. None:
 // all is in place, or was never installed as it is declared.
 func (e *Engine) Capture(ctx context.Context) ([]Finding, error) {
-	shapes, findings := e.fitting(ctx)
+	shapes, _, findings := e.fitting(ctx)
+	findings = slices.DeleteFunc(findings, func(f Finding) bool { return f.Severity != Problem })
 	altered, err := e.altered(ctx, shapes)
 	return append(findings, altered...), err
 }
 
-// fitting returns the shapes of the syncs whose declarations fit the tables,
-// and a problem for each thing that does not.
-func (e *Engine) fitting(ctx context.Context) (shapes []*store.Shape, findings []Finding) {
+// fitting returns the shapes of the syncs whose declarations fit the tables;
+// those that the database could load, whether or not the fields of a struct can
+// take what it loads; and a finding for each thing that does not fit, or may not.
+func (e *Engine) fitting(ctx context.Context) (shapes, whole []*store.Shape, findings []Finding) {
 	for _, d := range e.defs {
-		shape, err := resolve(ctx, e.db, d)
+		shape, loads, err := resolve(ctx, e.db, d)
+		if loads {
+			whole = append(whole, shape)
+		}
 		if err == nil {
 			shapes = append(shapes, shape)
-			continue
 		}
 		for _, one := range split(err) {
-			findings = append(findings, Finding{Severity: store.Problem, Subject: d.Name, Message: one.Error()})
+			f := Finding{Severity: Problem, Subject: d.Name, Message: one.Error()}
+			if u, ok := one.(*unfit); ok {
+				f.Message, f.Fix = u.err.Error(), u.fix
+			}
+			findings = append(findings, f)
+		}
+		if d.described != nil {
+			_, nullable := d.described.misfits(shape.Root)
+			for _, u := range nullable {
+				findings = append(findings, Finding{Severity: Warning, Subject: d.Name, Message: u.err.Error(), Fix: u.fix})
+			}
 		}
 	}
-	return shapes, findings
+	return shapes, whole, findings
 }
 
 // altered says how the capture differs from what was installed. It can be told

@@ -33,8 +33,9 @@ func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 //     the tags of other libraries can serve. The primary key comes from the
 //     database's catalogue and needs no field.
 //   - belongs_to, has_one and has_many name a table and a foreign key, a+b for
-//     one of several columns; to names the columns that it points at, when that
-//     is not the primary key. belongs_to and has_one fields are pointers to a
+//     one of several columns, in the order of what they point at: the primary
+//     key on the other side, or the columns that to names when it is not that.
+//     belongs_to and has_one fields are pointers to a
 //     struct, nil when there is no row; has_many fields are slices of structs
 //     or of pointers to them, in the order of their keys unless order says
 //     otherwise.

@@ -94,13 +94,21 @@ func (c *composite) fail(err error) {
 	}
 }
 
-func (l *loading) root(m *store.Member, keys []string) error {
+// rootStatement reads the rows of the keys in the arrays $1, $2, ..., and of each
+// its own key as the last of the links.
+func rootStatement(m *store.Member) (*selection, string) {
 	s := newSelection(m)
 	own := make([]string, len(m.Key))
 	for i, c := range m.Key {
 		own[i] = valueText(quoteColumn(m, c), c)
 	}
 	s.links, s.linkSQL = append(s.links, store.Column{}), append(s.linkSQL, "("+joinKey(own)+")::text")
+	return s, "SELECT upkeep_p.upkeep_n" + s.list() + " FROM " + unnest(m.Key) + " AS upkeep_p(" + parentColumns(len(m.Key)) + ") JOIN " +
+		quoteTable(m.Table) + " ON " + joinOn(m, m.Key)
+}
+
+func (l *loading) root(m *store.Member, keys []string) error {
+	s, sql := rootStatement(m)
 	columns := make([][]string, len(m.Key))
 	var asked []string
 	for _, key := range keys {
@@ -117,8 +125,6 @@ func (l *loading) root(m *store.Member, keys []string) error {
 	for i := range columns {
 		args[i] = columns[i]
 	}
-	sql := "SELECT upkeep_p.upkeep_n" + s.list() + " FROM " + unnest(m.Key) + " AS upkeep_p(" + parentColumns(len(m.Key)) + ") JOIN " +
-		quoteTable(m.Table) + " ON " + joinOn(m, m.Key)
 	var nodes []*node
 	err := l.query(s, sql, args, func(n int64, row store.Row, links []*string, err error) {
 		c := &composite{key: asked[n-1], row: row}
@@ -216,12 +222,12 @@ next:
 	return groups, args
 }
 
-// rows loads the rows of a member. For each parent the database reads at most
-// one row more than the limit, so that neither side needs memory for more.
-func (l *loading) rows(m *store.Member, groups []*group, args []any) error {
+// rowsStatement reads the rows of a member. For each parent the database reads
+// at most one row more than the limit, so that neither side needs memory for more.
+func rowsStatement(m *store.Member, limit int) (*selection, string) {
 	s := newSelection(m)
 	where, order := fragmentClauses(m.Where, m.Order)
-	limit := l.limit + 1
+	limit++
 	if m.Relation != store.HasMany {
 		// With an order the first is the one that is meant. Without, a second
 		// one is an error: nobody said which to take.
@@ -240,9 +246,15 @@ func (l *loading) rows(m *store.Member, groups []*group, args []any) error {
 	}
 	b.WriteString(" ORDER BY " + orderBy(m, order))
 	fmt.Fprintf(&b, " LIMIT %d) upkeep_c", limit)
+	return s, b.String()
+}
+
+// rows loads the rows of a member.
+func (l *loading) rows(m *store.Member, groups []*group, args []any) error {
+	s, sql := rowsStatement(m, l.limit)
 	counts := map[*composite]int{}
 	var nodes []*node
-	err := l.query(s, b.String(), args, func(n int64, row store.Row, links []*string, err error) {
+	err := l.query(s, sql, args, func(n int64, row store.Row, links []*string, err error) {
 		for i, parent := range groups[n-1].parents {
 			own := row
 			if i > 0 && len(m.Members) > 0 {
@@ -290,8 +302,8 @@ func copyRow(row store.Row) store.Row {
 	return c
 }
 
-// aggregates computes the aggregates of a member with one GROUP BY.
-func (l *loading) aggregates(m *store.Member, groups []*group, args []any) error {
+// aggregatesStatement computes the aggregates of a member with one GROUP BY.
+func aggregatesStatement(m *store.Member) (*selection, string) {
 	where, _ := fragmentClauses(m.Where, "")
 	from := across(m)
 	s := &selection{}
@@ -308,7 +320,11 @@ func (l *loading) aggregates(m *store.Member, groups []*group, args []any) error
 	if where != "" {
 		sql += " WHERE " + where
 	}
-	sql += " GROUP BY upkeep_p.upkeep_n"
+	return s, sql + " GROUP BY upkeep_p.upkeep_n"
+}
+
+func (l *loading) aggregates(m *store.Member, groups []*group, args []any) error {
+	s, sql := aggregatesStatement(m)
 	return l.query(s, sql, args, func(n int64, row store.Row, _ []*string, err error) {
 		for _, parent := range groups[n-1].parents {
 			if err != nil {

@@ -29,6 +29,7 @@ func (d *DB) Rights(ctx context.Context, shapes []*store.Shape) ([]store.Finding
 				if m.Relation == store.BelongsTo {
 					own, up = m.To, m.Via
 				}
+				found = append(found, unlike(m, parent)...)
 				for _, side := range []struct {
 					table store.Table
 					cols  []store.Column
@@ -50,6 +51,24 @@ func (d *DB) Rights(ctx context.Context, shapes []*store.Shape) ([]store.Finding
 		return nil
 	})
 	return found, err
+}
+
+// unlike warns of columns that are compared and hold values that are hardly ever
+// equal: SQLite compares anything.
+func unlike(m, parent *store.Member) (found []store.Finding) {
+	number := func(c store.Column) bool {
+		return c.Kind == store.Int || c.Kind == store.Decimal || c.Kind == store.Float
+	}
+	for i, c := range ownSide(m) {
+		p := parentSide(m)[i]
+		if c.Kind == store.Other || p.Kind == store.Other || number(c) == number(p) {
+			continue
+		}
+		found = append(found, store.Finding{Severity: store.Warning, Subject: parent.Table.String() + "." + p.Name,
+			Message: fmt.Sprintf("it is %s and is compared with %s of %s, which is %s: hardly any row will be found", p.Type, c.Name, m.Table, c.Type),
+			Fix:     "name the columns that belong together, each in the place of the one that it points at"})
+	}
+	return found
 }
 
 // noIndex is a finding if no index of the table begins with the columns.
@@ -78,4 +97,27 @@ func noIndex(ctx context.Context, tx *sql.Tx, t store.Table, cols []store.Column
 		Fix: fmt.Sprintf("CREATE INDEX %s ON %s (%s)", ident(info.Name+"_"+strings.Join(names, "_")), ident(info.Name),
 			strings.Join(quoted, ", ")),
 	}, nil
+}
+
+// Examine compiles the statement of each member.
+// It implements [store.Catalog].
+func (d *DB) Examine(ctx context.Context, shape *store.Shape) (found []store.Finding, err error) {
+	err = d.view(ctx, "examine what loads "+shape.Sync, func(tx *sql.Tx) error {
+		found = nil
+		shape.Root.Walk(func(path string, m, parent *store.Member) {
+			if ctx.Err() != nil {
+				return
+			}
+			// The driver compiles when a statement is run, so it is one that reads nothing.
+			rows, err := tx.QueryContext(ctx, `EXPLAIN `+readerOf(m, parent != nil).statement(m, m.Order), "[]")
+			if err == nil {
+				err = rows.Close()
+			}
+			if err != nil {
+				found = append(found, store.Finding{Severity: store.Problem, Subject: path, Message: fmt.Sprintf("SQLite refuses the statement that would load %s: %v", m.Table, err)})
+			}
+		})
+		return ctx.Err()
+	})
+	return found, err
 }

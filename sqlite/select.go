@@ -61,9 +61,9 @@ func from(m *store.Member) string {
 	return s
 }
 
-// query runs a member's query and gives each row to f with its place in the
-// list. The unary plus keeps the driver from converting by declared type.
-func (l *loader) query(m *store.Member, r *reader, list, order string, f func(place int, values []any)) error {
+// statement reads the rows of a member with their places in the list. The unary
+// plus keeps the driver from converting by declared type.
+func (r *reader) statement(m *store.Member, order string) string {
 	var b strings.Builder
 	b.WriteString(`SELECT upkeep_list.upkeep_place`)
 	for _, c := range r.columns {
@@ -76,7 +76,13 @@ func (l *loader) query(m *store.Member, r *reader, list, order string, f func(pl
 	for _, c := range m.Key { // the same order every time
 		fmt.Fprintf(&b, `, %s.%s`, ident(m.Table.Name), ident(c.Name))
 	}
-	rows, err := l.tx.QueryContext(l.ctx, b.String(), list)
+	return b.String()
+}
+
+// query runs a member's statement and gives each row to f with its place in the
+// list.
+func (l *loader) query(m *store.Member, r *reader, list, order string, f func(place int, values []any)) error {
+	rows, err := l.tx.QueryContext(l.ctx, r.statement(m, order), list)
 	if err != nil {
 		return err
 	}

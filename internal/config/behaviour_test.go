@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // one is a configuration of one sync over orders.
@@ -148,5 +149,24 @@ func TestMappingsTwice(t *testing.T) {
 	_ = mappings(t, f, nil)
 	if got, err := first.Translate(upkeep.Row{"count(lines)": int64(3)}); err != nil || got["a"] != int64(3) {
 		t.Errorf("got %v %v", got, err)
+	}
+}
+
+// The columns of via in another order than the foreign key is declared in would
+// lead to another row.
+func TestViaInAnotherOrder(t *testing.T) {
+	t.Parallel()
+	c := catalogue{}
+	c.define("pairs", "a:int", "b:int", "name:text")
+	c.define("work", "id:int", "pa:int", "pb:int")
+	c["pairs"].Key, c["work"].Key = []string{"a", "b"}, []string{"id"}
+	c["work"].ForeignKeys = []store.ForeignKey{{Columns: []string{"pa", "pb"}, Table: c["pairs"].Table, To: []string{"a", "b"}}}
+	for via, wrong := range map[string]bool{"pb, pa": true, "pa, pb": false, "pb, pa], to: [b, a": false} {
+		f := parse(t, "source: sqlite:x.db\nremotes: {ns: {connector: netsuite}}\nsyncs:\n  order:\n    from: {table: work, belongs_to: {pair: {table: pairs, via: ["+via+
+			"]}}}\n    to: ns\n    record: r\n    fields: {a: pair.name}\n")
+		_, errs := f.Mappings(t.Context(), c, nil)
+		if said := len(errs) == 1 && strings.Contains(errs[0].Error(), "pb, pa of work would point at a, b of pairs") && strings.Contains(errs[0].Error(), "write via: [pa, pb]"); said != wrong || len(errs) > 0 != wrong {
+			t.Errorf("via %s: %v", via, errs)
+		}
 	}
 }

@@ -42,6 +42,8 @@ func (c catalogue) Fragment(_ context.Context, t store.Table, where, order strin
 	return out, nil
 }
 
+func (c catalogue) Examine(context.Context, *store.Shape) ([]store.Finding, error) { return nil, nil }
+
 func (c catalogue) Rights(context.Context, []*store.Shape) ([]store.Finding, error) { return nil, nil }
 
 var kinds = map[string]store.Kind{"int": store.Int, "decimal": store.Decimal, "text": store.Text, "bool": store.Bool, "date": store.Date, "time": store.Time, "json": store.JSON}

@@ -158,6 +158,11 @@ func (r *resolver) link(t *tree, info, parent *store.TableInfo) bool {
 			"name as many columns in via as in to")
 		return false
 	}
+	if right := child.Misordered(t.via, target.Table, t.to); right != nil {
+		r.fail(at, fmt.Sprintf("%s of %s would point at %s of %s, and the declared foreign key says another order", list(t.via), child.Name, list(t.to), target.Name),
+			"write via: "+viaText(right))
+		return false
+	}
 	for i, name := range t.via {
 		a, _ := child.Column(name)
 		b, _ := target.Column(t.to[i])

@@ -1,5 +1,7 @@
 package store
 
+import "slices"
+
 // Table names a table. An empty Schema means the one the database finds the
 // name in (search path on PostgreSQL, main on SQLite); a [Catalog] answers
 // with the schema filled in.
@@ -51,6 +53,32 @@ func (t *TableInfo) Column(name string) (Column, bool) {
 		}
 	}
 	return Column{}, false
+}
+
+// Misordered returns the columns in the right order if a declared foreign key says
+// that they point at those of target in another one than is said here; nil if
+// none says so.
+func (t *TableInfo) Misordered(columns []string, target Table, to []string) []string {
+	var right []string
+	for _, fk := range t.ForeignKeys {
+		if fk.Table != target || len(fk.Columns) != len(fk.To) || !sameNames(fk.Columns, columns) || !sameNames(fk.To, to) {
+			continue
+		}
+		order := make([]string, len(to))
+		for i, name := range to {
+			order[i] = fk.Columns[slices.Index(fk.To, name)]
+		}
+		if slices.Equal(order, columns) {
+			return nil
+		}
+		right = order
+	}
+	return right
+}
+
+// sameNames says whether two lists have the same names, in any order.
+func sameNames(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // Shape is what a database must know of a sync: the tree of tables that make

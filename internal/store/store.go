@@ -58,6 +58,10 @@ type Catalog interface {
 	// the database's own fitness (version, a foreign key without an index).
 	// It never changes anything.
 	Rights(ctx context.Context, shapes []*Shape) ([]Finding, error)
+	// Examine has the database compile what Load would run, without running it,
+	// and returns a Problem for each relation that it refuses: of columns whose
+	// types it can't compare, say. Subject is the relation's path in the shape.
+	Examine(ctx context.Context, shape *Shape) ([]Finding, error)
 }
 
 // Finding is something that a person should know, with the way to mend it.

@@ -1,0 +1,169 @@
+package upkeep_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+// found examines one sync of a struct type and returns the findings, each as
+// "severity: message => fix".
+func found[T any](s *shop, table string) []string {
+	s.t.Helper()
+	e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{upkeep.Sync[T]{Name: "s", Table: table, To: s.to, Record: "r",
+		Translate: func(T) (upkeep.Fields, error) { return upkeep.Fields{"a": "b"}, nil }}}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	findings, err := e.Check(s.ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var all []string
+	for _, f := range findings {
+		if f.Severity != upkeep.Note {
+			all = append(all, fmt.Sprintf("%s: %s => %s", f.Severity, f.Message, f.Fix))
+		}
+	}
+	return all
+}
+
+// says fails unless exactly one finding has all the words.
+func says(t *testing.T, findings []string, words ...string) {
+	t.Helper()
+	n := 0
+	for _, f := range findings {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(f, w) }) {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d findings say %q:\n%s", n, words, strings.Join(findings, "\n"))
+	}
+}
+
+const machines = `create table machines (site text not null, no integer not null, title text, serial text, primary key (site, no));
+	create table pairs (a integer, b integer, name text not null, primary key (a, b));
+	create table work (id integer primary key, machine_site text, machine_no integer, pa integer, pb integer, note text,
+		foreign key (pa, pb) references pairs (a, b));
+	create index work_machine on work (machine_no); create index work_site on work (machine_site); create index work_pair on work (pa);
+	create index work_pb on work (pb); create index machines_no on machines (no); create index machines_title on machines (title)`
+
+type pairOf struct {
+	Name string `db:"name"`
+}
+
+type machineOf struct {
+	Title *string `db:"title"`
+}
+
+type workOf struct {
+	ID int `db:"id"`
+}
+
+// The columns of a foreign key in another order than it is declared in lead to
+// another row, or to none, and count as clean.
+func TestSwappedColumnsOfAForeignKey(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(machines)
+		type swapped struct {
+			ID   int     `db:"id"`
+			Pair *pairOf `belongs_to:"pairs.pb+pa"`
+		}
+		says(t, found[swapped](s, "work"), "problem: ", `relation "Pair": pb+pa of `, " would point at a+b of ", `=> write belongs_to:"pairs.pa+pb"`)
+		type swappedTo struct {
+			ID   int     `db:"id"`
+			Pair *pairOf `belongs_to:"pairs.pa+pb" to:"b+a"`
+		}
+		says(t, found[swappedTo](s, "work"), "problem: ", `=> write belongs_to:"pairs.pb+pa"`)
+		type swappedMany struct {
+			A     int      `db:"a"`
+			Work  []workOf `has_many:"work.pb+pa"`
+			Count int      `count:"work.pb+pa"`
+		}
+		all := found[swappedMany](s, "pairs")
+		says(t, all, `relation "Work": `, `=> write has_many:"work.pa+pb"`)
+		says(t, all, `relation "Count": `, `=> write count:"work.pa+pb"`)
+		type right struct {
+			ID    int     `db:"id"`
+			Pair  *pairOf `belongs_to:"pairs.pa+pb"`
+			Other *pairOf `belongs_to:"pairs.pb+pa" to:"b+a"`
+		}
+		for _, f := range found[right](s, "work") {
+			if !strings.Contains(f, "CREATE INDEX") {
+				t.Errorf("columns in the right order: %s", f)
+			}
+		}
+	})
+}
+
+// Columns that can't be compared are found before a load fails.
+func TestColumnsThatCannotBeCompared(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(machines)
+		type swapped struct {
+			ID      int        `db:"id"`
+			Machine *machineOf `belongs_to:"machines.machine_no+machine_site"`
+		}
+		type other struct {
+			ID      int        `db:"id"`
+			Machine *machineOf `belongs_to:"machines.note" to:"no"`
+		}
+		type many struct {
+			Title *string  `db:"title"`
+			Works []workOf `has_many:"work.pa" to:"title"`
+			Count int      `count:"work.pa" to:"title"`
+		}
+		if strings.HasSuffix(t.Name(), "/sqlite") {
+			says(t, found[swapped](s, "work"), "warning: it is INTEGER and is compared with site of main.machines, which is TEXT")
+			says(t, found[other](s, "work"), "warning: it is TEXT and is compared with no of main.machines, which is INTEGER")
+			return
+		}
+		says(t, found[swapped](s, "work"), `problem: sync "s": relation "Machine": PostgreSQL can't compare machine_no of public.work (integer) with site of public.machines (text)`,
+			"machine_site of public.work (text) with no of public.machines (integer)", "=> name the columns that belong together")
+		says(t, found[other](s, "work"), `relation "Machine": PostgreSQL can't compare note of public.work (text) with no of public.machines (integer)`)
+		all := found[many](s, "machines")
+		says(t, all, `relation "Works": PostgreSQL can't compare title of public.machines (text) with pa of public.work (integer)`)
+		says(t, all, `relation "Count": PostgreSQL can't compare`)
+		if len(all) != 2 {
+			t.Errorf("findings: %q", all)
+		}
+	})
+}
+
+// Everything is said at once, with its relation and what to do.
+func TestCheckSaysEverythingAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(machines)
+		type machine struct {
+			Title  string `db:"title"`
+			Serail string `db:"serail"`
+			Site   int    `db:"site"`
+		}
+		type work struct {
+			ID      int      `db:"id"`
+			Note    string   `db:"note"`
+			Machine *machine `belongs_to:"machines.machine_site+machine_no"`
+			Spare   *machine `belongs_to:"machines.machin_no"`
+		}
+		all := found[work](s, "work")
+		for _, relation := range []string{"Machine", "Spare"} {
+			says(t, all, "problem: ", `relation "`+relation+`": table `, `has no column "serail"`, "=> did you mean serial?")
+			says(t, all, "problem: ", `relation "`+relation+`": column site of `, " and the field Site: ", "=> ")
+			says(t, all, "warning: ", `relation "`+relation+`": column title of `, " may be NULL", "=> make the field a pointer (*string)")
+		}
+		says(t, all, "warning: column note of ", " may be NULL", "=> make the field a pointer (*string)")
+		says(t, all, `relation "Spare": table `, `has no column "machin_no"`, "=> did you mean machine_no?")
+		says(t, all, `relation "Spare": the foreign key machin_no of `, "has 1, and points at site+no of ", `in that order: belongs_to:"machines.column_1+column_2"`)
+		if len(all) != 9 {
+			t.Errorf("%d findings:\n%s", len(all), strings.Join(all, "\n"))
+		}
+	})
+}
