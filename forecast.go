@@ -82,7 +82,8 @@ type ForecastOptions struct {
 // and deleted with these declarations, without sending anything. It changes
 // nothing, and needs nothing of Upkeep in the database: without a registry all
 // records are new. A record that is to be made is taken to be there by those
-// that refer to it. Rows are looked at a piece at a time.
+// that refer to it. What is parked, or waits for what is not to be made, stays
+// so, unless the declaration changed. Rows are looked at a piece at a time.
 func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, error) {
 	setDefault(&o.Latency, 500*time.Millisecond)
 	defs, err := e.chosen(o.Sync)
@@ -101,7 +102,18 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 		return nil, err
 	}
 	// An engine of its own, whose references all lead somewhere.
-	f.Engine = &Engine{cfg: e.cfg, db: promising{e.db, f.installed}, log: e.log, defs: e.defs, byName: e.byName, remotes: e.remotes, stuck: e.stuck}
+	unchanged := map[string]bool{}
+	for _, d := range e.defs {
+		if f.installed {
+			state, err := e.db.Sync(ctx, d.Name)
+			if err != nil {
+				return nil, err
+			}
+			unchanged[d.Name] = state.Version == d.version
+		}
+	}
+	f.promises = promising{e.db, f.installed, unchanged, map[store.ID]bool{}}
+	f.Engine = &Engine{cfg: e.cfg, db: f.promises, log: e.log, defs: e.defs, byName: e.byName, remotes: e.remotes, stuck: e.stuck}
 	f.Engine.learned.Store(l)
 	for _, d := range defs {
 		if err := f.sync(ctx, d); err != nil {
@@ -119,11 +131,42 @@ const promise = "(record of "
 
 func promised(remoteID string) bool { return strings.HasPrefix(remoteID, promise) }
 
-// promising answers that every record that is not there yet will be.
+// promising answers that every record that is not there yet will be, but for
+// those of which nothing is sent before something changes.
 type promising struct {
 	store.Store
 	installed bool
+	unchanged map[string]bool   // syncs that no sweep goes over, as they are installed
+	comes     map[store.ID]bool // what was found out
 }
+
+// promised: a group that is parked, or settled without a record, stays as it is;
+// one that waits comes when all come that it waits for.
+func (p promising) promised(ctx context.Context, id store.ID, depth int) (comes bool, err error) {
+	if comes, known := p.comes[id]; known || !p.unchanged[id.Sync] || depth > promisedMost {
+		return comes || !known, nil
+	}
+	defer func() { p.comes[id] = comes }()
+	p.comes[id] = true // of a circle
+	g, err := p.Store.Group(ctx, id)
+	switch {
+	case errors.Is(err, store.ErrNoGroup):
+		return true, nil
+	case err != nil:
+		return false, err
+	case g.RemoteID != "":
+		return true, nil
+	case g.State == store.Waiting:
+		for _, other := range g.WaitsFor {
+			if comes, err := p.promised(ctx, other, depth+1); err != nil || !comes {
+				return false, err
+			}
+		}
+	}
+	return g.State != store.Parked && g.State != store.Gone, nil
+}
+
+const promisedMost = 50 // references that a record hangs on, one after the other
 
 func (p promising) Records(ctx context.Context, ids []store.ID) (map[store.ID]store.RecordState, error) {
 	found := map[store.ID]store.RecordState{}
@@ -136,6 +179,13 @@ func (p promising) Records(ctx context.Context, ids []store.ID) (map[store.ID]st
 	for _, id := range ids {
 		r := found[id]
 		if r.RemoteID == "" {
+			comes, err := p.promised(ctx, id, 0)
+			if err != nil {
+				return nil, err
+			}
+			if !comes {
+				continue
+			}
 			r.RemoteID = promise + id.String() + ")"
 		}
 		found[id] = store.RecordState{RemoteID: r.RemoteID, ExternalID: r.ExternalID} // up to date by then
@@ -156,6 +206,8 @@ type forecaster struct {
 	*Engine
 	ForecastOptions
 	installed bool
+	promises  promising
+	parked    map[string]string // groups of the piece, with the reason
 	found     Forecast
 	took      map[*Remote][]time.Duration // earlier calls
 }
@@ -185,7 +237,11 @@ func (f *forecaster) sync(ctx context.Context, d *definition) error {
 			break
 		}
 		var jobs []*job
+		f.parked = map[string]string{}
 		for _, g := range groups {
+			if g.State == store.Parked && f.promises.unchanged[d.Name] {
+				f.parked[g.Key] = g.Reason
+			}
 			if err := f.sample(ctx, d, g); err != nil {
 				return err
 			}
@@ -196,6 +252,7 @@ func (f *forecaster) sync(ctx context.Context, d *definition) error {
 		}
 		after = groups[len(groups)-1].Key
 	}
+	f.parked = nil
 	if !d.ByHand {
 		if err := f.rows(ctx, d, step); err != nil {
 			return err
@@ -285,6 +342,10 @@ func (f *forecaster) count(s *ForecastSync, j *job) error {
 	c := RecordChange{Sync: j.claim.Sync, Key: j.claim.Key, ExternalID: j.record.ExternalID}
 	var changed []string
 	c.Action, changed = j.rehearsed()
+	reason := j.result.Reason
+	if why, parked := f.parked[j.claim.Key]; parked && c.Action != "nothing" {
+		c.Action, reason = "refuse", why
+	}
 	switch c.Action {
 	case "nothing":
 		s.Unchanged++
@@ -299,10 +360,10 @@ func (f *forecaster) count(s *ForecastSync, j *job) error {
 		s.Delete++
 	case "wait":
 		s.Waits++
-		c.Reason = j.result.Reason
+		c.Reason = reason
 	default:
 		s.Refused++
-		c.Reason = j.result.Reason
+		c.Reason = reason
 	}
 	if f.Each == nil {
 		return nil

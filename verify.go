@@ -39,6 +39,10 @@ type Verification struct {
 	// were looked at. They are left out of the differences; at most
 	// [DifferencesMost] are listed.
 	Changing []ID
+	// Waiting are groups without a record that wait for another one: there is
+	// nothing to compare, nor to send before that one comes. At most
+	// [DifferencesMost] are listed.
+	Waiting []ID
 	// Unreadable are syncs that were left out, as the records of their remotes
 	// can't be read back.
 	Unreadable []string
@@ -83,7 +87,7 @@ func (e *Engine) verify(ctx context.Context, d *definition, found *Verification,
 		return fmt.Errorf("%w: remote %q", ErrUnreadable, d.To.Name)
 	}
 	r := newRunner(e, d.To)
-	v := &verifier{runner: r, spare: &spare{Engine: e, remote: d.To, traits: r.traits}, def: d, reader: reader, found: found}
+	v := &verifier{runner: r, spare: &spare{Engine: e, remote: d.To, traits: r.traits}, def: d, reader: reader, found: found, waited: map[string]bool{}}
 	defer v.spare.close()
 	for after := ""; ; {
 		groups, err := e.db.Groups(ctx, d.Name, "", after, verifyPiece)
@@ -121,6 +125,7 @@ type verifier struct {
 
 	states map[string]State        // of the groups compared
 	differ map[string][]Difference // by key
+	waited map[string]bool         // keys of those that were noted
 }
 
 // batch compares groups, and those that differ until it is sure of them.
@@ -177,6 +182,10 @@ func (v *verifier) compareAll(ctx context.Context, groups []Group) error {
 // one compares one group's record.
 func (v *verifier) one(ctx context.Context, j *job) error {
 	if j.done {
+		if j.result.Outcome == store.Waits && j.claim.RemoteID == "" {
+			v.waits(j)
+			return nil
+		}
 		if j.result.Outcome != store.Synced && j.result.Outcome != store.Removed {
 			v.differs(j, "", j.result.Reason, "")
 		}
@@ -224,6 +233,16 @@ func (v *verifier) differs(j *job, field, want, got string) {
 	defer v.mu.Unlock()
 	key := j.claim.Key
 	v.differ[key] = append(v.differ[key], Difference{Sync: j.claim.Sync, Key: key, Field: field, Want: want, Got: got, State: v.states[key]})
+}
+
+// waits notes a group that waits, once however often it is looked at.
+func (v *verifier) waits(j *job) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.found.Waiting) < DifferencesMost && !v.waited[j.claim.Key] {
+		v.waited[j.claim.Key] = true
+		v.found.Waiting = append(v.found.Waiting, j.claim.ID)
+	}
 }
 
 // patiently repeats a read that the remote had no time for.

@@ -32,6 +32,7 @@ type verifyForm struct {
 	Unreadable  []string         `json:"unreadable"` // whose remote can't be read back
 	Differences []differenceForm `json:"differences"`
 	More        bool             `json:"more"`
+	Waiting     []changingForm   `json:"waiting"`  // without a record: they wait for another one
 	Changing    []changingForm   `json:"changing"` // left out: they changed each time they were looked at
 	Fixed       int              `json:"fixed"`
 }
@@ -63,7 +64,7 @@ func (c *verifyCmd) Run(p *program) error {
 	if c.Sync != "" {
 		syncs = []string{c.Sync}
 	}
-	form := verifyForm{Syncs: []verifiedForm{}, Unreadable: []string{}, Differences: []differenceForm{}, Changing: []changingForm{}}
+	form := verifyForm{Syncs: []verifiedForm{}, Unreadable: []string{}, Differences: []differenceForm{}, Changing: []changingForm{}, Waiting: []changingForm{}}
 	differing := 0
 	for _, name := range syncs {
 		found, err := c.verify(p, s, name, line)
@@ -76,6 +77,9 @@ func (c *verifyCmd) Run(p *program) error {
 		}
 		form.Syncs = append(form.Syncs, verifiedForm{name, found.Groups, found.Records})
 		form.More = form.More || found.More
+		for _, id := range found.Waiting {
+			form.Waiting = append(form.Waiting, changingForm{id.Sync, id.Key})
+		}
 		for _, id := range found.Changing {
 			form.Changing = append(form.Changing, changingForm{id.Sync, id.Key})
 		}
@@ -132,6 +136,10 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 			names[i] = oneLine(g.Sync + "/" + g.Key)
 		}
 		_, err := fmt.Fprintf(w, "left out, changed each time they were looked at: %s\n", strings.Join(listed(names, len(names)), ", "))
+		errs = append(errs, err)
+	}
+	if n := len(f.Waiting); n > 0 {
+		_, err := fmt.Fprintf(w, "wait for other records, so that there is nothing to compare: %s; see upkeep status --state waiting\n", count(n, "group"))
 		errs = append(errs, err)
 	}
 	if len(f.Syncs) == 0 && len(f.Unreadable) > 0 {
