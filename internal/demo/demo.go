@@ -169,6 +169,7 @@ func (d *demo) open(ctx context.Context) error {
 		d.screen.say("To try from another terminal (where upkeep is not installed, in the clone: go run ./cmd/upkeep in its place):")
 		d.screen.say("  upkeep -c %s status", d.file)
 		d.screen.say("  upkeep -c %s explain sales_order 42", d.file)
+		d.screen.say("  curl %s/sandbox/faults -d '{\"kind\":\"status\",\"status\":503,\"count\":20}'   # break the remote for a while", d.account.url)
 	}
 	d.screen.say("")
 	return nil

@@ -68,6 +68,7 @@ func (d *demo) work(ctx context.Context, statements chan int) error {
 
 // sumUp waits for what is on its way, for a while, and tells how it went.
 func (d *demo) sumUp(ctx context.Context) error {
+	d.screen.say("Stopping: what is on its way goes out first, within 20 seconds; signal again to stop at once.")
 	waiting, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	_ = d.quiet(waiting, nil) // what is left then, the table shows

@@ -60,7 +60,7 @@ func (s *board) live(st *upkeep.Status, statements, touches, calls int) {
 	for _, r := range s.recent {
 		lines = append(lines, "  "+r)
 	}
-	s.Draw(append(lines, "", "Ctrl-C ends it. What to try from another terminal stands at the top, and more at the head of the configuration."))
+	s.Draw(append(lines, "", "Ctrl-C ends it, and takes everything away. What to try meanwhile: at the top, and in the configuration."))
 }
 
 func (s *board) plain(st *upkeep.Status, statements, touches, calls int) {
