@@ -22,7 +22,7 @@ func (j *job) translate() {
 		}
 	}()
 	if j.composite == nil {
-		j.rowMissing("the row is not there, but its deletion was not observed, so the record was left alone; if the row was really deleted, run: upkeep resync --deleted " + j.claim.Args())
+		j.rowMissing(unseen + ", so the record was left alone; if the row was really deleted, run: upkeep resync --deleted " + j.claim.Args())
 		return
 	}
 	if own := j.composite.Key; own != "" {
@@ -54,6 +54,9 @@ func (j *job) translate() {
 		j.refuse("translate: " + err.Error())
 	}
 }
+
+// unseen is how the reason begins of a group without a row that nobody saw go.
+const unseen = "the row is not there, but its deletion was not observed"
 
 // rowMissing: a delete goes out only when the row's deletion was observed.
 // "Not visible" is not "deleted".
