@@ -2,7 +2,9 @@ package upkeep_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -118,6 +120,78 @@ func TestSaysWhatItInstalls(t *testing.T) {
 			if finished := strings.Contains(log.String(), `msg="backfill finished: all rows were looked at"`); finished != (i != 1) {
 				t.Errorf("start %d: a backfill finished: %v\n%s", i, finished, log)
 			}
+		}
+	})
+}
+
+// A sync that is held says so, and why, in every process.
+func TestHeldSyncIsTold(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to), orderSync(s.to)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to), orderSync(s.to)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.run(e)
+		s.quiet(e)
+		s.exec(`alter table line_items rename column price to cost`)
+		s.exec(`update orders set ref_no = 'after' where id = 10`)
+		ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
+		defer cancel()
+		err = other.Quiet(ctx, func(st *upkeep.Status) {
+			for _, c := range st.Syncs {
+				if c.Held == "" {
+					continue
+				}
+				if cancel(); c.Sync != "sales_order" || !strings.Contains(c.Held, "price") {
+					t.Errorf("%s is held: %s", c.Sync, c.Held)
+				}
+			}
+		})
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "sales_order is held, since its groups can't be loaded: ") || !strings.Contains(err.Error(), "price") {
+			t.Errorf("quiet: %v", err)
+		}
+		found, err := other.Doctor(s.ctx)
+		if err != nil || !slices.ContainsFunc(found, func(f upkeep.Finding) bool {
+			return f.Severity == upkeep.Problem && f.Subject == "sales_order" && strings.HasPrefix(f.Message, "it is held, since its groups can't be loaded: ") && f.Fix != ""
+		}) {
+			t.Errorf("doctor: %+v, %v", found, err)
+		}
+		s.exec(`alter table line_items rename column cost to price`)
+		s.quiet(e)
+		st, err := other.Status(s.ctx)
+		if err != nil || slices.ContainsFunc(st.Syncs, func(c upkeep.Counts) bool { return c.Held != "" }) {
+			t.Errorf("status of a sync that goes on: %+v, %v", st, err)
+		}
+	})
+}
+
+// Who waits for a remote that is broken is told so.
+func TestQuietTellsOfABrokenRemote(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		db := s.open()
+		e, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{customerSync(s.to)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Install(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Break(s.ctx, "erp", time.Hour, "no such host"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
+		defer cancel()
+		err = e.Quiet(ctx, func(*upkeep.Status) { cancel() })
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "the breaker of erp is open: no such host") {
+			t.Errorf("quiet: %v", err)
 		}
 	})
 }

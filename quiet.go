@@ -13,7 +13,8 @@ import (
 // Groups that are parked, or wait for a record that does not come, or whose
 // sync or remote is paused, do not count. Some engine must be at work (see
 // [Engine.Run]), or it waits until ctx ends. Its error is ctx's then, with what
-// is left to do. When this engine's Run fails, Quiet returns that error at once;
+// is left to do, and what holds it up: a sync that can't be loaded, a remote whose
+// breaker is open. When this engine's Run fails, Quiet returns that error at once;
 // progress, if not nil, is called at every look.
 func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 	var first, last string
@@ -82,7 +83,15 @@ func (e *Engine) left(ctx context.Context, progress func(*Status)) (string, erro
 		add(c.Claimed-waitingJobs(s, d), "claimed groups of "+c.Sync)
 		if pauseOf(s.Pauses, d) == nil {
 			add(c.Dirty, "dirty groups of "+c.Sync)
+			if c.Held != "" {
+				left = append(left, fmt.Sprintf("%s is held, since its groups can't be loaded: %s", c.Sync, c.Held))
+			}
 			add(c.InDoubt, "groups in doubt of "+c.Sync)
+		}
+	}
+	for _, r := range s.Remotes {
+		if len(left) > 0 && r.Broken {
+			left = append(left, fmt.Sprintf("the breaker of %s is open: %s", r.Name, r.Reason))
 		}
 	}
 	return strings.Join(left, ", "), nil

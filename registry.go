@@ -147,6 +147,7 @@ type Attempt = store.Attempt
 //	Commands int64         // versions that wait, of a sync that delivers every one
 //	OldestCommand time.Duration // age of the oldest of them; zero: none
 //	Gaps     int64         // versions that did not become commands, as far back as history is kept
+//	Held     string        // why its groups can't be loaded, as the process found that tried last; empty: they can
 type Counts = store.Counts
 
 // Progress is how far a backfill or a sweep came.

@@ -188,7 +188,7 @@ func (r *runner) loadState(ctx context.Context, jobs []*job) {
 			j.finish(store.Result{Outcome: store.Released})
 		} else if err := failed[j.claim.Sync]; err != nil {
 			// The database is to blame, or the declaration: not the group.
-			j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(3), Reason: "load: " + err.Error()})
+			j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(3), Reason: store.LoadFailed + err.Error()})
 		}
 	}
 	r.handOver(ctx, jobs)

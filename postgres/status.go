@@ -143,7 +143,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 	rows, err := db.pool.Query(ctx, `
 		WITH g AS (
 			SELECT sync, `+stateOf+` AS state,
-				CASE WHEN generation > synced_generation AND NOT parked THEN dirty_since END AS dirty_since
+				CASE WHEN generation > synced_generation AND NOT parked THEN dirty_since END AS dirty_since, reason
 			FROM upkeep.groups),
 		n AS (
 			SELECT sync, count(*) AS groups,
@@ -151,7 +151,8 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 				count(*) FILTER (WHERE state = 'claimed') AS claimed, count(*) FILTER (WHERE state = 'in doubt') AS in_doubt,
 				count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'parked') AS parked,
 				count(*) FILTER (WHERE state = 'gone') AS gone,
-				min(dirty_since) FILTER (WHERE state <> 'waiting') AS oldest, min(dirty_since) FILTER (WHERE state = 'waiting') AS waits
+				min(dirty_since) FILTER (WHERE state <> 'waiting') AS oldest, min(dirty_since) FILTER (WHERE state = 'waiting') AS waits,
+				max(substr(reason, length($1) + 1)) FILTER (WHERE state IN ('dirty', 'claimed') AND starts_with(reason, $1)) AS held
 			FROM g GROUP BY sync),
 		waiting AS (SELECT sync, count(*) AS commands, min(at) AS oldest_command FROM upkeep.commands GROUP BY sync),
 		missing AS (SELECT sync, count(*) AS gaps FROM upkeep.command_gaps GROUP BY sync)
@@ -162,8 +163,8 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0), coalesce(commands, 0),
 			CASE WHEN oldest_command IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest_command) * 1000000)::bigint, 1) END,
 			coalesce(gaps, 0),
-			CASE WHEN waits IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - waits) * 1000000)::bigint, 1) END
-		FROM n FULL JOIN upkeep.syncs USING (sync) LEFT JOIN waiting USING (sync) LEFT JOIN missing USING (sync) ORDER BY sync`)
+			CASE WHEN waits IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - waits) * 1000000)::bigint, 1) END, coalesce(held, '')
+		FROM n FULL JOIN upkeep.syncs USING (sync) LEFT JOIN waiting USING (sync) LEFT JOIN missing USING (sync) ORDER BY sync`, store.LoadFailed)
 	if err != nil {
 		return nil, installed(err)
 	}
@@ -172,7 +173,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		var us, commandUS, waitsUS int64
 		err := r.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone,
 			&c.Touches, &c.Calls, &c.Saved, &us, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total,
-			&c.Commands, &commandUS, &c.Gaps, &waitsUS)
+			&c.Commands, &commandUS, &c.Gaps, &waitsUS, &c.Held)
 		c.OldestCommand = time.Duration(commandUS) * time.Microsecond
 		c.OldestWaiting = time.Duration(waitsUS) * time.Microsecond
 		c.Oldest = time.Duration(us) * time.Microsecond

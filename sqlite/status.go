@@ -147,16 +147,17 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		rows, err := tx.QueryContext(ctx, `WITH n AS (SELECT sync, count(*) AS n,
 				sum(s = 'clean') AS clean, sum(s = 'dirty') AS dirty, sum(s = 'claimed') AS claimed, sum(s = 'in doubt') AS doubt,
 				sum(s = 'waiting') AS waiting, sum(s = 'parked') AS parked, sum(s = 'gone') AS gone,
-				min(CASE WHEN s <> 'waiting' THEN since END) AS since, min(CASE WHEN s = 'waiting' THEN since END) AS waits
-			FROM (SELECT g.sync, `+stateExpr+` AS s, CASE WHEN g.generation > g.synced_generation AND NOT g.parked THEN g.dirty_since END AS since
+				min(CASE WHEN s <> 'waiting' THEN since END) AS since, min(CASE WHEN s = 'waiting' THEN since END) AS waits,
+				max(CASE WHEN s IN ('dirty', 'claimed') AND substr(reason, 1, length(?1)) = ?1 THEN substr(reason, length(?1) + 1) END) AS held
+			FROM (SELECT g.sync, `+stateExpr+` AS s, CASE WHEN g.generation > g.synced_generation AND NOT g.parked THEN g.dirty_since END AS since, g.reason
 				FROM upkeep_groups AS g) GROUP BY sync)
 			SELECT coalesce(n.sync, s.sync), coalesce(n, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
 				coalesce(doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), since, coalesce(touches, 0),
 				coalesce(calls, 0), coalesce(saved, 0), coalesce(phase, '') <> '', coalesce(done, 0), coalesce(total, 0),
 				(SELECT count(*) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, s.sync)),
 				(SELECT min(at) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, s.sync)),
-				(SELECT count(*) FROM upkeep_command_gaps AS c WHERE c.sync = coalesce(n.sync, s.sync)), waits
-			FROM n FULL JOIN upkeep_syncs AS s ON s.sync = n.sync ORDER BY 1`)
+				(SELECT count(*) FROM upkeep_command_gaps AS c WHERE c.sync = coalesce(n.sync, s.sync)), waits, coalesce(held, '')
+			FROM n FULL JOIN upkeep_syncs AS s ON s.sync = n.sync ORDER BY 1`, store.LoadFailed)
 		if err != nil {
 			return err
 		}
@@ -167,7 +168,7 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 			var since, command, waits sql.NullInt64
 			if err := rows.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone, &since,
 				&c.Touches, &c.Calls, &c.Saved, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total,
-				&c.Commands, &command, &c.Gaps, &waits); err != nil {
+				&c.Commands, &command, &c.Gaps, &waits, &c.Held); err != nil {
 				return err
 			}
 			if command.Valid {

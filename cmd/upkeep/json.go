@@ -45,6 +45,8 @@ type syncForm struct {
 	Commands      int64   `json:"commands,omitempty"`
 	OldestCommand float64 `json:"oldest_command_seconds,omitempty"`
 	Gaps          int64   `json:"gaps,omitempty"`
+	// Why its groups can't be loaded.
+	Held string `json:"held,omitempty"`
 }
 
 type backfillForm struct {
@@ -104,7 +106,7 @@ func statusForm(database string, st *upkeep.Status) statusJSON {
 	for _, c := range st.Syncs {
 		s := syncForm{Sync: c.Sync, Groups: c.Groups, Clean: c.Clean, Dirty: c.Dirty, Claimed: c.Claimed, InDoubt: c.InDoubt,
 			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Waits: c.OldestWaiting.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved,
-			Commands: c.Commands, OldestCommand: c.OldestCommand.Seconds(), Gaps: c.Gaps}
+			Commands: c.Commands, OldestCommand: c.OldestCommand.Seconds(), Gaps: c.Gaps, Held: c.Held}
 		if c.Backfill.Running {
 			s.Backfill = &backfillForm{c.Backfill.Done, c.Backfill.Total}
 		}

@@ -159,6 +159,14 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 			}
 		}
 	}
+	for _, c := range st.Syncs {
+		if c.Held == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "\n%s\n", heldText(c)); err != nil {
+			return err
+		}
+	}
 	for _, h := range st.HeldDeletes {
 		if _, err := fmt.Fprintf(w, "\n%s: deletes over its limit are held: %d; see upkeep deletes\n", h.Sync, h.Held); err != nil {
 			return err
@@ -176,6 +184,11 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 		}
 	}
 	return nil
+}
+
+// heldText is a line on a sync whose groups can't be loaded.
+func heldText(c upkeep.Counts) string {
+	return oneLine(fmt.Sprintf("%s is held, since its groups can't be loaded: %s", c.Sync, c.Held))
 }
 
 func pending(st *upkeep.Status) string {

@@ -166,6 +166,9 @@ func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, err
 		if text := lane(c); text != "" {
 			fmt.Fprintf(&b, "\n%s: %s\n", c.Sync, text)
 		}
+		if c.Held != "" {
+			fmt.Fprintf(&b, "\n%s\n", heldText(c))
+		}
 	}
 	for _, p := range st.Pauses {
 		fmt.Fprintf(&b, "\n%s", pauseText(p))
@@ -189,6 +192,9 @@ func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 		}
 		if text := lane(c); text != "" {
 			fmt.Fprintf(&b, ", %s", text)
+		}
+		if c.Held != "" {
+			fmt.Fprintf(&b, ", held: %s", oneLine(c.Held))
 		}
 		fmt.Fprintln(&b)
 	}

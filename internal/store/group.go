@@ -247,7 +247,12 @@ type Counts struct {
 	Commands                                                      int64         // that wait, in the ordered lane
 	OldestCommand                                                 time.Duration // age of the oldest of them; zero: none
 	Gaps                                                          int64         // versions that did not become commands, as far as history goes
+	Held                                                          string        // why composites can't be loaded; empty: they can
 }
+
+// LoadFailed begins the reason of a group whose composite can't be loaded for no
+// fault of its own. Its sync is held.
+const LoadFailed = "load: "
 
 // Progress of a backfill or a sweep.
 type Progress struct {
