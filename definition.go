@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -102,50 +101,6 @@ func each(err error, format string, args ...any) error {
 func isNil(v any) bool {
 	r := reflect.ValueOf(v)
 	return !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil()
-}
-
-// examine says what is wrong with the declaration, and fills in its defaults.
-func (d *definition) examine() error {
-	var errs []error
-	need := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	need(d.Name != "", "Name is empty")
-	need(!strings.ContainsAny(d.Name, "/ \t\n"), "the name must not contain spaces or slashes")
-	need(d.From != nil && d.From.Table != "", "the root table is missing: Sync.Table, or Mapping.From.Table")
-	if d.To == nil {
-		need(false, "To is missing: set it to the *upkeep.Remote that the records go to")
-	} else {
-		need(d.To.Name != "", "To.Name is empty: give the remote a name, as it stands in the registry and in logs")
-		need(!isNil(d.To.Connection), "To.Connection is nil: set it to what the connector's Open returned (netsuite.Open, httpapi.Open), or memory.New(memory.Config{}).Connect() for a remote in memory")
-	}
-	need(d.Record != "", "Record is empty: the remote's name for the kind of record")
-	need(d.Translate != nil, "Translate is missing")
-	for _, end := range []Ending{d.OnDelete, d.WhenFalse} {
-		need(slices.Contains([]Action{"", Keep, Delete, Set}, end.Action), "%q is not an action; use keep, delete or set", end.Action)
-		need(end.Action != Set || len(end.Fields) > 0, "an ending with set needs fields to set")
-	}
-	need(slices.Contains([]Delivery{"", Latest, Every}, d.Deliver), "%q is not a delivery; use latest or every", d.Deliver)
-	if len(errs) > 0 {
-		return errors.Join(errs...)
-	}
-	if d.OnDelete.Action == "" {
-		d.OnDelete.Action = Delete
-	}
-	if d.WhenFalse.Action == "" {
-		d.WhenFalse.Action = Keep
-	}
-	if d.MemberLimit == 0 {
-		d.MemberLimit = 10_000
-	}
-	d.traits = d.To.traits()
-	if _, can := d.To.Connection.(connector.Initializer); d.Initialize != nil && !can {
-		return fmt.Errorf("remote %q can't initialize a record from another", d.To.Name)
-	}
-	d.version = d.digest()
-	return nil
 }
 
 // finds says whether the remote can look the sync's records up.

@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -16,7 +17,7 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
-// references lists the groups that the fields refer to.
+// references lists the groups that the fields, which are frozen, refer to.
 func references(v any, into map[store.ID]bool) error {
 	switch v := v.(type) {
 	case Reference:
@@ -35,6 +36,8 @@ func references(v any, into map[store.ID]bool) error {
 		}
 	case map[string]any:
 		return references(Fields(v), into)
+	case Row:
+		return references(Fields(v), into)
 	case []any:
 		for _, e := range v {
 			if err := references(e, into); err != nil {
@@ -42,6 +45,12 @@ func references(v any, into map[store.ID]bool) error {
 			}
 		}
 	case []Fields:
+		for _, e := range v {
+			if err := references(e, into); err != nil {
+				return err
+			}
+		}
+	case []Row:
 		for _, e := range v {
 			if err := references(e, into); err != nil {
 				return err
@@ -81,8 +90,9 @@ func marshal(v any) (json.RawMessage, error) {
 
 const maxDepth = 64 // of lists and maps in a field
 
-// frozen is f with the JSON of all values whose types bring methods of their
-// own for it: these are the user's code too, and run while it is watched.
+// frozen is f in plain values: maps and lists of any type are those that the
+// engine knows, and values whose types bring methods of their own for JSON are
+// JSON: these are the user's code too, and run while it is watched.
 func frozen(f Fields) (Fields, error) {
 	if !foreign(f, 0) {
 		return f, nil
@@ -164,8 +174,18 @@ func plainValue(v any, ref func(Reference) (any, error), depth int) (any, error)
 			return nil, fmt.Errorf("%v has no JSON form", v)
 		}
 		return v, nil
+	case *Reference:
+		if v == nil {
+			return nil, nil
+		}
+		return plainValue(*v, ref, depth)
 	case time.Time:
 		return v.UTC().Format(time.RFC3339Nano), nil
+	case *time.Time:
+		if v == nil {
+			return nil, nil
+		}
+		return plainValue(*v, ref, depth)
 	case Fields:
 		return plainMap(v, ref, depth)
 	case map[string]any:
@@ -173,24 +193,56 @@ func plainValue(v any, ref func(Reference) (any, error), depth int) (any, error)
 	case Row:
 		return plainMap(v, ref, depth)
 	}
+	if _, own := v.(json.Marshaler); own {
+		return marshal(v)
+	}
+	if _, own := v.(encoding.TextMarshaler); own {
+		return marshal(v)
+	}
 	rv := reflect.ValueOf(v)
-	switch {
-	case rv.Kind() == reflect.Slice && rv.Type().Elem().Kind() != reflect.Uint8:
+	switch rv.Kind() {
+	case reflect.Slice, reflect.Array:
+		if rv.Kind() == reflect.Slice && rv.Type().Elem().Kind() == reflect.Uint8 { // base64
+			break
+		}
 		list := make([]any, rv.Len())
 		for i := range list {
-			e, err := plainValue(rv.Index(i).Interface(), ref, depth+1)
+			e, err := plainValue(element(rv.Index(i)), ref, depth+1)
 			if err != nil {
 				return nil, fmt.Errorf("[%d]: %w", i, err)
 			}
 			list[i] = e
 		}
 		return list, nil
-	case rv.Kind() == reflect.Pointer && !rv.IsNil() && rv.Type().Elem() != reflect.TypeFor[decimal.Decimal]():
-		if _, marshals := v.(json.Marshaler); !marshals {
+	case reflect.Map:
+		if rv.IsNil() || rv.Type().Key().Kind() != reflect.String {
+			break
+		}
+		m := make(map[string]any, rv.Len())
+		for _, k := range rv.MapKeys() {
+			m[k.String()] = rv.MapIndex(k).Interface()
+		}
+		return plainMap(m, ref, depth)
+	case reflect.Pointer:
+		if !rv.IsNil() {
 			return plainValue(rv.Elem().Interface(), ref, depth+1)
 		}
 	}
 	return marshal(v)
+}
+
+// element is an element of a list, or a pointer to it where only that has the
+// method that encoding/json would call.
+func element(v reflect.Value) any {
+	if v.CanAddr() && v.Kind() != reflect.Interface {
+		own, at := v.Type(), reflect.PointerTo(v.Type())
+		for _, method := range []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()} {
+			if at.Implements(method) && !own.Implements(method) {
+				return v.Addr().Interface()
+			}
+		}
+	}
+	return v.Interface()
 }
 
 func plainMap(m map[string]any, ref func(Reference) (any, error), depth int) (any, error) {

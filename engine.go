@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -35,31 +34,23 @@ type Engine struct {
 	learned    atomic.Pointer[learned]
 	provenance provenance
 	said       said                  // what was logged of the capture
-	running    atomic.Int32          // calls of Run
+	running    atomic.Bool           // Run is at work
 	failed     atomic.Pointer[error] // what ended Run; nil: it is at work, or ended as it was told
 }
 
 // New examines the whole configuration and returns every problem at once. It
 // does not speak to the database or the remotes: see [Engine.Check].
 func New(cfg Config) (*Engine, error) {
-	defs, err := define(cfg.Syncs)
-	if isNil(cfg.Database) {
-		err = errors.Join(errors.New("Config.Database is nil: set it to what postgres.New, postgres.Open or sqlite.Open returned"), err)
-	}
-	if err != nil {
+	defs, wrong := define(cfg.Syncs)
+	remotes, unfit := gather(defs)
+	if err := errors.Join(cfg.examine(), wrong, unfit); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	e := &Engine{cfg: cfg, db: cfg.Database, log: cfg.Logger, defs: defs, byName: map[string]*definition{}, stuck: newStuck()}
+	e := &Engine{cfg: cfg, db: cfg.Database, log: cfg.Logger, defs: defs, byName: map[string]*definition{}, remotes: remotes, stuck: newStuck()}
 	var longest time.Duration
 	for _, d := range defs {
 		e.byName[d.Name] = d
-		if !slices.Contains(e.remotes, d.To) {
-			if slices.ContainsFunc(e.remotes, func(r *Remote) bool { return r.Name == d.To.Name }) {
-				return nil, fmt.Errorf("two remotes are called %q; names must differ", d.To.Name)
-			}
-			e.remotes = append(e.remotes, d.To)
-		}
 		longest = max(longest, d.traits.Timeout)
 	}
 	if err := e.cfg.limitTimes(longest); err != nil {
@@ -91,8 +82,11 @@ func (c Config) withDefaults() Config {
 		if err != nil {
 			host = "unknown"
 		}
-		c.Name = fmt.Sprintf("%s:%d:%06x", host, os.Getpid(), rand.Uint32()&0xffffff)
+		c.Name = fmt.Sprintf("%s:%d", host, os.Getpid())
 	}
+	// Always: two with one name would each take the other's slots and claims
+	// for their own.
+	c.Name = fmt.Sprintf("%s:%08x", c.Name, rand.Uint32())
 	setDefault(&c.MaxAttempts, 12)
 	setDefault(&c.Drain, 30*time.Second)
 	setDefault(&c.JobLimit, 24*time.Hour)
@@ -131,8 +125,8 @@ func (realClock) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Name is the name of this process among those that share the database:
-// Config.Name, or what stands for it.
+// Name is the name of this engine among those that share the database, as
+// Group.Holder has it: Config.Name, or what stands for it, and a random part.
 func (e *Engine) Name() string { return e.cfg.Name }
 
 // Install makes the database ready: Upkeep's own schema, and the triggers that

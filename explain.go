@@ -323,7 +323,7 @@ func orElse(s, other string) string {
 // they would be sent, and a value that can't be used as {"error": "..."}.
 func (x *Explanation) MarshalJSON() ([]byte, error) {
 	type plain Explanation // without this method
-	composite, err := encode(Fields{"composite": presentable(x.Composite)}, func(_ string, r Reference) (json.RawMessage, error) { return json.Marshal(r) })
+	composite, err := encode(Fields{"composite": presentable(x.Composite)}, func(_ string, r Reference) (json.RawMessage, error) { return json.Marshal(store.ID(r)) })
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"errors"
 	"reflect"
 	"time"
 
@@ -25,12 +26,13 @@ type Row = store.Row
 type Date = store.Civil
 
 // Fields is what a translation makes: the remote's field names with their
-// values. A value may be anything that encoding/json can encode, a [Ref], or
-// a Fields, map[string]any, []any or []Fields of such values. Decimals are
-// encoded as JSON numbers, exactly, and times in UTC; inside a struct of your
-// own encoding/json decides, which writes a decimal as a string and knows no
-// reference. nil clears the remote's field; a name that is absent leaves it
-// alone.
+// values. A value is anything that encoding/json can encode, or a [Ref]. In maps
+// with string keys, slices and arrays, of any type and however deep, and behind
+// pointers, a decimal is sent as an exact JSON number, a time in UTC, and a Ref
+// as the remote wants it; in a struct of your own, and in a type with a
+// MarshalJSON or MarshalText, encoding/json decides, which writes a decimal as a
+// string and refuses a Ref. nil clears the remote's field; a name that is absent
+// leaves it alone.
 type Fields map[string]any
 
 // Reference is the remote record of another group; make one with [Ref].
@@ -39,7 +41,9 @@ type Reference struct{ Sync, Key string }
 // Ref refers to the record of another sync's group, by the root key of that
 // group: Ref("customer", order.UserID). The group that uses it waits until
 // that record is there, and is woken by it. A nil key, or a nil pointer (a
-// foreign key that is NULL), refers to nothing and is sent as null.
+// foreign key that is NULL), refers to nothing and is sent as null. It may
+// stand wherever [Fields] say that a Ref is sent; one in a struct of your own
+// parks the group.
 func Ref(sync string, key ...any) Reference {
 	for _, k := range key {
 		if v := reflect.ValueOf(k); k == nil || v.Kind() == reflect.Pointer && v.IsNil() {
@@ -51,6 +55,12 @@ func Ref(sync string, key ...any) Reference {
 		return Reference{Sync: sync, Key: badKey + err.Error()}
 	}
 	return Reference{sync, s}
+}
+
+// MarshalJSON is an error: encoding/json can't know what the remote calls the
+// record. It is called for a reference inside a struct.
+func (r Reference) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("a reference inside a struct can't be sent; use upkeep.Fields, or another map with string keys, in place of the struct")
 }
 
 const badKey = "\x00" // marks a Reference whose key could not be made
@@ -115,7 +125,8 @@ type Mapping struct {
 	ExternalID func(Row) (string, error)
 	// When says whether the row is to be at the remote. Nil means always.
 	When func(Row) (bool, error)
-	// Translate makes the representation. Required.
+	// Translate makes the representation. Required. nil without an error parks
+	// the group: When leaves rows out.
 	Translate func(Row) (Fields, error)
 	// CreateFields are sent when the record is created, and never again.
 	CreateFields func(Row) (Fields, error)
@@ -178,12 +189,14 @@ const (
 type Ending struct {
 	// Action; empty means the default of the place where it stands.
 	Action Action
-	// Fields to set, for Set. The values must not be references.
+	// Fields to set, for Set, and for Set alone. They are plain values: a
+	// [Ref] is an error of New.
 	Fields Fields
 }
 
 // Remote is one account of a third-party system, with its limits, which hold
-// for all processes together.
+// for all processes together. The syncs that go to it share one *Remote. A
+// limit below zero is an error of New.
 type Remote struct {
 	// Name, unique in a configuration: "netsuite".
 	Name string

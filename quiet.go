@@ -43,7 +43,7 @@ func (e *Engine) unquiet(err error, first, last string) error {
 	switch {
 	case last == "":
 		return fmt.Errorf("wait until nothing is left to do: %w", err)
-	case e.running.Load() == 0 && first == last:
+	case !e.running.Load() && first == last:
 		return fmt.Errorf("wait until nothing is left to do: %w; left is %s, and no process is at work on it: call Engine.Run beside it", err, last)
 	}
 	return fmt.Errorf("wait until nothing is left to do: %w; left is %s", err, last)

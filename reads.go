@@ -47,7 +47,7 @@ func (j *job) rendered(row Row, fields []string) (out map[string]string) {
 	f, err := j.def.Translate(row)
 	if err == nil {
 		var encoded connector.Fields
-		encoded, err = encode(f, func(_ string, r Reference) (json.RawMessage, error) { return json.Marshal(r) })
+		encoded, err = encode(f, func(_ string, r Reference) (json.RawMessage, error) { return json.Marshal(store.ID(r)) })
 		for _, name := range fields {
 			out[name] = string(encoded[name])
 		}

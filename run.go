@@ -38,11 +38,14 @@ const (
 // Config.Drain at most), records them and returns nil: a clean stop leaves
 // nothing in doubt. A database that goes away is waited for. It returns an
 // error when the configuration does not fit the database, when another process
-// installed another one, or when Upkeep was uninstalled.
+// installed another one, when Upkeep was uninstalled, or, at once, when this
+// engine runs already.
 func (e *Engine) Run(ctx context.Context) (err error) {
+	if !e.running.CompareAndSwap(false, true) {
+		return errors.New("this engine runs already: call Run once; more engines on one database are made with upkeep.New")
+	}
+	defer e.running.Store(false)
 	e.failed.Store(nil)
-	e.running.Add(1)
-	defer e.running.Add(-1)
 	defer func() {
 		if err != nil {
 			e.failed.Store(&err)

@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"runtime/debug"
@@ -136,7 +137,10 @@ func keyRow(shape *store.Shape, key string) (Row, error) {
 
 func (j *job) represent(row Row) error {
 	var err error
-	if j.fields, err = j.def.Translate(row); err == nil {
+	if j.fields, err = j.def.Translate(row); err == nil && j.fields == nil {
+		err = errors.New("it returned no fields; use When to leave rows out, or return an empty upkeep.Fields{} for a record without any")
+	}
+	if err == nil {
 		j.fields, err = frozen(j.fields)
 	}
 	if err != nil {

@@ -70,8 +70,9 @@ type Config struct {
 	Database Database
 	// Syncs are the declarations.
 	Syncs []AnySync
-	// Name of this process among those that share the registry. Defaults to
-	// host name, process id and a random part.
+	// Name of this process among those that share the registry, for people: a
+	// random part is put behind it, so that processes may have the same.
+	// Defaults to host name and process id.
 	Name string
 	// Lease is how long a group stays claimed by a process that died.
 	// Defaults to the longest timeout of the remotes, TranslateLimit and 20

@@ -63,7 +63,8 @@ type Model[T any] struct {
 	ExternalID func(T) string
 	// When says whether the row is to be at the remote. Nil means always.
 	When func(T) bool
-	// Translate makes the representation. Required.
+	// Translate makes the representation. Required. nil without an error parks
+	// the group: When leaves rows out.
 	Translate func(T) (upkeep.Fields, error)
 	// CreateFields are sent when the record is created, and never again.
 	CreateFields func(T) (upkeep.Fields, error)

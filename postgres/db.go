@@ -52,6 +52,14 @@ var _ store.Store = (*DB)(nil)
 // pool's role must own the tables that are to be watched.
 func New(pool *pgxpool.Pool) *DB { return &DB{pool: pool} }
 
+// Usable implements [store.Usable].
+func (db *DB) Usable() error {
+	if db.pool == nil {
+		return errors.New("postgres.New was given a nil *pgxpool.Pool: give it the pool that pgxpool.New returned, and look at its error")
+	}
+	return nil
+}
+
 // Open connects to the database with the given URL or keyword string.
 // Errors never contain the password.
 func Open(ctx context.Context, url string) (*DB, error) {

@@ -20,7 +20,7 @@ type runCmd struct {
 	Once      bool          `help:"Work until there is nothing left to do, then exit: for cron. Parked groups don't count; one in doubt is waited for, which takes as long as its remote may still apply the call."`
 	Within    time.Duration `help:"With --once: fail when there is still work after so long, such as 10m. Default: no limit."`
 	Drain     time.Duration `default:"30s" help:"How long a stop waits for the calls under way. A second signal stops at once."`
-	Name      string        `placeholder:"NAME" help:"Name of this process among those that share the database. Default: host, process id and a random part."`
+	Name      string        `placeholder:"NAME" help:"Name of this process among those that share the database; a random part is put behind it. Default: host and process id."`
 	LogFormat string        `enum:"text,json" default:"text" help:"Format of the log on standard error: text or json."`
 	LogLevel  string        `enum:"debug,info,warn,error" default:"info" help:"The least level that is logged: debug, info, warn, error."`
 }

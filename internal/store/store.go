@@ -42,6 +42,12 @@ type Store interface {
 	Close() error
 }
 
+// Usable is a Store that can be made of nothing, and says so before it is used.
+type Usable interface {
+	// Usable is nil, or says what the store lacks and how to make it.
+	Usable() error
+}
+
 // Catalog answers from the database's own catalogue.
 type Catalog interface {
 	// Table describes a table (or a partitioned table). A missing one is

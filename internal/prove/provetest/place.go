@@ -285,7 +285,7 @@ func (p *Place) look(ctx context.Context, e *Engine) (busy, later bool, err erro
 	now := time.Now().Add(p.Worker.Ahead)
 	for _, g := range groups {
 		switch {
-		case g.Holder == healer:
+		case strings.HasPrefix(g.Holder, healer+":"):
 			busy = true
 		case g.DueAt.IsZero() || g.State == store.Parked:
 		case g.State == store.Waiting: // what it waits for wakes it: its own time is only a net

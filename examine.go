@@ -1,0 +1,143 @@
+package upkeep
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// examine says what is wrong with the declaration, and fills in its defaults.
+func (d *definition) examine() error {
+	var errs []error
+	need := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	need(d.Name != "", "Name is empty")
+	need(!strings.ContainsAny(d.Name, "/ \t\n"), "the name must not contain spaces or slashes")
+	need(d.From != nil && d.From.Table != "", "the root table is missing: Sync.Table, or Mapping.From.Table")
+	if d.To == nil {
+		need(false, "To is missing: set it to the *upkeep.Remote that the records go to")
+	} else {
+		need(d.To.Name != "", "To.Name is empty: give the remote a name, as it stands in the registry and in logs")
+		need(!isNil(d.To.Connection), "To.Connection is nil: set it to what the connector's Open returned (netsuite.Open, httpapi.Open), or memory.New(memory.Config{}).Connect() for a remote in memory")
+	}
+	need(d.Record != "", "Record is empty: the remote's name for the kind of record")
+	need(d.Translate != nil, "Translate is missing")
+	need(d.MemberLimit >= 0, "MemberLimit is %d; it must not be negative, zero means 10,000", d.MemberLimit)
+	errs = append(errs, d.OnDelete.examine("OnDelete"), d.WhenFalse.examine("WhenFalse"))
+	need(slices.Contains([]Delivery{"", Latest, Every}, d.Deliver), "%q is not a delivery; use latest or every", d.Deliver)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if d.OnDelete.Action == "" {
+		d.OnDelete.Action = Delete
+	}
+	if d.WhenFalse.Action == "" {
+		d.WhenFalse.Action = Keep
+	}
+	if d.MemberLimit == 0 {
+		d.MemberLimit = 10_000
+	}
+	d.traits = d.To.traits()
+	if _, can := d.To.Connection.(connector.Initializer); d.Initialize != nil && !can {
+		return fmt.Errorf("remote %q can't initialize a record from another", d.To.Name)
+	}
+	d.version = d.digest()
+	return nil
+}
+
+// examine says what is wrong with an ending; place is the field that it is in.
+func (e Ending) examine(place string) error {
+	switch {
+	case !slices.Contains([]Action{"", Keep, Delete, Set}, e.Action):
+		return fmt.Errorf("%s: %q is not an action; use keep, delete or set", place, e.Action)
+	case e.Action == Set && len(e.Fields) == 0:
+		return fmt.Errorf("%s: an ending with set needs fields to set", place)
+	case e.Action == "" && len(e.Fields) > 0:
+		return fmt.Errorf("%s has Fields and no Action: set Action to upkeep.Set, or leave Fields out", place)
+	case e.Action != Set && len(e.Fields) > 0:
+		return fmt.Errorf("%s has Fields, which %s would not send: set Action to upkeep.Set, or leave Fields out", place, e.Action)
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
+		_, err := encode(Fields{name: e.Fields[name]}, func(string, Reference) (json.RawMessage, error) {
+			return nil, errors.New("an ending can't set a reference; it sets plain values")
+		})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s.Fields: %w", place, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// examine says which limits of the remote are none.
+func (r *Remote) examine() error {
+	var n negatives
+	n.number("Concurrency", float64(r.Concurrency), "zero means what the connector says")
+	n.number("Rate", r.Rate, "zero means no limit")
+	n.number("Burst", float64(r.Burst), "zero means one second's worth")
+	n.time("Timeout", r.Timeout, "zero means what the connector says")
+	n.time("Quiet", r.Quiet, "zero means what the connector says")
+	return each(errors.Join(n.errs...), "remote %q: ", r.Name)
+}
+
+// examine says which values of the configuration are none.
+func (c Config) examine() error {
+	var n negatives
+	n.time("Config.Lease", c.Lease, "zero means the default")
+	n.time("Config.TranslateLimit", c.TranslateLimit, "zero means ten seconds")
+	n.number("Config.MaxAttempts", float64(c.MaxAttempts), "zero means 12")
+	n.time("Config.Drain", c.Drain, "zero means 30 seconds")
+	n.time("Config.JobLimit", c.JobLimit, "zero means a day")
+	n.time("Config.History", c.History, "zero means 30 days")
+	errs := n.errs
+	if isNil(c.Database) {
+		errs = append(errs, errors.New("Config.Database is nil: set it to what postgres.New, postgres.Open or sqlite.Open returned"))
+	} else if u, ok := c.Database.(store.Usable); ok {
+		if err := u.Usable(); err != nil {
+			errs = append(errs, fmt.Errorf("Config.Database: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// negatives collects the values that are below zero and must not be.
+type negatives struct{ errs []error }
+
+func (n *negatives) number(name string, v float64, zero string) {
+	if !(v >= 0) { // so is not a number
+		n.errs = append(n.errs, fmt.Errorf("%s is %v; it must not be negative, %s", name, v, zero))
+	}
+}
+
+func (n *negatives) time(name string, v time.Duration, zero string) {
+	if v < 0 {
+		n.errs = append(n.errs, fmt.Errorf("%s is %s; it must not be negative, %s", name, v, zero))
+	}
+}
+
+// gather returns the remotes of the syncs, each once.
+func gather(defs []*definition) (remotes []*Remote, err error) {
+	var errs []error
+	for _, d := range defs {
+		if slices.Contains(remotes, d.To) {
+			continue
+		}
+		if slices.ContainsFunc(remotes, func(r *Remote) bool { return r.Name == d.To.Name }) {
+			errs = append(errs, fmt.Errorf("two remotes are called %q: use one *upkeep.Remote for all syncs that go to it, and different names for different accounts", d.To.Name))
+			continue
+		}
+		remotes = append(remotes, d.To)
+		errs = append(errs, d.To.examine())
+	}
+	return remotes, errors.Join(errs...)
+}

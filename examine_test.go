@@ -1,0 +1,135 @@
+package upkeep
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+	"github.com/upkeep-sync/upkeep/postgres"
+)
+
+// New refuses what would do something else than it says.
+func TestNewRefuses(t *testing.T) {
+	valid := func(change func(*Config, *Mapping)) Config {
+		m := Mapping{Name: "a", From: &Relation{Table: "t"}, To: &Remote{Name: "r", Connection: fakeConnection{}}, Record: "x",
+			Translate: func(Row) (Fields, error) { return Fields{}, nil }}
+		c := Config{Database: struct{ Database }{}}
+		change(&c, &m)
+		c.Syncs = append([]AnySync{m}, c.Syncs...)
+		return c
+	}
+	if _, err := New(valid(func(*Config, *Mapping) {})); err != nil {
+		t.Fatal(err)
+	}
+	type own struct{ Parent Reference }
+	for want, change := range map[string]func(*Config, *Mapping){
+		`sync "a": OnDelete has Fields and no Action: set Action to upkeep.Set, or leave Fields out`: func(_ *Config, m *Mapping) { m.OnDelete.Fields = Fields{"archived": true} },
+		`WhenFalse has Fields, which delete would not send`:                                          func(_ *Config, m *Mapping) { m.WhenFalse = Ending{Delete, Fields{"archived": true}} },
+		`OnDelete has Fields, which keep would not send`:                                             func(_ *Config, m *Mapping) { m.OnDelete = Ending{Keep, Fields{"archived": true}} },
+		`OnDelete.Fields: field parent: an ending can't set a reference`: func(_ *Config, m *Mapping) {
+			m.OnDelete = Ending{Set, Fields{"parent": Ref("a", 1)}}
+		},
+		`field all: [0]: x: an ending can't set a reference`: func(_ *Config, m *Mapping) {
+			m.OnDelete = Ending{Set, Fields{"all": []map[string]Reference{{"x": Ref("a", 1)}}}}
+		},
+		`a reference inside a struct can't be sent`:                                 func(_ *Config, m *Mapping) { m.WhenFalse = Ending{Set, Fields{"own": own{Ref("a", 1)}}} },
+		`OnDelete: "remove" is not an action`:                                       func(_ *Config, m *Mapping) { m.OnDelete.Action = "remove" },
+		`MemberLimit is -1; it must not be negative, zero means 10,000`:             func(_ *Config, m *Mapping) { m.MemberLimit = -1 },
+		`remote "r": Concurrency is -3; it must not be negative, zero means what`:   func(_ *Config, m *Mapping) { m.To.Concurrency = -3 },
+		`remote "r": Rate is -0.5; it must not be negative, zero means no limit`:    func(_ *Config, m *Mapping) { m.To.Rate = -0.5 },
+		`remote "r": Burst is -1; it must not be negative, zero means one second's`: func(_ *Config, m *Mapping) { m.To.Burst = -1 },
+		`remote "r": Timeout is -1ns; it must not be negative, zero means what`:     func(_ *Config, m *Mapping) { m.To.Timeout = -1 },
+		`remote "r": Quiet is -1s; it must not be negative, zero means what`:        func(_ *Config, m *Mapping) { m.To.Quiet = -time.Second },
+		`Config.Lease is -1s; it must not be negative, zero means the default`:      func(c *Config, _ *Mapping) { c.Lease = -time.Second },
+		`Config.TranslateLimit is -1s; it must not be negative, zero means ten`:     func(c *Config, _ *Mapping) { c.TranslateLimit = -time.Second },
+		`Config.MaxAttempts is -1; it must not be negative, zero means 12`:          func(c *Config, _ *Mapping) { c.MaxAttempts = -1 },
+		`Config.Drain is -1s; it must not be negative, zero means 30 seconds`:       func(c *Config, _ *Mapping) { c.Drain = -time.Second },
+		`Config.JobLimit is -1s; it must not be negative, zero means a day`:         func(c *Config, _ *Mapping) { c.JobLimit = -time.Second },
+		`Config.History is -1s; it must not be negative, zero means 30 days`:        func(c *Config, _ *Mapping) { c.History = -time.Second },
+		`Config.Database: postgres.New was given a nil *pgxpool.Pool`:               func(c *Config, _ *Mapping) { c.Database = postgres.New(nil) },
+		`two remotes are called "r": use one *upkeep.Remote for all syncs that go t`: func(c *Config, m *Mapping) {
+			other, to := *m, *m.To
+			other.Name, other.To = "b", &to
+			c.Syncs = []AnySync{other}
+		},
+	} {
+		if _, err := New(valid(change)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if _, err := New(valid(func(c *Config, m *Mapping) { c.Drain, c.History, m.To.Burst = -1, -1, -1 })); err == nil || strings.Count(err.Error(), "must not be negative") != 3 {
+		t.Errorf("one of three is not told: %v", err)
+	}
+}
+
+// A reference and a decimal are what they are in every container; a struct of
+// one's own is encoding/json's.
+func TestFieldsInAnyContainer(t *testing.T) {
+	north, amount, at := Ref("machine", "north", 1), decimal.RequireFromString("1.50"), time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("x", 3600))
+	type names map[string]Reference
+	type key string
+	type own struct{ Price decimal.Decimal }
+	for name, c := range map[string]struct {
+		value any
+		want  string
+		refs  int
+	}{
+		"map of fields":     {map[string]Fields{"a": {"r": north, "d": amount}}, `{"a":{"d":1.5,"r":"!north,1"}}`, 1},
+		"map of references": {map[string]Reference{"a": north}, `{"a":"!north,1"}`, 1},
+		"named map":         {names{"a": north}, `{"a":"!north,1"}`, 1},
+		"named key":         {map[key]decimal.Decimal{"a": amount}, `{"a":1.5}`, 0},
+		"pointer":           {&north, `"!north,1"`, 1},
+		"nil pointer":       {(*Reference)(nil), `null`, 0},
+		"pointer to map":    {&map[string]any{"r": &north}, `{"r":"!north,1"}`, 1},
+		"array":             {[2]any{amount, north}, `[1.5,"!north,1"]`, 1},
+		"list of lists":     {[][]Reference{{north}}, `[["!north,1"]]`, 1},
+		"list of rows":      {[]Row{{"d": amount, "r": north}}, `[{"d":1.5,"r":"!north,1"}]`, 1},
+		"row":               {Row{"r": north}, `{"r":"!north,1"}`, 1},
+		"time":              {[]*time.Time{&at}, `["2026-01-02T02:04:05Z"]`, 0},
+		"uuid":              {[]id16{{1}}, `["id 1"]`, 0},
+		"own list":          {ownList{1, 2}, `"2 of them"`, 0},
+		"pointer method":    {[]upper{{"a"}}, `["A"]`, 0},
+		"numbers as keys":   {map[int]string{7: "x"}, `{"7":"x"}`, 0},
+		"nil map":           {map[string]string(nil), `null`, 0},
+		"bytes":             {[]byte("ab"), `"YWI="`, 0},
+		"struct":            {own{amount}, `{"Price":"1.5"}`, 0},
+	} {
+		f, err := frozen(Fields{"f": c.value})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		refs := map[store.ID]bool{}
+		if err := references(f, refs); err != nil || len(refs) != c.refs {
+			t.Errorf("%s: %d references are seen, want %d: %v", name, len(refs), c.refs, err)
+		}
+		var got connector.Fields
+		if got, err = encode(f, func(_ string, r Reference) (json.RawMessage, error) { return json.Marshal("!" + r.Key) }); err != nil || string(got["f"]) != c.want {
+			t.Errorf("%s: %s, %v, want %s", name, got["f"], err, c.want)
+		}
+	}
+	for name, v := range map[string]any{"struct": struct{ R Reference }{north}, "keys": map[int]Reference{1: north}} {
+		if _, err := frozen(Fields{"f": v}); err == nil || !strings.Contains(err.Error(), "field f") || !strings.Contains(err.Error(), "use upkeep.Fields") {
+			t.Errorf("a reference in %s: %v", name, err)
+		}
+	}
+}
+
+type id16 [16]byte
+
+func (i id16) MarshalText() ([]byte, error) { return []byte{'i', 'd', ' ', '0' + i[0]}, nil }
+
+type ownList []int
+
+func (l ownList) MarshalJSON() ([]byte, error) {
+	return json.Marshal(string(rune('0'+len(l))) + " of them")
+}
+
+type upper struct{ s string }
+
+func (u *upper) MarshalText() ([]byte, error) { return []byte(strings.ToUpper(u.s)), nil }
