@@ -115,7 +115,7 @@ func TestAuditAlone(t *testing.T) {
 		if missed, err := e.Audit(s.ctx, "customer", nil); err != nil || len(missed) != 0 {
 			t.Fatalf("a touch is on its way: %+v, %v", missed, err)
 		}
-		if err := e.Touch(s.ctx, nil, "customer", 2, "eu"); err == nil || !strings.Contains(err.Error(), "2 values are given for a key of 1") {
+		if err := e.Touch(s.ctx, nil, "customer", 2, "eu"); err == nil || !strings.Contains(err.Error(), "2 values are given for the key of ") {
 			t.Error(err)
 		}
 	})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 )
@@ -15,9 +17,12 @@ func decodable(t reflect.Type) error {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
+	if t.PkgPath() == "database/sql" && strings.HasPrefix(t.Name(), "Null") {
+		return fmt.Errorf("a column can't be read into %s; use *%s, which is nil for NULL", t, typeName(t.Field(0).Type))
+	}
 	switch t.Kind() {
 	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer, reflect.Pointer, reflect.Uintptr:
-		return fmt.Errorf("a column can't be read into a %s", t)
+		return fmt.Errorf("a column can't be read into %s", typeName(t))
 	}
 	return nil
 }
@@ -40,7 +45,7 @@ func assign(field reflect.Value, v any) error {
 		if field.Kind() == reflect.Slice || field.Kind() == reflect.Map || field.Kind() == reflect.Interface {
 			return nil
 		}
-		return fmt.Errorf("the column is NULL; make the field a pointer (*%s)", field.Type())
+		return fmt.Errorf("the column is NULL; make the field a pointer (*%s)", typeName(field.Type()))
 	}
 	rv := reflect.ValueOf(v)
 	if rv.Type().AssignableTo(field.Type()) {
@@ -65,7 +70,7 @@ func assign(field reflect.Value, v any) error {
 		}
 	case decimal.Decimal:
 		if field.CanFloat() {
-			return fmt.Errorf("an exact decimal can't be read into a %s; use decimal.Decimal or string", field.Type())
+			return fmt.Errorf("an exact decimal can't be read into %s; use decimal.Decimal or string", field.Type())
 		}
 		if v.IsInteger() && field.CanInt() {
 			return assignInt(field, v.IntPart())
@@ -89,7 +94,46 @@ func assign(field reflect.Value, v any) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("a %T can't be read into a %s", v, field.Type())
+	return unreadable(v, field.Type())
+}
+
+// unreadable says that a value is none of the field's type, and which type
+// would take it where that is not plain.
+func unreadable(v any, t reflect.Type) error {
+	var what, hint string
+	switch v.(type) {
+	case int64:
+		what = "an integer"
+	case float64:
+		what = "a float"
+	case decimal.Decimal:
+		what = "an exact decimal"
+	case bool:
+		what = "a boolean"
+	case time.Time:
+		what = "a time"
+		if t == reflect.TypeFor[Date]() {
+			hint = "; use time.Time, or make the column a date"
+		}
+	case Date:
+		what, hint = "a date", "; use upkeep.Date or time.Time"
+	case string:
+		what = "a text"
+		switch {
+		case t == reflect.TypeFor[time.Duration](), t.Kind() == reflect.Slice, t.Kind() == reflect.Array, t.Kind() == reflect.Map:
+			hint = "; use string, which has what the database writes"
+		}
+	case []byte:
+		what, hint = "a string of bytes", "; use []byte"
+	default:
+		what = "this JSON value"
+	}
+	return fmt.Errorf("%s can't be read into %s%s", what, typeName(t), hint)
+}
+
+// typeName is the name of a type as a program has it.
+func typeName(t reflect.Type) string {
+	return strings.ReplaceAll(t.String(), "store.Civil", "upkeep.Date")
 }
 
 func assignInt(field reflect.Value, v int64) error {
@@ -111,7 +155,7 @@ func assignInt(field reflect.Value, v int64) error {
 	case field.Kind() == reflect.String:
 		field.SetString(strconv.FormatInt(v, 10))
 	default:
-		return fmt.Errorf("an integer can't be read into a %s", field.Type())
+		return unreadable(v, field.Type())
 	}
 	return nil
 }

@@ -69,6 +69,9 @@ func (d *description) field(f reflect.StructField, above []reflect.Type) error {
 	if err := misspelled(f.Tag); err != nil {
 		return err
 	}
+	if many := meanings(f.Tag); len(many) > 1 {
+		return fmt.Errorf("it has the tags %s; a field has one of them", strings.Join(many, " and "))
+	}
 	if tag, ok := f.Tag.Lookup("db"); ok {
 		if err := d.column(f, tag); err != nil {
 			return err
@@ -86,6 +89,17 @@ func (d *description) field(f reflect.StructField, above []reflect.Type) error {
 		}
 	}
 	return nil
+}
+
+// meanings are the tags that say what a field is.
+func meanings(tag reflect.StructTag) (all []string) {
+	for _, key := range fieldTags {
+		v, ok := tag.Lookup(key)
+		if name, _, _ := strings.Cut(v, ","); ok && (key != "db" || name != "" && name != "-") {
+			all = append(all, key)
+		}
+	}
+	return all
 }
 
 // embedded reads an embedded struct as if its fields stood here.

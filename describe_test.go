@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"database/sql"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -156,6 +157,18 @@ func TestBadTagsAreErrors(t *testing.T) {
 		{describe[struct {
 			A []line `has_many:"lines.order_id" Where:"a > 1"`
 		}], "nearly where"},
+		{describe[struct {
+			A *line `belongs_to:"a.a_id" has_one:"b.b_id"`
+		}], "it has the tags belongs_to and has_one; a field has one of them"},
+		{describe[struct {
+			A sql.NullString `db:"a"`
+		}], "a column can't be read into sql.NullString; use *string, which is nil for NULL"},
+		{describe[struct {
+			A *sql.NullInt64 `db:"a"`
+		}], "use *int64"},
+		{describe[struct {
+			A sql.Null[decimal.Decimal] `db:"a"`
+		}], "use *decimal.Decimal"},
 		{describe[struct {
 			A int64 `db:"a" where:"a > 1"`
 		}], "where says more of a relation, and stands beside db"},

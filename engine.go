@@ -263,7 +263,7 @@ func (e *Engine) group(ctx context.Context, sync, key string) (store.ID, error) 
 	}
 	shape := e.shape(sync)
 	if _, err := store.SplitKey(key, len(shape.Root.Key)); err != nil {
-		return id, fmt.Errorf("%s: %w", sync, notKey(err))
+		return id, fmt.Errorf("%s: %w; the key of %s has %s", sync, notKey(err), shape.Root.Table, keyTypes(shape))
 	}
 	found, err := e.db.Canonical(ctx, shape, []string{key})
 	if err != nil {

@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"database/sql"
 	"errors"
 	"strings"
 	"testing"
@@ -63,10 +64,68 @@ func TestErrorsOfNamesAndKeys(t *testing.T) {
 		if _, err := upkeep.Key(1.5); !errors.Is(err, upkeep.ErrKey) {
 			t.Errorf("Key: %v", err)
 		}
-		if err := e.Touch(s.ctx, nil, "customer", 1, 2); !errors.Is(err, upkeep.ErrKey) || !strings.Contains(err.Error(), "2 values are given for a key of 1") {
+		if err := e.Touch(s.ctx, nil, "customer", 1, 2); !errors.Is(err, upkeep.ErrKey) || !strings.Contains(err.Error(), "2 values are given for the key of ") {
 			t.Errorf("Touch: %v", err)
 		}
 	})
+}
+
+// A key that is none is told with the table's columns, and which calls take
+// text; what is no transaction with what to give.
+func TestErrorsOfTouch(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(`create table machines (region varchar(20), number integer, primary key (region, number))`)
+		type machine struct {
+			Region string `db:"region"`
+		}
+		e := s.engine(upkeep.Sync[machine]{Name: "machine", Table: "machines", To: s.to, Record: "machine",
+			Translate: func(m machine) (upkeep.Fields, error) { return upkeep.Fields{"region": m.Region}, nil }})
+		for name, err := range map[string]error{"Status": statusOf(s, e), "Touch": e.Touch(s.ctx, nil, "machine", "north", 1)} {
+			if !errors.Is(err, upkeep.ErrNotInstalled) || !strings.Contains(err.Error(), "call Engine.Run or Engine.Install, or run: upkeep apply") {
+				t.Errorf("%s before the installation: %v", name, err)
+			}
+		}
+		if err := e.Install(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			tx   any
+			key  []any
+			want []string
+		}{
+			{nil, []any{"north,1"}, []string{"1 value is given for the key of ", "machines, which has region of type ", ", number of type ", "one by one, as arguments: the text \"north,1\" is for Explain, Retry and Resync"}},
+			{nil, []any{"north", 1, 2}, []string{"3 values are given for the key of "}},
+			{nil, []any{"north", nil}, []string{"nil can't be part of a key", "machines has region of type ", "number of type "}},
+			{nil, []any{"north", 1.5}, []string{"a float64 can't be part of a key; integers, ", "machines has region of type "}},
+			{(*sql.Tx)(nil), []any{"north", 1}, []string{"the transaction is a nil *sql.Tx; give the one that Begin returned, or nil itself"}},
+		} {
+			for name, err := range map[string]error{"Touch": e.Touch(s.ctx, c.tx, "machine", c.key...), "Register": e.Register(s.ctx, c.tx, "machine", c.key...)} {
+				if c.tx == nil && !errors.Is(err, upkeep.ErrKey) {
+					t.Errorf("%s of %v: %v", name, c.key, err)
+				}
+				for _, want := range c.want {
+					if err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("%s of %v: got %v, want %q", name, c.key, err, want)
+					}
+				}
+			}
+		}
+		if _, err := e.Explain(s.ctx, "machine", "north"); !errors.Is(err, upkeep.ErrKey) || !strings.Contains(err.Error(), "machines has region of type ") {
+			t.Errorf("Explain: %v", err)
+		}
+		if _, err := e.Groups(s.ctx, "", "parkd", "", 10); err == nil || !strings.Contains(err.Error(), `there is no state "parkd" (did you mean parked?); there are: clean, dirty, claimed, in doubt`) {
+			t.Errorf("Groups of no state: %v", err)
+		}
+		if _, err := e.Groups(s.ctx, "", upkeep.Parked, "", -1); err == nil || !strings.Contains(err.Error(), "the limit of groups is -1; it must not be negative") {
+			t.Errorf("Groups with a negative limit: %v", err)
+		}
+	})
+}
+
+func statusOf(s *shop, e *upkeep.Engine) error {
+	_, err := e.Status(s.ctx)
+	return err
 }
 
 // Of all syncs those are compared that can be, and the others named.

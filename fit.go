@@ -21,6 +21,7 @@ var samples = map[store.Kind][]any{
 	store.Decimal: {decimal.New(15, -1), decimal.New(1, 0)},
 	store.Float:   {1.5, 1.0},
 	store.Text:    {"x", "y"},
+	store.Other:   {"x", "y"}, // arrays, intervals, ranges: as the database writes them
 	store.Bool:    {true, false},
 	store.Date:    {Date{Year: 2026, Month: time.January, Day: 2}, Date{Year: 2026, Month: time.January, Day: 3}},
 	store.Time:    {time.Unix(0, 0).UTC(), time.Unix(1, 0).UTC()},
@@ -67,7 +68,7 @@ func (d *description) misfitsAt(path string, m *store.Member) (wrong, nullable [
 					cmp.Or(fix, "give the field a type that takes what the column holds")})
 			} else if c.Nullable && assign(reflect.New(f.typ).Elem(), nil) != nil {
 				nullable = append(nullable, &unfit{fmt.Errorf("%scolumn %s of %s may be NULL and the field %s can't: a row with NULL is refused", of(path), c.Name, m.Table, f.field),
-					fmt.Sprintf("make the field a pointer (*%s), or the column not null", f.typ)})
+					fmt.Sprintf("make the field a pointer (*%s), or the column not null", typeName(f.typ))})
 			}
 		}
 	}
@@ -76,7 +77,7 @@ func (d *description) misfitsAt(path string, m *store.Member) (wrong, nullable [
 
 // misfit says why no value of the kind can be read into the type; nil if one can.
 func misfit(t reflect.Type, k store.Kind) (err error) {
-	if k == store.Text && (reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) || t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())) {
+	if (k == store.Text || k == store.Other) && (reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) || t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())) {
 		return nil // it takes some texts and not others
 	}
 	for _, v := range samples[k] {

@@ -27,6 +27,7 @@ func TestFieldsFitTheirColumns(t *testing.T) {
 		{store.Bool, []any{false, answer(false)}, []any{0, "", 0.0}},
 		{store.Date, []any{Date{}, time.Time{}, ""}, []any{0, false}},
 		{store.Time, []any{time.Time{}, ""}, []any{0, Date{}}},
+		{store.Other, []any{"", name("")}, []any{0, []string(nil), time.Duration(0)}},
 		{store.JSON, []any{map[string]any{}, []string{}, struct{}{}, json.RawMessage{}}, nil},
 	} {
 		check := func(v any, want bool) {
@@ -46,6 +47,30 @@ func TestFieldsFitTheirColumns(t *testing.T) {
 		for _, v := range c.not {
 			check(v, false)
 		}
+	}
+}
+
+// What is said of a field names the types as a program does, and one that fits.
+func TestMisfitsSayWhatFits(t *testing.T) {
+	for _, c := range []struct {
+		kind  store.Kind
+		field any
+		want  string
+	}{
+		{store.Time, Date{}, "a time can't be read into upkeep.Date; use time.Time, or make the column a date"},
+		{store.Date, 0, "a date can't be read into int; use upkeep.Date or time.Time"},
+		{store.Text, 0, "a text can't be read into int"},
+		{store.Other, []string{}, "a text can't be read into []string; use string, which has what the database writes"},
+		{store.Other, time.Duration(0), "a text can't be read into time.Duration; use string"},
+		{store.Int, time.Time{}, "an integer can't be read into time.Time"},
+		{store.Decimal, 0.5, "an exact decimal can't be read into float64; use decimal.Decimal or string"},
+	} {
+		if err := misfit(reflect.TypeOf(c.field), c.kind); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got %v, want %q", err, c.want)
+		}
+	}
+	if err := assign(reflect.ValueOf(new(Date)).Elem(), nil); err == nil || !strings.Contains(err.Error(), "(*upkeep.Date)") {
+		t.Error(err)
 	}
 }
 

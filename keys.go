@@ -149,11 +149,16 @@ func (e *Engine) spelled(ctx context.Context, tx any, sync, key string) (string,
 
 // noKey is an [ErrKey] about a text that is no value of a key's type.
 func noKey(shape *store.Shape, key string) error {
+	return notKey(fmt.Errorf("%q can be no key of %s, which has %s", key, shape.Root.Table, keyTypes(shape)))
+}
+
+// keyTypes are the columns of a sync's key, with their types.
+func keyTypes(shape *store.Shape) string {
 	var types []string
 	for _, c := range shape.Root.Key {
 		types = append(types, c.Name+" of type "+c.Type)
 	}
-	return notKey(fmt.Errorf("%q can be no key of %s, which has %s", key, shape.Root.Table, strings.Join(types, ", ")))
+	return strings.Join(types, ", ")
 }
 
 // tellUnfit logs the touches by hand that a fold dropped.

@@ -107,7 +107,10 @@ func (e *Engine) Command(ctx context.Context, tx any, sync string, key ...any) e
 	if err := e.ready(ctx); err != nil {
 		return err
 	}
-	k, err := e.keyOf(sync, key)
+	if err := transaction(tx); err != nil {
+		return fmt.Errorf("command of %s: %w", sync, err)
+	}
+	k, err := e.keyOf(ctx, sync, key)
 	if err != nil {
 		return fmt.Errorf("command of %s: %w", sync, err)
 	}

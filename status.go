@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -35,10 +37,14 @@ const PendingMost = 100_000
 type RemoteStatus struct {
 	Name        string
 	Concurrency int
-	InUse       int           // slots held by all processes
-	PausedFor   time.Duration // zero: not paused
-	Broken      bool          // its breaker is open
-	Reason      string        // of the pause or the breaker
+	// InUse is how many slots all processes hold. They are taken before calls
+	// and kept for a few seconds after, so all may be held while nothing is
+	// under way; a process that wants some is given its part within a second
+	// or two.
+	InUse     int
+	PausedFor time.Duration // zero: not paused
+	Broken    bool          // its breaker is open
+	Reason    string        // of the pause or the breaker
 	// Quota is what the remote itself says of the requests that it allows in a
 	// while, as a process at work has noted it; zero: it does not say.
 	Quota Quota
@@ -90,11 +96,24 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 	return s, nil
 }
 
+var states = []State{Clean, Dirty, Claimed, InDoubt, Waiting, Parked, Gone}
+
 // Groups lists groups of a sync (empty for all) in a state (empty for any), by
-// key, after the given key, at most limit.
+// key, after the given key, at most limit. A state that is none, and a negative
+// limit, are errors.
 func (e *Engine) Groups(ctx context.Context, sync string, state State, after string, limit int) ([]Group, error) {
 	if _, err := e.chosen(sync); err != nil {
 		return nil, err
+	}
+	if !slices.Contains(states, state) && state != "" {
+		var names []string
+		for _, s := range states {
+			names = append(names, string(s))
+		}
+		return nil, fmt.Errorf("there is no state %q%s; there are: %s", state, spelling.DidYouMean(string(state), names), strings.Join(names, ", "))
+	}
+	if limit < 0 {
+		return nil, fmt.Errorf("the limit of groups is %d; it must not be negative", limit)
 	}
 	return e.db.Groups(ctx, sync, state, after, limit)
 }

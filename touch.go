@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -12,9 +13,12 @@ import (
 // see: a file, another database. tx is the application's own transaction (a
 // pgx.Tx or a *sql.Tx of the same database; gormsync.Tx has that of GORM), so
 // that the touch is committed or rolled back with it, or nil for a transaction of
-// its own. key is the root row's primary key, one value for each column, in any spelling that the
-// database takes. What can be no key of the table is an error, [ErrKey]; where
-// that shows only when the touch is read, it is logged.
+// its own; a nil pgx.Tx can't be told from that, a nil *sql.Tx is an error. key
+// is the root row's primary key, one value for each column and in any spelling
+// that the database takes: Touch(ctx, tx, "machine", "north", 1). The text
+// "north,1" of [Key] is for Explain, Retry and Resync. What can be no key of the
+// table is an error, [ErrKey]; where that shows only when the touch is read, it
+// is logged.
 func (e *Engine) Touch(ctx context.Context, tx any, sync string, key ...any) error {
 	return e.append(ctx, tx, sync, key, store.Touch{})
 }
@@ -29,7 +33,10 @@ func (e *Engine) append(ctx context.Context, tx any, sync string, key []any, t s
 	if _, err := e.definition(sync); err != nil {
 		return err
 	}
-	k, err := e.keyOf(sync, key)
+	if err := transaction(tx); err != nil {
+		return fmt.Errorf("touch %s: %w", sync, err)
+	}
+	k, err := e.keyOf(ctx, sync, key)
 	if err != nil {
 		return fmt.Errorf("touch %s: %w", sync, err)
 	}
@@ -40,14 +47,46 @@ func (e *Engine) append(ctx context.Context, tx any, sync string, key []any, t s
 	return e.db.Append(ctx, tx, []store.Touch{t})
 }
 
-// keyOf is the text of a key, one value for each of its columns.
-func (e *Engine) keyOf(sync string, key []any) (string, error) {
-	if l := e.learned.Load(); l != nil {
-		if n := len(e.shape(sync).Root.Key); len(key) != n {
-			return "", notKey(fmt.Errorf("%d values are given for a key of %d", len(key), n))
-		}
+// transaction is an error for what looks like one, and is none.
+func transaction(tx any) error {
+	name := fmt.Sprintf("%T", tx)
+	switch {
+	case name == "*gorm.DB": // by its name: this package does not know GORM
+		return errors.New("a *gorm.DB is no transaction of database/sql; give what gormsync.Tx makes of it")
+	case tx != nil && isNil(tx):
+		return fmt.Errorf("the transaction is a nil %s; give the one that Begin returned, or nil itself for a transaction of its own", name)
 	}
-	return Key(key...)
+	return nil
+}
+
+// keyOf is the text of a key, one value for each of its columns.
+func (e *Engine) keyOf(ctx context.Context, sync string, key []any) (string, error) {
+	k, err := Key(key...)
+	if l := e.learned.Load(); err == nil && (l == nil || len(key) == len(e.shape(sync).Root.Key)) {
+		return k, nil
+	}
+	if unknown := e.ready(ctx); unknown != nil {
+		if err == nil {
+			err = unknown
+		}
+		return "", err
+	}
+	shape := e.shape(sync)
+	if err != nil {
+		return "", fmt.Errorf("%w; the key of %s has %s", err, shape.Root.Table, keyTypes(shape))
+	}
+	hint := ""
+	if len(key) == 1 && strings.Contains(k, ",") {
+		hint = fmt.Sprintf("; give the values one by one, as arguments: the text %q is for Explain, Retry and Resync", k)
+	}
+	return "", notKey(fmt.Errorf("%s given for the key of %s, which has %s%s", values(len(key)), shape.Root.Table, keyTypes(shape), hint))
+}
+
+func values(n int) string {
+	if n == 1 {
+		return "1 value is"
+	}
+	return fmt.Sprintf("%d values are", n)
 }
 
 // Resync is what to send again.
@@ -149,7 +188,8 @@ func (e *Engine) rowGone(ctx context.Context, id ID) error {
 
 // Retry lets parked and waiting groups go again at once, with a fresh count of
 // attempts, and returns how many. An empty sync means all syncs, an empty key
-// all groups.
+// all groups. The key is text, in the form of [Key] ("42", "north,1"), where
+// [Engine.Touch] takes values.
 func (e *Engine) Retry(ctx context.Context, sync, key string) (int64, error) {
 	if key != "" {
 		id, err := e.group(ctx, sync, key)

@@ -23,6 +23,7 @@ package gormsync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -91,7 +92,7 @@ type Model[T any] struct {
 func (m Model[T]) Declaration() (*upkeep.Mapping, error) {
 	from, err := m.from()
 	if err != nil {
-		return nil, fmt.Errorf("sync %q: gorm model %s: %w", m.Name, reflect.TypeFor[T](), err)
+		return nil, each(err, fmt.Sprintf("sync %q: gorm model %s: ", m.Name, reflect.TypeFor[T]()))
 	}
 	whenFalse := m.WhenFalse
 	if from.deleted != nil && whenFalse.Action == "" {
@@ -111,6 +112,19 @@ func (m Model[T]) Declaration() (*upkeep.Mapping, error) {
 		Initialize:   filled(from, plain(m.Initialize)),
 		When:         when(from, m.When),
 	}, nil
+}
+
+// each puts a prefix before each of joined errors.
+func each(err error, prefix string) error {
+	many, joined := err.(interface{ Unwrap() []error })
+	if !joined {
+		return fmt.Errorf("%s%w", prefix, err)
+	}
+	var errs []error
+	for _, one := range many.Unwrap() {
+		errs = append(errs, each(one, prefix))
+	}
+	return errors.Join(errs...)
 }
 
 // from is what is to be loaded.

@@ -217,6 +217,9 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}
+	if _, err := people("Nmae", "Foo").Declaration(); err == nil || strings.Count(err.Error(), `sync "person": gorm model `) != 2 {
+		t.Errorf("each line says where it belongs: %v", err)
+	}
 	m, err := gormsync.Model[stamped]{Translate: translate}.Declaration()
 	if err != nil || m.WhenFalse.Action != upkeep.Delete {
 		t.Errorf("a soft deleted row must delete its record: %v, %v", m, err)

@@ -65,6 +65,14 @@ func TestRegisterInTransactionOfGORM(t *testing.T) {
 			}
 		})
 	}
+	db := upkeeptest.New(t, shop, salesOrder(nil))
+	app, err := openGORM(db.SQL, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Engine.Touch(t.Context(), app, "sales_order", 42); err == nil || !strings.Contains(err.Error(), "give what gormsync.Tx makes of it") {
+		t.Errorf("a touch in a *gorm.DB: %v", err)
+	}
 	if _, err := gormsync.Tx(nil); err == nil {
 		t.Error("nil is no transaction")
 	}

@@ -221,7 +221,7 @@ func installed(err error) error {
 		switch e.Code {
 		case "3F000", "42P01", "42883", "42703": // schema, table, function, column
 			if strings.Contains(e.Message, "upkeep") {
-				return fmt.Errorf("%w: %w", store.ErrNotInstalled, err)
+				return fmt.Errorf("%w (%w)", store.ErrNotInstalled, err)
 			}
 		case "42501":
 			return fmt.Errorf("%w: %w", store.ErrRights, err)

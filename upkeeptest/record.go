@@ -49,7 +49,7 @@ func (db *DB) Record(sync string, key ...any) *Record {
 	db.t.Helper()
 	db.Settle()
 	if n, known := db.keys[sync]; known && n != len(key) {
-		db.t.Fatalf("Record(%q, ...): %d values are given for a primary key of %d columns", sync, len(key), n)
+		db.t.Fatalf("Record(%q, ...): the values given are %d, and the columns of the primary key %d", sync, len(key), n)
 	}
 	k, err := upkeep.Key(key...)
 	if err != nil {

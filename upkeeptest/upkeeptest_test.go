@@ -290,7 +290,7 @@ func TestItFails(t *testing.T) {
 		"waiting":        {func(t testing.TB) { waiting(db(t)).WantNone() }, "only held up: waiting for"},
 		"for another":    {func(t testing.TB) { waiting(db(t)).WantWaiting("customer/1") }, "it does not wait for customer/1: waiting for the record of customer/9"},
 		"not waiting":    {func(t testing.TB) { db(t).Record("customer", 1).WantWaiting("customer/1") }, "it does not wait"},
-		"two values":     {func(t testing.TB) { db(t).Record("customer", 1, "eu").WantNone() }, "2 values are given for a primary key of 1 columns"},
+		"two values":     {func(t testing.TB) { db(t).Record("customer", 1, "eu").WantNone() }, "the values given are 2, and the columns of the primary key 1"},
 		"empty key":      {func(t testing.TB) { db(t).Record("customer", "").WantNone() }, "can be no key"},
 		"a word":         {func(t testing.TB) { db(t).Record("customer", "Ada").WantNone() }, "can be no key"},
 		"not JSON":       {func(t testing.TB) { db(t).Record("customer", 1).Want(`{`) }, "not JSON"},

@@ -165,8 +165,6 @@ func (p *program) report(err error) int {
 		fmt.Fprintf(p.err, "upkeep: Upkeep is not installed in this database, or is an older version; install it and begin with: upkeep run\n")
 	case errors.Is(err, store.ErrRights):
 		fmt.Fprintf(p.err, "upkeep: %s; let source name the role that installed Upkeep, which owns the schema upkeep and is a member of the tables' owner; upkeep check lists the rights that are missing\n", err)
-	case errors.Is(err, store.ErrPlan):
-		fmt.Fprintf(p.err, "upkeep: %s: another process runs with another configuration; stop it, or start this one with the same\n", err)
 	default:
 		fmt.Fprintf(p.err, "upkeep: %s\n", err)
 	}

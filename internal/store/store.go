@@ -366,12 +366,12 @@ var (
 	ErrNoGroup = errors.New("no such group")
 	// ErrPlan: another process has installed another configuration; stop and
 	// start again with that one.
-	ErrPlan = errors.New("another configuration was installed")
+	ErrPlan = errors.New("another process has installed another configuration: start this one again with the same, or stop the other")
 	// ErrMoved: the registry may be another one than it was; look where it comes
 	// from before anything is claimed.
 	ErrMoved = errors.New("the registry may have been replaced")
 	// ErrRights: the role may not read or write what it has to.
 	ErrRights = errors.New("the role lacks a right")
 	// ErrNotInstalled: the database has no Upkeep schema, or an older one.
-	ErrNotInstalled = errors.New("upkeep is not installed in this database")
+	ErrNotInstalled = errors.New("upkeep is not installed in this database, or an older version is: call Engine.Run or Engine.Install, or run: upkeep apply")
 )

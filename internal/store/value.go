@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -153,6 +154,9 @@ func keyText(v any) (string, error) {
 	case Civil:
 		return v.String(), nil
 	}
+	if v == nil {
+		return "", errors.New("nil can't be part of a key")
+	}
 	rv := reflect.ValueOf(v)
 	if rv.Kind() == reflect.Pointer { // of a column that may be NULL
 		if rv.IsNil() {
@@ -173,5 +177,5 @@ func keyText(v any) (string, error) {
 	case rv.Kind() == reflect.String:
 		return rv.String(), nil
 	}
-	return "", fmt.Errorf("a %T can't be part of a key", v)
+	return "", fmt.Errorf("a %T can't be part of a key; integers, strings, booleans, decimals, dates and fmt.Stringers can", v)
 }
