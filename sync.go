@@ -43,6 +43,24 @@ func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 //   - where and order are SQL over the columns of that table alone, for
 //     has_one, has_many, count and sum.
 //
+// The fields that take the columns; a pointer to one of these, where a column
+// may be NULL, is nil then, and so are slices, maps and any:
+//
+//	smallint, integer, bigint    integers of any size, decimal.Decimal, string
+//	numeric                      decimal.Decimal, string; integers, of whole numbers
+//	real, double precision       float64, float32
+//	text, varchar, char, enums   string and types of it; types with an UnmarshalText
+//	uuid                         the same: uuid.UUID, string
+//	boolean                      bool
+//	date                         upkeep.Date, time.Time (its midnight in UTC)
+//	timestamp, timestamptz       time.Time (in UTC)
+//	bytea                        []byte
+//	json, jsonb                  structs, maps, slices, json.RawMessage, any
+//	interval, arrays, all else   string, as the database writes it; types with an UnmarshalText
+//
+// The types of database/sql (sql.NullString) are an error of [New], time.Duration
+// for an interval and []string for a text[] one of [Engine.Check].
+//
 // Embedded structs are read as if their fields stood in their place. Fields
 // without a tag, and the tags of other libraries, are left alone; a tag that is
 // nearly one of these (hasMany, DB) is an error. A value that does not fit its field (a
