@@ -117,7 +117,7 @@ func (s *spare) look(ctx context.Context) error {
 	}
 	if s.slots == 0 && !s.told {
 		s.told = true
-		s.log.Info("waiting for a slot of remote " + s.remote.Name + ": the workers have all that it allows at once")
+		s.log.Info("waiting for a slot of remote " + s.remote.Name + ": the workers hold all that it allows at once; idle ones give theirs back within seconds")
 	}
 	return err
 }
