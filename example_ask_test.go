@@ -189,7 +189,7 @@ func ExampleEngine_Check() {
 	// Output:
 	// problem: sync "customer": table main.users has no column "full_name"; it has id, name
 	// correct the name, or add the column
-	// problem: sync "product": column price of main.products (decimal(10,2)) and the field Price: an exact decimal can't be read into a float64
+	// problem: sync "product": column price of main.products (decimal(10,2)) and the field Price: an exact decimal can't be read into float64
 	// use decimal.Decimal or string
 	// warning: no index: every change that follows this reference reads the whole table
 	// CREATE INDEX "orders_user_id" ON "orders" ("user_id")
