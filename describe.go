@@ -155,7 +155,7 @@ func (d *description) relation(f reflect.StructField, kind, tag string, above []
 			return fmt.Errorf(`a sum needs the column to sum: column:"amount"`)
 		}
 		if k := f.Type.Kind(); kind == "sum" && (k == reflect.Float32 || k == reflect.Float64) {
-			return fmt.Errorf("a sum is exact and can't be read into a %s; use decimal.Decimal", f.Type)
+			return fmt.Errorf("a sum is exact and can't be read into %s; use decimal.Decimal", f.Type)
 		}
 		putRelation(&d.from.HasMany, f.Name, rel)
 		d.fields = append(d.fields, described{index: f.Index, name: f.Name, field: f.Name, typ: f.Type})
