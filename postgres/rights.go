@@ -37,11 +37,11 @@ func (db *DB) Rights(ctx context.Context, shapes []*store.Shape) ([]store.Findin
 func serverFindings(ctx context.Context, tx pgx.Tx) ([]store.Finding, error) {
 	var version int
 	var standby, create bool
-	var database, schema string
-	err := tx.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_database(),
+	var database, schema, role string
+	err := tx.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_database(), current_user,
 		has_database_privilege(current_database(), 'CREATE'),
 		coalesce((SELECT CASE WHEN pg_has_role(nspowner, 'USAGE') THEN 'ours' ELSE 'other' END
-			FROM pg_namespace WHERE nspname = 'upkeep'), '')`).Scan(&version, &standby, &database, &create, &schema)
+			FROM pg_namespace WHERE nspname = 'upkeep'), '')`).Scan(&version, &standby, &database, &role, &create, &schema)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func serverFindings(ctx context.Context, tx pgx.Tx) ([]store.Finding, error) {
 		problem("this server is a standby, which can't be written", "connect to the primary")
 	}
 	if schema == "" && !create {
-		problem("the role may not create the schema upkeep", "GRANT CREATE ON DATABASE "+quote(database)+" TO CURRENT_USER, as the database's owner")
+		problem("the role may not create the schema upkeep", "GRANT CREATE ON DATABASE "+quote(database)+" TO "+quote(role)+", as the database's owner")
 	}
 	if schema == "other" {
 		problem("the schema upkeep belongs to another role", "connect as the role that owns it")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -26,26 +27,32 @@ func (c *applyCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	if err := printPlan(p.out, formOfPlan(s.Database.Name(), plan), plan.Pending()); err != nil {
+	var shown bytes.Buffer
+	if err := printPlan(&shown, formOfPlan(s.Database.Name(), plan), plan.Pending()); err != nil {
 		return err
+	}
+	if c.Yes && plan.Pending() { // first, as a reader that goes away (head) would end the process
+		err = s.Engine.Install(p.ctx)
+	}
+	if _, failed := p.out.Write(shown.Bytes()); err != nil || failed != nil {
+		return errors.Join(err, failed)
 	}
 	if !plan.Pending() {
 		_, err := fmt.Fprintln(p.out, "nothing to do")
 		return err
 	}
-	if err := c.ask(p); err != nil {
-		return err
-	}
-	if err := s.Engine.Install(p.ctx); err != nil {
-		return err
+	if !c.Yes {
+		if err := ask(p); err != nil {
+			return err
+		}
+		if err := s.Engine.Install(p.ctx); err != nil {
+			return err
+		}
 	}
 	return printApplied(p.out, plan)
 }
 
-func (c *applyCmd) ask(p *program) error {
-	if c.Yes {
-		return nil
-	}
+func ask(p *program) error {
 	fmt.Fprint(p.out, "Install? [y/N] ")
 	answer, err := bufio.NewReader(io.LimitReader(p.in, 100)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -164,6 +164,8 @@ func (r *reader) decodeStruct(v *value, into reflect.Value) {
 		return
 	}
 	fields, names := structFields(into)
+	names = append(names, r.general...)
+	r.general = nil // those beside the outermost only
 	for _, e := range v.entries {
 		f, ok := fields[e.key]
 		if !ok {

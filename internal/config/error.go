@@ -70,7 +70,8 @@ type reader struct {
 
 	failures int // how often something was wrong, also in a place that is in errs already
 
-	template bool // what is decoded now is a template
+	template bool     // what is decoded now is a template
+	general  []string // keys that stand beside those of the struct that is decoded next
 }
 
 func (r *reader) fail(at place, message, help string) {

@@ -176,7 +176,9 @@ func (f *File) options(m *remote, into any) error {
 		return errors.New("decode needs a pointer")
 	}
 	before := len(f.reader.errs)
+	f.reader.general = remoteKeys
 	f.reader.decode(m.options, v.Elem())
+	f.reader.general = nil
 	if n := len(f.reader.errs); n > before {
 		return slices.Clone(f.reader.errs[before:])
 	}

@@ -3,6 +3,7 @@ package mapping
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -185,12 +186,17 @@ func ref(c *compiler, n call) code {
 		return c.fail(n.args[0], err.Message, err.Help)
 	}
 	if columns != nil && len(columns) != len(keys) {
-		var names []string
+		var names, readable []string
 		for _, col := range columns {
 			names = append(names, col.Name)
+			if plainName.MatchString(col.Name) {
+				readable = append(readable, col.Name)
+			} else {
+				readable = append(readable, fmt.Sprintf("$env[%q]", col.Name))
+			}
 		}
 		return c.fail(n.node, fmt.Sprintf("sync %q has a key of %d (%s), not of %d", name, len(names), strings.Join(names, ", "), len(keys)),
-			fmt.Sprintf("write ref(%q, %s)", name, strings.Join(names, ", ")))
+			fmt.Sprintf("write ref(%q, %s)", name, strings.Join(readable, ", ")))
 	}
 	for i, k := range keys[:len(columns)] {
 		want := Type{kind: columnKinds[columns[i].Kind]}
@@ -212,3 +218,6 @@ func ref(c *compiler, n call) code {
 		return refer(name, values...), nil
 	}}
 }
+
+// plainName is a name that an expression reads as it is.
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
