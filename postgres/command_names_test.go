@@ -19,17 +19,23 @@ func TestCommandsOfNamesInUse(t *testing.T) {
 		b.exec(`CREATE TABLE "`+n+`" ("`+n+`" int PRIMARY KEY, state text)`,
 			`CREATE TABLE "`+n+`_rows" (id int PRIMARY KEY, "`+n+`_no" int, "`+n+`" int)`)
 		s := b.shape(n, table(n), n, "state")
-		m := b.many(s, "lines", table(n+"_rows"), n+"_no", n)
+		m := b.many(s, "lines", table(n+"_rows"), n+"_no", "id")
+		back := b.member(table(n), "state")
+		back.Name, back.Relation, back.To = "back", store.BelongsTo, back.Key
+		info, err := b.db.Table(b.ctx, table(n+"_rows"))
+		b.ok(err)
+		back.Via = b.columns(info, n+"_no")
+		m.Members = append(m.Members, back)
 		m.Where, m.Order = `"`+n+`" > 0`, `"`+n+`" DESC`
 		s.Every = true
 		shapes = append(shapes, s)
 	}
 	b.install(shapes...)
 	for _, n := range names {
-		b.exec(`INSERT INTO "`+n+`" VALUES (1, 'new')`, `INSERT INTO "`+n+`_rows" VALUES (1, 1, 5), (2, 1, 6), (3, 1, 0)`)
-		got := b.query(`SELECT coalesce(jsonb_path_query_array(payload->'lines', '$[*].*')::text, 'deleted') || coalesce(' ' || nullif(unordered, ''), '')
+		b.exec(`INSERT INTO "`+n+`" VALUES (1, 'new')`, `INSERT INTO "`+n+`_rows" VALUES (1, 1, 6), (2, 1, 5), (3, 1, 0)`)
+		got := b.query(`SELECT coalesce(jsonb_path_query_array(payload->'lines', '$[*].id')::text, 'deleted') || coalesce(' ' || nullif(unordered, ''), '')
 			FROM upkeep.commands WHERE sync = '` + n + `' ORDER BY number`)
-		if want := []string{"[]", "[6, 5]"}; !slices.Equal(got, want) {
+		if want := []string{"[]", "[1, 2]"}; !slices.Equal(got, want) {
 			t.Errorf("commands of %s: %q, want %q", n, got, want)
 		}
 	}
