@@ -163,6 +163,10 @@ func syncFindings(c Counts, held int64, pause *Pause) []Finding {
 		add(Problem, fmt.Sprintf("refused and not tried again (parked): %d", parked),
 			"see the reasons with upkeep status "+c.Sync+" --state parked; mend the data or the mapping, or upkeep retry "+c.Sync)
 	}
+	if c.Backfill.Failure != "" {
+		add(Problem, "its tables can't be read, and it is held until they can; the other syncs go on: "+c.Backfill.Failure,
+			"upkeep check says what does not fit, or which right is missing; when it is mended all its rows are looked at, and nothing is lost")
+	}
 	if c.InDoubt > 0 {
 		add(Warning, fmt.Sprintf("groups whose last call has an unknown outcome (in doubt): %d", c.InDoubt), "nothing: each is sent once more when its time is over")
 	}

@@ -78,7 +78,11 @@ func (e *Engine) left(ctx context.Context, progress func(*Status)) (string, erro
 	for _, c := range s.Syncs {
 		d := e.byName[c.Sync]
 		if c.Backfill.Running {
-			left = append(left, "the backfill of "+c.Sync)
+			what := "the backfill of " + c.Sync
+			if c.Backfill.Failure != "" {
+				what += ", which fails (" + c.Backfill.Failure + ")"
+			}
+			left = append(left, what)
 		}
 		add(c.Claimed-waitingJobs(s, d), "claimed groups of "+c.Sync)
 		if pauseOf(s.Pauses, d) == nil {

@@ -155,6 +155,7 @@ type Counts = store.Counts
 //	Running bool
 //	Done    int64 // root rows passed
 //	Total   int64 // the database's estimate of all
+//	Failure string // why it does not go on at the moment; empty: it does
 type Progress = store.Progress
 
 // Pause is a pause that a person made; see [Engine.Pause]. Subject returns the

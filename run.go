@@ -189,50 +189,6 @@ func (e *Engine) sleep(ctx context.Context, d time.Duration, wake <-chan struct{
 	_ = e.cfg.Clock.Sleep(ctx, d) // its only error is that ctx ended
 }
 
-// backfillLoop walks the root tables of new and changed syncs, a piece at a
-// time, and lets the backlog drain in between so that it stays bounded.
-func (e *Engine) backfillLoop(ctx context.Context, wake <-chan struct{}) error {
-	return e.forever(ctx, "backfill", func() (time.Duration, error) {
-		running, more := false, false
-		for _, shape := range e.learned.Load().shapes {
-			state, err := e.db.Sync(ctx, shape.Sync)
-			if err != nil {
-				return 0, err
-			}
-			if !state.Backfill.Running {
-				continue
-			}
-			running = true
-			if state.Backlog > e.backlog(shape.Sync) {
-				continue
-			}
-			passed, err := e.passed(ctx, shape)
-			if err != nil {
-				return 0, err
-			}
-			some, err := e.db.Backfill(ctx, passed, backfillPiece)
-			if err != nil {
-				return 0, fmt.Errorf("%s: %w", shape.Sync, err)
-			}
-			more = more || some
-			if !some {
-				if state, err = e.db.Sync(ctx, shape.Sync); err != nil {
-					return 0, err
-				}
-				e.log.Info("backfill finished: all rows were looked at", "sync", shape.Sync, "rows", state.Backfill.Done)
-			}
-		}
-		switch {
-		case more:
-			return 0, nil
-		case running:
-			return 100 * time.Millisecond, nil
-		}
-		e.sleep(ctx, pollNet, wake)
-		return 0, nil
-	})
-}
-
 // backlog is how many groups may wait in a sync's backfill lane: as many as
 // fill a job, where there are any.
 func (e *Engine) backlog(sync string) int {

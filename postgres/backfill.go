@@ -14,11 +14,11 @@ import (
 // Sync implements [store.Registry].
 func (db *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 	var s store.SyncState
-	err := db.pool.QueryRow(ctx, `SELECT version, pass <> '', done, total, CASE WHEN pass = '' THEN 0 ELSE
+	err := db.pool.QueryRow(ctx, `SELECT version, pass <> '', done, total, CASE WHEN pass <> '' THEN failure ELSE '' END, CASE WHEN pass = '' THEN 0 ELSE
 			(SELECT count(*) FROM (SELECT FROM upkeep.groups
 				WHERE sync = $1 AND backfill AND due_at <= (SELECT upkeep.clock()) LIMIT 10000) g) END
 		FROM upkeep.syncs WHERE sync = $1`, clean(sync)).
-		Scan(&s.Version, &s.Backfill.Running, &s.Backfill.Done, &s.Backfill.Total, &s.Backlog)
+		Scan(&s.Version, &s.Backfill.Running, &s.Backfill.Done, &s.Backfill.Total, &s.Backfill.Failure, &s.Backlog)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil
 	}
@@ -42,18 +42,6 @@ func (db *DB) StartBackfill(ctx context.Context, sync, version string, sweep, fo
 	}))
 }
 
-// sweepAgain begins a sweep that the log asks for. One that is under way goes
-// to its end first, so that a stream of such rows can't keep it at its start.
-func sweepAgain(ctx context.Context, tx pgx.Tx, sync string) error {
-	_, err := tx.Exec(ctx, `
-		INSERT INTO upkeep.syncs AS s (sync, pass, sweep, started_at) VALUES ($1, 'root', true, upkeep.clock())
-		ON CONFLICT (sync) DO UPDATE SET pass = CASE WHEN s.pass = '' THEN 'root' ELSE s.pass END,
-			again = s.pass <> '', sweep = s.sweep OR s.pass = '', force = s.force AND s.pass <> '',
-			cursor = CASE WHEN s.pass <> '' THEN s.cursor END, done = CASE WHEN s.pass = '' THEN 0 ELSE s.done END,
-			started_at = CASE WHEN s.pass = '' THEN excluded.started_at ELSE s.started_at END`, sync)
-	return err
-}
-
 // passing is the state of a sync's pass: over the root rows ("root") and, of a
 // sweep, then over the groups ("groups"). One that forces every record passes
 // over all groups first ("forced"): a row that is deleted and made again behind
@@ -69,14 +57,20 @@ type passing struct {
 func (db *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (more bool, err error) {
 	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
 		var p passing
-		err := tx.QueryRow(ctx, `SELECT pass, coalesce(cursor, ''), sweep, force, again, done
-			FROM upkeep.syncs WHERE sync = $1 FOR UPDATE`, shape.Sync).Scan(&p.pass, &p.cursor, &p.sweep, &p.force, &p.again, &p.done)
+		var failed bool
+		err := tx.QueryRow(ctx, `SELECT pass, coalesce(cursor, ''), sweep, force, again, done, failure <> ''
+			FROM upkeep.syncs WHERE sync = $1 FOR UPDATE`, shape.Sync).Scan(&p.pass, &p.cursor, &p.sweep, &p.force, &p.again, &p.done, &failed)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && p.pass == "" {
 			more = false
 			return nil
 		}
 		if err != nil {
 			return err
+		}
+		if failed {
+			if err := probe(ctx, tx, shape); err != nil {
+				return err
+			}
 		}
 		if p.pass == "root" {
 			err = p.root(ctx, tx, shape, limit)
@@ -88,7 +82,7 @@ func (db *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (more
 		}
 		more = p.pass != ""
 		_, err = tx.Exec(ctx, `UPDATE upkeep.syncs SET pass = $2, cursor = nullif($3, ''), sweep = $4, force = $5, again = $6,
-			done = $7, started_at = CASE WHEN $8 THEN upkeep.clock() ELSE started_at END,
+			failure = '', done = $7, started_at = CASE WHEN $8 THEN upkeep.clock() ELSE started_at END,
 			total = greatest(total, $7, $9) WHERE sync = $1`,
 			shape.Sync, p.pass, p.cursor, p.sweep, p.force, p.again, p.done, p.done == 0, estimate(ctx, tx, shape.Root.Table))
 		return err

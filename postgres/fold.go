@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -30,17 +29,22 @@ type entry struct {
 }
 
 // Fold implements [store.Log]. Touches are resolved with one statement for
-// each sync; see [resolve].
+// each sync; see [resolve]. Those of a sync that can't be are taken out of the
+// way of all others; see [held].
 func (db *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit int) (store.Folded, error) {
-	f := &folding{shapes: shapes, plan: plan, limit: limit}
-	err := db.tx(ctx, folds, func(tx pgx.Tx) error { return f.run(ctx, tx) })
-	if err != nil && unresolvable(err) {
-		// A key that is logged does not fit the table any more: it was
-		// retyped, renamed or dropped. Sweep what uses the tables.
-		f.sweep = true
-		err = db.tx(ctx, folds, func(tx pgx.Tx) error { return f.run(ctx, tx) })
+	f := &folding{shapes: shapes, plan: plan, limit: limit, failed: map[string]held{}}
+	for {
+		err := db.tx(ctx, folds, func(tx pgx.Tx) error { return f.run(ctx, tx) })
+		var of *unresolved
+		if !errors.As(err, &of) || !unresolvable(err) {
+			return f.done, err
+		}
+		level := max(f.failed[of.sync].level, f.held[of.sync]) + 1
+		if level > asks {
+			return f.done, err
+		}
+		f.failed[of.sync] = held{level: level, reason: of.err.Error()}
 	}
-	return f.done, err
 }
 
 // Look implements [store.Log]. It asks for the first of each in the order of an
@@ -70,19 +74,6 @@ func (db *DB) Look(ctx context.Context, plan string, syncs []string) (store.Seen
 	return seen, installed(err)
 }
 
-// unresolvable says whether a touch can't be resolved as the tables are now.
-func unresolvable(err error) bool {
-	if errors.Is(err, store.ErrNotInstalled) {
-		return false
-	}
-	c := code(err)
-	switch c {
-	case "42P01", "42703", "42883", "42804": // table, column, operator, type
-		return true
-	}
-	return strings.HasPrefix(c, "22") // a value that is not of the type
-}
-
 // folds begins a fold. Nobody has to wait until it is on the disk: a server that
 // dies has either all of it or none, and then the rows are in the log as before.
 // Whatever goes out because of it is claimed first, by a commit that is waited
@@ -94,7 +85,8 @@ type folding struct {
 	shapes []*store.Shape
 	plan   string
 	limit  int
-	sweep  bool // resolve nothing, sweep instead
+	held   map[string]level // as the registry has it
+	failed map[string]held  // in this call
 	done   store.Folded
 	counts map[string]*[2]int64 // of a sync: touches, saved
 }
@@ -142,8 +134,9 @@ func (f *folding) take(ctx context.Context, tx pgx.Tx) (entries []entry, err err
 	batch := &pgx.Batch{}
 	batch.Queue("SELECT set_config('upkeep.folding', pg_try_advisory_xact_lock($1)::text, true) = 'true'", int64(lockFold)).
 		QueryRow(func(r pgx.Row) error { return r.Scan(&mine) })
-	batch.Queue("SELECT plan IS NOT DISTINCT FROM $1 FROM upkeep.settings", f.plan).
-		QueryRow(func(r pgx.Row) error { return r.Scan(&same) })
+	var failing []string
+	batch.Queue("SELECT plan IS NOT DISTINCT FROM $1, ARRAY(SELECT sync FROM upkeep.syncs WHERE failure <> '') FROM upkeep.settings", f.plan).
+		QueryRow(func(r pgx.Row) error { return r.Scan(&same, &failing) })
 	batch.Queue(`
 		SELECT id, coalesce(tbl, ''), op, columns, coalesce(sync, ''), more->>'path', coalesce(more->>'cursor', ''),
 			coalesce((more->>'listed')::int, 0)
@@ -163,6 +156,10 @@ func (f *folding) take(ctx context.Context, tx pgx.Tx) (entries []entry, err err
 	}
 	if !same {
 		return nil, store.ErrPlan
+	}
+	f.held = map[string]level{}
+	for _, sync := range failing {
+		f.held[sync] = knows
 	}
 	return entries, nil
 }
@@ -211,7 +208,7 @@ func (f *folding) fold(ctx context.Context, tx pgx.Tx, entries []entry) error {
 	}
 	for _, s := range f.shapes {
 		if err := f.sync(ctx, tx, s, byTable, hand[s.Sync]); err != nil {
-			return fmt.Errorf("fold touches of sync %q: %w", s.Sync, err)
+			return &unresolved{s.Sync, err}
 		}
 	}
 	return nil
@@ -225,6 +222,7 @@ type source struct {
 	listed bool // the rows have the keys of the groups
 	// deleted: the root table was truncated, all its rows are gone.
 	deleted bool
+	unseen  bool // of the root table, which is not to be read
 	cursor  string
 	ids     []int64
 }
@@ -232,8 +230,9 @@ type source struct {
 // sync folds what concerns one sync with one statement, so that a group is
 // raised once however many ways led to it.
 func (f *folding) sync(ctx context.Context, tx pgx.Tx, s *store.Shape, byTable map[string][]entry, hand []int64) error {
-	sources, sweep := f.sources(s, byTable)
-	if len(hand) > 0 {
+	level := max(f.failed[s.Sync].level, f.held[s.Sync])
+	sources, sweep := f.sources(s, byTable, level)
+	if len(hand) > 0 && level == resolves {
 		var err error
 		if hand, err = f.respell(ctx, tx, s, hand); err != nil {
 			return err
@@ -253,11 +252,11 @@ func (f *folding) sync(ctx context.Context, tx pgx.Tx, s *store.Shape, byTable m
 		return nil
 	}
 	f.done.More = true
-	return sweepAgain(ctx, tx, s.Sync)
+	return sweepAgain(ctx, tx, s.Sync, f.failed[s.Sync].reason)
 }
 
 // sources sorts the rows of the watched tables by the member that they concern.
-func (f *folding) sources(s *store.Shape, byTable map[string][]entry) (sources []*source, sweep bool) {
+func (f *folding) sources(s *store.Shape, byTable map[string][]entry, level level) (sources []*source, sweep bool) {
 	s.Root.Walk(func(path string, m, _ *store.Member) {
 		used := names(uses(m))
 		var own []*source
@@ -267,13 +266,19 @@ func (f *folding) sources(s *store.Shape, byTable map[string][]entry) (sources [
 			}
 			to := source{path: path, member: m, cursor: e.cursor, listed: e.listed > 0}
 			switch {
-			case e.op == "sweep" || e.op == "release" || f.sweep:
+			case e.op == "update" && len(e.columns) > 0 && !intersect(e.columns, used):
+				continue
+			case e.op == "sweep" || e.op == "release" || level == asks:
 				sweep = true
 				continue
 			case e.op == "truncate":
 				to.member, to.deleted = nil, m.Relation == store.Root
-			case e.op == "update" && len(e.columns) > 0 && !intersect(e.columns, used):
-				continue
+			case level == knows && !to.listed:
+				sweep = true
+				if m.Relation != store.Root {
+					continue
+				}
+				to.unseen = true
 			}
 			at := slices.IndexFunc(own, func(o *source) bool { return o.member == to.member && o.cursor == to.cursor && o.listed == to.listed })
 			if at < 0 {

@@ -160,7 +160,7 @@ func fromMember(s *store.Shape, o *source, n int, ids, most string) []string {
 		}
 	}
 	from, there := hops(chain)
-	if s.ByHand {
+	if s.ByHand || o.unseen {
 		there = "false"
 	}
 	// Of the root row's comings and goings the last one says.

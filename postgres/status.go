@@ -160,7 +160,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 			coalesce(in_doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0),
 			coalesce(touches, 0), coalesce(calls, 0), coalesce(saved, 0),
 			CASE WHEN oldest IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest) * 1000000)::bigint, 1) END,
-			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0), coalesce(commands, 0),
+			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0), coalesce(CASE WHEN pass <> '' THEN failure END, ''), coalesce(commands, 0),
 			CASE WHEN oldest_command IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest_command) * 1000000)::bigint, 1) END,
 			coalesce(gaps, 0),
 			CASE WHEN waits IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - waits) * 1000000)::bigint, 1) END, coalesce(held, '')
@@ -172,7 +172,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		var c store.Counts
 		var us, commandUS, waitsUS int64
 		err := r.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone,
-			&c.Touches, &c.Calls, &c.Saved, &us, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total,
+			&c.Touches, &c.Calls, &c.Saved, &us, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total, &c.Backfill.Failure,
 			&c.Commands, &commandUS, &c.Gaps, &waitsUS, &c.Held)
 		c.OldestCommand = time.Duration(commandUS) * time.Microsecond
 		c.OldestWaiting = time.Duration(waitsUS) * time.Microsecond

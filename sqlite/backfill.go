@@ -17,8 +17,8 @@ import (
 func (d *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 	var s store.SyncState
 	err := d.view(ctx, "read sync "+sync, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, `SELECT version, phase <> '', done, total FROM upkeep_syncs WHERE sync = ?1`, sync).
-			Scan(&s.Version, &s.Backfill.Running, &s.Backfill.Done, &s.Backfill.Total)
+		err := tx.QueryRowContext(ctx, `SELECT version, phase <> '', done, total, iif(phase <> '', failure, '') FROM upkeep_syncs WHERE sync = ?1`, sync).
+			Scan(&s.Version, &s.Backfill.Running, &s.Backfill.Done, &s.Backfill.Total, &s.Backfill.Failure)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -40,6 +40,13 @@ func (d *DB) StartBackfill(ctx context.Context, sync, version string, sweep, for
 			phase = CASE WHEN excluded.force OR force AND phase <> '' THEN 'forced' ELSE 'rows' END, cursor = '',
 			run = run + 1, sweep = max(excluded.sweep, CASE WHEN phase <> '' THEN sweep ELSE 0 END),
 			force = max(excluded.force, CASE WHEN phase <> '' THEN force ELSE 0 END), done = 0, total = 0`, sync, version, flag(sweep), flag(force))
+}
+
+// Stumble notes why a pass does not go on.
+// It implements [store.Registry].
+func (d *DB) Stumble(ctx context.Context, sync, reason string) error {
+	return d.exec(ctx, "note why the backfill of "+sync+" does not go on",
+		`UPDATE upkeep_syncs SET failure = ?2 WHERE sync = ?1 AND phase <> '' AND failure <> ?2`, sync, reason)
 }
 
 // passing is where a backfill is: at the root rows ("rows") and, in a sweep,
@@ -225,7 +232,7 @@ func (d *DB) pass(ctx context.Context, tx *sql.Tx, shape *store.Shape, p *passin
 		passed = len(p.keys)
 	}
 	r, err := tx.ExecContext(ctx, `UPDATE upkeep_syncs SET phase = ?3, cursor = ?4, run = run + 1,
-			done = CASE WHEN ?7 THEN 0 ELSE done + ?5 END, total = max(?6, done + ?5)
+			failure = '', done = CASE WHEN ?7 THEN 0 ELSE done + ?5 END, total = max(?6, done + ?5)
 		WHERE sync = ?1 AND run = ?2`, shape.Sync, p.run, phase, cursor, passed, p.total, anew)
 	if err != nil {
 		return false, err

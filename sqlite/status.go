@@ -153,7 +153,7 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 				FROM upkeep_groups AS g) GROUP BY sync)
 			SELECT coalesce(n.sync, s.sync), coalesce(n, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
 				coalesce(doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), since, coalesce(touches, 0),
-				coalesce(calls, 0), coalesce(saved, 0), coalesce(phase, '') <> '', coalesce(done, 0), coalesce(total, 0),
+				coalesce(calls, 0), coalesce(saved, 0), coalesce(phase, '') <> '', coalesce(done, 0), coalesce(total, 0), iif(coalesce(phase, '') <> '', failure, ''),
 				(SELECT count(*) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, s.sync)),
 				(SELECT min(at) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, s.sync)),
 				(SELECT count(*) FROM upkeep_command_gaps AS c WHERE c.sync = coalesce(n.sync, s.sync)), waits, coalesce(held, '')
@@ -167,7 +167,7 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 			var c store.Counts
 			var since, command, waits sql.NullInt64
 			if err := rows.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone, &since,
-				&c.Touches, &c.Calls, &c.Saved, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total,
+				&c.Touches, &c.Calls, &c.Saved, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total, &c.Backfill.Failure,
 				&c.Commands, &command, &c.Gaps, &waits, &c.Held); err != nil {
 				return err
 			}

@@ -50,8 +50,9 @@ type syncForm struct {
 }
 
 type backfillForm struct {
-	Done  int64 `json:"done"`
-	Total int64 `json:"total"`
+	Done    int64  `json:"done"`
+	Total   int64  `json:"total"`
+	Failure string `json:"failure,omitempty"`
 }
 
 type remoteForm struct {
@@ -108,7 +109,7 @@ func statusForm(database string, st *upkeep.Status) statusJSON {
 			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Waits: c.OldestWaiting.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved,
 			Commands: c.Commands, OldestCommand: c.OldestCommand.Seconds(), Gaps: c.Gaps, Held: c.Held}
 		if c.Backfill.Running {
-			s.Backfill = &backfillForm{c.Backfill.Done, c.Backfill.Total}
+			s.Backfill = &backfillForm{c.Backfill.Done, c.Backfill.Total, c.Backfill.Failure}
 		}
 		f.Syncs = append(f.Syncs, s)
 	}

@@ -257,6 +257,7 @@ const LoadFailed = "load: "
 // Progress of a backfill or a sweep.
 type Progress struct {
 	Running bool
-	Done    int64 // root rows passed so far
-	Total   int64 // estimate
+	Done    int64  // root rows passed so far
+	Total   int64  // estimate
+	Failure string // why it does not go on at the moment; empty: it does
 }

@@ -122,7 +122,9 @@ type Log interface {
 	// one transaction. A row that fans out to very many groups is folded in
 	// pieces over several calls. Concurrent folds are safe; one may find
 	// nothing because another is at work. A touch by hand of a key that no group
-	// has goes to the group that Canonical says. Registry under another plan:
+	// has goes to the group that Canonical says. What can't be resolved, since
+	// the tables of a sync were altered or can't be read, asks for a sweep of
+	// that sync, and keeps no other waiting. Registry under another plan:
 	// ErrPlan.
 	Fold(ctx context.Context, shapes []*Shape, plan string, limit int) (Folded, error)
 	// Departed lists those of the keys whose root row was deleted by what is in
@@ -247,6 +249,10 @@ type Registry interface {
 	// remembering how far it came in the same transaction. more is false
 	// once it is over.
 	Backfill(ctx context.Context, shape *Shape, limit int) (more bool, err error)
+	// Stumble notes why the pass that is under way does not go on, for people,
+	// until a Backfill goes on. Meanwhile a Fold leaves what is in the log for
+	// the sync to a sweep as far as it would have to read the sync's tables.
+	Stumble(ctx context.Context, sync, reason string) error
 }
 
 // SyncState is what is stored of a sync.

@@ -1,0 +1,140 @@
+package upkeep_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+// asWorker makes all processes that are opened from now on work as a role that
+// owns the tables and nothing else.
+func (s *shop) asWorker() {
+	s.exec(`do $$ declare w text := 'worker_' || current_database(); t text; begin
+		execute format('create role %I', w);
+		execute format('grant create on database %I to %I', current_database(), w);
+		execute format('grant create on schema public to %I', w);
+		for t in select tablename from pg_tables where schemaname = 'public' loop
+			execute format('alter table %I owner to %I', t, w);
+		end loop;
+		execute format('alter database %I set role = %I', current_database(), w);
+	end $$`)
+}
+
+// onWorker grants or revokes something of the role.
+func (s *shop) onWorker(sql string) {
+	s.exec(`do $$ begin execute format('` + sql + `', 'worker_' || current_database()); end $$`)
+}
+
+// What keeps the changes of one sync from being resolved keeps no other sync's:
+// it is held and said to be, and comes to itself when it is mended.
+func TestOneSyncThatCannotBeResolved(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ breaks, mends string }{
+		"a right on its table": {`revoke select on orders from %I`, `grant select on orders to %I`},
+		"row-level security":   {`alter table orders enable row level security, force row level security --%I`, `alter table orders disable row level security --%I`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+			s.asWorker()
+			s.fill()
+			s.exec(`insert into orders (id, user_id, state) values (90, 1, 'placed'), (91, 1, 'placed')`)
+			log := new(safeBuffer)
+			e, err := upkeep.New(upkeep.Config{Database: s.open(), Logger: slog.New(slog.NewTextHandler(log, nil)), Clock: new(restless),
+				Syncs: []upkeep.AnySync{plainCustomer(s.to), orderSync(s.to)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.run(e)
+			s.quiet(e)
+			s.exec(`set session_replication_role = replica`) // a foreign key is checked with the owner's rights
+			s.onWorker(test.breaks)
+			s.exec(`begin; update orders set ref_no = 'while held' where id = 90; delete from orders where id = 91;
+				insert into orders (id, user_id, state) values (92, 1, 'placed'); insert into line_items values (900, 90, 'sku', 1, 1);
+				update users set name = 'goes on' where id = 1; commit`)
+			s.until("the other sync to go on", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"goes on"` })
+			var held string
+			s.until("the sync to be said to be held", func() bool {
+				st, err := e.Status(s.ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				held = st.Syncs[1].Backfill.Failure
+				return held != "" && strings.Contains(log.String(), "the sync is held until it works, the others go on")
+			})
+			found, err := e.Condition(s.ctx)
+			if err != nil || !strings.Contains(findingsOf(found, "sales_order"), held) {
+				t.Errorf("condition: %+v, %v; want one with %q", found, err, held)
+			}
+			if f := findingsOf(found, "customer"); strings.Contains(f, "held") {
+				t.Errorf("the other sync: %s", f)
+			}
+			s.exec(`update users set name = 'still goes on' where id = 1`)
+			s.until("the other sync to go on", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"still goes on"` })
+			s.onWorker(test.mends)
+			s.quiet(e)
+			s.inSync(e, "customer", "sales_order")
+			s.field("salesOrder", "sales_order-90", "otherRefNum", `"while held"`)
+			if _, there := s.remote.Record("salesOrder", "sales_order-91"); there {
+				t.Error("the record of a row that was deleted while its sync was held is there")
+			}
+			if st, err := e.Status(s.ctx); err != nil || st.Syncs[1].Backfill.Failure != "" {
+				t.Errorf("still held: %+v, %v", st, err)
+			}
+		})
+	}
+}
+
+// plainCustomer is a sync of users alone.
+func plainCustomer(to *upkeep.Remote) upkeep.AnySync {
+	type user struct {
+		ID   int64  `db:"id,key"`
+		Name string `db:"name"`
+	}
+	return upkeep.Sync[user]{Name: "customer", Table: "users", To: to, Record: "customer",
+		Translate: func(u user) (upkeep.Fields, error) { return upkeep.Fields{"entityId": u.Name}, nil }}
+}
+
+func findingsOf(found []upkeep.Finding, subject string) string {
+	var all []string
+	for _, f := range found {
+		if f.Subject == subject {
+			all = append(all, f.Message)
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// A pass that fails, since its table is gone, keeps no other sync's from going on.
+func TestOnePassThatFails(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		s.exec(`create table aa (id integer primary key, name text)`)
+		s.exec(`insert into aa values (1, 'one')`)
+		type row struct {
+			ID   int64  `db:"id,key"`
+			Name string `db:"name"`
+		}
+		first := upkeep.Sync[row]{Name: "aa", Table: "aa", To: s.to, Record: "aa",
+			Translate: func(r row) (upkeep.Fields, error) { return upkeep.Fields{"name": r.Name}, nil }}
+		e := s.engine(first, plainCustomer(s.to))
+		s.run(e)
+		s.quiet(e)
+		s.exec(`drop table aa`)
+		s.remote.Forget()
+		for _, sync := range []string{"aa", "customer"} {
+			if err := e.Resync(s.ctx, upkeep.Resync{Sync: sync, Force: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.until("the other sync to be sent again", func() bool { return s.remote.Calls(memory.Update) >= 2 })
+		s.until("its pass to end, and the other to be said to fail", func() bool {
+			st, err := e.Status(s.ctx)
+			return err == nil && st.Syncs[0].Backfill.Failure != "" && !st.Syncs[1].Backfill.Running
+		})
+	})
+}
