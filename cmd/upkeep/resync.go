@@ -103,6 +103,23 @@ func (c *retryCmd) Run(p *program) error {
 	default:
 		_, err = fmt.Fprintf(p.out, "%d groups go again\n", n)
 	}
+	if err != nil || n == 0 {
+		return err
+	}
+	return sayBroken(p, s)
+}
+
+// sayBroken says that nothing goes to a remote whose breaker is open.
+func sayBroken(p *program, s *setup.Setup) error {
+	st, err := s.Engine.Status(p.ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range st.Remotes {
+		if r.Broken {
+			_, err = fmt.Fprintf(p.out, "the breaker of remote %s is open: what goes there waits until the next probe succeeds; see upkeep status\n", oneLine(r.Name))
+		}
+	}
 	return err
 }
 
