@@ -2,6 +2,7 @@ package oracle_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -102,6 +103,11 @@ func (s *story) until(ok func() bool) {
 	}
 }
 
+// applied says whether the remote has applied a change with that name.
+func (s *story) applied(name string) bool {
+	return slices.ContainsFunc(s.p.Remote.Applied(0), func(e ledger.Entry) bool { return string(e.Fields["name"]) == `"`+name+`"` })
+}
+
 func none(*provetest.Place) {}
 
 func lying(liar interface {
@@ -112,13 +118,14 @@ func lying(liar interface {
 
 // changeDuringCall changes a row while its record is on the way.
 func changeDuringCall(s *story) {
-	s.p.Remote.Fail(ledger.Fault{Kind: ledger.Delay, Verb: "update", For: 300 * time.Millisecond, Times: 1})
+	s.p.Remote.Fail(ledger.Fault{Kind: ledger.Delay, Verb: "update", For: 1500 * time.Millisecond, Times: 1})
 	e, err := s.p.Run(s.ctx)
 	s.ok(err)
 	s.exec("update customers set name = 'one' where id = 1")
 	s.until(func() bool { return s.p.Remote.Struck(ledger.Delay) == 1 })
 	s.exec("update customers set name = 'two' where id = 1")
 	s.until(func() bool { n, err := e.Store.Pending(s.ctx, 1); return err == nil && n == 0 })
+	s.until(func() bool { return s.applied("one") })
 	s.ok(e.Stop())
 	s.ok(s.p.Heal(s.ctx))
 }
@@ -146,14 +153,7 @@ func lateUpdate(s *story) {
 	s.exec("update customers set name = 'old' where id = 1")
 	s.until(func() bool { return s.p.Remote.Waiting() == 1 })
 	s.exec("update customers set name = 'new' where id = 1")
-	s.until(func() bool {
-		for _, e := range s.p.Remote.Applied(0) {
-			if string(e.Fields["name"]) == `"new"` {
-				return true
-			}
-		}
-		return false
-	})
+	s.until(func() bool { return s.applied("new") })
 	s.ok(e.Stop())
 	s.p.Remote.Land()
 	s.ok(s.p.Heal(s.ctx))
