@@ -14,10 +14,10 @@ import (
 // Sync implements [store.Registry].
 func (db *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 	var s store.SyncState
-	err := db.pool.QueryRow(ctx, `SELECT version, pass <> '', done, total, CASE WHEN pass <> '' THEN failure ELSE '' END, CASE WHEN pass = '' THEN 0 ELSE
+	err := db.pool.QueryRow(ctx, `SELECT version, pass <> '', done, total, CASE WHEN pass <> '' THEN upkeep_syncs.failure ELSE '' END, CASE WHEN pass = '' THEN 0 ELSE
 			(SELECT count(*) FROM (SELECT FROM upkeep.groups
 				WHERE sync = $1 AND backfill AND due_at <= (SELECT upkeep.clock()) LIMIT 10000) g) END
-		FROM upkeep.syncs WHERE sync = $1`, clean(sync)).
+		FROM upkeep.syncs AS upkeep_syncs WHERE sync = $1`, clean(sync)).
 		Scan(&s.Version, &s.Backfill.Running, &s.Backfill.Done, &s.Backfill.Total, &s.Backfill.Failure, &s.Backlog)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil

@@ -220,7 +220,7 @@ func installed(err error) error {
 	if errors.As(err, &e) {
 		switch e.Code {
 		case "3F000", "42P01", "42883", "42703": // schema, table, function, column
-			if strings.Contains(e.Message, "upkeep") {
+			if strings.Contains(e.Message, "upkeep") { // a column of ours is one that is only being installed
 				return fmt.Errorf("%w (%w)", store.ErrNotInstalled, err)
 			}
 		case "42501":

@@ -42,3 +42,17 @@ func TestRowsThatWerePutBackAreNoticed(t *testing.T) {
 		t.Errorf("after it was noted: claimed %v, %v", claims, err)
 	}
 }
+
+// A registry that is only being installed is not installed yet: its migrations
+// are made one after the other.
+func TestHalfInstalled(t *testing.T) {
+	b := newBench(t)
+	b.ok(b.db.Migrate(b.ctx))
+	b.exec("ALTER TABLE upkeep.syncs DROP COLUMN failure")
+	if _, err := b.db.Sync(b.ctx, "s"); !errors.Is(err, store.ErrNotInstalled) {
+		t.Errorf("Sync: %v", err)
+	}
+	if _, err := b.db.Counts(b.ctx); !errors.Is(err, store.ErrNotInstalled) {
+		t.Errorf("Counts: %v", err)
+	}
+}

@@ -17,7 +17,7 @@ import (
 func (d *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 	var s store.SyncState
 	err := d.view(ctx, "read sync "+sync, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, `SELECT version, phase <> '', done, total, iif(phase <> '', failure, '') FROM upkeep_syncs WHERE sync = ?1`, sync).
+		err := tx.QueryRowContext(ctx, `SELECT version, phase <> '', done, total, iif(phase <> '', upkeep_syncs.failure, '') FROM upkeep_syncs WHERE sync = ?1`, sync).
 			Scan(&s.Version, &s.Backfill.Running, &s.Backfill.Done, &s.Backfill.Total, &s.Backfill.Failure)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -137,4 +138,23 @@ func list(t *testing.T, db *sql.DB, query string) []string {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// A registry that is only being installed is not installed yet: its migrations
+// are made one after the other.
+func TestHalfInstalled(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "half.db")
+	app, db := application(t, file), open(t, file, newClock())
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.Exec("ALTER TABLE upkeep_syncs DROP COLUMN failure"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Sync(t.Context(), "s"); !errors.Is(err, store.ErrNotInstalled) {
+		t.Errorf("Sync: %v", err)
+	}
+	if _, err := db.Counts(t.Context()); !errors.Is(err, store.ErrNotInstalled) {
+		t.Errorf("Counts: %v", err)
+	}
 }

@@ -151,13 +151,13 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 				max(CASE WHEN s IN ('dirty', 'claimed') AND substr(reason, 1, length(?1)) = ?1 THEN substr(reason, length(?1) + 1) END) AS held
 			FROM (SELECT g.sync, `+stateExpr+` AS s, CASE WHEN g.generation > g.synced_generation AND NOT g.parked THEN g.dirty_since END AS since, g.reason
 				FROM upkeep_groups AS g) GROUP BY sync)
-			SELECT coalesce(n.sync, s.sync), coalesce(n, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
+			SELECT coalesce(n.sync, upkeep_syncs.sync), coalesce(n, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
 				coalesce(doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), since, coalesce(touches, 0),
-				coalesce(calls, 0), coalesce(saved, 0), coalesce(phase, '') <> '', coalesce(done, 0), coalesce(total, 0), iif(coalesce(phase, '') <> '', failure, ''),
-				(SELECT count(*) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, s.sync)),
-				(SELECT min(at) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, s.sync)),
-				(SELECT count(*) FROM upkeep_command_gaps AS c WHERE c.sync = coalesce(n.sync, s.sync)), waits, coalesce(held, '')
-			FROM n FULL JOIN upkeep_syncs AS s ON s.sync = n.sync ORDER BY 1`, store.LoadFailed)
+				coalesce(calls, 0), coalesce(saved, 0), coalesce(phase, '') <> '', coalesce(done, 0), coalesce(total, 0), iif(coalesce(phase, '') <> '', upkeep_syncs.failure, ''),
+				(SELECT count(*) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, upkeep_syncs.sync)),
+				(SELECT min(at) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, upkeep_syncs.sync)),
+				(SELECT count(*) FROM upkeep_command_gaps AS c WHERE c.sync = coalesce(n.sync, upkeep_syncs.sync)), waits, coalesce(held, '')
+			FROM n FULL JOIN upkeep_syncs ON upkeep_syncs.sync = n.sync ORDER BY 1`, store.LoadFailed)
 		if err != nil {
 			return err
 		}
