@@ -238,6 +238,9 @@ func (w *world) end() {
 	w.net.Mend()
 	for _, p := range w.workers {
 		p.Signal(syscall.SIGCONT)
+	}
+	w.ready() // one that is only starting would not hear that it is to stop
+	for _, p := range w.workers {
 		p.Signal(syscall.SIGTERM)
 	}
 	for _, p := range w.workers {
