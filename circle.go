@@ -114,8 +114,8 @@ func (j *job) await(missing []store.ID, known waits) {
 	if len(others) > 0 {
 		known[j.claim.ID] = others // for the jobs that come after this one
 		net := waitNet
-		if j.def.circular && !j.claim.Waited {
-			net = circleNet
+		if j.def.circular { // soon, and then later and later: the other may be under way each time
+			net = min(waitNet, max(circleNet, j.since))
 		}
 		j.finish(store.Result{Outcome: store.Waits, WaitsFor: others, After: net, Reason: "waits for " + others[0].String()})
 		return

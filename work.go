@@ -41,7 +41,8 @@ type job struct {
 	def      *definition
 	shape    *store.Shape
 	claim    store.Claim
-	deadline time.Time // of the lease, on this process's clock
+	deadline time.Time     // of the lease, on this process's clock
+	since    time.Duration // the last touch, about
 
 	command   *store.Command   // nil: the current state is to be sent
 	composite *store.Composite // nil: there is no root row
@@ -153,7 +154,7 @@ func (r *runner) load(ctx context.Context, claims []store.Claim, claimedAt time.
 }
 
 func (r *runner) newJob(c store.Claim, claimedAt time.Time) *job {
-	j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: claimedAt.Add(r.cfg.Lease)}
+	j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: claimedAt.Add(r.cfg.Lease), since: claimedAt.Sub(c.TouchedAt)}
 	j.forgot = c.RemoteID == "" && r.provenance.restored.Load() && j.def.finds()
 	j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests, Granted: c.Granted}
 	return j
