@@ -69,7 +69,8 @@ func (j *job) shares(n store.Namesake) {
 
 // reserve takes external ids for jobs that are to be sent, until they are
 // recorded: the registry does not know of them before. Those whose id another
-// job has come again.
+// job has come again. The registry is asked afterwards: what another job has
+// made before it gave its id back is in there by then.
 func (r *runner) reserve(due []*job) (rest []*job) {
 	for _, j := range due {
 		if j.def.ExternalID != nil {

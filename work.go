@@ -29,7 +29,7 @@ func (r *runner) work(ctx context.Context, limit int) (int, error) {
 	}
 	jobs := append(tardy, r.translate(ctx, r.load(ctx, claims, r.claimedAt))...)
 	r.refer(ctx, jobs)
-	due := r.limitDeletes(ctx, r.reserve(r.distinct(ctx, r.compare(jobs))))
+	due := r.limitDeletes(ctx, r.distinct(ctx, r.reserve(r.compare(jobs))))
 	for _, batch := range r.batches(due) {
 		r.send(batch)
 	}
