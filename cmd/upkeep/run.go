@@ -111,30 +111,27 @@ func (c *runCmd) once(p *program, s *setup.Setup, line *progress) error {
 		defer cancel()
 	}
 	var last *upkeep.Status
+	var quiet error
 	g, waiting := errgroup.WithContext(waiting)
+	g.Go(func() error { return s.Engine.Run(ctx) })
 	g.Go(func() error {
-		if err := s.Engine.Run(ctx); err != nil {
-			return err
-		}
-		return errStopped
-	})
-	g.Go(func() error {
-		defer stop()
 		w := newWaits(s.Engine, func(text string) { fmt.Fprintln(line, text) })
-		return s.Engine.Quiet(waiting, func(st *upkeep.Status) {
+		quiet = s.Engine.Quiet(waiting, func(st *upkeep.Status) {
 			last = st
 			w.look(waiting, st)
 			line.say("%s", tally(st))
 		})
+		stop() // not before quiet is known: the engine may end at once
+		return quiet
 	})
 	err := g.Wait()
 	line.done()
 	switch {
-	case errors.Is(err, context.DeadlineExceeded) && p.ctx.Err() == nil:
+	case errors.Is(quiet, context.DeadlineExceeded) && p.ctx.Err() == nil:
 		return fmt.Errorf("there is still work after %s: %s; see: upkeep status", c.Within, tally(last))
 	case p.ctx.Err() != nil:
 		return errors.New("stopped before everything was quiet")
-	case err != nil && !errors.Is(err, errStopped):
+	case err != nil:
 		return err
 	}
 	_, err = fmt.Fprintf(p.out, "quiet: %s\n", tally(last))
