@@ -180,6 +180,8 @@ type Quota = store.Quota
 //	Subject  string // what it is about: "orders.user_id", a sync, a remote
 //	Message  string // what is wrong
 //	Fix      string // what to do, often a statement to run; empty: nothing more to say
+//	Sync     string // whose declaration is to blame, of what a remote does not have
+//	Field    string // which field of it; empty: the record type
 type Finding = store.Finding
 
 // Severity of a [Finding].

@@ -224,6 +224,10 @@ func (r *Remote) Check(ctx context.Context, uses []connector.Use) []Finding {
 		if errors.As(err, &untried) {
 			f.Severity, f.Fix = Note, untried.Help
 		}
+		var use *connector.UseError
+		if errors.As(err, &use) {
+			f.Sync, f.Field = use.Sync, use.Field
+		}
 		found = append(found, f)
 	}
 	return found

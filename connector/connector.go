@@ -159,7 +159,8 @@ type Use struct {
 type Checker interface {
 	// Check returns every problem it finds, each an error that tells a
 	// person what to do: wrong credentials, an unknown record type or
-	// field, a missing permission. An [Untried] among them is no problem.
+	// field, a missing permission. Those that a use is to blame for are each a
+	// [UseError]. An [Untried] among them is no problem.
 	Check(ctx context.Context, uses []Use) []error
 }
 

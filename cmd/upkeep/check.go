@@ -16,6 +16,8 @@ type findingForm struct {
 	Subject  string `json:"subject"`
 	Message  string `json:"message"`
 	Fix      string `json:"fix,omitempty"`
+	Sync     string `json:"sync,omitempty"`
+	Field    string `json:"field,omitempty"`
 }
 
 // Run lists all findings; problems make it fail, warnings don't.
@@ -32,7 +34,7 @@ func (c *checkCmd) Run(p *program) error {
 func findingForms(findings []upkeep.Finding) []findingForm {
 	forms := []findingForm{}
 	for _, f := range findings {
-		forms = append(forms, findingForm{string(f.Severity), f.Subject, f.Message, f.Fix})
+		forms = append(forms, findingForm{string(f.Severity), f.Subject, f.Message, f.Fix, f.Sync, f.Field})
 	}
 	return forms
 }

@@ -106,6 +106,15 @@ func (s *suite) check() {
 	if !s.Opaque && (len(problems) < 2 || !strings.Contains(text, s.Text+"q") || !strings.Contains(text, s.Type+"q")) {
 		s.Errorf("want the unknown field %q and the unknown type %q, got %v", s.Text+"q", s.Type+"q", problems)
 	}
+	blamed := func(sync, field string) bool {
+		return slices.ContainsFunc(problems, func(err error) bool {
+			var use *connector.UseError
+			return errors.As(err, &use) && use.Sync == sync && use.Field == field
+		})
+	}
+	if !s.Opaque && (!blamed("typo", s.Text+"q") || !blamed("no_type", "")) {
+		s.Errorf("want a *connector.UseError for the unknown field and one for the unknown type, so that a person is shown the places, got %v", problems)
+	}
 	s.Fail(Fault{Kind: Answer, Status: http.StatusUnauthorized, Message: "Invalid login attempt."})
 	problems = c.Check(s.ctx, []connector.Use{good})
 	s.Heal()

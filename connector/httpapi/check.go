@@ -28,11 +28,11 @@ func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 		r, err := c.of(u.Type)
 		switch {
 		case err != nil:
-			problems = append(problems, fmt.Errorf("sync %s: the options of the remote have no record type %q: add it to records, or \"*\"", u.Sync, u.Type))
+			problems = append(problems, u.Problem("", "the options of the remote have no record type %q: add it to records, or \"*\"", u.Type))
 		case r.create == nil:
-			problems = append(problems, fmt.Errorf("sync %s: record type %s has no create, upsert or event", u.Sync, u.Type))
+			problems = append(problems, u.Problem("", "record type %s has no create, upsert or event", u.Type))
 		case r.update == nil:
-			problems = append(problems, fmt.Errorf("sync %s: record type %s has no update", u.Sync, u.Type))
+			problems = append(problems, u.Problem("", "record type %s has no update", u.Type))
 		}
 	}
 	return problems

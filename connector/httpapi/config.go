@@ -96,7 +96,7 @@ type StandardWebhooks struct {
 	Secret connector.Secret `yaml:"secret"`
 	// Previous is the secret before, while receivers change to the new one:
 	// requests have a signature of each. Empty: none.
-	Previous connector.Secret `yaml:"previous"`
+	Previous connector.Secret `yaml:"previous,optional"`
 }
 
 // RetryAfter is a header that says how long to wait.

@@ -75,8 +75,14 @@ func (c *connection) Check(ctx context.Context, uses []connector.Use) []error {
 	}
 	var problems []error
 	for _, u := range uses {
-		if err := c.remote.known(u.Type, u.Fields); err != nil {
-			problems = append(problems, fmt.Errorf("sync %s: %w", u.Sync, err))
+		if err := c.remote.known(u.Type, nil); err != nil {
+			problems = append(problems, u.Problem("", "%w", err))
+			continue
+		}
+		for _, f := range u.Fields {
+			if err := c.remote.known(u.Type, []string{f}); err != nil {
+				problems = append(problems, u.Problem(f, "%w", err))
+			}
 		}
 	}
 	return problems

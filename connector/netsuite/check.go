@@ -32,13 +32,13 @@ func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 		case s.err != nil:
 			problems = append(problems, fmt.Errorf("sync %s: can't read the metadata of record type %s: %w", u.Sync, u.Type, s.err))
 		case s.unknown:
-			problems = append(problems, fmt.Errorf("sync %s: NetSuite has no record type %q%s; the name must be right, and the role must have a permission for it",
-				u.Sync, u.Type, spelling.DidYouMean(u.Type, c.types(ctx))))
+			problems = append(problems, u.Problem("", "NetSuite has no record type %q%s; the name must be right, and the role must have a permission for it",
+				u.Type, spelling.DidYouMean(u.Type, c.types(ctx))))
 		default:
 			for _, f := range u.Fields {
 				if !s.has(f) {
-					problems = append(problems, fmt.Errorf("sync %s: record type %s has no field %q%s; a field that is missing may also be one that the role may not see",
-						u.Sync, u.Type, f, spelling.DidYouMean(f, s.fields)))
+					problems = append(problems, u.Problem(f, "record type %s has no field %q%s; a field that is missing may also be one that the role may not see",
+						u.Type, f, spelling.DidYouMean(f, s.fields)))
 				}
 			}
 		}

@@ -74,57 +74,64 @@ type OAuth2 struct {
 
 var accountID = regexp.MustCompile(`^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$`)
 
+// problem is what is wrong with one option.
+func problem(path, format string, args ...any) error {
+	return &connector.OptionError{Path: strings.Split(path, "."), Err: fmt.Errorf(format, args...)}
+}
+
 // Validate returns every problem that can be seen without the network or the
-// file system, joined; nil when there is none.
+// file system, each a [*connector.OptionError], joined; nil when there is none.
 func (c Config) Validate() error {
 	var problems []error
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	add := func(path, format string, args ...any) { problems = append(problems, problem(path, format, args...)) }
 	if c.Account == "" {
-		problem("account is missing: the account id, such as 123456 or 123456_SB1 (Setup > Company > Company Information)")
+		add("account", "is missing: the account id, such as 123456 or 123456_SB1 (Setup > Company > Company Information)")
 	} else if !accountID.MatchString(c.Account) {
-		problem("account %q is not an account id, want one such as 123456 or 123456_SB1", c.Account)
+		add("account", "%q is not an account id, write one such as 123456 or 123456_SB1", c.Account)
 	}
 	if c.BaseURL != "" {
 		if err := checkBaseURL(c.BaseURL); err != nil {
-			problems = append(problems, err)
+			add("base_url", "%w", err)
 		}
 	}
 	switch {
 	case c.Auth.OAuth1 == nil && c.Auth.OAuth2 == nil:
-		problem("auth is missing: give auth.oauth2 or auth.oauth1")
+		add("auth", "is missing: give auth.oauth2 or auth.oauth1")
 	case c.Auth.OAuth1 != nil && c.Auth.OAuth2 != nil:
-		problem("auth has both oauth1 and oauth2: give one")
+		add("auth", "has both oauth1 and oauth2: give one")
 	}
-	missing := func(name, value string) {
+	missing := func(path, value string) {
 		if strings.TrimSpace(value) == "" {
-			problem("auth.%s is missing", name)
+			add(path, "is missing")
 		}
 	}
 	if a := c.Auth.OAuth1; a != nil {
-		missing("oauth1.consumer_key", a.ConsumerKey)
-		missing("oauth1.consumer_secret", a.ConsumerSecret.Reveal())
-		missing("oauth1.token_id", a.TokenID)
-		missing("oauth1.token_secret", a.TokenSecret.Reveal())
+		missing("auth.oauth1.consumer_key", a.ConsumerKey)
+		missing("auth.oauth1.consumer_secret", a.ConsumerSecret.Reveal())
+		missing("auth.oauth1.token_id", a.TokenID)
+		missing("auth.oauth1.token_secret", a.TokenSecret.Reveal())
 	}
 	if a := c.Auth.OAuth2; a != nil {
-		missing("oauth2.client_id", a.ClientID)
-		missing("oauth2.certificate_id", a.CertificateID)
-		problems = append(problems, a.checkKey()...)
+		missing("auth.oauth2.client_id", a.ClientID)
+		missing("auth.oauth2.certificate_id", a.CertificateID)
+		if err := a.checkKey(); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	return errors.Join(problems...)
 }
 
-func (a *OAuth2) checkKey() []error {
+func (a *OAuth2) checkKey() error {
 	switch {
 	case a.PrivateKey == "" && a.PrivateKeyFile == "":
-		return []error{errors.New("auth.oauth2.private_key is missing: give it, or private_key_file")}
+		return problem("auth.oauth2.private_key", "is missing: give it, or private_key_file")
 	case a.PrivateKey != "" && a.PrivateKeyFile != "":
-		return []error{errors.New("auth.oauth2 has both private_key and private_key_file: give one")}
+		return problem("auth.oauth2.private_key_file", "is there beside private_key: give one")
 	case a.PrivateKey == "":
 		return nil // the file is read when the connection is opened
 	}
 	if _, err := parseKey(a.PrivateKey.Reveal(), a.Algorithm); err != nil {
-		return []error{fmt.Errorf("auth.oauth2.private_key: %w", err)}
+		return problem("auth.oauth2.private_key", "%w", err)
 	}
 	return nil
 }
@@ -136,11 +143,11 @@ func (a *OAuth2) key() (*key, error) {
 	}
 	text, err := exchange.ReadKeyFile(a.PrivateKeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("auth.oauth2.private_key_file: %w", err)
+		return nil, problem("auth.oauth2.private_key_file", "%w", err)
 	}
 	k, err := parseKey(text, a.Algorithm)
 	if err != nil {
-		return nil, fmt.Errorf("auth.oauth2.private_key_file %s: %w", a.PrivateKeyFile, err)
+		return nil, problem("auth.oauth2.private_key_file", "%s: %w", a.PrivateKeyFile, err)
 	}
 	return k, nil
 }

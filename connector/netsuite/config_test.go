@@ -44,7 +44,7 @@ func TestValidateTellsAllAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"account is missing", "base_url", "both oauth1 and oauth2", "oauth1.consumer_key", "oauth1.consumer_secret",
+	for _, want := range []string{"account: is missing", "base_url", "auth: has both oauth1 and oauth2", "oauth1.consumer_key", "oauth1.consumer_secret",
 		"oauth1.token_id", "oauth1.token_secret", "oauth2.client_id", "oauth2.certificate_id", "oauth2.private_key: not a PEM"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)
@@ -53,7 +53,7 @@ func TestValidateTellsAllAtOnce(t *testing.T) {
 	if strings.Contains(err.Error(), "canary") {
 		t.Errorf("the error holds the key: %v", err)
 	}
-	if _, err := Open(Config{}); err == nil || !strings.Contains(err.Error(), "auth is missing") {
+	if _, err := Open(Config{}); err == nil || !strings.Contains(err.Error(), "auth: is missing") {
 		t.Errorf("open: %v", err)
 	}
 	if _, err := Open(Config{Account: "1", Auth: Auth{OAuth2: &OAuth2{ClientID: "a", CertificateID: "b", PrivateKeyFile: "/does/not/exist"}}}); err == nil {

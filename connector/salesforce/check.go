@@ -25,37 +25,40 @@ func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 		}
 	}
 	shapes := map[string]*objectShape{}
-	failed := map[string]error{}
+	unknown, failed := map[string]error{}, map[string]error{}
 	for _, u := range uses {
 		key := strings.ToLower(u.Type)
-		if shapes[key] == nil && failed[key] == nil {
+		if shapes[key] == nil && unknown[key] == nil && failed[key] == nil {
 			s, err := c.describe(ctx, u.Type)
 			switch {
 			case err == nil:
 				shapes[key] = s
 				problems = append(problems, c.checkExternal(s)...)
 			case err.Kind == connector.Rejected:
-				failed[key] = fmt.Errorf("Salesforce has no record type %q%s; the name must be right, and the integration's user must see the object", u.Type, spelling.DidYouMean(u.Type, c.types(ctx)))
+				unknown[key] = fmt.Errorf("Salesforce has no record type %q%s; the name must be right, and the integration's user must see the object", u.Type, spelling.DidYouMean(u.Type, c.types(ctx)))
 			default:
 				failed[key] = fmt.Errorf("can't read the description of record type %s: %w", u.Type, err)
 			}
 		}
-		if err := failed[key]; err != nil {
-			problems = append(problems, fmt.Errorf("sync %s: %w", u.Sync, err))
-			continue
+		switch {
+		case unknown[key] != nil:
+			problems = append(problems, u.Problem("", "%w", unknown[key]))
+		case failed[key] != nil:
+			problems = append(problems, fmt.Errorf("sync %s: %w", u.Sync, failed[key]))
+		default:
+			problems = append(problems, checkUse(u, shapes[key])...)
 		}
-		problems = append(problems, checkUse(u, shapes[key])...)
 	}
 	return problems
 }
 
 // checkUse looks at a sync's fields.
 func checkUse(u connector.Use, s *objectShape) (problems []error) {
-	problem := func(format string, args ...any) {
-		problems = append(problems, fmt.Errorf("sync %s: %s", u.Sync, fmt.Sprintf(format, args...)))
+	problem := func(field, format string, args ...any) {
+		problems = append(problems, u.Problem(field, format, args...))
 	}
 	if !s.Createable || !s.Updateable {
-		problem("the integration's user may not create and edit records of %s: give the object's permissions to its permission set", s.Name)
+		problem("", "the integration's user may not create and edit records of %s: give the object's permissions to its permission set", s.Name)
 	}
 	for _, name := range u.Fields {
 		f := s.field(name)
@@ -64,11 +67,11 @@ func checkUse(u connector.Use, s *objectShape) (problems []error) {
 		}
 		switch {
 		case f == nil:
-			problem("record type %s has no field or relationship %q%s; one that is missing may also be one that the integration's user may not see", s.Name, name, spelling.DidYouMean(name, s.names()))
+			problem(name, "record type %s has no field or relationship %q%s; one that is missing may also be one that the integration's user may not see", s.Name, name, spelling.DidYouMean(name, s.names()))
 		case !f.Createable && !f.Updateable:
-			problem("field %s of record type %s can't be written: it is computed, or the integration's user lacks the right to edit it", f.Name, s.Name)
+			problem(name, "field %s of record type %s can't be written: it is computed, or the integration's user lacks the right to edit it", f.Name, s.Name)
 		case !f.Createable:
-			problem("field %s of record type %s can't be set when a record is created", f.Name, s.Name)
+			problem(name, "field %s of record type %s can't be set when a record is created", f.Name, s.Name)
 		}
 	}
 	return problems

@@ -12,7 +12,8 @@ import (
 // wanted is what all uses of one table need of it.
 type wanted struct {
 	settings
-	syncs   []string
+	uses    []connector.Use
+	by      map[string]connector.Use // the first use that has a column
 	columns map[string]connector.Column
 	typed   bool
 }
@@ -23,16 +24,16 @@ func (c *Connection) compare(ctx context.Context, q querier, uses []connector.Us
 	byType := map[string]*wanted{}
 	for _, u := range uses {
 		if u.Initialized {
-			p.problem("sync %s: a row can't be initialized from another record; use fields", u.Sync)
+			p.blame(u, "", "a row can't be initialized from another record; use fields")
 		}
 		w := byType[u.Type]
 		if w == nil {
 			s, err := c.config.table(u.Type)
 			if err != nil {
-				p.problem("sync %s: %w", u.Sync, err)
+				p.blame(u, "", "%w", err)
 				continue
 			}
-			w = &wanted{settings: s, columns: map[string]connector.Column{}}
+			w = &wanted{settings: s, by: map[string]connector.Use{}, columns: map[string]connector.Column{}}
 			byType[u.Type] = w
 			all = append(all, w)
 		}
@@ -50,7 +51,7 @@ func (c *Connection) compare(ctx context.Context, q querier, uses []connector.Us
 
 // add puts a use's columns in.
 func (w *wanted) add(p *plan, u connector.Use) {
-	w.syncs = append(w.syncs, u.Sync)
+	w.uses = append(w.uses, u)
 	w.typed = w.typed || u.Columns != nil || len(u.Fields) > 0
 	columns := slices.Clone(u.Columns)
 	for _, f := range u.Fields {
@@ -60,11 +61,14 @@ func (w *wanted) add(p *plan, u connector.Use) {
 	}
 	for _, c := range columns {
 		have, there := w.columns[c.Name]
+		if !there {
+			w.by[c.Name] = u
+		}
 		switch {
 		case w.isOwn(c.Name):
-			p.problem("sync %s: the field %s has the name of a column that the connector keeps itself; give that one another name with columns, or rename the field", u.Sync, c.Name)
+			p.blame(u, c.Name, "the field %s has the name of a column that the connector keeps itself; give that one another name with columns, or rename the field", c.Name)
 		case there && have.Type != c.Type && have.Type != connector.AnyType && c.Type != connector.AnyType:
-			p.problem("sync %s: the field %s is %s, and %s in another sync of the same table", u.Sync, c.Name, c.Type, have.Type)
+			p.blame(u, c.Name, "the field %s is %s, and %s in another sync of the same table", c.Name, c.Type, have.Type)
 		case !there || have.Type == connector.AnyType:
 			w.columns[c.Name] = c
 		}
@@ -79,7 +83,7 @@ func (w *wanted) listTable(c connector.Column) bool {
 func (c *Connection) compareTable(ctx context.Context, q querier, p *plan, w *wanted, made map[string]bool) error {
 	for _, name := range []string{w.schema, w.name, w.own.Key, w.own.Version, w.own.SyncedAt, w.own.DeletedAt} {
 		if bad := c.dialect.named(name); bad != "" {
-			p.problem("%s: the name %q %s", w.place, name, bad)
+			p.blame(w.uses[0], "", "%s: the name %q %s", w.place, name, bad)
 			return nil
 		}
 	}
@@ -91,7 +95,7 @@ func (c *Connection) compareTable(ctx context.Context, q querier, p *plan, w *wa
 	if !schemaThere && !made[w.schema] {
 		statement := c.dialect.makeSchema(w.schema)
 		if statement == "" {
-			p.problem("there is no schema %s", w.schema)
+			p.blame(w.uses[0], "", "there is no schema %s", w.schema)
 			return nil
 		}
 		made[w.schema] = true
@@ -120,7 +124,7 @@ func (c *Connection) compareTable(ctx context.Context, q querier, p *plan, w *wa
 	if f != nil {
 		c.compareKey(p, w, f)
 	} else if !w.typed {
-		p.problem("there is no table %s, and the sync %s does not say which columns it needs: make it, or declare Columns", w.place, strings.Join(w.syncs, ", "))
+		p.blame(w.uses[0], "", "there is no table %s, and the sync does not say which columns it needs: make it, or declare Columns", w.place)
 		return nil
 	}
 	c.compareColumns(p, w.place, f, slices.Concat(key, fields, own), "", w)
@@ -175,6 +179,15 @@ func (c *Connection) columnType(w *wanted, column connector.Column) string {
 	return c.dialect.typeOf(column.Type)
 }
 
+// blame is a problem of a column: of the use that has it as a field, if any has.
+func (w *wanted) blame(p *plan, column, format string, args ...any) {
+	if u, ok := w.by[column]; ok {
+		p.blame(u, column, format, args...)
+		return
+	}
+	p.problem(format, args...)
+}
+
 // compareColumns compares a table's columns with those that it should have; no
 // table at all makes one.
 func (c *Connection) compareColumns(p *plan, at place, f *found, want []definition, constraints string, w *wanted) {
@@ -182,7 +195,7 @@ func (c *Connection) compareColumns(p *plan, at place, f *found, want []definiti
 	before := len(p.problems)
 	for _, d := range want {
 		if bad := c.dialect.named(d.name); bad != "" {
-			p.problem("%s: the column name %q %s", at, clip(d.name), bad)
+			w.blame(p, d.name, "%s: the column name %q %s", at, clip(d.name), bad)
 		}
 		made = append(made, c.dialect.quote(d.name)+" "+d.typ+d.more)
 		columns = append(columns, d.name+" "+d.typ)
@@ -203,7 +216,7 @@ func (c *Connection) compareColumns(p *plan, at place, f *found, want []definiti
 		case !there:
 			p.steps = append(p.steps, step{"column " + at.String() + "." + columns[i], "ALTER TABLE " + c.dialect.place(at) + " ADD COLUMN " + made[i]})
 		case !c.fits(w, d, have):
-			p.problem("the column %s.%s is %s, and its values are %s: change its type yourself (ALTER TABLE %s ALTER COLUMN %s TYPE %s), keep it with types: {%s: %q} if every value fits, or send the field under another name",
+			w.blame(p, d.name, "the column %s.%s is %s, and its values are %s: change its type yourself (ALTER TABLE %s ALTER COLUMN %s TYPE %s), keep it with types: {%s: %q} if every value fits, or send the field under another name",
 				at, d.name, have.typ, c.valuesOf(w, d), c.dialect.place(at), c.dialect.quote(d.name), d.typ, d.name, have.typ)
 		}
 	}
@@ -246,7 +259,7 @@ func (c *Connection) compareKey(p *plan, w *wanted, f *found) {
 func (c *Connection) compareList(ctx context.Context, q querier, p *plan, w *wanted, list connector.Column) error {
 	at := w.child(list.Name)
 	if bad := c.dialect.named(at.name); bad != "" {
-		p.problem("the name of the table for the list %s, %s, %s: keep it as jsonb with types: {%s: jsonb}", list.Name, at, bad, list.Name)
+		w.blame(p, list.Name, "the name of the table for the list %s, %s, %s: keep it as jsonb with types: {%s: jsonb}", list.Name, at, bad, list.Name)
 		return nil
 	}
 	f, err := c.dialect.table(ctx, q, at)
@@ -263,7 +276,7 @@ func (c *Connection) compareList(ctx context.Context, q querier, p *plan, w *wan
 			column.Name = value
 		}
 		if column.Name == w.own.Key || column.Name == position {
-			p.problem("the list %s has a field %s, which is the name of a column that the connector keeps itself: rename it, or keep the list as jsonb with types: {%s: jsonb}", list.Name, column.Name, list.Name)
+			w.blame(p, list.Name, "the list %s has a field %s, which is the name of a column that the connector keeps itself: rename it, or keep the list as jsonb with types: {%s: jsonb}", list.Name, column.Name, list.Name)
 			return nil
 		}
 		elements.columns[column.Name] = column

@@ -23,6 +23,12 @@ func (p *plan) problem(format string, args ...any) {
 	p.problems = append(p.problems, fmt.Errorf(format, args...))
 }
 
+// blame is problem for what a use has to answer for, with the field in question
+// if it is one.
+func (p *plan) blame(u connector.Use, field, format string, args ...any) {
+	p.problems = append(p.problems, u.Problem(field, format, args...))
+}
+
 // Prepare makes the schemas, tables and columns that are lacking, all in one
 // transaction, or none when something is in the way.
 func (c *Connection) Prepare(ctx context.Context, uses []connector.Use) error {

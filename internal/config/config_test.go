@@ -37,6 +37,9 @@ type settings struct {
 	Strict  *bool             `yaml:"strict"`
 	Extra   map[string]string `yaml:"extra"`
 	Paths   []string          `yaml:"paths"`
+	Hidden  connector.Secret  `yaml:"hidden"`
+	Spare   connector.Secret  `yaml:"spare,optional"`
+	Plain   string            `yaml:"plain"`
 	Body    any               `yaml:"body,template"`
 	Auth    struct {
 		OAuth1 struct {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/mapping"
 )
 
@@ -17,9 +18,14 @@ import (
 // are its yaml tags, or its field names in lower case. A type that implements
 // [encoding.TextUnmarshaler] is read from text; durations are like "30s". A
 // field whose tag has the option template holds texts in which $ means
-// something to the connector, see [reader.expandText].
+// something to the connector, see [reader.expandText]. A [connector.Secret] must
+// not be empty, unless its tag has the option optional.
 func (r *reader) decode(v *value, into reflect.Value) {
 	t := into.Type()
+	if t == reflect.TypeFor[connector.Secret]() && (v.scalar() || v.kind == nothing) {
+		into.SetString(r.credential(v))
+		return
+	}
 	if v.kind == nothing {
 		return
 	}
@@ -60,6 +66,20 @@ func (r *reader) decode(v *value, into reflect.Value) {
 	default:
 		r.decodeScalar(v, into)
 	}
+}
+
+// credential is a secret that was given, and can't be meant to be empty unless
+// the option says so: with nothing in it a login fails, or there is none.
+func (r *reader) credential(v *value) string {
+	if r.optional {
+		return r.expand(v)
+	}
+	before := r.failures
+	s := r.expandSecret(v)
+	if strings.TrimSpace(s) == "" && r.failures == before {
+		r.fail(v.at, "is empty, and a secret can't be", "write the secret, best as ${NAME}, or leave the key out if there is none")
+	}
+	return s
 }
 
 func (v *value) scalar() bool { return v.kind == text || v.kind == number || v.kind == boolean }
@@ -128,7 +148,7 @@ func goWord(k reflect.Kind) string {
 // structField is a struct's field that a key fills.
 type structField struct {
 	reflect.Value
-	template bool
+	template, optional bool
 }
 
 // structFields are the fields of a struct by their keys, embedded ones and
@@ -153,7 +173,7 @@ func structFields(v reflect.Value) (map[string]structField, []string) {
 		if tag == "" {
 			tag = strings.ToLower(f.Name)
 		}
-		fields[tag] = structField{v.Field(i), strings.Contains(options, "template")}
+		fields[tag] = structField{v.Field(i), strings.Contains(options, "template"), strings.Contains(options, "optional")}
 		names = append(names, tag)
 	}
 	return fields, names
@@ -173,9 +193,9 @@ func (r *reader) decodeStruct(v *value, into reflect.Value) {
 			continue
 		}
 		outer := r.template
-		r.template = outer || f.template
+		r.template, r.optional = outer || f.template, f.optional
 		r.decode(e.value, f.Value)
-		r.template = outer
+		r.template, r.optional = outer, false
 	}
 }
 

@@ -71,18 +71,24 @@ type reader struct {
 	failures int // how often something was wrong, also in a place that is in errs already
 
 	template bool     // what is decoded now is a template
+	optional bool     // and may be empty, if it is a secret
+	secretly bool     // what is expanded now is a secret, so no variable in it may be empty
 	general  []string // keys that stand beside those of the struct that is decoded next
 }
 
 func (r *reader) fail(at place, message, help string) {
 	r.failures++
-	e := &Error{File: r.name, Line: at.line, Column: at.column, Message: r.blot(message), Help: r.blot(help), Excerpt: r.excerpt(at)}
+	e := r.problem(at, message, help)
 	for _, other := range r.errs {
 		if *other == *e {
 			return
 		}
 	}
 	r.errs = append(r.errs, e)
+}
+
+func (r *reader) problem(at place, message, help string) *Error {
+	return &Error{File: r.name, Line: at.line, Column: at.column, Message: r.blot(message), Help: r.blot(help), Excerpt: r.excerpt(at)}
 }
 
 // take returns the problems in the order of the file, and forgets them.

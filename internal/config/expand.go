@@ -24,6 +24,13 @@ func (r *reader) expand(v *value) string {
 	return s
 }
 
+// expandSecret is expand that reports a variable with nothing in it.
+func (r *reader) expandSecret(v *value) string {
+	r.secretly = true
+	defer func() { r.secretly = false }()
+	return r.expand(v)
+}
+
 // expandText is expand for a text; fail is told problems with their offset
 // in characters. It also says whether anything was replaced.
 //
@@ -72,6 +79,7 @@ func (r *reader) lookup(inner string, fail func(message, help string)) string {
 			fail(fmt.Sprintf("can't read the file %s: %v", path, err), "check its path and its rights; a relative path starts at the configuration's folder")
 			return ""
 		}
+		r.checkEmpty(s, inner, fail)
 		return r.secret(s)
 	}
 	name, fallback, hasFallback := strings.Cut(inner, ":-")
@@ -81,12 +89,28 @@ func (r *reader) lookup(inner string, fail func(message, help string)) string {
 	}
 	s, ok := r.env(name)
 	if ok && (s != "" || !hasFallback) {
+		r.checkEmpty(s, inner, fail)
 		return r.secret(s)
 	}
-	if !hasFallback {
+	if hasFallback {
+		r.checkEmpty(fallback, inner, fail)
+	} else {
 		fail(fmt.Sprintf("the environment variable %s is not set", name), fmt.Sprintf("set it, or write ${%s:-default}", name))
 	}
 	return fallback
+}
+
+// checkEmpty reports what a variable lacks that is in a secret.
+func (r *reader) checkEmpty(s, inner string, fail func(message, help string)) {
+	if !r.secretly || strings.TrimSpace(s) != "" {
+		return
+	}
+	name, _, _ := strings.Cut(inner, ":-")
+	what := "set the environment variable " + name
+	if path, ok := strings.CutPrefix(inner, "file:"); ok {
+		what = "write the secret into the file " + path
+	}
+	fail(fmt.Sprintf("${%s} is empty, and a secret can't be", inner), what+", or leave the key out if there is none")
 }
 
 // secret remembers a value, so that it is never shown.

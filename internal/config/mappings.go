@@ -64,6 +64,59 @@ func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[s
 // fit the tables, when these were changed.
 func (f *File) Located(m upkeep.Mapping) upkeep.AnySync { return located{m, f} }
 
+// Uses is what the syncs use of a remote. Of those that are not among the
+// mappings, since they don't fit the tables, only the names of their fields are
+// known.
+func (f *File) Uses(remote string, fit []upkeep.Mapping) (uses []connector.Use) {
+	for _, s := range f.syncs {
+		if s.to != remote {
+			continue
+		}
+		u := connector.Use{Sync: s.name, Type: s.record, Fields: sends(s.fields, s.createFields), Initialized: s.transform != nil}
+		for _, m := range fit {
+			if m.Name == s.name {
+				u.Columns = m.Columns
+			}
+		}
+		uses = append(uses, u)
+	}
+	return uses
+}
+
+// Blame makes an [Error], at its place, of what is wrong with a sync's field at
+// the remote, or without a field with its record type. Nil if the file has no
+// such sync.
+func (f *File) Blame(sync, field, message, help string) *Error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.syncs {
+		if s.name == sync {
+			return f.reader.problem(s.place(field), message, help)
+		}
+	}
+	return nil
+}
+
+// place is where a field of the remote is named first, or without one the record
+// type.
+func (s *syncDecl) place(field string) place {
+	if record := s.declared.get("record"); field == "" && record != nil {
+		return record.at
+	}
+	for _, fields := range []*value{s.declared.get("fields"), s.declared.get("create_fields"),
+		s.declared.get("on_delete").get("set"), s.declared.get("when_false").get("set")} {
+		if fields == nil {
+			continue
+		}
+		for _, e := range fields.entries {
+			if e.key == field {
+				return e.at
+			}
+		}
+	}
+	return s.at
+}
+
 type located struct {
 	upkeep.Mapping
 	file *File

@@ -10,7 +10,7 @@ const secretWords = `(?:secret|password|passwd|passphrase|token|private|credenti
 var (
 	secretName  = regexp.MustCompile(`(?i)` + secretWords)
 	secretKey   = regexp.MustCompile(`(?i)^(\s*(?:-\s+)?["']?[a-z0-9_.-]*` + secretWords + `[a-z0-9_.-]*["']?\s*:\s*)(.*)$`)
-	secretEntry = regexp.MustCompile(`(?i)((?:^|[{,])\s*["']?[a-z0-9_.-]*` + secretWords + `[a-z0-9_.-]*["']?\s*:\s*)("(?:[^"\\]|\\.)*"?|'[^']*'?|[^,}]*)`)
+	secretEntry = regexp.MustCompile(`(?i)((?:^|[{,])\s*["']?[a-z0-9_.-]*` + secretWords + `[a-z0-9_.-]*["']?\s*:\s*)("(?:[^"\\]|\\.)*"?|'[^']*'?|\$\{[^}]*\}[^,}]*|[^,}]*)`)
 	urlPassword = regexp.MustCompile(`(://[^:/@\s]*:)([^@\s]+)(@)`)
 	armour      = regexp.MustCompile(`[A-Za-z0-9+/=_-]{40,}`)
 	variable    = regexp.MustCompile(`^["']?\$\{(?:file:)?[^}:]*\}["']?\s*(?:#.*)?$`) // without a default

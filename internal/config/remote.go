@@ -102,10 +102,11 @@ func (r *reader) remoteKey(m *remote, o entry) {
 // checkVariables reports variables that are not set (the connector's own keys
 // are decoded later), and remembers what sounds like a secret.
 func (r *reader) checkVariables(key string, v *value) {
-	if v.scalar() {
-		if s := r.expand(v); secretName.MatchString(key) {
-			r.secret(s)
-		}
+	switch {
+	case v.scalar() && secretName.MatchString(key):
+		r.secret(r.expandSecret(v))
+	case v.scalar():
+		r.expand(v)
 	}
 	for _, e := range v.entries {
 		r.checkVariables(e.key, e.value)

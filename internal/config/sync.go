@@ -20,7 +20,8 @@ const language = "1"
 type syncDecl struct {
 	name                 string
 	at                   place // of the name
-	broken               bool  // something of its own is wrong
+	declared             *value
+	broken               bool // something of its own is wrong
 	from                 *relation
 	to                   string
 	record               string
@@ -69,7 +70,7 @@ func (r *reader) syncs(v *value, remotes []*remote) []*syncDecl {
 }
 
 func (r *reader) sync(e entry, remotes []*remote) *syncDecl {
-	s := &syncDecl{name: e.key, at: e.at}
+	s := &syncDecl{name: e.key, at: e.at, declared: e.value}
 	v := e.value
 	r.keys(v, "a sync", syncKeys)
 	for _, k := range v.entries {

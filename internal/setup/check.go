@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/config"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -48,7 +49,30 @@ func Doctor(ctx context.Context, o Options, progress func(what string)) ([]upkee
 	}
 	defer s.Close()
 	progress(s.Database.Name() + " and the remotes")
-	return s.Engine.Doctor(ctx)
+	findings, err := s.Engine.Doctor(ctx)
+	return located(s.file, findings), err
+}
+
+// located gives the findings that a sync is to blame for their places in the file.
+func located(file *config.File, findings []upkeep.Finding) []upkeep.Finding {
+	for i, f := range findings {
+		if e := file.Blame(f.Sync, f.Field, f.Message, f.Fix); e != nil {
+			findings[i].Subject, findings[i].Message, findings[i].Fix = shown(e)
+		}
+	}
+	return findings
+}
+
+// shown is a problem of the file as a finding has it.
+func shown(e *config.Error) (subject, message, fix string) {
+	subject, message = e.File, e.Message
+	if e.Line > 0 {
+		subject += fmt.Sprintf(":%d:%d", e.Line, e.Column)
+	}
+	if e.Excerpt != "" {
+		message += "\n" + e.Excerpt
+	}
+	return subject, message, e.Help
 }
 
 // check is an examination under way.
@@ -82,15 +106,17 @@ func (c *check) all() error {
 	c.progress("the database")
 	if s.Database, err = openDatabase(c.ctx, file.Source); err != nil {
 		c.problem("source", err.Error(), "check source in "+c.Path+", and that the database can be reached from here; tables, columns and rights were not examined")
-		c.remotes(s.Remotes)
+		c.remotes(s.Remotes, nil)
 		return nil
 	}
-	mappings, problems := file.Mappings(c.ctx, s.Database, s.Remotes)
+	mappings, problems := file.Fitting(c.ctx, s.Database, s.Remotes)
 	c.configured(errors.Join(problems...))
 	if remotesErr != nil || len(problems) > 0 {
-		// What the database and the remotes can say without the syncs is said.
+		// What the database and the remotes can say without all syncs is said.
 		c.rights(s)
-		c.remotes(s.Remotes)
+		before := len(c.findings)
+		c.remotes(s.Remotes, func(r *upkeep.Remote) []connector.Use { return file.Uses(r.Name, mappings) })
+		located(file, c.findings[before:])
 		if c.condition {
 			return c.work(s)
 		}
@@ -104,22 +130,22 @@ func (c *check) all() error {
 	e, err := upkeep.New(engine)
 	if err != nil {
 		c.problem(c.Path, err.Error(), "")
-		c.remotes(s.Remotes)
+		c.remotes(s.Remotes, nil)
 		return nil
 	}
 	c.progress("the database and the remotes")
 	found, err := e.Check(c.ctx)
-	c.findings = append(c.findings, found...)
+	c.findings = append(c.findings, located(file, found)...)
 	if err != nil {
 		c.problem(s.Database.Name(), err.Error(), "")
-		c.remotes(s.Remotes)
+		c.remotes(s.Remotes, nil)
 		return nil
 	}
 	unused := maps.Clone(s.Remotes)
 	for _, m := range mappings {
 		delete(unused, m.To.Name)
 	}
-	c.remotes(unused)
+	c.remotes(unused, nil)
 	return nil
 }
 
@@ -146,6 +172,7 @@ func (c *check) sound() {
 	}
 	_, problems := file.Mappings(c.ctx, s.Database, s.Remotes)
 	c.configured(errors.Join(problems...))
+	c.remotes(s.Remotes, nil)
 }
 
 // configured makes findings of the problems of a configuration; false when
@@ -166,15 +193,7 @@ func (c *check) configError(err error) {
 		c.problem(c.Path, err.Error(), "")
 		return
 	}
-	subject := e.File
-	if e.Line > 0 {
-		subject += fmt.Sprintf(":%d:%d", e.Line, e.Column)
-	}
-	message := e.Message
-	if e.Excerpt != "" {
-		message += "\n" + e.Excerpt
-	}
-	c.problem(subject, message, e.Help)
+	c.problem(shown(e))
 }
 
 // parts are the errors that err joins.
@@ -217,11 +236,15 @@ func (c *check) rights(s *Setup) {
 	}
 }
 
-// remotes examines remotes without the syncs, which can't be examined or don't
-// use them: whether they answer and the credentials are right.
-func (c *check) remotes(all map[string]*upkeep.Remote) {
+// remotes examines remotes by themselves: whether they answer and the
+// credentials are right, and what is used of them.
+func (c *check) remotes(all map[string]*upkeep.Remote, uses func(*upkeep.Remote) []connector.Use) {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		c.progress("remote " + name)
-		c.findings = append(c.findings, all[name].Check(c.ctx, nil)...)
+		var used []connector.Use
+		if uses != nil {
+			used = uses(all[name])
+		}
+		c.findings = append(c.findings, all[name].Check(c.ctx, used)...)
 	}
 }

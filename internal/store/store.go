@@ -76,6 +76,10 @@ type Finding struct {
 	Subject  string // "orders.user_id"
 	Message  string // what is wrong
 	Fix      string // what to do: often a statement to run
+
+	// Sync and Field are what of a declaration is to blame: a field that the
+	// remote does not have, or with no Field the record type. Empty: nothing.
+	Sync, Field string
 }
 
 // Severity of a finding.
