@@ -169,15 +169,15 @@ func (r *runner) apply(life, running context.Context, batch []*job) (results []c
 		deadline = minTime(deadline, j.deadline)
 		changes[i] = j.change()
 	}
-	if err := r.gate.enter(running, batch[0].claim.Sync, deadline.Add(-r.traits.Timeout)); err != nil {
+	began, err := r.gate.enter(running, batch[0].claim.Sync, deadline.Add(-r.traits.Timeout))
+	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(life, r.traits.Timeout)
 	defer cancel()
-	began := r.cfg.Clock.Now()
 	results, err = r.applyOnce(ctx, changes)
 	took := r.cfg.Clock.Now().Sub(began)
-	r.gate.leave(life, telling(results, err))
+	r.gate.leave(life, began, telling(results, err))
 	r.observe(took)
 	batch[0].result.Calls++
 	for i, j := range batch {

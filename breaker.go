@@ -2,15 +2,18 @@ package upkeep
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
 )
 
-// leave ends a call and learns from its answer.
-func (g *gate) leave(ctx context.Context, err error) {
+// leave ends a call that began then, and learns from its answer.
+func (g *gate) leave(ctx context.Context, began time.Time, err error) {
 	g.mu.Lock()
-	g.busy--
+	if i := slices.Index(g.calls, began); i >= 0 { // of two at one time either
+		g.calls = slices.Delete(g.calls, i, i+1)
+	}
 	g.lastUse = g.cfg.Clock.Now()
 	g.signal()
 	g.mu.Unlock()

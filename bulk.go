@@ -360,7 +360,8 @@ func (b *bulk) follow(ctx context.Context, f *follower, changes []connector.Chan
 
 // call makes one call about a job, if the remote's limits allow it.
 func (b *bulk) call(running, life context.Context, sync string, timeout time.Duration, f func(context.Context) error) (err error) {
-	if err := b.gate.enter(running, sync, b.cfg.Clock.Now().Add(time.Minute)); err != nil {
+	began, err := b.gate.enter(running, sync, b.cfg.Clock.Now().Add(time.Minute))
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(life, timeout)
@@ -370,7 +371,7 @@ func (b *bulk) call(running, life context.Context, sync string, timeout time.Dur
 			b.log.Error("the connector panicked", "remote", b.runner.remote.Name, "panic", p, "at", panicSite())
 			err = &connector.Error{Kind: connector.Unknown, Message: fmt.Sprintf("the connector panicked: %v, at %s", p, panicSite())}
 		}
-		b.gate.leave(life, err)
+		b.gate.leave(life, began, err)
 	}()
 	return f(ctx)
 }

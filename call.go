@@ -316,15 +316,15 @@ func noID() error {
 // call makes one call, if the remote's limits and the lease allow it, and
 // notes it in the job's history.
 func (c *caller) call(action string, fields connector.Fields, f func(context.Context) error) error {
-	if err := c.gate.enter(c.running, c.job.claim.Sync, c.job.deadline.Add(-c.traits.Timeout)); err != nil {
+	began, err := c.gate.enter(c.running, c.job.claim.Sync, c.job.deadline.Add(-c.traits.Timeout))
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(c.life, c.traits.Timeout)
 	defer cancel()
-	began := c.cfg.Clock.Now()
-	err := f(ctx)
+	err = f(ctx)
 	took := c.cfg.Clock.Now().Sub(began)
-	c.gate.leave(c.life, err)
+	c.gate.leave(c.life, began, err)
 	c.job.result.Calls++
 	c.observe(took)
 	c.job.tried(action, fields, err, took)

@@ -214,6 +214,9 @@ func remoteFindings(s *Status) []Finding {
 		case r.PausedFor > 0:
 			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("it asked for a pause, of which %s are left: %s", r.PausedFor.Round(time.Second), r.Reason),
 				Fix: "nothing; if it comes often, lower its rate or concurrency"})
+		case r.OldestCall >= SlowCall:
+			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("calls under way: %d, the oldest for %s: it hangs, or is slow", r.Calls, r.OldestCall.Round(time.Second)),
+				Fix: "see whether the remote works; a call that gets no answer in the remote's timeout is given up, and its record is in doubt then"})
 		}
 	}
 	for _, p := range s.Pauses {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // gate keeps the limits of one remote: how many requests at once and how many
@@ -27,7 +28,7 @@ type gate struct {
 	slots    int           // held by this process
 	others   int           // processes that hold or want some
 	slotsEnd time.Time
-	busy     int
+	calls    []time.Time // those under way began then, oldest first
 	lastUse  time.Time
 	tokens   int
 	tokenEnd time.Time
@@ -85,7 +86,7 @@ func (g *gate) start(ctx context.Context) <-chan struct{} {
 			g.log.Warn("quota not noted", "remote", g.remote.Name, "error", err)
 		}
 		if g.heldSlots() > 0 {
-			if _, _, err := g.db.Hold(end, g.remote.Name, g.cfg.Name, 0, g.traits.Concurrency, slotTTL); err != nil && !errors.Is(err, ErrNotInstalled) {
+			if _, _, err := g.db.Hold(end, g.remote.Name, g.cfg.Name, store.Ask{Limit: g.traits.Concurrency, TTL: slotTTL}); err != nil && !errors.Is(err, ErrNotInstalled) {
 				g.log.Warn("slots not given back; they end by themselves", "remote", g.remote.Name, "error", err)
 			}
 		}
@@ -101,7 +102,7 @@ func (g *gate) heldSlots() int {
 
 func (g *gate) keep(ctx context.Context) error {
 	g.mu.Lock()
-	held, idle := g.slots, g.busy == 0 && g.cfg.Clock.Now().Sub(g.lastUse) > idleAfter
+	held, idle := g.slots, len(g.calls) == 0 && g.cfg.Clock.Now().Sub(g.lastUse) > idleAfter
 	g.mu.Unlock()
 	switch {
 	case held == 0:
@@ -158,9 +159,12 @@ func (g *gate) hold(ctx context.Context, most int) error {
 	asked := g.cfg.Clock.Now()
 	g.mu.Lock()
 	g.slots = min(g.slots, most)
-	want := max(most, g.busy)
+	ask := store.Ask{Slots: max(most, len(g.calls)), Limit: g.traits.Concurrency, TTL: slotTTL, Calls: len(g.calls)}
+	if ask.Calls > 0 {
+		ask.Oldest = asked.Sub(g.calls[0])
+	}
 	g.mu.Unlock()
-	got, others, err := g.db.Hold(ctx, g.remote.Name, g.cfg.Name, want, g.traits.Concurrency, slotTTL)
+	got, others, err := g.db.Hold(ctx, g.remote.Name, g.cfg.Name, ask)
 	if err != nil {
 		return err
 	}
@@ -205,7 +209,7 @@ func (g *gate) room(ctx context.Context, want int) (int, time.Duration, error) {
 	}
 	g.mu.Lock()
 	g.probing = g.probing && now.Before(g.probeEnd)
-	held, paused, broken, probing, next, busy := g.held.remote, g.pausedUntil.Sub(now), g.broken, g.probing, g.nextProbe.Sub(now), g.busy
+	held, paused, broken, probing, next, busy := g.held.remote, g.pausedUntil.Sub(now), g.broken, g.probing, g.nextProbe.Sub(now), len(g.calls)
 	g.mu.Unlock()
 	switch {
 	case held:
@@ -281,10 +285,10 @@ func (g *gate) look(ctx context.Context) error {
 	return nil
 }
 
-// enter waits for leave to make one call, or says errNotSent: when ctx ends,
-// after latest, or when the remote is paused or broken, or the sync paused, or
+// enter waits for leave to make one call and returns when that began, for
+// [gate.leave], or says errNotSent: when ctx ends, after latest, or when the remote is paused or broken, or the sync paused, or
 // when other processes have had all slots for a while: they may take the group.
-func (g *gate) enter(ctx context.Context, sync string, latest time.Time) error {
+func (g *gate) enter(ctx context.Context, sync string, latest time.Time) (began time.Time, err error) {
 	patience := g.cfg.Clock.Now().Add(slotPatience)
 	for {
 		g.mu.Lock()
@@ -292,24 +296,24 @@ func (g *gate) enter(ctx context.Context, sync string, latest time.Time) error {
 		blocked := g.held.remote || g.held.syncs[sync] || g.pausedUntil.After(now) || (g.broken && !g.probing)
 		if ctx.Err() != nil || now.After(latest) || blocked {
 			g.mu.Unlock()
-			return errNotSent
+			return began, errNotSent
 		}
-		free := g.busy < g.slots && now.Before(g.slotsEnd)
+		free := len(g.calls) < g.slots && now.Before(g.slotsEnd)
 		if free && (g.remote.Rate <= 0 || (g.tokens > 0 && now.Before(g.tokenEnd))) {
-			g.busy++
+			g.calls = append(g.calls, now)
 			g.tokens--
 			g.lastUse = now
 			g.mu.Unlock()
-			return nil
+			return now, nil
 		}
 		needSlots := g.slots == 0 || !now.Before(g.slotsEnd)
 		changed := g.changed
 		g.mu.Unlock()
 		if needSlots && now.After(patience) {
-			return errNotSent
+			return began, errNotSent
 		}
 		if err := g.obtain(ctx, free, needSlots, changed); err != nil {
-			return errNotSent
+			return began, errNotSent
 		}
 	}
 }

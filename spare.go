@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ type spare struct {
 	slots  int
 	others int // workers that want slots
 	told   bool
-	busy   int
+	calls  []time.Time   // those under way began then, oldest first
 	lookAt time.Time     // when to ask for slots again
 	rest   time.Duration // what the remote asked for
 	next   time.Time     // of the next call, by the rate
@@ -36,41 +37,42 @@ const (
 
 func (s *spare) holder() string { return store.Spare + s.cfg.Name }
 
-// enter waits for leave to make one call. It is an error when the remote's
-// breaker is open or a person paused it.
-func (s *spare) enter(ctx context.Context) error {
+// enter waits for leave to make one call, and returns when that began, for
+// [spare.leave]. It is an error when the remote's breaker is open or a person
+// paused it.
+func (s *spare) enter(ctx context.Context) (began time.Time, err error) {
 	for {
-		wait, err := s.try(ctx)
+		began, wait, err := s.try(ctx)
 		if err != nil || wait <= 0 {
-			return err
+			return began, err
 		}
 		if err := s.cfg.Clock.Sleep(ctx, wait); err != nil {
-			return err
+			return began, err
 		}
 	}
 }
 
 // try takes leave, or says how long to wait before trying again.
-func (s *spare) try(ctx context.Context) (time.Duration, error) {
+func (s *spare) try(ctx context.Context) (now time.Time, wait time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.cfg.Clock.Now()
+	now = s.cfg.Clock.Now()
 	if !now.Before(s.lookAt) {
 		if err := s.look(ctx); err != nil {
-			return 0, err
+			return now, 0, err
 		}
 		s.lookAt = now.Add(spareEvery)
 	}
 	switch {
 	case s.rest > 0:
-		return min(s.rest, spareEvery), nil
-	case s.busy >= s.slots:
-		return pollFast, nil
+		return now, min(s.rest, spareEvery), nil
+	case len(s.calls) >= s.slots:
+		return now, pollFast, nil
 	case s.remote.Rate <= 0:
-		s.busy++
-		return 0, nil
+		s.calls = append(s.calls, now)
+		return now, 0, nil
 	case now.Before(s.next):
-		return s.next.Sub(now), nil
+		return now, s.next.Sub(now), nil
 	}
 	burst := s.remote.Burst
 	if burst <= 0 {
@@ -78,15 +80,15 @@ func (s *spare) try(ctx context.Context) (time.Duration, error) {
 	}
 	got, wait, err := s.db.Take(ctx, s.remote.Name, 1, s.remote.Rate, burst)
 	if err != nil || got == 0 {
-		return max(wait, time.Millisecond), err
+		return now, max(wait, time.Millisecond), err
 	}
 	rate := s.remote.Rate
 	if s.others > 0 {
 		rate *= spareRate
 	}
 	s.next = now.Add(time.Duration(float64(time.Second) / rate))
-	s.busy++
-	return 0, nil
+	s.calls = append(s.calls, now)
+	return now, 0, nil
 }
 
 // look reads how the remote stands and takes slots, or gives them back. The
@@ -134,16 +136,21 @@ func (s *spare) want() int {
 }
 
 func (s *spare) hold(ctx context.Context) (err error) {
-	want := max(s.want(), s.busy)
-	s.slots, s.others, err = s.db.Hold(ctx, s.remote.Name, s.holder(), want, s.traits.Concurrency, slotTTL)
+	ask := store.Ask{Slots: max(s.want(), len(s.calls)), Limit: s.traits.Concurrency, TTL: slotTTL, Calls: len(s.calls)}
+	if ask.Calls > 0 {
+		ask.Oldest = s.cfg.Clock.Now().Sub(s.calls[0])
+	}
+	s.slots, s.others, err = s.db.Hold(ctx, s.remote.Name, s.holder(), ask)
 	return err
 }
 
-// leave ends a call.
-func (s *spare) leave(ctx context.Context, err error) {
+// leave ends a call that began then.
+func (s *spare) leave(ctx context.Context, began time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy--
+	if i := slices.Index(s.calls, began); i >= 0 { // of two at one time either
+		s.calls = slices.Delete(s.calls, i, i+1)
+	}
 	if err == nil || connector.KindOf(err) != connector.RateLimited {
 		return
 	}
@@ -158,7 +165,7 @@ func (s *spare) leave(ctx context.Context, err error) {
 func (s *spare) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if _, _, err := s.db.Hold(ctx, s.remote.Name, s.holder(), 0, s.traits.Concurrency, slotTTL); err != nil {
+	if _, _, err := s.db.Hold(ctx, s.remote.Name, s.holder(), store.Ask{Limit: s.traits.Concurrency, TTL: slotTTL}); err != nil {
 		s.log.Warn("slots not given back; they end by themselves", "remote", s.remote.Name, "error", err)
 	}
 }

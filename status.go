@@ -41,10 +41,15 @@ type RemoteStatus struct {
 	// and kept for a few seconds after, so all may be held while nothing is
 	// under way; a process that wants some is given its part within a second
 	// or two.
-	InUse     int
-	PausedFor time.Duration // zero: not paused
-	Broken    bool          // its breaker is open
-	Reason    string        // of the pause or the breaker
+	InUse int
+	// Calls are under way, in all processes, as of the last second or two; the
+	// oldest has been for OldestCall, so that a remote that hangs is seen before
+	// its calls are given up.
+	Calls      int
+	OldestCall time.Duration
+	PausedFor  time.Duration // zero: not paused
+	Broken     bool          // its breaker is open
+	Reason     string        // of the pause or the breaker
 	// Quota is what the remote itself says of the requests that it allows in a
 	// while, as a process at work has noted it; zero: it does not say.
 	Quota Quota
@@ -91,10 +96,13 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Remotes = append(s.Remotes, RemoteStatus{Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, PausedFor: h.PausedFor, Broken: h.Broken, Reason: h.Reason, Quota: h.Quota})
+		s.Remotes = append(s.Remotes, RemoteStatus{Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, Calls: h.Calls, OldestCall: h.OldestCall, PausedFor: h.PausedFor, Broken: h.Broken, Reason: h.Reason, Quota: h.Quota})
 	}
 	return s, nil
 }
+
+// SlowCall is for how long a call must have been under way to be worth a word.
+const SlowCall = 10 * time.Second
 
 var states = []State{Clean, Dirty, Claimed, InDoubt, Waiting, Parked, Gone}
 

@@ -248,13 +248,14 @@ func (v *verifier) waits(j *job) {
 // patiently repeats a read that the remote had no time for.
 func (v *verifier) patiently(ctx context.Context, read func(context.Context) error) error {
 	for failures := 1; ; failures++ {
-		if err := v.spare.enter(ctx); err != nil {
+		began, err := v.spare.enter(ctx)
+		if err != nil {
 			return err
 		}
 		within, cancel := context.WithTimeout(ctx, v.traits.Timeout)
-		err := read(within)
+		err = read(within)
 		cancel()
-		v.spare.leave(ctx, err)
+		v.spare.leave(ctx, began, err)
 		if err == nil || failures > 8 || ctx.Err() != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // A record that somebody changed at the remote is found field by field, and
@@ -68,7 +69,7 @@ func TestVerifySaysThatItWaits(t *testing.T) {
 	stop()
 	db := s.open()
 	hold := func(slots int) {
-		if _, _, err := db.Hold(s.ctx, s.to.Name, "worker", slots, 1, time.Minute); err != nil {
+		if _, _, err := db.Hold(s.ctx, s.to.Name, "worker", store.Ask{Slots: slots, Limit: 1, TTL: time.Minute}); err != nil {
 			t.Error(err)
 		}
 	}

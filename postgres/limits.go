@@ -32,7 +32,7 @@ func (db *DB) remote(ctx context.Context, remote string, scan func(pgx.Row) erro
 }
 
 // Hold implements [store.Limits].
-func (db *DB) Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (held, others int, err error) {
+func (db *DB) Hold(ctx context.Context, remote, holder string, ask store.Ask) (held, others int, err error) {
 	err = db.remote(ctx, remote, func(r pgx.Row) error { return r.Scan(&held, &others) }, `
 		WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 		dead AS (DELETE FROM upkeep.slots s USING clock
@@ -41,11 +41,13 @@ func (db *DB) Hold(ctx context.Context, remote, holder string, want, limit int, 
 			SELECT coalesce(sum(CASE WHEN starts_with(s.holder, $6) AND s.wants AND $4::int > 1 THEN greatest(s.held, 1) ELSE s.held END), 0) AS held,
 				count(*) FILTER (WHERE s.wants AND NOT starts_with(s.holder, $6)) AS n FROM upkeep.slots s, clock
 			WHERE s.remote = $1 AND s.holder <> $2 AND s.until > clock.now)
-		INSERT INTO upkeep.slots AS s (remote, holder, held, wants, until)
-		SELECT $1, $2, greatest(least($3::int, $4::int - others.held), 0), $3::int > 0, clock.now + $5 * interval '1 microsecond'
+		INSERT INTO upkeep.slots AS s (remote, holder, held, wants, until, calls, oldest_call)
+		SELECT $1, $2, greatest(least($3::int, $4::int - others.held), 0), $3::int > 0, clock.now + $5 * interval '1 microsecond',
+			$7, CASE WHEN $7::int > 0 THEN clock.now - $8 * interval '1 microsecond' END
 		FROM others, clock
-		ON CONFLICT (remote, holder) DO UPDATE SET held = excluded.held, wants = excluded.wants, until = excluded.until
-		RETURNING s.held, (SELECT n FROM others)`, holder, want, limit, ttl.Microseconds(), store.Spare)
+		ON CONFLICT (remote, holder) DO UPDATE SET held = excluded.held, wants = excluded.wants, until = excluded.until,
+			calls = excluded.calls, oldest_call = excluded.oldest_call
+		RETURNING s.held, (SELECT n FROM others)`, holder, ask.Slots, ask.Limit, ask.TTL.Microseconds(), store.Spare, ask.Calls, ask.Oldest.Microseconds())
 	return held, others, err
 }
 
@@ -95,20 +97,24 @@ func (db *DB) Holders(ctx context.Context, remote string) ([]store.Holder, error
 // Health implements [store.Limits].
 func (db *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 	var h store.Health
-	var paused, probe int64
+	var paused, probe, oldest int64
 	var metered *time.Time
 	err := db.pool.QueryRow(ctx, `
 		WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now)
 		SELECT greatest(coalesce(extract(epoch FROM r.paused_until - clock.now) * 1e6, 0), 0)::bigint,
 			coalesce(r.broken, false), CASE WHEN r.broken THEN greatest(coalesce(extract(epoch FROM r.probe_at - clock.now) * 1e6, 0), 0) ELSE 0 END::bigint,
 			coalesce(r.failures, 0), coalesce(r.reason, ''), coalesce(q.used, 0), coalesce(q.allowed, 0), q.at,
-			(SELECT coalesce(sum(s.held), 0) FROM upkeep.slots s WHERE s.remote = $1 AND s.until > clock.now)::int
-		FROM clock LEFT JOIN upkeep.remotes r ON r.remote = $1 LEFT JOIN upkeep.quotas q ON q.remote = $1`, remote).
-		Scan(&paused, &h.Broken, &probe, &h.Failures, &h.Reason, &h.Quota.Used, &h.Quota.Limit, &metered, &h.Held)
+			s.held, s.calls, s.oldest
+		FROM clock LEFT JOIN upkeep.remotes r ON r.remote = $1 LEFT JOIN upkeep.quotas q ON q.remote = $1,
+			LATERAL (SELECT coalesce(sum(held), 0)::int AS held, coalesce(sum(calls), 0)::int AS calls,
+				coalesce(greatest(extract(epoch FROM clock.now - min(oldest_call)) * 1e6, 0), 0)::bigint AS oldest
+				FROM upkeep.slots WHERE remote = $1 AND until > clock.now) s`, remote).
+		Scan(&paused, &h.Broken, &probe, &h.Failures, &h.Reason, &h.Quota.Used, &h.Quota.Limit, &metered, &h.Held, &h.Calls, &oldest)
 	if metered != nil {
 		h.Quota.At = metered.UTC()
 	}
 	h.PausedFor, h.ProbeIn = time.Duration(paused)*time.Microsecond, time.Duration(probe)*time.Microsecond
+	h.OldestCall = time.Duration(oldest) * time.Microsecond
 	if h.PausedFor == 0 && !h.Broken {
 		h.Reason = ""
 	}

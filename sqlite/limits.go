@@ -11,7 +11,7 @@ import (
 
 // Hold gives a process slots of a remote.
 // It implements [store.Limits].
-func (d *DB) Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (got, others int, err error) {
+func (d *DB) Hold(ctx context.Context, remote, holder string, ask store.Ask) (got, others int, err error) {
 	err = d.update(ctx, "hold slots of "+remote, func(tx *sql.Tx) error {
 		now := d.now()
 		if _, err := tx.ExecContext(ctx, `DELETE FROM upkeep_slots WHERE remote = ?1 AND until <= ?2`, remote, now); err != nil {
@@ -19,16 +19,18 @@ func (d *DB) Hold(ctx context.Context, remote, holder string, want, limit int, t
 		}
 		var taken int
 		if err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(CASE WHEN instr(holder, ?3) = 1 AND ?4 > 1 THEN max(held, 1) ELSE held END), 0),
-				coalesce(sum(instr(holder, ?3) <> 1), 0) FROM upkeep_slots WHERE remote = ?1 AND holder <> ?2`, remote, holder, store.Spare, limit).Scan(&taken, &others); err != nil {
+				coalesce(sum(instr(holder, ?3) <> 1), 0) FROM upkeep_slots WHERE remote = ?1 AND holder <> ?2`, remote, holder, store.Spare, ask.Limit).Scan(&taken, &others); err != nil {
 			return err
 		}
-		got = max(0, min(want, limit-taken))
-		if want <= 0 {
+		got = max(0, min(ask.Slots, ask.Limit-taken))
+		if ask.Slots <= 0 {
 			_, err := tx.ExecContext(ctx, `DELETE FROM upkeep_slots WHERE remote = ?1 AND holder = ?2`, remote, holder)
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO upkeep_slots (remote, holder, held, until) VALUES (?1, ?2, ?3, ?4)
-			ON CONFLICT (remote, holder) DO UPDATE SET held = excluded.held, until = excluded.until`, remote, holder, got, now+ttl.Microseconds())
+		oldest := sql.NullInt64{Int64: now - ask.Oldest.Microseconds(), Valid: ask.Calls > 0}
+		_, err := tx.ExecContext(ctx, `INSERT INTO upkeep_slots (remote, holder, held, until, calls, oldest_call) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+			ON CONFLICT (remote, holder) DO UPDATE SET held = excluded.held, until = excluded.until, calls = excluded.calls, oldest_call = excluded.oldest_call`,
+			remote, holder, got, now+ask.TTL.Microseconds(), ask.Calls, oldest)
 		return err
 	})
 	if err != nil {
@@ -124,7 +126,13 @@ func (d *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 		} else if h.PausedFor == 0 {
 			h.Reason = ""
 		}
-		return tx.QueryRowContext(ctx, `SELECT coalesce(sum(held), 0) FROM upkeep_slots WHERE remote = ?1 AND until > ?2`, remote, now).Scan(&h.Held)
+		var oldest sql.NullInt64
+		err = tx.QueryRowContext(ctx, `SELECT coalesce(sum(held), 0), coalesce(sum(calls), 0), min(oldest_call) FROM upkeep_slots WHERE remote = ?1 AND until > ?2`, remote, now).
+			Scan(&h.Held, &h.Calls, &oldest)
+		if oldest.Valid {
+			h.OldestCall = time.Duration(max(now-oldest.Int64, 0)) * time.Microsecond
+		}
+		return err
 	})
 	return h, err
 }

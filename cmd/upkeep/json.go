@@ -59,6 +59,8 @@ type remoteForm struct {
 	Remote      string  `json:"remote"`
 	InUse       int     `json:"in_use"`
 	Concurrency int     `json:"concurrency"`
+	Calls       int     `json:"calls_under_way"`
+	OldestCall  float64 `json:"oldest_call_seconds"`
 	Broken      bool    `json:"broken"`
 	Paused      float64 `json:"paused_seconds,omitempty"`
 	Reason      string  `json:"reason,omitempty"`
@@ -114,7 +116,7 @@ func statusForm(database string, st *upkeep.Status) statusJSON {
 		f.Syncs = append(f.Syncs, s)
 	}
 	for _, r := range st.Remotes {
-		form := remoteForm{r.Name, r.InUse, r.Concurrency, r.Broken, r.PausedFor.Seconds(), r.Reason, nil}
+		form := remoteForm{r.Name, r.InUse, r.Concurrency, r.Calls, r.OldestCall.Seconds(), r.Broken, r.PausedFor.Seconds(), r.Reason, nil}
 		if q := r.Quota; q != (upkeep.Quota{}) {
 			form.Quota = &quotaForm{q.Used, q.Limit, q.Left(), q.At}
 		}

@@ -229,23 +229,35 @@ func backfill(c upkeep.Counts) string {
 }
 
 // printRemotes has a column of the quotas if a remote tells its own. Slots are
-// the calls that processes may make at once, and not calls under way.
+// the calls that processes may make at once; UNDER WAY are those that they make.
 func printRemotes(w io.Writer, st *upkeep.Status) error {
 	remotes := st.Remotes
-	head := []string{"REMOTE", "SLOTS HELD", "STATE"}
+	head := []string{"REMOTE", "SLOTS HELD", "UNDER WAY", "STATE"}
 	metered := slices.ContainsFunc(remotes, func(r upkeep.RemoteStatus) bool { return r.Quota != upkeep.Quota{} })
 	if metered {
-		head = []string{"REMOTE", "SLOTS HELD", "QUOTA LEFT", "STATE"}
+		head = slices.Insert(head, 3, "QUOTA LEFT")
 	}
 	t := newTable(w, head...)
 	for _, r := range remotes {
-		cells := []string{r.Name, fmt.Sprintf("%d of %d", r.InUse, r.Concurrency), remoteState(r, st.Pauses)}
+		cells := []string{r.Name, fmt.Sprintf("%d of %d", r.InUse, r.Concurrency), orDash(underWay(r)), remoteState(r, st.Pauses)}
 		if metered {
-			cells = slices.Insert(cells, 2, orDash(quotaText(r.Quota)))
+			cells = slices.Insert(cells, 3, orDash(quotaText(r.Quota)))
 		}
 		t.row(cells...)
 	}
 	return t.flush()
+}
+
+// underWay is about the calls that processes make: "3 calls, the oldest for 40s";
+// empty if there are none.
+func underWay(r upkeep.RemoteStatus) string {
+	switch {
+	case r.Calls == 0:
+		return ""
+	case r.Calls == 1:
+		return "1 call, for " + short(r.OldestCall)
+	}
+	return fmt.Sprintf("%d calls, the oldest for %s", r.Calls, short(r.OldestCall))
 }
 
 // quotaText is what is left of a quota; empty if the remote tells none.
@@ -266,6 +278,8 @@ func remoteState(r upkeep.RemoteStatus, pauses []upkeep.Pause) string {
 		return "paused"
 	case r.PausedFor > 0:
 		state = "paused for " + short(r.PausedFor)
+	case r.OldestCall >= upkeep.SlowCall:
+		return "no answer for " + short(r.OldestCall)
 	}
 	if state != "ok" && r.Reason != "" {
 		state += ": " + r.Reason

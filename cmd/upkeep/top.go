@@ -199,7 +199,7 @@ func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 		fmt.Fprintln(&b)
 	}
 	for _, r := range st.Remotes {
-		fmt.Fprintf(&b, "%s remote %s: %d of %d slots held, %s\n", at, r.Name, r.InUse, r.Concurrency, oneLine(remoteState(r, st.Pauses)))
+		fmt.Fprintf(&b, "%s remote %s: %d of %d slots held, %s%s\n", at, r.Name, r.InUse, r.Concurrency, oneLine(remoteState(r, st.Pauses)), comma(underWay(r)))
 	}
 	for _, j := range st.Jobs {
 		fmt.Fprintf(&b, "%s job %s of %s: %s, %d of %d %ss, %d failed, for %s%s\n", at, oneLine(j.RemoteJob), j.Sync, j.State, j.Processed, j.Rows, j.Action,
@@ -213,4 +213,12 @@ func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 	}
 	_, err := t.out.Write(b.Bytes())
 	return err
+}
+
+// comma sets what is not empty off from what is before it.
+func comma(s string) string {
+	if s == "" {
+		return ""
+	}
+	return ", " + s
 }

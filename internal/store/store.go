@@ -303,16 +303,16 @@ type Composite struct {
 
 // Limits holds a remote's limits over all processes.
 type Limits interface {
-	// Hold makes the process hold up to want of a remote's slots for ttl,
-	// giving back what it holds above that, and returns how many it has, and
-	// how many other processes hold or want some. All processes together
-	// never hold more than limit. Slots of a dead process come free with its
-	// ttl. Call again before ttl is over to keep them; want 0 gives all back
-	// and is no wish for more. A holder whose name begins with [Spare] lives
-	// on what the workers leave: it is not counted among others, so that none
-	// gives up a share for it, but one slot is set aside for it if there are
-	// two or more.
-	Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (held, others int, err error)
+	// Hold makes the process hold up to ask.Slots of a remote's slots for
+	// ask.TTL, giving back what it holds above that, and returns how many it
+	// has, and how many other processes hold or want some. All processes
+	// together never hold more than ask.Limit. Slots of a dead process come
+	// free with its TTL. Call again before that is over to keep them; no slots
+	// give all back and are no wish for more. A holder whose name begins with
+	// [Spare] lives on what the workers leave: it is not counted among others,
+	// so that none gives up a share for it, but one slot is set aside for it if
+	// there are two or more.
+	Hold(ctx context.Context, remote, holder string, ask Ask) (held, others int, err error)
 	// Take takes up to want requests out of the remote's token bucket of rate
 	// per second and burst; with none it says how long to wait for one.
 	Take(ctx context.Context, remote string, want int, rate float64, burst int) (got int, wait time.Duration, err error)
@@ -334,6 +334,17 @@ type Limits interface {
 	Probe(ctx context.Context, remote, holder string, d time.Duration) (bool, error)
 }
 
+// Ask is what a process asks of a remote's slots.
+type Ask struct {
+	Slots int // that it wants
+	Limit int // of all processes together
+	TTL   time.Duration
+	// Calls are those that it has under way, and Oldest is for how long the first
+	// of them has been: for people, see [Health].
+	Calls  int
+	Oldest time.Duration
+}
+
 // Spare begins the name of a holder of slots that is no worker.
 const Spare = "spare:"
 
@@ -353,7 +364,11 @@ type Health struct {
 	Failures  int           // breaks in a row
 	Reason    string
 	Held      int // slots held by all processes
-	Quota     Quota
+	// Calls are those that all processes had under way when they asked for slots
+	// last; OldestCall is the age of the oldest of them now.
+	Calls      int
+	OldestCall time.Duration
+	Quota      Quota
 }
 
 // Quota is how many of the requests that a remote allows in a while are used,

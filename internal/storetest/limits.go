@@ -15,6 +15,7 @@ func limitTests() []test {
 		{"dead holder", testHoldDead},
 		{"others who want some", testHoldOthers},
 		{"a spare holder", testHoldSpare},
+		{"calls under way", testCallsUnderWay},
 		{"take", testTake},
 		{"take, many at once", testTakeMany},
 		{"pause", testPause},
@@ -27,7 +28,7 @@ func limitTests() []test {
 // held asks for slots and checks how many it has then.
 func (e *env) held(holder string, ask, limit, want int) {
 	e.t.Helper()
-	n, _, err := e.Store.Hold(e.ctx, "ns", holder, ask, limit, time.Minute)
+	n, _, err := e.Store.Hold(e.ctx, "ns", holder, store.Ask{Slots: ask, Limit: limit, TTL: time.Minute})
 	e.ok(err)
 	if n != want {
 		e.t.Errorf("%s asked for %d of %d and holds %d, want %d", holder, ask, limit, n, want)
@@ -51,7 +52,7 @@ func testHold(e *env) {
 	e.held("a", 0, 5, 0)
 	e.equal("held", e.health().Held, 4)
 	e.held("a", 5, 2, 0) // the limit went down under what others hold
-	n, others, err := e.Store.Hold(e.ctx, "other", "a", 5, 5, time.Minute)
+	n, others, err := e.Store.Hold(e.ctx, "other", "a", store.Ask{Slots: 5, Limit: 5, TTL: time.Minute})
 	e.ok(err)
 	e.equal("another remote", [2]int{n, others}, [2]int{5, 0})
 	holders, err := e.Store.Holders(e.ctx, "ns")
@@ -66,6 +67,37 @@ func testHold(e *env) {
 	}
 }
 
+// testCallsUnderWay: what processes say when they ask for slots is summed, and
+// grows older by itself; that of a dead one goes with its slots.
+func testCallsUnderWay(e *env) {
+	ask := func(holder string, calls int, oldest, ttl time.Duration) {
+		e.t.Helper()
+		_, _, err := e.Store.Hold(e.ctx, "ns", holder, store.Ask{Slots: 2, Limit: 5, TTL: ttl, Calls: calls, Oldest: oldest})
+		e.ok(err)
+	}
+	want := func(calls int, oldest time.Duration) {
+		e.t.Helper()
+		h := e.health()
+		e.equal("calls", h.Calls, calls)
+		if h.OldestCall < oldest || h.OldestCall > oldest+5*time.Second {
+			e.t.Errorf("the oldest call is %s old, want about %s", h.OldestCall, oldest)
+		}
+	}
+	want(0, 0)
+	ask("a", 2, 40*time.Second, time.Minute)
+	ask("b", 1, 10*time.Second, 2*time.Minute)
+	want(3, 40*time.Second)
+	e.Advance(30 * time.Second)
+	want(3, 70*time.Second)
+	ask("a", 0, 0, 20*time.Second)
+	want(1, 40*time.Second)
+	ask("a", 1, time.Second, 20*time.Second)
+	e.Advance(30 * time.Second)
+	want(1, 70*time.Second) // a has died
+	ask("b", 0, 0, time.Minute)
+	want(0, 0)
+}
+
 func testHoldMany(e *env) {
 	stores := []store.Store{e.Store, e.Again(e.t), e.Again(e.t)}
 	var wg sync.WaitGroup
@@ -73,7 +105,7 @@ func testHoldMany(e *env) {
 	for round := range 10 {
 		for i, s := range stores {
 			wg.Go(func() {
-				n, _, err := s.Hold(e.ctx, "ns", fmt.Sprint("w", i), 1+(round+i)%4, 5, time.Minute)
+				n, _, err := s.Hold(e.ctx, "ns", fmt.Sprint("w", i), store.Ask{Slots: 1 + (round+i)%4, Limit: 5, TTL: time.Minute})
 				if err != nil {
 					e.t.Error(err)
 				}
@@ -106,7 +138,7 @@ func testHoldDead(e *env) {
 func testHoldOthers(e *env) {
 	others := func(holder string, ask, want int) {
 		e.t.Helper()
-		_, n, err := e.Store.Hold(e.ctx, "ns", holder, ask, 5, time.Minute)
+		_, n, err := e.Store.Hold(e.ctx, "ns", holder, store.Ask{Slots: ask, Limit: 5, TTL: time.Minute})
 		e.ok(err)
 		e.equal("others beside "+holder, n, want)
 	}
@@ -125,7 +157,7 @@ func testHoldOthers(e *env) {
 func testHoldSpare(e *env) {
 	hold := func(holder string, ask, limit, want, wantOthers int) {
 		e.t.Helper()
-		n, others, err := e.Store.Hold(e.ctx, "ns", holder, ask, limit, time.Minute)
+		n, others, err := e.Store.Hold(e.ctx, "ns", holder, store.Ask{Slots: ask, Limit: limit, TTL: time.Minute})
 		e.ok(err)
 		e.equal("slots and others of "+holder, [2]int{n, others}, [2]int{want, wantOthers})
 	}

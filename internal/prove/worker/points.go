@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -154,9 +153,9 @@ func (s *pointed) Namesakes(ctx context.Context, sync string, externalIDs map[st
 	})
 }
 
-func (s *pointed) Hold(ctx context.Context, remote, holder string, want, limit int, ttl time.Duration) (held, others int, err error) {
+func (s *pointed) Hold(ctx context.Context, remote, holder string, ask store.Ask) (held, others int, err error) {
 	s.points.Hit("hold.before")
-	held, others, err = s.Store.Hold(ctx, remote, holder, want, limit, ttl)
+	held, others, err = s.Store.Hold(ctx, remote, holder, ask)
 	s.points.Hit("hold.after")
 	return held, others, err
 }
