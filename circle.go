@@ -17,8 +17,9 @@ import (
 
 const (
 	// circleNet is how long a group of a sync whose references can go in a
-	// circle sleeps at most before it looks for the first time whether it waits
-	// for itself: two that began to wait at one moment have not seen each other.
+	// circle sleeps at most before it looks again whether it waits for itself: two
+	// that began to wait at one moment have not seen each other. After that it
+	// sleeps for as long as it has waited.
 	circleNet = 2 * time.Second
 	// circleMost is how many groups are followed to find a circle.
 	circleMost = 10_000

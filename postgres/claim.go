@@ -64,7 +64,7 @@ claimed AS (
 	WHERE g.sync = r.sync AND g.key = r.key AND (NOT r.ready OR r.rank <= $2)
 	RETURNING g.*, r.ready, r.rank)
 SELECT sync, key, generation, epoch, forced_generation > synced_generation, in_doubt_until IS NOT NULL,
-	deleted_generation > 0, granted, backfill, waits_for <> '{}', remote_id, external_id, digests, attempts, refs,
+	deleted_generation > 0, granted, backfill, remote_id, external_id, digests, attempts, refs,
 	coalesce(touched_at, 'epoch')
 FROM claimed WHERE ready ORDER BY rank`
 
@@ -108,7 +108,7 @@ func scanClaim(row pgx.CollectableRow) (store.Claim, error) {
 	var c store.Claim
 	var refs []string
 	err := row.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Forced, &c.InDoubt, &c.DeleteSeen, &c.Granted, &c.Backfill,
-		&c.Waited, &c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &c.TouchedAt)
+		&c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &c.TouchedAt)
 	c.Refs, c.TouchedAt = idsOf(refs), c.TouchedAt.UTC()
 	return c, err
 }

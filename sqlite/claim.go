@@ -164,7 +164,7 @@ const leaseSQL = `UPDATE upkeep_groups SET
 	FROM (SELECT value->>0 AS s, value->>1 AS k, value->>2 AS quiet FROM json_each(?1)) AS j
 	WHERE sync = j.s AND upkeep_groups.key = j.k
 	RETURNING sync, key, generation, epoch, forced_generation > synced_generation, in_doubt_until IS NOT NULL,
-		deleted_generation > 0, granted, backfill, waiting, coalesce(remote_id, ''), coalesce(external_id, ''), digests, attempts,
+		deleted_generation > 0, granted, backfill, coalesce(remote_id, ''), coalesce(external_id, ''), digests, attempts,
 		coalesce(refs, ''), touched_at`
 
 // lease leases the groups that are not held back.
@@ -189,7 +189,7 @@ func lease(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, found []dueGro
 		var refs string
 		var touched sql.NullInt64
 		if err := rows.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Forced, &c.InDoubt, &c.DeleteSeen, &c.Granted, &c.Backfill,
-			&c.Waited, &c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &touched); err != nil {
+			&c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &touched); err != nil {
 			return nil, err
 		}
 		if c.Refs, err = readIDs(refs); err != nil {

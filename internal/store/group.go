@@ -76,9 +76,6 @@ type Claim struct {
 	DeleteSeen bool
 	Granted    bool // as the last result said
 	Backfill   bool
-	// Waited: it was waiting, and what it waits for has not woken it: it is due
-	// by the net.
-	Waited     bool
 	RemoteID   string
 	ExternalID string
 	Digests    []byte // of what the remote acknowledged last; nil: nothing yet
