@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
@@ -32,14 +33,46 @@ func (s *shop) onWorker(sql string) {
 // it is held and said to be, and comes to itself when it is mended.
 func TestOneSyncThatCannotBeResolved(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ breaks, mends string }{
-		"a right on its table": {`revoke select on orders from %I`, `grant select on orders to %I`},
-		"row-level security":   {`alter table orders enable row level security, force row level security --%I`, `alter table orders disable row level security --%I`},
+	const (
+		start   = `set session_replication_role = replica;` // a foreign key is checked with the owner's rights
+		changes = `update orders set ref_no = 'while held' where id = 90; delete from orders where id = 91;
+			insert into orders (id, user_id, state) values (92, 1, 'placed'); insert into line_items values (900, 90, 'sku', 1, 1);
+			update users set name = 'goes on' where id = 1;`
+		away, back = `alter table orders rename to away;`, `alter table away rename to orders;`
+	)
+	for name, test := range map[string]struct {
+		open          func(*shop)
+		worker        bool
+		breaks, mends func(*shop)
+	}{
+		"a right on its table": {(*shop).onPostgres, true,
+			func(s *shop) {
+				s.exec(start)
+				s.onWorker(`revoke select on orders from %I`)
+				s.exec("begin;" + changes + "commit")
+			},
+			func(s *shop) { s.onWorker(`grant select on orders to %I`) }},
+		"row-level security": {(*shop).onPostgres, true,
+			func(s *shop) {
+				s.exec(start)
+				s.onWorker(`alter table orders enable row level security, force row level security --%I`)
+				s.exec("begin;" + changes + "commit")
+			},
+			func(s *shop) { s.onWorker(`alter table orders disable row level security --%I`) }},
+		"a table that is away": {(*shop).onPostgres, false,
+			func(s *shop) { s.exec("begin;" + changes + away + "commit") },
+			func(s *shop) { s.exec(back) }},
+		"a table that is away, SQLite": {(*shop).onSQLite, false,
+			func(s *shop) { s.exec("begin;" + changes + away + "commit") },
+			func(s *shop) { s.exec(back) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-			s.asWorker()
+			s := makeShop(t, memory.Config{}, test.open)
+			s.within(time.Minute)
+			if test.worker {
+				s.asWorker()
+			}
 			s.fill()
 			s.exec(`insert into orders (id, user_id, state) values (90, 1, 'placed'), (91, 1, 'placed')`)
 			log := new(safeBuffer)
@@ -50,11 +83,7 @@ func TestOneSyncThatCannotBeResolved(t *testing.T) {
 			}
 			s.run(e)
 			s.quiet(e)
-			s.exec(`set session_replication_role = replica`) // a foreign key is checked with the owner's rights
-			s.onWorker(test.breaks)
-			s.exec(`begin; update orders set ref_no = 'while held' where id = 90; delete from orders where id = 91;
-				insert into orders (id, user_id, state) values (92, 1, 'placed'); insert into line_items values (900, 90, 'sku', 1, 1);
-				update users set name = 'goes on' where id = 1; commit`)
+			test.breaks(s)
 			s.until("the other sync to go on", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"goes on"` })
 			var held string
 			s.until("the sync to be said to be held", func() bool {
@@ -74,7 +103,7 @@ func TestOneSyncThatCannotBeResolved(t *testing.T) {
 			}
 			s.exec(`update users set name = 'still goes on' where id = 1`)
 			s.until("the other sync to go on", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"still goes on"` })
-			s.onWorker(test.mends)
+			test.mends(s)
 			s.quiet(e)
 			s.inSync(e, "customer", "sales_order")
 			s.field("salesOrder", "sales_order-90", "otherRefNum", `"while held"`)

@@ -159,6 +159,13 @@ func makeShop(t *testing.T, c memory.Config, open func(*shop)) *shop {
 	return s
 }
 
+// within gives the rest of a test so long, where a fault would have it wait.
+func (s *shop) within(d time.Duration) {
+	ctx, cancel := context.WithTimeout(s.ctx, d)
+	s.t.Cleanup(cancel)
+	s.ctx = ctx
+}
+
 func (s *shop) onSQLite() {
 	path := filepath.Join(s.t.TempDir(), "shop.db")
 	app, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)")

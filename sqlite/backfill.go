@@ -71,11 +71,15 @@ func (d *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (bool,
 	var p passing
 	err := d.view(ctx, what, func(tx *sql.Tx) error {
 		p = passing{}
-		err := tx.QueryRowContext(ctx, `SELECT phase, cursor, run, total, sweep, force FROM upkeep_syncs WHERE sync = ?1`, shape.Sync).
-			Scan(&p.phase, &p.cursor, &p.run, &p.total, &p.sweep, &p.force)
+		var failed bool
+		err := tx.QueryRowContext(ctx, `SELECT phase, cursor, run, total, sweep, force, upkeep_syncs.failure <> '' FROM upkeep_syncs WHERE sync = ?1`, shape.Sync).
+			Scan(&p.phase, &p.cursor, &p.run, &p.total, &p.sweep, &p.force, &failed)
 		if errors.Is(err, sql.ErrNoRows) || err == nil && p.phase == "" {
 			p.phase = ""
 			return nil
+		}
+		if err == nil && failed {
+			err = probe(ctx, tx, shape)
 		}
 		if err != nil {
 			return err

@@ -34,6 +34,7 @@ type batch struct {
 	hits   *hits
 	next   *foldCursor // nil: all of it is in hits
 	unfit  []store.ID
+	failed unresolved
 	piece  bool // goes on with a fold that did not fit: newer rows were not looked at
 }
 
@@ -67,7 +68,7 @@ func (d *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit
 	if err != nil {
 		return store.Folded{}, err
 	}
-	f.More = f.More || b.piece || len(b.rows) >= limit
+	f.More = f.More || b.piece || len(b.failed) > 0 || len(b.rows) >= limit
 	return f, nil
 }
 
@@ -111,7 +112,7 @@ func (d *DB) Look(ctx context.Context, plan string, syncs []string) (store.Seen,
 
 // readBatch takes the oldest rows of the log and finds their groups.
 func readBatch(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, plan string, limit int) (*batch, error) {
-	b := &batch{}
+	b := &batch{failed: unresolved{}}
 	seq, err := checkPlan(ctx, tx, plan, &b.cursor)
 	if err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func readBatch(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, plan stri
 	b.cursor.Plan = plan
 	first := b.cursor.Job == 0 && b.cursor.After == ""
 	if first { // later pieces don't come to touches by hand
-		if b.unfit, err = respell(ctx, tx, shapes, b.rows); err != nil {
+		if b.unfit, err = respell(ctx, tx, shapes, b.rows, b.failed); err != nil {
 			return b, err
 		}
 	}
@@ -140,7 +141,7 @@ func readBatch(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, plan stri
 		}
 		room := foldPiece - len(b.hits.list)
 		last, full, err := jobs[i].run(ctx, tx, b.hits, after, room)
-		if err != nil {
+		if err := b.failed.leave(jobs[i].sync, err); err != nil {
 			return nil, err
 		}
 		if full {
@@ -200,6 +201,9 @@ func (d *DB) writeBatch(ctx context.Context, tx *sql.Tx, b *batch, plan string) 
 		return f, errFolded
 	}
 	if f.Groups, err = d.raise(ctx, tx, b.hits); err != nil {
+		return f, err
+	}
+	if err := b.failed.sweepAgain(ctx, tx); err != nil {
 		return f, err
 	}
 	cursor := []byte("{}")

@@ -167,8 +167,9 @@ func otherKey(raw map[string]any, columns []store.Column, asked string) string {
 
 // respell gives touches by hand that no group has the key of the group that is
 // meant. Those of a key that the table can't have come to nothing, and are
-// listed. A deletion that a person tells of is taken by the letter.
-func respell(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, rows []logRow) (unfit []store.ID, err error) {
+// listed. A deletion that a person tells of is taken by the letter, and so is
+// what can't be looked up.
+func respell(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, rows []logRow, failed unresolved) (unfit []store.ID, err error) {
 	for _, s := range shapes {
 		at := map[string][]int{}
 		for i, r := range rows {
@@ -190,8 +191,11 @@ func respell(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, rows []logR
 		}
 		found, rest := sureOf(s.Root.Key, keys)
 		if len(rest) > 0 {
-			if err := spell(ctx, tx, s.Root, rest, found); err != nil {
+			if err := failed.leave(s.Sync, spell(ctx, tx, s.Root, rest, found)); err != nil {
 				return nil, err
+			}
+			if failed[s.Sync] != "" {
+				continue
 			}
 		}
 		for _, key := range keys {

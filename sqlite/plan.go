@@ -47,18 +47,13 @@ func planJobs(shapes []*store.Shape, rows []logRow) ([]*job, *hits) {
 
 // row finds what one logged row means for a sync.
 func (p *planner) row(s *store.Shape, r *logRow, i int) {
-	var way []*store.Member // from the root to the member
-	depth := map[*store.Member]int{}
-	s.Root.Walk(func(path string, m, parent *store.Member) {
-		if parent != nil {
-			depth[m] = depth[parent] + 1
-		}
-		way = append(way[:depth[m]], m)
+	ways(s, func(path string, way []*store.Member) {
+		m := way[len(way)-1]
 		if m.Table.Name != r.table || !p.matters(m, r) {
 			return
 		}
 		p.direct.keys[r.table] = m.Key
-		if parent == nil {
+		if len(way) == 1 {
 			p.rootRow(s, r, i)
 			return
 		}
@@ -75,6 +70,19 @@ func (p *planner) row(s *store.Shape, r *logRow, i int) {
 				p.job(s, path, func() string { return upward(s, way) }).add(t, i)
 			}
 		}
+	})
+}
+
+// ways calls f for each member of a shape, with the members from the root to it.
+func ways(s *store.Shape, f func(path string, way []*store.Member)) {
+	var way []*store.Member
+	depth := map[*store.Member]int{}
+	s.Root.Walk(func(path string, m, parent *store.Member) {
+		if parent != nil {
+			depth[m] = depth[parent] + 1
+		}
+		way = append(way[:depth[m]], m)
+		f(path, way)
 	})
 }
 

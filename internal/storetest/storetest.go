@@ -69,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"paths", pathTests()},
 		{"names", nameTests()},
 		{"fold", foldTests()},
+		{"isolate", isolateTests()},
 		{"hand", handTests()},
 		{"claim", claimTests()},
 		{"doubt", doubtTests()},
