@@ -252,7 +252,7 @@ func (s *shop) onPostgres() {
 	ahead := time.Duration(0)
 	s.advance = func(d time.Duration) {
 		ahead += d
-		s.exec(`create or replace function upkeep.clock() returns timestamptz language sql volatile as 'select pg_catalog.clock_timestamp() + interval ''%d milliseconds'''`, ahead.Milliseconds())
+		s.exec(`create or replace function upkeep.clock() returns timestamptz language sql volatile as 'select pg_catalog.clock_timestamp() + %d * interval ''1 millisecond'''`, ahead.Milliseconds())
 	}
 	s.blind = func() {
 		s.exec(`do $$ declare n name; begin

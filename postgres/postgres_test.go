@@ -66,7 +66,7 @@ func newBench(t testing.TB) *bench {
 	b.advance = func(d time.Duration) {
 		offset += d
 		b.exec(fmt.Sprintf(`CREATE OR REPLACE FUNCTION upkeep.clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS
-			'SELECT pg_catalog.clock_timestamp() + interval ''%d microseconds'''`, offset.Microseconds()))
+			'SELECT pg_catalog.clock_timestamp() + %d * interval ''1 microsecond'''`, offset.Microseconds()))
 	}
 	return b
 }
