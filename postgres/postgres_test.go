@@ -23,6 +23,7 @@ func TestStore(t *testing.T) {
 		return &storetest.Target{
 			Store: b.db,
 			Again: func(t *testing.T) store.Store { return open(t, b.url) },
+			Piece: 10_000,
 			Exec: func(sql string) error {
 				_, err := b.app.Exec(b.ctx, sql)
 				return err

@@ -51,7 +51,7 @@ func (d *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limit
 	}
 	var b *batch
 	err := d.view(ctx, what, func(tx *sql.Tx) (err error) {
-		b, err = readBatch(ctx, tx, shapes, plan, limit)
+		b, err = readBatch(ctx, tx, shapes, plan, limit, d.piece)
 		return err
 	})
 	if err != nil || len(b.rows) == 0 {
@@ -111,7 +111,7 @@ func (d *DB) Look(ctx context.Context, plan string, syncs []string) (store.Seen,
 }
 
 // readBatch takes the oldest rows of the log and finds their groups.
-func readBatch(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, plan string, limit int) (*batch, error) {
+func readBatch(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, plan string, limit, piece int) (*batch, error) {
 	b := &batch{failed: unresolved{}}
 	seq, err := checkPlan(ctx, tx, plan, &b.cursor)
 	if err != nil {
@@ -139,7 +139,7 @@ func readBatch(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, plan stri
 		if i == b.cursor.Job {
 			after = b.cursor.After
 		}
-		room := foldPiece - len(b.hits.list)
+		room := piece - len(b.hits.list)
 		last, full, err := jobs[i].run(ctx, tx, b.hits, after, room)
 		if err := b.failed.leave(jobs[i].sync, err); err != nil {
 			return nil, err

@@ -30,7 +30,7 @@ func TestFoldBetween(t *testing.T) {
 		t.Helper()
 		var b *batch
 		err := d.view(ctx, "read", func(tx *sql.Tx) (err error) {
-			b, err = readBatch(ctx, tx, shapes, "p", 100)
+			b, err = readBatch(ctx, tx, shapes, "p", 100, foldPiece)
 			return err
 		})
 		if err != nil {
@@ -82,7 +82,7 @@ func TestFoldTwice(t *testing.T) {
 	}
 	var b *batch
 	err := d.view(ctx, "read", func(tx *sql.Tx) (err error) {
-		b, err = readBatch(ctx, tx, shapes, "p", 100)
+		b, err = readBatch(ctx, tx, shapes, "p", 100, foldPiece)
 		return err
 	})
 	if err != nil {
@@ -113,7 +113,7 @@ func TestManyGroups(t *testing.T) {
 	t.Parallel()
 	d := plans(t)
 	err := d.exec(t.Context(), "fill", `INSERT INTO upkeep_groups (sync, key, generation, synced_generation, remote_id)
-		WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100000) SELECT 's', n, 1, 1, 'r' FROM n`)
+		WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) SELECT 's', n, 1, 1, 'r' FROM n`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,6 +56,7 @@ type DB struct {
 	write *sql.DB       // one connection, immediate transactions
 	read  *sql.DB       // a few, read-only
 	folds chan struct{} // holds the right to fold
+	piece int           // the most groups that one fold raises: foldPiece, but for tests
 }
 
 var _ store.Store = (*DB)(nil)
@@ -79,7 +80,7 @@ func Open(path string, cfg Config) (*DB, error) {
 	if _, err := os.Stat(file); err != nil {
 		return nil, fmt.Errorf("open sqlite database: %w (create it first: the application owns the file)", err)
 	}
-	d := &DB{name: "sqlite:" + file, file: file, uri: uri, clock: cfg.Clock, folds: make(chan struct{}, 1)}
+	d := &DB{name: "sqlite:" + file, file: file, uri: uri, clock: cfg.Clock, folds: make(chan struct{}, 1), piece: foldPiece}
 	if d.clock == nil {
 		d.clock = time.Now
 	}

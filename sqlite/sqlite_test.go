@@ -75,9 +75,16 @@ func target(t *testing.T) *storetest.Target {
 	file := filepath.Join(t.TempDir(), "shop.db")
 	app := application(t, file)
 	c := newClock()
+	const piece = 1000
+	again := func(t *testing.T) store.Store {
+		d := open(t, file, c)
+		d.SetPiece(piece)
+		return d
+	}
 	return &storetest.Target{
-		Store: open(t, file, c),
-		Again: func(t *testing.T) store.Store { return open(t, file, c) },
+		Store: again(t),
+		Again: again,
+		Piece: piece,
 		Exec: func(q string) error {
 			_, err := app.Exec(q)
 			return err

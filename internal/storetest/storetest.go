@@ -35,6 +35,8 @@ type Target struct {
 	// DropTrigger drops one of Upkeep's triggers on the table, as a person
 	// might.
 	DropTrigger func(t *testing.T, table string)
+	// Piece is the most groups that rows of members' tables raise in one fold.
+	Piece int
 	// Row is the SQL of n rows with one integer column n, from 1:
 	// "(SELECT ...)", to be used in FROM.
 	Row func(n int) string
