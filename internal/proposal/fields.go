@@ -68,12 +68,20 @@ func (w *writer) fields(t *table, rels []relation) []field {
 			for _, c := range r.sendable(nestedMost) {
 				out = append(out, field{name: taken.take(base + "_" + slug(c.Name, "field")), code: mapping.Read(r.name, c.Name)})
 			}
+			for _, c := range r.withheld() {
+				out = append(out, field{name: taken.take(base + "_" + slug(c.Name, "field")), code: mapping.Read(r.name, c.Name), off: true, note: r.other.reason(c)})
+			}
 		case r.kind == store.HasMany:
 			f := field{name: taken.take(base), code: r.rows()}
 			if lists++; w.sync[r.other] != "" || lists > listsMost || f.code == "" {
 				f = field{name: taken.take(base + "_count"), code: "len(" + r.name + ")", off: true, note: "counted by the database"}
 			}
 			out = append(out, f)
+			if !f.off {
+				for _, c := range r.withheld() {
+					out = append(out, field{name: taken.take(base + "_" + slug(c.Name, "field")), code: "map(" + r.name + ", " + mapping.Read("#", c.Name) + ")", off: true, note: r.other.reason(c)})
+				}
+			}
 		}
 	}
 	if !slices.ContainsFunc(out, func(f field) bool { return !f.off }) { // a key and nothing else
@@ -127,6 +135,18 @@ func (r relation) sendable(most int) []store.Column {
 	var out []store.Column
 	for _, c := range r.other.Columns {
 		if r.other.reason(c) == "" && len(out) < most {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// withheld are the columns of a relation that its rows are sent without, and
+// that somebody might miss: keys are not among them.
+func (r relation) withheld() []store.Column {
+	var out []store.Column
+	for _, c := range r.other.Columns {
+		if r.other.reason(c) != "" && !r.other.pointer(c.Name) && !slices.Contains(r.other.Key, c.Name) {
 			out = append(out, c)
 		}
 	}
