@@ -135,7 +135,7 @@ func (d *description) column(f reflect.StructField, tag string) error {
 
 func (d *description) relation(f reflect.StructField, kind, tag string, above []reflect.Type) error {
 	dot := strings.LastIndexByte(tag, '.')
-	if dot < 1 || dot == len(tag)-1 {
+	if dot < 1 || dot == len(tag)-1 || strings.Count(tag[:dot], `"`)%2 == 1 {
 		return fmt.Errorf(`%s:"%s" must be "table.foreign_key"`, kind, tag)
 	}
 	if !f.IsExported() {

@@ -68,7 +68,9 @@ const badKey = "\x00" // marks a Reference whose key could not be made
 // Relation declares the rows that hang on a row, any number of hops deep. What
 // is declared is what is loaded, and what is loaded is watched.
 type Relation struct {
-	// Table is the table's name, "orders" or "sales.orders".
+	// Table is the table's name, orders or sales.orders. What has a dot or a
+	// double quote in it stands in double quotes, as in SQL: "my.table",
+	// sales."my.table"; a quote in them is written twice.
 	Table string
 	// Via is the foreign key: columns of the parent for belongs_to, of this
 	// table for has_one and has_many. Defaults to the declared foreign key

@@ -70,9 +70,13 @@ func of(path string) string {
 
 func (r *resolver) member(name, path string, kind store.Relation, rel *Relation, parent *store.TableInfo) *store.Member {
 	m := &store.Member{Name: name, Relation: kind, Where: rel.Where, Order: rel.Order, OnlyAggregates: rel.OnlyAggregates}
-	info, err := r.catalog.Table(r.ctx, tableName(rel.Table))
+	info, err := r.catalog.Table(r.ctx, store.ParseTable(rel.Table))
 	if err != nil {
-		r.fail("", "%s%w", of(path), err)
+		fix := ""
+		if t, ok := store.Undotted(r.ctx, r.catalog, rel.Table); ok && errors.Is(err, store.ErrNoTable) {
+			fix = fmt.Sprintf("a table with a dot in its name stands in double quotes: `%s`", t)
+		}
+		r.fail(fix, "%s%w", of(path), err)
 		return m
 	}
 	m.Table = info.Table
@@ -222,12 +226,4 @@ func (r *resolver) columns(path string, info *store.TableInfo, names []string) [
 		}
 	}
 	return out
-}
-
-// tableName splits "schema.table".
-func tableName(s string) store.Table {
-	if schema, name, ok := strings.Cut(s, "."); ok {
-		return store.Table{Schema: schema, Name: name}
-	}
-	return store.Table{Name: s}
 }

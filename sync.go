@@ -70,7 +70,7 @@ func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 type Sync[T any] struct {
 	// Name of the sync, unique in a configuration.
 	Name string
-	// Table is the root table.
+	// Table is the root table, as in [Relation].
 	Table string
 	// To is the remote, and Record its name for the kind of record.
 	To     *Remote

@@ -105,11 +105,7 @@ func On(t testing.TB, database upkeep.Database, app *sql.DB, syncs ...upkeep.Any
 		if m.From == nil {
 			continue // New says so
 		}
-		name := store.Table{Name: m.From.Table}
-		if schema, table, qualified := strings.Cut(m.From.Table, "."); qualified {
-			name = store.Table{Schema: schema, Name: table}
-		}
-		if info, err := database.Table(t.Context(), name); err == nil { // else Install says so
+		if info, err := database.Table(t.Context(), store.ParseTable(m.From.Table)); err == nil { // else Install says so
 			db.keys[m.Name] = len(info.Key)
 		}
 	}

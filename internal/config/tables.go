@@ -35,17 +35,18 @@ func (r *resolver) find(name string, at place) *store.TableInfo {
 	if known && info != nil {
 		return info
 	}
-	t := store.Table{Name: name}
-	if schema, rest, ok := strings.Cut(name, "."); ok {
-		t = store.Table{Schema: schema, Name: rest}
-	}
+	t := store.ParseTable(name)
 	info, err := r.catalog.Table(r.ctx, t)
 	switch {
 	case errors.Is(err, store.ErrView):
 		r.fail(at, fmt.Sprintf("%q is a view, and a view has no changes that could be seen", name), "name the tables that it reads, the one with a row for each record first, and the others as its relations")
 		info = nil
 	case errors.Is(err, store.ErrNoTable):
-		r.fail(at, fmt.Sprintf("there is no table %q", name), r.nearTables(t))
+		help := r.nearTables(t)
+		if t, ok := store.Undotted(r.ctx, r.catalog, name); ok {
+			help = fmt.Sprintf("a table with a dot in its name stands in double quotes, inside YAML's own: '%s'", t)
+		}
+		r.fail(at, fmt.Sprintf("there is no table %q", name), help)
 		info = nil
 	case err != nil:
 		r.fail(at, err.Error(), "")
@@ -68,7 +69,7 @@ func (r *resolver) nearTables(t store.Table) string {
 	var names []string
 	for _, have := range all {
 		if t.Schema == "" {
-			names = append(names, have.Name)
+			names = append(names, store.Table{Name: have.Name}.String())
 		} else {
 			names = append(names, have.String())
 		}

@@ -29,6 +29,9 @@ func (e *Error) Error() string {
 // when they are few.
 func Suggest(name string, names []string) string {
 	if near := spelling.Nearest(name, names); near != "" {
+		if strings.Contains(near, `"`) { // a table's name with its quotes, inside those of YAML
+			return fmt.Sprintf("did you mean '%s'?", near)
+		}
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(names) == 0 {

@@ -88,7 +88,7 @@ func (s *schema) find(name string) (*table, string) {
 	case 0:
 		var all []string
 		for _, t := range s.tables {
-			all = append(all, shown(t.label()))
+			all = append(all, shown(t.written))
 		}
 		if len(all) > 20 {
 			all = append(all[:20], "...")
@@ -135,13 +135,6 @@ func (t *table) pointer(column string) bool {
 		}
 	}
 	return false
-}
-
-func (t *table) label() string {
-	if t.written != "" {
-		return t.written
-	}
-	return t.String()
 }
 
 // sorted puts those that are referred to before those that refer to them.

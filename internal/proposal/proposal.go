@@ -72,7 +72,7 @@ type schema struct {
 // table is a table with the foreign keys that lead from and to it.
 type table struct {
 	*store.TableInfo
-	written string // as a configuration names it; empty: it can't
+	written string // as a configuration names it
 	unfit   string // why it can't be in a sync; empty: it can
 	out, in []*link
 }
@@ -86,11 +86,7 @@ type link struct {
 
 // whyNot says more of a name that is no table's, when the catalogue knows it.
 func whyNot(ctx context.Context, catalog store.Catalog, unknown *UnknownTableError) string {
-	t := store.Table{Name: unknown.Table}
-	if schema, rest, ok := strings.Cut(unknown.Table, "."); ok {
-		t = store.Table{Schema: schema, Name: rest}
-	}
-	info, err := catalog.Table(ctx, t)
+	info, err := catalog.Table(ctx, store.ParseTable(unknown.Table))
 	switch {
 	case errors.Is(err, store.ErrView):
 		return "it is a view, and a view has no changes that could be seen; name the tables that it reads"
@@ -134,29 +130,22 @@ func survey(ctx context.Context, catalog store.Catalog) (*schema, error) {
 }
 
 // writtenName is how a configuration names a table: its name alone where that
-// finds it, else with its schema. Empty: a dot in the schema is in the way.
+// finds it, else with its schema.
 func writtenName(ctx context.Context, catalog store.Catalog, t store.Table) (string, error) {
-	if !strings.Contains(t.Name, ".") {
-		found, err := catalog.Table(ctx, store.Table{Name: t.Name})
-		if err == nil && found.Table == t {
-			return t.Name, nil
-		}
-		if err != nil && !errors.Is(err, store.ErrNoTable) {
-			return "", fmt.Errorf("describe table %s: %w", t.Name, err)
-		}
-	}
-	if strings.Contains(t.Schema, ".") {
-		return "", nil
+	alone := store.Table{Name: t.Name}
+	found, err := catalog.Table(ctx, alone)
+	switch {
+	case err == nil && found.Table == t:
+		return alone.String(), nil
+	case err != nil && !errors.Is(err, store.ErrNoTable):
+		return "", fmt.Errorf("describe table %s: %w", t.Name, err)
 	}
 	return t.String(), nil
 }
 
 // unfit is why a table can be in no sync.
 func unfit(t *table) string {
-	switch {
-	case t.written == "":
-		return "the dot in its schema's name is in the way of naming it"
-	case len(t.Key) == 0:
+	if len(t.Key) == 0 {
 		return "it has no primary key, so its rows can't be told apart; add one"
 	}
 	for _, name := range t.Key {

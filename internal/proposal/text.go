@@ -65,9 +65,10 @@ func escaped(s string) string {
 }
 
 // shown is a name in a comment or a message: as it is, or quoted where it
-// could be taken for something else.
+// could be taken for something else. A table's name may have its quotes already.
 func shown(name string) string {
-	if plainText.MatchString(name) {
+	printable := !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+	if plainText.MatchString(name) || strings.Contains(name, `"`) && printable {
 		return name
 	}
 	return strconv.Quote(name)

@@ -187,9 +187,9 @@ func (w *writer) rest() {
 	for _, t := range w.survey.tables {
 		switch {
 		case t.unfit != "":
-			unfit = append(unfit, fmt.Sprintf("#   %s: %s", shown(t.label()), t.unfit))
+			unfit = append(unfit, fmt.Sprintf("#   %s: %s", shown(t.written), t.unfit))
 		case !used[t]:
-			unused = append(unused, "#   "+shown(t.label()))
+			unused = append(unused, "#   "+shown(t.written))
 		}
 	}
 	if len(unused) > 0 {

@@ -1,18 +1,84 @@
 package store
 
-import "slices"
+import (
+	"context"
+	"slices"
+	"strings"
+)
 
 // Table names a table. An empty Schema means the one the database finds the
 // name in (search path on PostgreSQL, main on SQLite); a [Catalog] answers
 // with the schema filled in.
 type Table struct{ Schema, Name string }
 
-// String is "schema.name", or the name alone.
+// String is schema.name, or the name alone, as [ParseTable] reads it: a part with
+// a dot or a double quote in it stands in double quotes. No two tables have one
+// String; the registry knows tables by it.
 func (t Table) String() string {
 	if t.Schema == "" {
-		return t.Name
+		return part(t.Name)
 	}
-	return t.Schema + "." + t.Name
+	return part(t.Schema) + "." + part(t.Name)
+}
+
+func part(name string) string {
+	if !strings.ContainsAny(name, `."`) {
+		return name
+	}
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
+
+// ParseTable reads what a person writes for a table: orders, sales.orders, and
+// in double quotes what has a dot in it: "my.table", sales."my.table". A quote
+// inside quotes is written twice, as in SQL. Quotes change nothing else: a name
+// is taken letter by letter. What has its quotes elsewhere is one name with them
+// in it.
+func ParseTable(s string) Table {
+	if schema, rest, ok := cutPart(s); ok && rest != "" {
+		if name, end, ok := cutPart(rest[1:]); ok && end == "" && schema != "" {
+			return Table{Schema: schema, Name: name}
+		}
+		if !strings.HasPrefix(s, `"`) {
+			return Table{Schema: schema, Name: rest[1:]}
+		}
+	} else if ok {
+		return Table{Name: schema}
+	}
+	return Table{Name: s}
+}
+
+// Undotted is a table whose whole name is what a person wrote for a schema, a dot
+// and a table, and has to stand in quotes; false: there is none.
+func Undotted(ctx context.Context, c Catalog, written string) (Table, bool) {
+	t := Table{Name: written}
+	if ParseTable(written) == t {
+		return t, false
+	}
+	_, err := c.Table(ctx, t)
+	return t, err == nil
+}
+
+// cutPart splits the first part of a name from what follows: nothing, or a dot
+// and more. Not ok: a quote is where none can be.
+func cutPart(s string) (part, rest string, ok bool) {
+	if !strings.HasPrefix(s, `"`) {
+		i := strings.IndexByte(s, '.')
+		if i < 0 {
+			return s, "", true
+		}
+		return s[:i], s[i:], true
+	}
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] != '"':
+		case strings.HasPrefix(s[i:], `""`):
+			i++
+		default:
+			rest := s[i+1:]
+			return strings.ReplaceAll(s[1:i], `""`, `"`), rest, rest == "" || rest[0] == '.'
+		}
+	}
+	return "", "", false
 }
 
 // Column is one column of a table, as the catalogue has it.

@@ -196,13 +196,17 @@ BEGIN
         RAISE EXCEPTION 'table % still has triggers of upkeep: call upkeep.release', tbl;
     END IF;
     -- The watched names under which the table is known: its own, and those of
-    -- the tables that it inherits from.
+    -- the tables that it inherits from. A part with a dot or a quote in it is
+    -- written in quotes.
     WITH RECURSIVE up(oid) AS (
         SELECT tbl::oid UNION SELECT i.inhparent FROM pg_inherits i JOIN up ON i.inhrelid = up.oid),
+    written(tbl) AS (
+        SELECT string_agg(CASE WHEN part ~ '[."]' THEN '"' || replace(part, '"', '""') || '"' ELSE part END, '.' ORDER BY place)
+        FROM up JOIN pg_class c ON c.oid = up.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+            CROSS JOIN LATERAL (VALUES (1, n.nspname::text), (2, c.relname::text)) AS name(place, part)
+        GROUP BY c.oid),
     gone AS (
-        DELETE FROM upkeep.watched w
-        USING up, pg_class c, pg_namespace n
-        WHERE c.oid = up.oid AND n.oid = c.relnamespace AND w.tbl = n.nspname || '.' || c.relname
+        DELETE FROM upkeep.watched w USING written WHERE w.tbl = written.tbl
         RETURNING w.tbl)
     INSERT INTO upkeep.touch (tbl, op) SELECT gone.tbl, 'release' FROM gone;
 END
