@@ -160,7 +160,11 @@ func (r *resolver) link(path string, m *store.Member, rel *Relation, info, paren
 				candidates = append(candidates, fk)
 			}
 		}
-		if len(candidates) != 1 {
+		if len(candidates) == 0 {
+			r.fail("say which columns with via", "relation %q: no foreign key of %s points at %s", path, child.Table, target.Table)
+			return
+		}
+		if len(candidates) > 1 {
 			r.fail("say which columns with via", "relation %q: there are %d foreign keys from %s to %s", path, len(candidates), child.Table, target.Table)
 			return
 		}

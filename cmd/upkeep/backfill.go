@@ -144,7 +144,7 @@ func (f *filling) look(ctx context.Context) (bool, error) {
 	for _, p := range st.Pauses {
 		f.held = f.held || p.Remote != "" || slices.Contains(f.syncs, p.Sync)
 	}
-	f.line.say("%s %d of about %d rows, %d groups to send", screen.Bar(done, total), done, total, left)
+	f.line.say("%s %d of about %s, %s to send", screen.Bar(done, total), done, number(total, "row"), number(left, "group"))
 	if running {
 		f.passed = time.Time{}
 		return false, nil

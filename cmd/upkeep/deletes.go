@@ -70,7 +70,11 @@ func (c *deletesCmd) allow(p *program, s *setup.Setup, held []heldDeletesForm) e
 	if c.JSON {
 		return printJSON(p.out, map[string]any{"sync": c.Sync, "allowed": n})
 	}
-	_, err = fmt.Fprintf(p.out, "%d deletes of %s go now\n", n, c.Sync)
+	verb := "go"
+	if n == 1 {
+		verb = "goes"
+	}
+	_, err = fmt.Fprintf(p.out, "%s of %s %s now\n", number(int64(n), "delete"), c.Sync, verb)
 	return err
 }
 

@@ -212,7 +212,7 @@ func backfillText(rows *int64) string {
 	if rows == nil {
 		return "a backfill; how many rows there are is not known"
 	}
-	return fmt.Sprintf("a backfill of about %d rows", *rows)
+	return "a backfill of about " + number(*rows, "row")
 }
 
 type forecastForm struct {

@@ -172,9 +172,11 @@ func tally(st *upkeep.Status) string {
 	add(sum.Waiting, "waiting")
 	add(sum.Parked, "parked")
 	add(sum.Gone, "gone")
-	add(int64(st.Pending), "touches to fold")
+	if st.Pending > 0 {
+		parts = append(parts, touches(st.Pending))
+	}
 	if running {
-		parts = append(parts, fmt.Sprintf("backfill passed %d rows", passed))
+		parts = append(parts, "backfill passed "+number(passed, "row"))
 	}
 	if len(parts) == 0 {
 		return "no groups"

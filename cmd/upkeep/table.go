@@ -103,10 +103,15 @@ func indented(s string) string {
 
 // count is "1 problem", "2 problems", "no problems".
 func count(n int, what string) string {
-	switch n {
-	case 0:
+	if n == 0 {
 		return "no " + what + "s"
-	case 1:
+	}
+	return number(int64(n), what)
+}
+
+// number is "1 row", "2 rows", "0 rows".
+func number(n int64, what string) string {
+	if n == 1 {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)

@@ -71,7 +71,7 @@ func value(v any) string {
 	case time.Time:
 		s = v.Format(time.RFC3339Nano)
 	case []byte:
-		return fmt.Sprintf("%d bytes", len(v))
+		return number(int64(len(v)), "byte")
 	case fmt.Stringer:
 		s = v.String()
 	case map[string]any, []any:
