@@ -98,6 +98,36 @@ func TestMappingNoLongerFits(t *testing.T) {
 	}
 }
 
+// A column is renamed under a process that watches it: the application writes on,
+// also when the process has looked at its triggers, and nothing is lost.
+func TestColumnRenamedAtWork(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.within(time.Minute)
+		s.fill()
+		log, clock := new(safeBuffer), new(restless)
+		e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: clock, Logger: slog.New(slog.NewTextHandler(log, nil)),
+			Syncs: []upkeep.AnySync{customerSync(s.to), orderSync(s.to)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.run(e)
+		s.quiet(e)
+		s.exec(`alter table line_items rename column price to cost`)
+		tries := clock.long.Load()
+		s.until("looks at the triggers", func() bool { return clock.long.Load() > tries+40 })
+		s.exec(`insert into line_items values (777, 10, 'renamed', 1, 2)`)
+		s.exec(`update line_items set cost = cost + 1 where id = 777`)
+		s.exec(`delete from line_items where id <> 777`)
+		s.exec(`alter table line_items rename column cost to price`)
+		s.quiet(e)
+		s.inSync(e, "customer", "sales_order")
+		if !strings.Contains(s.remote.Text("salesOrder", "sales_order-10", "item"), "renamed") {
+			t.Error("the new line is not at the remote")
+		}
+	})
+}
+
 // A process says what it replaces, and when all rows were looked at; one with
 // the same configuration replaces nothing.
 func TestSaysWhatItInstalls(t *testing.T) {

@@ -8,31 +8,36 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // Install makes the triggers be exactly what the shapes need and records the
-// plan, in one transaction.
+// plan, in one transaction. A table that can't have its triggers keeps those
+// that it has, and no other from having them.
 // It implements [store.Capture].
 func (d *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
 	for _, f := range unfit(shapes) {
 		return fmt.Errorf("sync %q: %s: %s", f.Subject, f.Message, f.Fix)
 	}
-	return d.update(ctx, "install triggers", func(tx *sql.Tx) error {
+	const what = "install triggers"
+	var lacking map[string]error
+	err := d.update(ctx, what, func(tx *sql.Tx) error {
 		if err := d.tidyCommands(ctx, tx, shapes); err != nil {
 			return err
 		}
-		want, err := wanted(ctx, tx, shapes)
+		want, not, err := wanted(ctx, tx, shapes)
 		if err != nil {
 			return err
 		}
+		lacking = not
 		have, err := triggers(ctx, tx)
 		if err != nil {
 			return err
 		}
 		for _, name := range slices.Sorted(maps.Keys(have)) {
-			if want[name].sql != have[name].sql {
+			if w := want[name].sql; w != have[name].sql && (w != "" || len(not) == 0) {
 				if _, err := tx.ExecContext(ctx, `DROP TRIGGER main.`+ident(name)); err != nil {
 					return err
 				}
@@ -55,6 +60,19 @@ func (d *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) er
 			ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value`, plan)
 		return err
 	})
+	if err != nil || len(lacking) == 0 {
+		return err
+	}
+	return explain(what, unwatched(lacking))
+}
+
+// unwatched is one error of all that lack something, by name.
+func unwatched(lacking map[string]error) error {
+	var errs []error
+	for _, table := range slices.Sorted(maps.Keys(lacking)) {
+		errs = append(errs, lacking[table])
+	}
+	return errors.Join(errs...)
 }
 
 // trigger is one trigger in the database.
@@ -79,13 +97,22 @@ func triggers(ctx context.Context, tx *sql.Tx) (map[string]trigger, error) {
 	return all, rows.Err()
 }
 
-// wanted are the triggers that the shapes need, by name.
-func wanted(ctx context.Context, tx *sql.Tx, shapes []*store.Shape) (map[string]trigger, error) {
-	all := map[string]trigger{}
+// wanted are the triggers that the shapes need, by name, and the tables that
+// can't have theirs. SQLite would make a trigger that names a column which is
+// not there, and then refuse the application's writes.
+func wanted(ctx context.Context, tx *sql.Tx, shapes []*store.Shape) (all map[string]trigger, lacking map[string]error, err error) {
+	all, lacking = map[string]trigger{}, map[string]error{}
 	for _, w := range watchedTables(shapes) {
 		info, err := describe(ctx, tx, store.Table{Name: w.table})
+		if err == nil {
+			err = w.lacks(info)
+		}
+		if errors.Is(err, store.ErrNoTable) || errors.Is(err, errNoColumn) {
+			lacking[w.table] = err
+			continue
+		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if len(info.Key) == 1 {
 			if c, _ := info.Column(info.Key[0]); c.Type == "INTEGER" {
@@ -93,13 +120,26 @@ func wanted(ctx context.Context, tx *sql.Tx, shapes []*store.Shape) (map[string]
 			}
 		}
 		if w.unique, err = uniques(ctx, tx, info); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for name, text := range w.triggers() {
 			all[name] = trigger{info.Name, text}
 		}
 	}
-	return all, nil
+	return all, lacking, nil
+}
+
+// errNoColumn: a table lacks a column that is watched.
+var errNoColumn = errors.New("no such column")
+
+// lacks is the error of a table without a column that its triggers would name.
+func (w *watched) lacks(info *store.TableInfo) error {
+	for _, name := range slices.Concat(w.key, w.cols, w.logged) {
+		if !slices.ContainsFunc(info.Columns, func(c store.Column) bool { return strings.EqualFold(c.Name, name) }) {
+			return fmt.Errorf("table %s can't have its triggers: %w: %s", info.Table, errNoColumn, name)
+		}
+	}
+	return nil
 }
 
 // uniques are the primary key and the unique indexes of a table.
@@ -148,14 +188,13 @@ func (d *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Findin
 	var found []store.Finding
 	err := d.view(ctx, "inspect triggers", func(tx *sql.Tx) error {
 		found = nil
-		want, err := wanted(ctx, tx, shapes)
-		if errors.Is(err, store.ErrNoTable) {
-			found = append(found, store.Finding{Severity: store.Problem, Subject: "tables", Message: err.Error(),
-				Fix: "correct the configuration, or bring the table back"})
-			return nil
-		}
+		want, lacking, err := wanted(ctx, tx, shapes)
 		if err != nil {
 			return err
+		}
+		if len(lacking) > 0 {
+			found = append(found, store.Finding{Severity: store.Problem, Subject: "tables", Message: unwatched(lacking).Error(),
+				Fix: "correct the configuration, or bring the table back as it was"})
 		}
 		have, err := triggers(ctx, tx)
 		if err != nil {

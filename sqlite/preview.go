@@ -18,7 +18,10 @@ func (d *DB) Preview(ctx context.Context, shapes []*store.Shape) ([]store.Trigge
 		add := func(name string, t trigger, action string) {
 			all = append(all, store.TriggerChange{Table: store.Table{Schema: "main", Name: t.table}, Trigger: name, Action: action, Gap: action == "create"})
 		}
-		want, err := wanted(ctx, tx, shapes)
+		want, lacking, err := wanted(ctx, tx, shapes)
+		if err == nil {
+			err = unwatched(lacking)
+		}
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ func installTests() []test {
 		{"idempotent", testInstallIdempotent},
 		{"other shapes", testInstallOther},
 		{"at once", testInstallAtOnce},
+		{"a column that is gone", testInstallLacking},
 		{"inspect", testInspect},
 		{"log across a change of shapes", testInstallLog},
 		{"uninstall", testUninstall},
@@ -63,6 +64,39 @@ func testInstallOther(e *env) {
 	n, err = e.Store.Pending(e.ctx, 10)
 	e.ok(err)
 	e.equal("rows in the log without shapes", n, 0)
+}
+
+// testInstallLacking: triggers that would name a column which is not there are not
+// made. The application writes on, and the other tables are watched.
+func testInstallLacking(e *env) {
+	order := e.orderShape()
+	e.install(e.customerShape())
+	e.exec(shopRows...)
+	e.raised()
+	e.exec(`ALTER TABLE line_items RENAME COLUMN price TO cost`)
+	e.shapes = append(e.shapes, order)
+	write := func(price string) {
+		e.exec(`INSERT INTO line_items (id, order_id, sku, qty, `+price+`) VALUES (13, 1, 'nib', 1, 1.10)`,
+			`UPDATE line_items SET `+price+` = 2 WHERE id = 13`, `DELETE FROM line_items WHERE id = 13`)
+	}
+	for range 2 {
+		if err := e.Store.Install(e.ctx, e.shapes, plan); err == nil || !strings.Contains(err.Error(), "line_items") || !strings.Contains(err.Error(), "price") {
+			e.t.Errorf("install for a column that is gone: %v", err)
+		}
+		write("cost")
+		e.exec(`UPDATE billing_infos SET vat = 'x' WHERE id = 1`, `UPDATE users SET name = name || '.' WHERE id = 1`)
+		e.wantRaised("customer/1", "sales_order/1")
+		e.exec(`UPDATE billing_infos SET vat = NULL WHERE id = 1`)
+		e.raised()
+	}
+	e.exec(`ALTER TABLE line_items RENAME COLUMN cost TO price`)
+	e.install(e.shapes...)
+	write("price")
+	e.wantRaised("sales_order/1")
+	e.exec(`ALTER TABLE line_items RENAME COLUMN price TO cost`) // with its triggers
+	write("cost")
+	_ = e.Store.Install(e.ctx, e.shapes, plan) // some databases' triggers fit still
+	write("cost")
 }
 
 func testInstallAtOnce(e *env) {
