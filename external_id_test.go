@@ -3,13 +3,17 @@ package upkeep_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // When a row is gone, its external id is made from its key alone.
@@ -141,5 +145,85 @@ func TestExternalIDOfTwoProcesses(t *testing.T) {
 		s.until("the other one to be clean", func() bool { return len(s.parked(one)) == 0 })
 		s.quiet(one)
 		s.field("customer", "same", "entityId", `"Bob"`)
+	})
+}
+
+// askedEarly is a database at which the answer about the external id of group 2
+// takes until group 1, which has the same, is made, written down and done with.
+type askedEarly struct {
+	upkeep.Database
+	first, third chan struct{} // closed: the calls of groups 1 and 3 go on
+	asked, going sync.Once
+	made, next   chan struct{} // closed: group 1 is recorded; the recording of group 3 begins
+}
+
+func (d *askedEarly) Namesakes(ctx context.Context, sync string, ids map[string]string) (map[string]store.Namesake, error) {
+	found, err := d.Database.Namesakes(ctx, sync, ids)
+	if _, second := ids["2"]; second {
+		d.asked.Do(func() {
+			d.going.Do(func() { close(d.first) })
+			wait(ctx, d.made)
+			close(d.third)
+			wait(ctx, d.next) // who records has done with group 1
+		})
+	}
+	return found, err
+}
+
+func (d *askedEarly) Record(ctx context.Context, rs []store.Result, hand []string) ([]store.ID, error) {
+	if slices.ContainsFunc(rs, func(r store.Result) bool { return r.Key == "3" && r.Outcome == store.Synced }) {
+		close(d.next)
+	}
+	stale, err := d.Database.Record(ctx, rs, hand)
+	for _, r := range rs {
+		switch {
+		case r.Key == "1" && r.Outcome == store.Synced:
+			close(d.made)
+		case r.Key == "2" && r.Outcome == store.Released: // it found the id taken
+			d.going.Do(func() { close(d.first) })
+		}
+	}
+	return stale, err
+}
+
+func wait(ctx context.Context, c <-chan struct{}) {
+	select {
+	case <-c:
+	case <-ctx.Done():
+	}
+}
+
+// A group whose external id another one is about to be made with is not sent,
+// however long what is asked about it takes.
+func TestExternalIDIsTakenBeforeItIsAskedFor(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.within(time.Minute)
+		customer := customerSync(s.to)
+		customer.ExternalID = func(u User) string {
+			if u.ID == 3 {
+				return "other"
+			}
+			return "same"
+		}
+		d := &askedEarly{Database: s.open(), first: make(chan struct{}), third: make(chan struct{}), made: make(chan struct{}), next: make(chan struct{})}
+		s.remote.Fail(memory.Fault{On: memory.Create, ExternalID: "same", Until: d.first})
+		s.remote.Fail(memory.Fault{On: memory.Create, ExternalID: "other", Until: d.third})
+		e, err := upkeep.New(upkeep.Config{Database: d, Syncs: []upkeep.AnySync{customer}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.run(e)
+		s.exec(`insert into users(id, name) values (1, 'Ada'), (3, 'Eve')`)
+		s.until("both calls", func() bool { return s.remote.InFlight() == 2 })
+		s.exec(`insert into users(id, name) values (2, 'Bob')`)
+		s.quiet(e)
+		if p := s.parked(e); len(p) != 1 || p["customer/2"] == "" {
+			t.Errorf("parked: %v, want customer/2 alone", p)
+		}
+		s.field("customer", "same", "entityId", `"Ada"`)
+		if n := len(s.remote.Applied()); n != 2 {
+			t.Errorf("%d writes for two records: %+v", n, s.remote.Applied())
+		}
 	})
 }

@@ -1,16 +1,20 @@
 package upkeep_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // A person has a team and a mentor, and a team has a lead: references of two
@@ -411,4 +415,67 @@ func TestNetSuiteCircle(t *testing.T) {
 		s.state(e, "customer", fmt.Sprint(i+1), upkeep.Clean)
 	}
 	s.inSync(e, "customer")
+}
+
+// slowToWait is a database at which what is read of who waits takes until
+// something else has happened, once armed.
+type slowToWait struct {
+	upkeep.Database
+	armed   atomic.Bool
+	looking chan struct{} // closed when it was read
+	goOn    chan struct{}
+}
+
+func (d *slowToWait) Waits(ctx context.Context, ids []store.ID, limit int) (map[store.ID][]store.ID, error) {
+	waits, err := d.Database.Waits(ctx, ids, limit)
+	if d.armed.CompareAndSwap(true, false) {
+		close(d.looking)
+		select {
+		case <-d.goOn:
+		case <-ctx.Done():
+		}
+	}
+	return waits, err
+}
+
+// A person looks for the second time whether its team waits for it in turn, and
+// reads so before the team begins to. The team is refused without its lead while
+// the person is still being looked at, so that it can't wake it: the person looks
+// again soon.
+func TestCircleThatIsMissedTwice(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.within(time.Minute)
+		s.exec(teamSchema)
+		s.refuse(func(q memory.Request) bool { return q.Type == "team" && q.Fields["lead"] == nil })
+		d := &slowToWait{Database: s.open(), looking: make(chan struct{}), goOn: make(chan struct{})}
+		one, err := upkeep.New(upkeep.Config{Database: d, Syncs: []upkeep.AnySync{teamSync(s.to), personSync(s.to)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.run(one)
+		s.quiet(one)
+		s.exec(`insert into people values (7, 'Ada', 1, null)`)
+		first := s.state(one, "person", "7", upkeep.Waiting)
+		d.armed.Store(true)
+		s.advance(5 * time.Second) // more than the net of the first look
+		select {
+		case <-d.looking:
+		case <-s.ctx.Done():
+			t.Fatal("the person is not looked at a second time")
+		}
+		two := s.engine(teamSync(s.to), personSync(s.to))
+		s.run(two)
+		s.exec(`insert into teams values (1, 'red', 7)`)
+		s.state(two, "team", "1", upkeep.Parked)
+		close(d.goOn)
+		if x := s.state(two, "person", "7", upkeep.Waiting); x.Group.Epoch == first.Group.Epoch {
+			t.Fatal("the person was not claimed a second time")
+		}
+		s.advance(time.Minute) // much less than the net of those that are in no circle
+		s.state(two, "person", "7", upkeep.Clean)
+		s.state(two, "team", "1", upkeep.Clean)
+		s.refers("team-1", "lead", "person-7")
+		s.refers("person-7", "team", "team-1")
+	})
 }
