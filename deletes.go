@@ -23,7 +23,8 @@ func (e *Engine) HeldDeletes(ctx context.Context) ([]HeldDeletes, error) {
 }
 
 // AllowDeletes lets n deletes of a sync go, beside its limit, and returns how
-// many groups were held and go now. From then on the limit counts anew.
+// many of the groups that were held these are. If more are held, no more than n
+// go and the others stay held; else the limit counts anew from then on.
 func (e *Engine) AllowDeletes(ctx context.Context, sync string, n int) (int64, error) {
 	if _, err := e.definition(sync); err != nil {
 		return 0, err
@@ -54,9 +55,7 @@ func (r *runner) limitDeletes(ctx context.Context, due []*job) []*job {
 			continue
 		}
 		granted[d] = &got
-		if got.Deletes < n {
-			r.log.Error("more records are to be deleted than the limit allows; the others wait until a person allows them", "sync", d.Name, "held", n-got.Deletes)
-		}
+		r.sayHeld(d.Name, n-got.Deletes)
 	}
 	var rest []*job
 	left := map[*definition]int{}
@@ -82,6 +81,30 @@ func (r *runner) limitDeletes(ctx context.Context, due []*job) []*job {
 	}
 	return rest
 }
+
+// sayHeld logs that deletes are held: when it begins, and each time that it is
+// twice as many, as far as this process has seen. None held: it is over.
+func (r *runner) sayHeld(sync string, n int) {
+	r.mu.Lock()
+	h := r.deletesHeld[sync]
+	h.seen += n
+	if n == 0 {
+		h = deletesHeld{}
+	}
+	say := n > 0 && h.seen >= 2*h.told
+	if say {
+		h.told = h.seen
+	}
+	r.deletesHeld[sync] = h
+	r.mu.Unlock()
+	if say {
+		r.log.Warn("more records are to be deleted than the limit allows; they wait until a person allows them", "sync", sync, "held", h.seen, "see", "upkeep deletes "+sync)
+	}
+}
+
+// deletesHeld is how many deletes of a sync were held since one was granted
+// last, and how many were told.
+type deletesHeld struct{ seen, told int }
 
 // freeDeletes lets go what was parked as held though a person has allowed
 // deletes meanwhile. What fails here is done by the next look.

@@ -210,7 +210,7 @@ func remoteFindings(s *Status) []Finding {
 		switch {
 		case r.Broken:
 			found = append(found, Finding{Severity: Problem, Subject: r.Name, Message: "its breaker is open: " + r.Reason,
-				Fix: "see whether the remote works and the credentials are right; it is probed by itself"})
+				Fix: "see whether the remote works and the credentials are right; it is probed by itself, and at once after: upkeep resume " + r.Name})
 		case r.PausedFor > 0:
 			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("it asked for a pause, of which %s are left: %s", r.PausedFor.Round(time.Second), r.Reason),
 				Fix: "nothing; if it comes often, lower its rate or concurrency"})

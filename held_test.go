@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
 )
 
@@ -197,6 +198,40 @@ func TestHeldSyncIsTold(t *testing.T) {
 		st, err := other.Status(s.ctx)
 		if err != nil || slices.ContainsFunc(st.Syncs, func(c upkeep.Counts) bool { return c.Held != "" }) {
 			t.Errorf("status of a sync that goes on: %+v, %v", st, err)
+		}
+	})
+}
+
+// Who has mended a remote need not wait until its breaker is tried again.
+func TestRetryAndResumeProbeABrokenRemote(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		db := s.open()
+		e := s.engine(customerSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		resume := func(p upkeep.Pause) func() error {
+			return func() error { _, err := e.Resume(s.ctx, p); return err }
+		}
+		retry := func(sync string) func() error {
+			return func() error { _, err := e.Retry(s.ctx, sync, ""); return err }
+		}
+		for i, mended := range []func() error{resume(upkeep.Pause{Remote: "erp"}), resume(upkeep.Pause{Sync: "customer"}), retry(""), retry("customer")} {
+			s.remote.Fail(memory.Fault{Times: -1, Err: &connector.Error{Kind: connector.Unauthorized, Status: 401}})
+			s.exec(`insert into users(id, name) values (%d, 'u')`, i+1)
+			s.until("the breaker to open", func() bool {
+				st, err := e.Status(s.ctx)
+				return err == nil && st.Remotes[0].Broken && st.Remotes[0].Breaks > 0
+			})
+			if err := db.Break(s.ctx, "erp", time.Hour, "wrong credentials"); err != nil {
+				t.Fatal(err)
+			}
+			s.remote.Heal()
+			if err := mended(); err != nil {
+				t.Fatal(err)
+			}
+			s.until("the record", func() bool { return len(s.remote.Records("customer")) == i+1 })
+			s.quiet(e)
 		}
 	})
 }

@@ -19,13 +19,24 @@ func (e *Engine) Pause(ctx context.Context, p Pause) error {
 	return e.db.PauseByHand(ctx, p)
 }
 
-// Resume ends a pause that [Engine.Pause] made; false if there was none.
+// Resume ends a pause that [Engine.Pause] made; false if there was none. If the
+// breaker of that remote, or of the sync's, is open, some process at work probes
+// it at once: who says resume has mended what kept it.
 func (e *Engine) Resume(ctx context.Context, p Pause) (bool, error) {
 	if p.Remote != "" && p.Sync != "" || p.Remote == "" && p.Sync == "" {
 		return false, errPauseOf
 	}
 	// What the configuration no longer names may still be paused.
-	return e.db.ResumeByHand(ctx, p)
+	was, err := e.db.ResumeByHand(ctx, p)
+	if err != nil {
+		return was, err
+	}
+	remote := p.Remote
+	if d := e.byName[p.Sync]; d != nil {
+		remote = d.To.Name
+	}
+	_, err = e.db.ProbeNow(ctx, remote)
+	return was, err
 }
 
 var errPauseOf = fmt.Errorf("a pause is of a remote or of a sync: name one of them")

@@ -362,20 +362,21 @@ type runner struct {
 	perCall   int           // the most groups that one call takes
 	linger    time.Duration // zero: not
 
-	mu      sync.Mutex
-	queued  int // calls handed to the senders and not yet answered
-	enough  int // of them, so that no more groups are claimed
-	pending int // groups claimed and not yet recorded
-	latency time.Duration
-	held    map[string]time.Time // syncs that can't be loaded, until when
-	said    said                 // what was logged of them
-	begun   waits                // of groups that wait, until the database has it
+	mu          sync.Mutex
+	queued      int // calls handed to the senders and not yet answered
+	enough      int // of them, so that no more groups are claimed
+	pending     int // groups claimed and not yet recorded
+	latency     time.Duration
+	held        map[string]time.Time   // syncs that can't be loaded, until when
+	deletesHeld map[string]deletesHeld // by sync
+	said        said                   // what was logged of them
+	begun       waits                  // of groups that wait, until the database has it
 
 	reserved map[recordName]string // the keys of those that are being sent
 }
 
 func newRunner(e *Engine, remote *Remote) *runner {
-	r := &runner{Engine: e, remote: remote, examined: e.provenance.examined.Load(), wake: make(chan struct{}, 1), held: map[string]time.Time{}, begun: waits{}, reserved: map[recordName]string{}}
+	r := &runner{Engine: e, remote: remote, examined: e.provenance.examined.Load(), wake: make(chan struct{}, 1), held: map[string]time.Time{}, deletesHeld: map[string]deletesHeld{}, begun: waits{}, reserved: map[recordName]string{}}
 	for _, d := range e.defs {
 		if d.To == remote {
 			r.defs = append(r.defs, d)

@@ -49,7 +49,10 @@ type RemoteStatus struct {
 	OldestCall time.Duration
 	PausedFor  time.Duration // zero: not paused
 	Broken     bool          // its breaker is open
+	Breaks     int           // how often in a row: the first time and each probe that failed
+	ProbeIn    time.Duration // while Broken, until the next probe; see [Engine.Resume]
 	Reason     string        // of the pause or the breaker
+	Syncs      []string      // that go there
 	// Quota is what the remote itself says of the requests that it allows in a
 	// while, as a process at work has noted it; zero: it does not say.
 	Quota Quota
@@ -96,7 +99,13 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Remotes = append(s.Remotes, RemoteStatus{Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, Calls: h.Calls, OldestCall: h.OldestCall, PausedFor: h.PausedFor, Broken: h.Broken, Reason: h.Reason, Quota: h.Quota})
+		var syncs []string
+		for _, d := range e.defs {
+			if d.To == r {
+				syncs = append(syncs, d.Name)
+			}
+		}
+		s.Remotes = append(s.Remotes, RemoteStatus{Syncs: syncs, Breaks: h.Failures, ProbeIn: h.ProbeIn, Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, Calls: h.Calls, OldestCall: h.OldestCall, PausedFor: h.PausedFor, Broken: h.Broken, Reason: h.Reason, Quota: h.Quota})
 	}
 	return s, nil
 }

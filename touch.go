@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -188,7 +189,8 @@ func (e *Engine) rowGone(ctx context.Context, id ID) error {
 
 // Retry lets parked and waiting groups go again at once, with a fresh count of
 // attempts, and returns how many. An empty sync means all syncs, an empty key
-// all groups. The key is text, in the form of [Key] ("42", "north,1"), where
+// all groups. Where the breaker of a remote of theirs is open, some process at
+// work probes it at once. The key is text, in the form of [Key] ("42", "north,1"), where
 // [Engine.Touch] takes values.
 func (e *Engine) Retry(ctx context.Context, sync, key string) (int64, error) {
 	if key != "" {
@@ -197,10 +199,18 @@ func (e *Engine) Retry(ctx context.Context, sync, key string) (int64, error) {
 			return 0, err
 		}
 		key = id.Key
-	} else if _, err := e.chosen(sync); err != nil {
+	}
+	defs, err := e.chosen(sync)
+	if err != nil {
 		return 0, err
 	}
-	return e.db.Retry(ctx, sync, key)
+	n, err := e.db.Retry(ctx, sync, key)
+	for _, r := range e.remotes {
+		if err == nil && slices.ContainsFunc(defs, func(d *definition) bool { return d.To == r }) {
+			_, err = e.db.ProbeNow(ctx, r.Name)
+		}
+	}
+	return n, err
 }
 
 // Adopt says that the record of a parked group is at the remote, under the

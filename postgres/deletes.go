@@ -85,11 +85,16 @@ func (db *DB) AllowDeletes(ctx context.Context, sync string, n int) (freed int64
 	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO upkeep.deletes AS d (sync, since, allowed) VALUES ($1, upkeep.clock(), $2)
-			ON CONFLICT (sync) DO UPDATE SET held = false, used = 0, since = excluded.since, allowed = excluded.allowed`, clean(sync), n)
+			ON CONFLICT (sync) DO UPDATE SET allowed = excluded.allowed`, clean(sync), n)
 		if err != nil {
 			return err
 		}
-		freed, err = freeDeletes(ctx, tx, []string{clean(sync)}, math.MaxInt)
+		if freed, err = freeDeletes(ctx, tx, []string{clean(sync)}, n); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE upkeep.deletes SET held = false, used = 0, since = upkeep.clock() WHERE sync = $1
+			AND NOT EXISTS (SELECT 1 FROM upkeep.groups WHERE sync = $1 AND parked AND reason = $2)`, clean(sync), store.DeleteHeld)
 		return err
 	})
 	if err != nil {

@@ -159,6 +159,12 @@ func (db *DB) Meter(ctx context.Context, remote string, used, limit int64) error
 	return installed(err)
 }
 
+// ProbeNow implements [store.Limits].
+func (db *DB) ProbeNow(ctx context.Context, remote string) (bool, error) {
+	tag, err := db.pool.Exec(ctx, `UPDATE upkeep.remotes SET probe_at = upkeep.clock() WHERE remote = $1 AND broken`, remote)
+	return tag.RowsAffected() == 1, installed(err)
+}
+
 // Probe implements [store.Limits]. holder is for the reader of the call.
 func (db *DB) Probe(ctx context.Context, remote, _ string, d time.Duration) (bool, error) {
 	tag, err := db.pool.Exec(ctx, `UPDATE upkeep.remotes SET probe_at = upkeep.clock() + $2 * interval '1 microsecond'

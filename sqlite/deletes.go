@@ -55,6 +55,10 @@ func (d *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (g s
 	return g, err
 }
 
+// freeSome makes up to ?4 groups of a sync due that are parked for the reason ?2.
+const freeSome = `UPDATE upkeep_groups SET parked = 0, attempts = 0, reason = NULL, due_at = ?3
+	WHERE (sync, key) IN (SELECT sync, key FROM upkeep_groups WHERE sync = ?1 AND parked AND reason = ?2 AND holder IS NULL ORDER BY key LIMIT ?4)`
+
 // ReturnDeletes implements [store.Deletes].
 func (d *DB) ReturnDeletes(ctx context.Context, sync string, n int, granted store.Grant) error {
 	return d.update(ctx, "return deletes", func(tx *sql.Tx) error {
@@ -64,9 +68,7 @@ func (d *DB) ReturnDeletes(ctx context.Context, sync string, n int, granted stor
 		if _, err := tx.ExecContext(ctx, `UPDATE upkeep_deletes SET allowed = allowed + ?2 WHERE sync = ?1`, sync, n); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, attempts = 0, reason = NULL, due_at = ?3
-			WHERE (sync, key) IN (SELECT sync, key FROM upkeep_groups WHERE sync = ?1 AND parked AND reason = ?2 AND holder IS NULL ORDER BY key LIMIT ?4)`,
-			sync, store.DeleteHeld, d.now(), n)
+		_, err := tx.ExecContext(ctx, freeSome, sync, store.DeleteHeld, d.now(), n)
 		return err
 	})
 }
@@ -76,16 +78,19 @@ func (d *DB) AllowDeletes(ctx context.Context, sync string, n int) (freed int64,
 	err = d.update(ctx, "allow deletes", func(tx *sql.Tx) error {
 		now := d.now()
 		_, err := tx.ExecContext(ctx, `INSERT INTO upkeep_deletes (sync, since, allowed) VALUES (?1, ?2, ?3)
-			ON CONFLICT (sync) DO UPDATE SET held = 0, used = 0, since = excluded.since, allowed = excluded.allowed`, sync, now, n)
+			ON CONFLICT (sync) DO UPDATE SET allowed = excluded.allowed`, sync, now, n)
 		if err != nil {
 			return err
 		}
-		r, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, attempts = 0, reason = NULL, due_at = ?3
-			WHERE sync = ?1 AND parked AND reason = ?2 AND holder IS NULL`, sync, store.DeleteHeld, now)
+		r, err := tx.ExecContext(ctx, freeSome, sync, store.DeleteHeld, now, n)
 		if err != nil {
 			return err
 		}
-		freed, err = r.RowsAffected()
+		if freed, err = r.RowsAffected(); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE upkeep_deletes SET held = 0, used = 0, since = ?3 WHERE sync = ?1
+			AND NOT EXISTS (SELECT 1 FROM upkeep_groups WHERE sync = ?1 AND parked AND reason = ?2)`, sync, store.DeleteHeld, now)
 		return err
 	})
 	return freed, err

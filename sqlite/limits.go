@@ -167,6 +167,22 @@ func (d *DB) Mend(ctx context.Context, remote string) error {
 	return d.exec(ctx, "mend "+remote, `UPDATE upkeep_remotes SET broken = 0, probe_at = 0, failures = 0 WHERE remote = ?1`, remote)
 }
 
+// ProbeNow lets the next probe of an open breaker go at once.
+// It implements [store.Limits].
+func (d *DB) ProbeNow(ctx context.Context, remote string) (bool, error) {
+	var open bool
+	err := d.update(ctx, "hasten the probe of "+remote, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `UPDATE upkeep_remotes SET probe_at = ?2 WHERE remote = ?1 AND broken`, remote, d.now())
+		if err != nil {
+			return err
+		}
+		n, err := r.RowsAffected()
+		open = n == 1
+		return err
+	})
+	return open, err
+}
+
 // Probe is true for the one that may probe an open breaker.
 // It implements [store.Limits].
 func (d *DB) Probe(ctx context.Context, remote, _ string, pause time.Duration) (bool, error) {

@@ -10,7 +10,7 @@ import (
 
 type deletesCmd struct {
 	Sync  string `arg:"" optional:"" help:"The sync's name. Default: all of them."`
-	Allow int    `placeholder:"N" help:"Let this sync's deletes go: as many as are held, typed to say that they were looked at."`
+	Allow int    `placeholder:"N" help:"Let at most so many of this sync's deletes go: the number that was looked at. What was held beyond it since stays held."`
 	JSON  bool   `help:"Print as JSON."`
 }
 
@@ -55,26 +55,28 @@ func (c *deletesCmd) Run(p *program) error {
 	return err
 }
 
-// allow lets them go, if the number is the one that is held.
+// allow lets so many go, and no more than are held: what comes later was looked
+// at by nobody.
 func (c *deletesCmd) allow(p *program, s *setup.Setup, held []heldDeletesForm) error {
-	switch {
-	case len(held) == 0:
+	if len(held) == 0 || held[0].Held == 0 {
 		return fmt.Errorf("no deletes of %s are held", c.Sync)
-	case held[0].Held != int64(c.Allow):
-		return fmt.Errorf("held of %s: %s, not %d; look at them, then allow that many", c.Sync, count(int(held[0].Held), "delete"), c.Allow)
 	}
-	n, err := s.Engine.AllowDeletes(p.ctx, c.Sync, c.Allow)
-	if err != nil {
+	n := min(held[0].Held, int64(c.Allow))
+	if _, err := s.Engine.AllowDeletes(p.ctx, c.Sync, int(n)); err != nil {
 		return err
 	}
+	more := held[0].Held - n
 	if c.JSON {
-		return printJSON(p.out, map[string]any{"sync": c.Sync, "allowed": n})
+		return printJSON(p.out, map[string]any{"sync": c.Sync, "allowed": n, "held": more})
 	}
-	verb := "go"
-	if n == 1 {
-		verb = "goes"
+	text := fmt.Sprintf("%s of %s may go now", number(n, "delete"), c.Sync)
+	switch {
+	case more > 0:
+		text += fmt.Sprintf("; held beyond that, and to be looked at: %d, see upkeep deletes %s", more, c.Sync)
+	case n < int64(c.Allow):
+		text += ", all that were held"
 	}
-	_, err = fmt.Fprintf(p.out, "%s of %s %s now\n", number(int64(n), "delete"), c.Sync, verb)
+	_, err := fmt.Fprintln(p.out, text)
 	return err
 }
 

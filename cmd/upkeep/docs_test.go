@@ -387,12 +387,16 @@ func (d *desk) command(at, line, want string, env []string) {
 			d.stop(" run") // or it would put back what is removed
 		}
 		out, err := d.run(line, env)
-		if err != nil && !strings.HasSuffix(strings.TrimSpace(want), "(exit status 1)") {
+		status := ""
+		if exit := new(exec.ExitError); errors.As(err, &exit) {
+			status = fmt.Sprintf("(exit status %d)", exit.ExitCode())
+		}
+		if err != nil && (status == "" || !strings.HasSuffix(strings.TrimSpace(want), status)) {
 			d.Errorf("%s: %s: %v\n%s", at, line, err, out)
 			return
 		}
 		if err != nil {
-			out += "\n(exit status 1)"
+			out += "\n" + status
 		}
 		if !like(out, want) {
 			d.Errorf("%s: %s gives\n%s\nand the document says\n%s", at, line, out, want)

@@ -36,8 +36,8 @@ var guides = map[string]guide{
 		examples: []string{"upkeep apply", "upkeep apply --yes"},
 	},
 	"run": {
-		more:     "It installs the triggers, sends every record once (a backfill), and then follows the changes until it is interrupted. Any number of processes may run on one database: they share the work and the remotes' limits.",
-		statuses: "0 stopped as it was told, or with --once nothing is left to do; 1 the command failed, or there was still work after --within; 2 wrong usage or configuration.",
+		more:     "It installs the triggers, sends every record once (a backfill), and then follows the changes until it is interrupted. Any number of processes may run on one database: they share the work and the remotes' limits. With --once it gives up when all that is left goes to remotes that failed five times in a row and once more since it began; --within lets it wait for so long instead.",
+		statuses: "0 stopped as it was told, or with --once nothing is left to do; 1 the command failed, or with --once there was still work after --within, or nothing moved since a remote fails; 2 wrong usage or configuration; 3 with --once: quiet, but groups are parked, or held back by a pause, which only a person ends.",
 		examples: []string{"upkeep run", "upkeep run --once --within 10m", "upkeep run --log-format json"},
 	},
 	"top":    {examples: []string{"upkeep top", "upkeep top --every 5s"}},
@@ -63,7 +63,7 @@ var guides = map[string]guide{
 		examples: []string{"upkeep audit", "upkeep audit sales_order"},
 	},
 	"pause":  {more: "Within a second no process sends anything more to it. It stays so, whoever stops and starts, until upkeep resume.", examples: []string{"upkeep pause netsuite --reason 'month end'", "upkeep pause sync:customer"}},
-	"resume": {examples: []string{"upkeep resume netsuite"}},
+	"resume": {more: "After wrong credentials were mended, or an outage is over, it need not be waited until the breaker of the remote is tried again: whether it was paused or not, upkeep run probes it within a second.", examples: []string{"upkeep resume netsuite"}},
 	"backfill": {
 		more:     "It waits until all is sent. It is not needed after a change of the configuration, when upkeep run does it by itself. To let upkeep run do it, and not wait: upkeep resync.",
 		examples: []string{"upkeep backfill", "upkeep backfill sales_order"},
@@ -73,11 +73,11 @@ var guides = map[string]guide{
 		examples: []string{"upkeep resync sales_order 42", "upkeep resync sales_order --force", "upkeep resync --all"},
 	},
 	"retry": {
-		more:     "For what is mended: a remote's refusal, a right, the data of another record. What was changed in the group's own rows needs no retry.",
+		more:     "For what is mended: a remote's refusal, a right, the data of another record. What was changed in the group's own rows needs no retry. A remote whose breaker is open is probed at once.",
 		examples: []string{"upkeep retry sales_order 42", "upkeep retry --all", "upkeep retry ticket 7 --is 90125"},
 	},
 	"skip":               {more: "It is dropped for good; the group's history says so. It is for a version that the remote will never take, of a sync with deliver: every.", examples: []string{"upkeep skip shipment 42"}},
-	"deletes":            {more: "Nothing that was held goes out before somebody said how many there are.", examples: []string{"upkeep deletes", "upkeep deletes customer --allow 250"}},
+	"deletes":            {more: "Nothing that was held goes out before somebody looked. While deletes go on coming, allow the number that you saw: no more than that go, and what is beyond it is held again. A row that came back meanwhile is no delete any more.", examples: []string{"upkeep deletes", "upkeep deletes customer --allow 250"}},
 	"uninstall":          {more: "Its triggers, tables and functions go; the application's tables and the records at the remotes stay. Stop every upkeep run first.", examples: []string{"upkeep uninstall", "upkeep uninstall --yes"}},
 	"sandbox netsuite":   {more: "It prints the lines for upkeep.yaml, and how faults are set.", examples: []string{"upkeep sandbox netsuite", "upkeep sandbox netsuite --latency 50ms"}},
 	"sandbox salesforce": {more: "It prints the lines for upkeep.yaml, and how faults are set.", examples: []string{"upkeep sandbox salesforce --daily 1000"}},

@@ -62,6 +62,8 @@ type remoteForm struct {
 	Calls       int     `json:"calls_under_way"`
 	OldestCall  float64 `json:"oldest_call_seconds"`
 	Broken      bool    `json:"broken"`
+	Breaks      int     `json:"breaks,omitempty"`
+	ProbeIn     float64 `json:"probe_in_seconds,omitempty"`
 	Paused      float64 `json:"paused_seconds,omitempty"`
 	Reason      string  `json:"reason,omitempty"`
 	// What the remote says of the requests that it allows in a while.
@@ -116,7 +118,7 @@ func statusForm(database string, st *upkeep.Status) statusJSON {
 		f.Syncs = append(f.Syncs, s)
 	}
 	for _, r := range st.Remotes {
-		form := remoteForm{r.Name, r.InUse, r.Concurrency, r.Calls, r.OldestCall.Seconds(), r.Broken, r.PausedFor.Seconds(), r.Reason, nil}
+		form := remoteForm{r.Name, r.InUse, r.Concurrency, r.Calls, r.OldestCall.Seconds(), r.Broken, r.Breaks, r.ProbeIn.Seconds(), r.PausedFor.Seconds(), r.Reason, nil}
 		if q := r.Quota; q != (upkeep.Quota{}) {
 			form.Quota = &quotaForm{q.Used, q.Limit, q.Left(), q.At}
 		}

@@ -31,12 +31,12 @@ const (
 	statusOK     = 0
 	statusFailed = 1 // problems were found, or the command failed
 	statusUsage  = 2 // wrong usage or configuration
-	statusChange = 3 // plan: there is something to do
+	statusToDo   = 3 // plan: there is something to do; run --once: for a person
 )
 
 const description = `Keeps third-party systems up to date with a database: some local rows together become one remote record.
 
-Exit statuses: 0 all is well; 1 problems were found, or the command failed; 2 wrong usage or configuration; 3 plan only: there is something to do.`
+Exit statuses: 0 all is well; 1 problems were found, or the command failed; 2 wrong usage or configuration; 3 there is something to do: of plan, or, of run --once, for a person, as groups are parked.`
 
 // cli is the command line.
 type cli struct {
@@ -54,10 +54,10 @@ type cli struct {
 	Verify     verifyCmd     `cmd:"" help:"Read the records back from the remotes and compare them with the database."`
 	Audit      auditCmd      `cmd:"" help:"Check the change detection itself: render what is up to date again and find changes that were missed."`
 	Pause      pauseCmd      `cmd:"" help:"Pause a remote or a sync until it is resumed; what changes meanwhile is not lost."`
-	Resume     resumeCmd     `cmd:"" help:"End a pause."`
+	Resume     resumeCmd     `cmd:"" help:"End a pause; a remote whose breaker is open is probed at once."`
 	Backfill   backfillCmd   `cmd:"" help:"Pass over all rows of a sync now, and send what differs; works beside upkeep run."`
 	Resync     resyncCmd     `cmd:"" help:"Look at groups again and send the records that differ."`
-	Retry      retryCmd      `cmd:"" help:"Let parked and waiting groups go again at once."`
+	Retry      retryCmd      `cmd:"" help:"Let parked and waiting groups go again at once, and probe remotes whose breaker is open."`
 	Skip       skipCmd       `cmd:"" help:"Leave out the oldest version that waits of a group, of a sync that delivers every one."`
 	Deletes    deletesCmd    `cmd:"" help:"Show the deletes that are over a sync's limit and held back, and let them go."`
 	Uninstall  uninstallCmd  `cmd:"" help:"Remove every trace of Upkeep from the database."`
@@ -134,7 +134,8 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), in
 // errReported ends a command that has already said what is wrong.
 var errReported = errors.New("problems were found")
 
-// errPending ends a plan that has something in it.
+// errPending ends a plan that has something in it, and a run --once that leaves
+// something to a person.
 var errPending = errors.New("there is something to do")
 
 // usageError is an error of the command line that kong can't see.
@@ -152,7 +153,7 @@ func (p *program) report(err error) int {
 	case errors.Is(err, errReported):
 		return statusFailed
 	case errors.Is(err, errPending):
-		return statusChange
+		return statusToDo
 	case errors.Is(err, context.Canceled) && p.ctx.Err() != nil:
 		fmt.Fprintln(p.err, "upkeep: interrupted")
 	case errors.As(err, &usage):

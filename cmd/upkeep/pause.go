@@ -45,7 +45,8 @@ type resumeCmd struct {
 	JSON bool   `help:"Print as JSON."`
 }
 
-// Run ends a pause. One that is not there is no failure.
+// Run ends a pause, and lets a remote be probed whose breaker is open. A pause
+// that is not there is no failure.
 func (c *resumeCmd) Run(p *program) error {
 	s, err := p.open(setup.Options{})
 	if err != nil {
@@ -61,13 +62,23 @@ func (c *resumeCmd) Run(p *program) error {
 		return err
 	}
 	kind, name := what.Subject()
+	broken, err := brokenRemotes(p, s, what.Sync)
+	if err != nil {
+		return err
+	}
+	if what.Remote != "" {
+		broken = slices.DeleteFunc(broken, func(r string) bool { return r != what.Remote })
+	}
 	switch {
 	case c.JSON:
-		return printJSON(p.out, map[string]any{kind: name, "was_paused": was})
+		return printJSON(p.out, map[string]any{kind: name, "was_paused": was, "probing": broken})
 	case was:
 		_, err = fmt.Fprintf(p.out, "%s %s goes on\n", kind, name)
 	default:
 		_, err = fmt.Fprintf(p.out, "%s %s was not paused\n", kind, name)
+	}
+	for _, remote := range broken {
+		_, err = fmt.Fprintln(p.out, probing(remote))
 	}
 	return err
 }

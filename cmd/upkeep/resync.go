@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/internal/setup"
@@ -90,8 +91,12 @@ func (c *retryCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
+	broken, err := brokenRemotes(p, s, c.Sync)
+	if err != nil {
+		return err
+	}
 	if c.JSON {
-		return printJSON(p.out, map[string]int64{"groups": n})
+		return printJSON(p.out, map[string]any{"groups": n, "probing": broken})
 	}
 	switch {
 	case n == 0 && c.Key != "":
@@ -103,24 +108,30 @@ func (c *retryCmd) Run(p *program) error {
 	default:
 		_, err = fmt.Fprintf(p.out, "%d groups go again\n", n)
 	}
-	if err != nil || n == 0 {
-		return err
-	}
-	return sayBroken(p, s)
-}
-
-// sayBroken says that nothing goes to a remote whose breaker is open.
-func sayBroken(p *program, s *setup.Setup) error {
-	st, err := s.Engine.Status(p.ctx)
-	if err != nil {
-		return err
-	}
-	for _, r := range st.Remotes {
-		if r.Broken {
-			_, err = fmt.Fprintf(p.out, "the breaker of remote %s is open: what goes there waits until the next probe succeeds; see upkeep status\n", oneLine(r.Name))
-		}
+	for _, name := range broken {
+		_, err = fmt.Fprintln(p.out, probing(name))
 	}
 	return err
+}
+
+// brokenRemotes are those whose breaker is open, of a sync or of all.
+func brokenRemotes(p *program, s *setup.Setup, sync string) ([]string, error) {
+	st, err := s.Engine.Status(p.ctx)
+	if err != nil {
+		return nil, err
+	}
+	broken := []string{}
+	for _, r := range st.Remotes {
+		if r.Broken && (sync == "" || slices.Contains(r.Syncs, sync)) {
+			broken = append(broken, r.Name)
+		}
+	}
+	return broken, nil
+}
+
+// probing says what becomes of a remote whose breaker is open.
+func probing(remote string) string {
+	return fmt.Sprintf("the breaker of remote %s is open: upkeep run probes it now, and if that succeeds all that waits for it goes; see upkeep status", oneLine(remote))
 }
 
 // choose makes sure that a command over everything was asked for by --all.

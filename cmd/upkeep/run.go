@@ -17,8 +17,8 @@ import (
 )
 
 type runCmd struct {
-	Once      bool          `help:"Work until there is nothing left to do, then exit: for cron. Parked groups don't count; one in doubt is waited for, which takes as long as its remote may still apply the call."`
-	Within    time.Duration `help:"With --once: fail when there is still work after so long, such as 10m. Default: no limit."`
+	Once      bool          `help:"Work until there is nothing left to do, then exit: for cron. Parked groups don't count, but make the exit status 3; one in doubt is waited for, which takes as long as its remote may still apply the call. It gives up on remotes that keep failing, unless --within says for how long."`
+	Within    time.Duration `help:"With --once: fail when there is still work after so long, such as 10m, and not before. Default: no limit, but it gives up on remotes that keep failing."`
 	Drain     time.Duration `default:"30s" help:"How long a stop waits for the calls under way. A second signal stops at once."`
 	Name      string        `placeholder:"NAME" help:"Name of this process among those that share the database; a random part is put behind it. Default: host and process id."`
 	LogFormat string        `enum:"text,json" default:"text" help:"Format of the log on standard error: text or json."`
@@ -114,12 +114,19 @@ func (c *runCmd) once(p *program, s *setup.Setup, line *progress) error {
 	var quiet error
 	g, waiting := errgroup.WithContext(waiting)
 	g.Go(func() error { return s.Engine.Run(ctx) })
+	w := newWaits(s.Engine, func(text string) { fmt.Fprintln(line, text) })
+	if c.Within > 0 {
+		w.until = time.Now().Add(c.Within)
+	}
 	g.Go(func() error {
-		w := newWaits(s.Engine, func(text string) { fmt.Fprintln(line, text) })
-		quiet = s.Engine.Quiet(waiting, func(st *upkeep.Status) {
+		looking, giveUp := context.WithCancel(waiting)
+		defer giveUp()
+		quiet = s.Engine.Quiet(looking, func(st *upkeep.Status) {
 			last = st
-			w.look(waiting, st)
 			line.say("%s", tally(st))
+			if w.look(waiting, st); w.vain != "" {
+				giveUp()
+			}
 		})
 		stop() // not before quiet is known: the engine may end at once
 		return quiet
@@ -127,6 +134,8 @@ func (c *runCmd) once(p *program, s *setup.Setup, line *progress) error {
 	err := g.Wait()
 	line.done()
 	switch {
+	case w.vain != "" && errors.Is(quiet, context.Canceled) && p.ctx.Err() == nil:
+		return fmt.Errorf("nothing moves: %s; left is: %s; when it is mended, run this again; to wait longer: --within 1h", w.vain, tally(last))
 	case errors.Is(quiet, context.DeadlineExceeded) && p.ctx.Err() == nil:
 		return fmt.Errorf("there is still work after %s: %s; see: upkeep status", c.Within, tally(last))
 	case p.ctx.Err() != nil:
@@ -134,8 +143,30 @@ func (c *runCmd) once(p *program, s *setup.Setup, line *progress) error {
 	case err != nil:
 		return err
 	}
-	_, err = fmt.Fprintf(p.out, "quiet: %s\n", tally(last))
-	return err
+	if _, err = fmt.Fprintf(p.out, "quiet: %s\n", tally(last)); err != nil {
+		return err
+	}
+	return leftTo(line, last)
+}
+
+// leftTo says on w what a quiet system leaves to a person, and is errPending if
+// there is something.
+func leftTo(w io.Writer, st *upkeep.Status) error {
+	var parked, paused int64
+	for _, c := range st.Syncs {
+		parked += c.Parked
+		paused += c.Dirty + c.Claimed + c.InDoubt
+	}
+	if parked > 0 {
+		fmt.Fprintf(w, "left to a person: %s parked: upkeep status --state parked\n", count(int(parked), "group"))
+	}
+	if paused > 0 {
+		fmt.Fprintf(w, "left to a person: %s held back by a pause: upkeep status\n", count(int(paused), "group"))
+	}
+	if parked+paused > 0 {
+		return errPending
+	}
+	return nil
 }
 
 // tally sums the groups of all syncs by state: "12 clean, 1 parked".

@@ -273,7 +273,10 @@ func remoteState(r upkeep.RemoteStatus, pauses []upkeep.Pause) string {
 	byHand := slices.ContainsFunc(pauses, func(p upkeep.Pause) bool { return p.Remote == r.Name })
 	switch {
 	case r.Broken:
-		state = "breaker open"
+		state = "breaker open, next probe in " + short(r.ProbeIn)
+		if r.ProbeIn <= 0 {
+			state = "breaker open, a probe is due"
+		}
 	case byHand:
 		return "paused"
 	case r.PausedFor > 0:

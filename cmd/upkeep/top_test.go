@@ -25,7 +25,7 @@ func TestTopShowsWhatMoved(t *testing.T) {
 		Remotes: []upkeep.RemoteStatus{
 			{Name: "netsuite", InUse: 2, Concurrency: 5, Calls: 2, OldestCall: 40 * time.Second},
 			{Name: "other", Concurrency: 1, PausedFor: 2 * time.Second, Reason: "asked to\x1b[2J"},
-			{Name: "third", Concurrency: 1, Broken: true},
+			{Name: "third", Concurrency: 1, Broken: true, ProbeIn: 12 * time.Second},
 			{Name: "fourth", Concurrency: 1},
 		},
 		Pauses: []upkeep.Pause{{Sync: "order", Reason: "month end"}, {Remote: "fourth"}},
@@ -45,7 +45,7 @@ func TestTopShowsWhatMoved(t *testing.T) {
 		"2026-11-23T12:00:00Z sync customer: 12345 groups, 2 dirty, 1 claimed, 1 in doubt, 5 parked, 6 waiting, lag 2s, - calls/s, 7000 saved\n",
 		"2026-11-23T12:00:10Z sync customer: 12345 groups, 2 dirty, 1 claimed, 1 in doubt, 5 parked, 6 waiting, lag 2s, 2.5 calls/s, 7000 saved\n",
 		"sync order: 10 groups, 0 dirty, 0 claimed, 0 in doubt, 0 parked, 0 waiting, lag 0s, 0.0 calls/s, 0 saved, backfill 5 of about 10\n",
-		"remote netsuite: 2 of 5 slots held, no answer for 40s, 2 calls, the oldest for 40s\n", "remote other: 0 of 1 slots held, paused for 2s: asked to [2J\n", "remote third: 0 of 1 slots held, breaker open\n", "remote fourth: 0 of 1 slots held, paused\n",
+		"remote netsuite: 2 of 5 slots held, no answer for 40s, 2 calls, the oldest for 40s\n", "remote other: 0 of 1 slots held, paused for 2s: asked to [2J\n", "remote third: 0 of 1 slots held, breaker open, next probe in 12s\n", "remote fourth: 0 of 1 slots held, paused\n",
 		"sync order is paused since never: month end; end it with: upkeep resume order\n",
 		"2026-11-23T12:00:10Z customer/8 is parked and blocks 3 groups directly, 57 in all: no [2J\n",
 	} {

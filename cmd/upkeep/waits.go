@@ -5,27 +5,38 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
 )
 
-// waits tells, once each, what keeps a run --once from being over that it
-// can't hurry: groups of another process, doubt, a remote that rests.
+// waits tells, and again every minute, what keeps a run --once from being over
+// that it can't hurry: groups of another process, doubt, a remote that rests. It
+// knows when waiting is in vain, since nothing moves.
 type waits struct {
 	engine *upkeep.Engine
 	say    func(string)
+	until  time.Time // when a person wants it to end; zero: it decides itself
 	next   time.Time // of the look after this one
-	said   map[string]bool
+	said   map[string]time.Time
+	broke  map[string]int // how often the breaker of a remote had opened at the first look
+	vain   string         // why nothing moves; empty: something may
 }
 
 const (
 	waitsEvery = 2 * time.Second
+	waitsAgain = time.Minute
 	waitsMost  = 1000 // groups that are looked at
+	// enoughBreaks in a row, with seconds and then minutes between them, are
+	// enough to call a remote out of reach.
+	enoughBreaks = 5
+	// farProbe is too long to wait for a remote that has failed so often.
+	farProbe = 2 * time.Minute
 )
 
 func newWaits(e *upkeep.Engine, say func(string)) *waits {
-	return &waits{engine: e, say: say, next: time.Now().Add(waitsEvery), said: map[string]bool{}}
+	return &waits{engine: e, say: say, next: time.Now().Add(waitsEvery), said: map[string]time.Time{}, broke: map[string]int{}}
 }
 
 // look is called at every look at the status. It asks for more only when
@@ -48,16 +59,61 @@ func (w *waits) look(ctx context.Context, st *upkeep.Status) {
 	}
 	for _, r := range st.Remotes {
 		if state := remoteState(r, nil); state != "ok" {
-			w.once("remote "+r.Name, "remote "+r.Name+": "+oneLine(state))
+			if r.Broken {
+				state += fmt.Sprintf("; it has failed %s in a row", count(r.Breaks, "time"))
+			}
+			w.tell("remote "+r.Name, "remote "+r.Name+": "+oneLine(state))
 		}
+	}
+	if w.until.IsZero() {
+		w.vain = w.hopeless(st)
 	}
 }
 
-func (w *waits) once(about, text string) {
-	if !w.said[about] {
-		w.said[about] = true
-		w.say("waiting: " + text)
+// tell says something that was not said for a minute.
+func (w *waits) tell(about, text string) {
+	now := time.Now()
+	if last, ok := w.said[about]; ok && now.Sub(last) < waitsAgain {
+		return
 	}
+	w.said[about] = now
+	end := "; to give up by itself: --within"
+	if !w.until.IsZero() {
+		end = "; it gives up in " + short(max(w.until.Sub(now), time.Second))
+	}
+	w.say("waiting: " + text + end)
+}
+
+// hopeless says why nothing moves: all that is left goes to remotes that fail,
+// have failed for long, and have failed again since the first look, or are not
+// tried soon.
+func (w *waits) hopeless(st *upkeep.Status) string {
+	left := map[string]bool{}
+	for _, c := range st.Syncs {
+		left[c.Sync] = c.Dirty+c.Claimed+c.InDoubt > 0
+		if c.Backfill.Running && c.Backfill.Failure == "" {
+			return ""
+		}
+	}
+	if st.Pending > 0 {
+		return ""
+	}
+	var fail []string
+	for _, r := range st.Remotes {
+		before, seen := w.broke[r.Name]
+		if !seen {
+			w.broke[r.Name], before = r.Breaks, r.Breaks
+		}
+		if !slices.ContainsFunc(r.Syncs, func(name string) bool { return left[name] }) ||
+			slices.ContainsFunc(st.Pauses, func(p upkeep.Pause) bool { return p.Remote == r.Name }) {
+			continue
+		}
+		if !r.Broken || r.Breaks < enoughBreaks || r.Breaks <= before && r.ProbeIn < farProbe {
+			return ""
+		}
+		fail = append(fail, fmt.Sprintf("remote %s has failed %s in a row: %s", r.Name, count(r.Breaks, "time"), oneLine(r.Reason)))
+	}
+	return strings.Join(fail, "; ")
 }
 
 // claims tells of groups that another process has, perhaps a dead one.
@@ -76,7 +132,7 @@ func (w *waits) claims(ctx context.Context) {
 		}
 	}
 	for _, holder := range slices.Sorted(maps.Keys(held)) {
-		w.once("claims of "+holder, fmt.Sprintf("another process, %s, has claimed %s; if it is dead they are free at %s UTC",
+		w.tell("claims of "+holder, fmt.Sprintf("another process, %s, has claimed %s; if it is dead they are free at %s UTC",
 			oneLine(holder), count(held[holder], "group"), until[holder].UTC().Format(time.TimeOnly)))
 	}
 }
@@ -92,6 +148,6 @@ func (w *waits) doubt(ctx context.Context, n int64) {
 			until = g.InDoubtUntil
 		}
 	}
-	w.once("doubt", fmt.Sprintf("in doubt whether the remote has got it: %s; looked at again by %s UTC, when no older call can land any more",
+	w.tell("doubt", fmt.Sprintf("in doubt whether the remote has got it: %s; looked at again by %s UTC, when no older call can land any more",
 		count(int(n), "group"), until.UTC().Format(time.TimeOnly)))
 }

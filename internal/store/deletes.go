@@ -22,9 +22,10 @@ type Deletes interface {
 	// made dirty and due. After a restore nothing is given back of what was
 	// granted before: none goes then until AllowDeletes.
 	ReturnDeletes(ctx context.Context, sync string, n int, granted Grant) error
-	// AllowDeletes lets n deletes of a sync go, beside the limit, and makes the
-	// groups that are parked with [DeleteHeld] dirty and due. It returns how
-	// many these were.
+	// AllowDeletes lets n deletes of a sync go, beside the limit, and makes up to
+	// n groups that are parked with [DeleteHeld] dirty and due. It returns how
+	// many these were. If more are parked so, deletes stay held beyond the n;
+	// else the limit counts anew.
 	AllowDeletes(ctx context.Context, sync string, n int) (int64, error)
 	// FreeDeletes makes the groups dirty and due that are parked with
 	// [DeleteHeld] though deletes of their sync are not held: a person allowed

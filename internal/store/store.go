@@ -329,6 +329,9 @@ type Limits interface {
 	Mend(ctx context.Context, remote string) error
 	// Meter notes what a remote says of its quota now.
 	Meter(ctx context.Context, remote string, used, limit int64) error
+	// ProbeNow lets the next probe of a remote whose breaker is open go at once;
+	// false: it is not open.
+	ProbeNow(ctx context.Context, remote string) (bool, error)
 	// Probe asks to be the one that probes an open breaker; true at most
 	// once in each d over all processes.
 	Probe(ctx context.Context, remote, holder string, d time.Duration) (bool, error)

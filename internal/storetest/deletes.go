@@ -11,6 +11,7 @@ func deleteTests() []test {
 	return []test{
 		{"few deletes may go", testFewDeletes},
 		{"a mass delete is held until a person allows it", testMassDelete},
+		{"no more deletes go than a person allowed", testSomeAllowed},
 		{"a delete that is parked just after it was allowed goes", testLateHeldDelete},
 		{"a delete that did not go is given back", testDeleteGivenBack},
 		{"what was granted is known until it succeeds", testGranted},
@@ -68,6 +69,32 @@ func testMassDelete(e *env) {
 	e.claimOne("a", "customer/1")
 	e.spend(4, 1, 3) // two that were allowed, one of the new hour
 	e.heldDeletes(1 - 1)
+}
+
+func testSomeAllowed(e *env) {
+	e.shop(e.customerShape())
+	e.syncAll()
+	e.spend(3, 1, 1)
+	e.exec(`UPDATE users SET name = 'new' WHERE id IN (1, 2)`)
+	e.fold()
+	for _, c := range e.claim("a", 10) {
+		r := result(c, store.Refused)
+		r.Reason = store.DeleteHeld
+		e.record(r)
+	}
+	e.heldDeletes(2)
+	n, err := e.Store.AllowDeletes(e.ctx, "customer", 1)
+	e.ok(err)
+	e.equal("freed", n, int64(1))
+	e.heldDeletes(1)
+	e.Advance(10 * store.DeletePeriod)
+	e.spend(3, 1, 1) // no limit of a new hour comes on top
+	e.spend(1, 1, 0)
+	n, err = e.Store.AllowDeletes(e.ctx, "customer", 1)
+	e.ok(err)
+	e.equal("freed", n, int64(1))
+	e.heldDeletes()
+	e.spend(2, 1, 2)
 }
 
 func testLateHeldDelete(e *env) {

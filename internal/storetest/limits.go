@@ -269,7 +269,18 @@ func testBreaker(e *env) {
 	e.equal("failures", e.health().Failures, 2)
 	e.Advance(11 * time.Second)
 	e.probe(other, "b", false)
+	soon := func(want bool) {
+		e.t.Helper()
+		open, err := other.ProbeNow(e.ctx, "ns")
+		e.ok(err)
+		e.equal("open when hastened", open, want)
+	}
+	soon(true)
+	e.equal("probe in", e.health().ProbeIn, time.Duration(0))
+	e.probe(e.Store, "a", true)
+	e.probe(other, "b", false)
 	e.ok(e.Store.Mend(e.ctx, "ns"))
+	soon(false)
 	h = e.health()
 	e.equal("health", fmtAny(h.Broken, h.Failures, h.ProbeIn), "false 0 0s")
 	e.Advance(time.Hour)
