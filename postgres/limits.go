@@ -106,9 +106,9 @@ func (db *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 			coalesce(r.failures, 0), coalesce(r.reason, ''), coalesce(q.used, 0), coalesce(q.allowed, 0), q.at,
 			s.held, s.calls, s.oldest
 		FROM clock LEFT JOIN upkeep.remotes r ON r.remote = $1 LEFT JOIN upkeep.quotas q ON q.remote = $1,
-			LATERAL (SELECT coalesce(sum(held), 0)::int AS held, coalesce(sum(calls), 0)::int AS calls,
-				coalesce(greatest(extract(epoch FROM clock.now - min(oldest_call)) * 1e6, 0), 0)::bigint AS oldest
-				FROM upkeep.slots WHERE remote = $1 AND until > clock.now) s`, remote).
+			LATERAL (SELECT coalesce(sum(held), 0)::int AS held, coalesce(sum(upkeep_slots.calls), 0)::int AS calls,
+				coalesce(greatest(extract(epoch FROM clock.now - min(upkeep_slots.oldest_call)) * 1e6, 0), 0)::bigint AS oldest
+				FROM upkeep.slots AS upkeep_slots WHERE remote = $1 AND until > clock.now) s`, remote).
 		Scan(&paused, &h.Broken, &probe, &h.Failures, &h.Reason, &h.Quota.Used, &h.Quota.Limit, &metered, &h.Held, &h.Calls, &oldest)
 	if metered != nil {
 		h.Quota.At = metered.UTC()

@@ -49,10 +49,14 @@ func TestHalfInstalled(t *testing.T) {
 	b := newBench(t)
 	b.ok(b.db.Migrate(b.ctx))
 	b.exec("ALTER TABLE upkeep.syncs DROP COLUMN failure")
+	b.exec("ALTER TABLE upkeep.slots DROP COLUMN calls")
 	if _, err := b.db.Sync(b.ctx, "s"); !errors.Is(err, store.ErrNotInstalled) {
 		t.Errorf("Sync: %v", err)
 	}
 	if _, err := b.db.Counts(b.ctx); !errors.Is(err, store.ErrNotInstalled) {
 		t.Errorf("Counts: %v", err)
+	}
+	if _, err := b.db.Health(b.ctx, "ns"); !errors.Is(err, store.ErrNotInstalled) {
+		t.Errorf("Health: %v", err)
 	}
 }

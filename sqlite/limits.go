@@ -127,7 +127,7 @@ func (d *DB) Health(ctx context.Context, remote string) (store.Health, error) {
 			h.Reason = ""
 		}
 		var oldest sql.NullInt64
-		err = tx.QueryRowContext(ctx, `SELECT coalesce(sum(held), 0), coalesce(sum(calls), 0), min(oldest_call) FROM upkeep_slots WHERE remote = ?1 AND until > ?2`, remote, now).
+		err = tx.QueryRowContext(ctx, `SELECT coalesce(sum(held), 0), coalesce(sum(upkeep_slots.calls), 0), min(upkeep_slots.oldest_call) FROM upkeep_slots WHERE remote = ?1 AND until > ?2`, remote, now).
 			Scan(&h.Held, &h.Calls, &oldest)
 		if oldest.Valid {
 			h.OldestCall = time.Duration(max(now-oldest.Int64, 0)) * time.Microsecond

@@ -461,8 +461,9 @@ func (d *desk) start(at, line string, env []string) {
 	case sandbox:
 		d.reach(at)
 	case strings.Contains(line, " run"):
-		// A second process that ends when all is quiet.
-		if out, err := d.run(line+" --once", env); err != nil {
+		// A second process that ends when all is quiet, also with groups parked.
+		out, err := d.run(line+" --once", env)
+		if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != statusToDo) {
 			d.Errorf("%s: %s: %v\n%s", at, line, err, out)
 		}
 	}
