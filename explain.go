@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -238,7 +239,7 @@ func (x *Explanation) why(d *definition, j *job) string {
 		}
 		return s
 	case store.InDoubt:
-		return "in doubt until " + g.InDoubtUntil.Format("15:04:05") + ": " + orElse(g.Reason, "a call's outcome is unknown") + "; then it is sent once more"
+		return x.doubt()
 	case store.Claimed:
 		if x.Job != nil {
 			return "in " + describeJob(*x.Job)
@@ -273,6 +274,23 @@ func (x *Explanation) why(d *definition, j *job) string {
 		return "clean: when is false, and its record is kept as it was"
 	}
 	return "clean: the remote has acknowledged what the database says; last touched by " + describeCause(g.Cause)
+}
+
+// doubt says what is in doubt, until when, and what happens then.
+func (x *Explanation) doubt() string {
+	g := x.Group
+	until := g.InDoubtUntil.UTC().Format(time.RFC3339)
+	what := "an earlier request"
+	for _, a := range x.Attempts {
+		if a.Outcome == connector.Unknown.String() {
+			what = fmt.Sprintf("the %s of %s", a.Action, a.At.UTC().Format(time.RFC3339))
+			break
+		}
+	}
+	if g.SyncedGeneration >= g.Generation {
+		return fmt.Sprintf("in doubt until %s: the remote has acknowledged what the database says, but the outcome of %s is unknown: it may still be applied, over what is there; at that time the record is sent once more, in full, and is clean then", until, what)
+	}
+	return fmt.Sprintf("in doubt until %s: %s; %s may still be applied; the record may be tried again before that, and is sent once more, in full, when the time is over", until, orElse(g.Reason, "a call's outcome is unknown"), what)
 }
 
 func describePause(p Pause) string {

@@ -15,6 +15,37 @@ type guide struct {
 
 const usualStatuses = "0 done; 1 the command failed; 2 wrong usage or configuration."
 
+// stateWords are the states of a group, a line for each.
+const stateWords = `
+
+The state of a group is one of:
+
+    clean     the remote has acknowledged what the database says
+    dirty     something changed; it is sent as soon as its turn comes, or tried again
+    claimed   a process is at it now
+    in doubt  a request got no answer: it may still be applied, and the record is sent once more when that can be no longer
+    waiting   for another record that it refers to; the success of that one wakes it
+    parked    refused; only new data, a new mapping or a person ends it: upkeep explain says why
+    gone      no record, and none wanted: deleted, or "when" is false`
+
+// faultWords are the kinds of fault of the sandboxes, a line for each.
+const faultWords = `
+
+The kinds of fault:
+
+    latency   waits (latency, latency_max), then answers as usual
+    status    answers with that status (status, code, retry_after); applied: true performs the request all the same
+    reset     breaks the connection; applied: true performs the request all the same
+    hang      never answers, and does nothing
+    late      never answers, and performs the request after delay
+    html      answers 200 with a page, as gateways do
+    empty     answers 200 without a body`
+
+const bulkFaultWords = `
+    short     answers 200 with a list that lacks its last entry
+    row       refuses single records with code, whatever brought them
+    fail_job  ends a bulk job as failed once skip rows are done`
+
 // guides are those of the commands, by their words.
 var guides = map[string]guide{
 	"init": {
@@ -41,7 +72,7 @@ var guides = map[string]guide{
 		examples: []string{"upkeep run", "upkeep run --once --within 10m", "upkeep run --log-format json"},
 	},
 	"top":    {examples: []string{"upkeep top", "upkeep top --every 5s"}},
-	"status": {more: "A group is a row of a sync's root table with all the rows that belong to its record. LAG is for how long the oldest change has waited; SAVED are the calls that were not made, because nothing differed.", examples: []string{"upkeep status", "upkeep status --state parked", "upkeep status sales_order --state waiting --limit 20", "upkeep status --watch --every 5s"}},
+	"status": {more: "A group is a row of a sync's root table with all the rows that belong to its record. LAG is for how long the oldest change has waited; SAVED are the calls that were not made, because nothing differed. UNDER WAY are the calls that processes make now, and for how long." + stateWords, examples: []string{"upkeep status", "upkeep status --state parked", "upkeep status sales_order --state waiting --limit 20", "upkeep status --watch --every 5s"}},
 	"explain": {
 		more:     "A group is a row of the sync's root table with all the rows that belong to its record. It is shown what the database says, what the record is to be, what would be sent, what was tried, and what it waits for. Nothing is changed and no remote is called. A key that begins with a minus and no digit goes behind --.",
 		statuses: "0 something is known of the group; 1 nothing is, or the command failed; 2 wrong usage or configuration.",
@@ -79,8 +110,8 @@ var guides = map[string]guide{
 	"skip":               {more: "It is dropped for good; the group's history says so. It is for a version that the remote will never take, of a sync with deliver: every.", examples: []string{"upkeep skip shipment 42"}},
 	"deletes":            {more: "Nothing that was held goes out before somebody looked. While deletes go on coming, allow the number that you saw: no more than that go, and what is beyond it is held again. A row that came back meanwhile is no delete any more.", examples: []string{"upkeep deletes", "upkeep deletes customer --allow 250"}},
 	"uninstall":          {more: "Its triggers, tables and functions go; the application's tables and the records at the remotes stay. Stop every upkeep run first.", examples: []string{"upkeep uninstall", "upkeep uninstall --yes"}},
-	"sandbox netsuite":   {more: "It prints the lines for upkeep.yaml, and how faults are set.", examples: []string{"upkeep sandbox netsuite", "upkeep sandbox netsuite --latency 50ms"}},
-	"sandbox salesforce": {more: "It prints the lines for upkeep.yaml, and how faults are set.", examples: []string{"upkeep sandbox salesforce --daily 1000"}},
+	"sandbox netsuite":   {more: "It prints the lines for upkeep.yaml, and how faults are set." + faultWords, examples: []string{"upkeep sandbox netsuite", "upkeep sandbox netsuite --latency 50ms"}},
+	"sandbox salesforce": {more: "It prints the lines for upkeep.yaml, and how faults are set." + faultWords + bulkFaultWords, examples: []string{"upkeep sandbox salesforce --daily 1000"}},
 	"sandbox webhook":    {more: "It prints the lines for upkeep.yaml.", examples: []string{"upkeep sandbox webhook"}},
 	"demo": {
 		more:     "Until it is interrupted, an application changes the shop at random.",

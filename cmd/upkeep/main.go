@@ -36,6 +36,8 @@ const (
 
 const description = `Keeps third-party systems up to date with a database: some local rows together become one remote record.
 
+To begin: upkeep demo shows it at work; upkeep init proposes a configuration, upkeep check examines it, upkeep run does the work. Then: upkeep status, and upkeep explain SYNC KEY says why a record is, or is not, at the remote.
+
 Exit statuses: 0 all is well; 1 problems were found, or the command failed; 2 wrong usage or configuration; 3 there is something to do: of plan, or, of run --once, for a person, as groups are parked.`
 
 // cli is the command line.
@@ -105,12 +107,16 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), in
 		fmt.Fprintln(errOut, "upkeep:", err)
 		return statusFailed
 	}
-	if len(args) == 0 {
+	asked := len(args) > 0
+	if !asked {
 		args = []string{"--help"}
 	}
 	k, err := guided(parser).Parse(keysLast(parser.Model.Node, args))
-	if helped {
+	if helped && asked {
 		return statusOK
+	}
+	if helped {
+		return statusUsage
 	}
 	if err != nil {
 		about := "upkeep"

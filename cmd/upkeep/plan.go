@@ -270,7 +270,7 @@ func printForecast(w io.Writer, f *forecastForm) error {
 		fmt.Fprintf(w, "\n%s\n", oneLine(head))
 		t := &table{w: w}
 		for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
-			t.row("    "+name, shortened(string(c.Fields[name])))
+			t.row("    "+name, around(string(c.Fields[name]), ""))
 		}
 		errs = append(errs, t.flush())
 	}

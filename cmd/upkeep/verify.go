@@ -25,6 +25,8 @@ type differenceForm struct {
 	Field string `json:"field,omitempty"`
 	Want  string `json:"want,omitempty"`
 	Got   string `json:"got,omitempty"`
+	// OnItsWay: it is sent without --fix.
+	OnItsWay bool `json:"on_its_way,omitempty"`
 }
 
 type verifyForm struct {
@@ -89,7 +91,7 @@ func (c *verifyCmd) Run(p *program) error {
 				form.More = true
 				break
 			}
-			form.Differences = append(form.Differences, differenceForm{d.Sync, d.Key, string(d.State), d.Field, d.Want, d.Got})
+			form.Differences = append(form.Differences, differenceForm{d.Sync, d.Key, string(d.State), d.Field, d.Want, d.Got, onItsWay(d.State)})
 		}
 		if c.Fix {
 			n, err := s.Engine.Fix(p.ctx, found.Differences)
@@ -152,7 +154,7 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 	fmt.Fprintln(w)
 	t := newTable(w, "SYNC", "KEY", "STATE", "FIELD", "DATABASE", "REMOTE")
 	for _, d := range f.Differences {
-		t.row(d.Sync, d.Key, d.State, orElse(d.Field, "(record)"), orDash(shortened(d.Want)), orDash(shortened(d.Got)))
+		t.row(d.Sync, d.Key, d.State, orElse(d.Field, "(record)"), orDash(around(d.Want, d.Got)), orDash(around(d.Got, d.Want)))
 	}
 	errs = append(errs, t.flush())
 	if f.More {
@@ -160,18 +162,48 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 	}
 	if f.Fixed > 0 {
 		fmt.Fprintf(w, "\n%s: upkeep run sends them again, in full\n", count(f.Fixed, "group"))
-	} else {
-		fmt.Fprintf(w, "\nSend them again with: upkeep verify --fix\n")
+		return errors.Join(errs...)
+	}
+	moving := 0
+	for _, d := range f.Differences {
+		if d.OnItsWay {
+			moving++
+		}
+	}
+	if moving > 0 {
+		fmt.Fprintln(w, "\nWhat is dirty, claimed, waiting or in doubt is on its way: upkeep run sends it, without --fix.")
+	}
+	if moving < len(f.Differences) {
+		fmt.Fprintln(w, "\nSend what differs again with: upkeep verify --fix")
 	}
 	return errors.Join(errs...)
 }
 
-// shortened is a value that fits a table.
-func shortened(s string) string {
-	const most = 60
-	r := []rune(s)
+// onItsWay: what differs in a group of this state is sent without being asked for.
+func onItsWay(s upkeep.State) bool {
+	return s == upkeep.Dirty || s == upkeep.Claimed || s == upkeep.Waiting || s == upkeep.InDoubt
+}
+
+// around is a value that fits a table: the part around the place where it differs
+// from another one.
+func around(s, other string) string {
+	const most, before = 60, 20
+	r, o := []rune(s), []rune(other)
 	if len(r) <= most {
 		return s
 	}
-	return string(r[:most]) + "…"
+	same := 0
+	for same < len(r) && same < len(o) && r[same] == o[same] {
+		same++
+	}
+	from := max(0, min(same-before, len(r)-most))
+	to := min(len(r), from+most)
+	text := string(r[from:to])
+	if from > 0 {
+		text = "…" + text
+	}
+	if to < len(r) {
+		text += "…"
+	}
+	return text
 }
