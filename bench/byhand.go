@@ -42,6 +42,7 @@ const (
 	byJobs = "jobs"
 	byLog  = "log"
 	byPoll = "poll"
+	least  = "least"
 )
 
 // followByHand does until ctx ends what the workers of such a program do: as
@@ -52,6 +53,8 @@ func (f *following) followByHand(ctx context.Context) error {
 		return f.followLog(ctx)
 	case byPoll:
 		return f.poll(ctx)
+	case least:
+		return f.followLeast(ctx)
 	}
 	pool, err := pgxpool.New(ctx, f.URL)
 	if err != nil {

@@ -31,6 +31,7 @@ type following struct {
 	Remember    bool // count repeats
 	Log         bool // keep the arrivals
 	Profile     string
+	Stages      bool // a pool for each stage, so that their cost can be told apart
 }
 
 // figures are what a follower knows of itself.
@@ -114,7 +115,13 @@ func follow(ctx context.Context, in io.Reader, out io.Writer) error {
 		defer db.Close()
 		var remote connector.Connection
 		remote, read = f.remote()
-		engine, err := engineOn(db, remote, f.Kind)
+		var on upkeep.Database = db
+		if f.Stages {
+			if on, err = apart(ctx, f.URL, db); err != nil {
+				return err
+			}
+		}
+		engine, err := engineOn(on, remote, f.Kind)
 		if err != nil {
 			return err
 		}

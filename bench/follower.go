@@ -28,6 +28,7 @@ func (p *place) start(f following) (*follower, error) {
 		p.followers++
 		f.Profile = filepath.Join(p.profiles, fmt.Sprintf("%s-%d.pprof", p.row, p.followers))
 	}
+	f.Stages = p.apart
 	if f.Concurrency == 0 {
 		f.Concurrency = 8
 	}

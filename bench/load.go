@@ -41,8 +41,7 @@ type load struct {
 // clients lets so many clients each update one line after the other, a
 // transaction each.
 func (p *place) clients(s *shop, pick func() int64) (load, error) {
-	var done, cpu atomic.Int64
-	g, ctx := errgroup.WithContext(p.ctx)
+	var done atomic.Int64
 	conns := make([]*pgxpool.Conn, p.size.clients)
 	pids := make([]uint32, p.size.clients)
 	for i := range conns {
@@ -50,29 +49,51 @@ func (p *place) clients(s *shop, pick func() int64) (load, error) {
 		if err != nil {
 			return load{}, err
 		}
+		defer c.Release()
 		conns[i], pids[i] = c, c.Conn().PgConn().PID()
 	}
-	m := meterParts(pids, p.followerPID)
-	began := time.Now()
-	for _, c := range conns {
-		g.Go(func() error {
-			defer c.Release()
-			before := used(c)
-			defer func() { cpu.Add(int64(used(c) - before)) }()
-			for time.Since(began) < p.size.load {
-				_, err := c.Exec(ctx, "UPDATE line_items SET qty = qty + 1 WHERE id = $1", pick())
-				if err != nil {
-					return err
+	update := func(most time.Duration) error {
+		g, ctx := errgroup.WithContext(p.ctx)
+		began := time.Now()
+		for _, c := range conns {
+			g.Go(func() error {
+				for time.Since(began) < most {
+					if _, err := c.Exec(ctx, "UPDATE line_items SET qty = qty + 1 WHERE id = $1", pick()); err != nil {
+						return err
+					}
+					done.Add(1)
 				}
-				done.Add(1)
-			}
-			return nil
-		})
+				return nil
+			})
+		}
+		return g.Wait()
 	}
-	err := g.Wait()
-	took := time.Since(began)
+	// Connections, caches and plans that are new are not what is measured.
+	if err := update(warmUp); err != nil {
+		return load{}, err
+	}
+	done.Store(0)
+	m := meterParts(pids, p.followerPID)
+	before, began := onCores(pids), time.Now()
+	err := update(p.size.load)
+	took, cpu := time.Since(began), onCores(pids)-before
 	n := max(done.Load(), 1)
-	return load{float64(n) / took.Seconds(), time.Duration(cpu.Load() / n), m.end().each(n)}, err
+	per := m.end()
+	if err == nil {
+		per.stages, err = p.stages(s, m)
+	}
+	return load{float64(n) / took.Seconds(), cpu / time.Duration(n), per.each(n)}, err
+}
+
+// warmUp is how long clients run before they are measured.
+const warmUp = time.Second
+
+// onCores is the sum of onCore.
+func onCores(pids []uint32) (sum time.Duration) {
+	for _, pid := range pids {
+		sum += onCore(int(pid))
+	}
+	return sum
 }
 
 const (

@@ -58,6 +58,7 @@ func rows() []row {
 		{"hot", (*place).hot},
 		{"paced", (*place).paced},
 		{"fold", (*place).fold},
+		{"calls", (*place).calls},
 		{"bulk", (*place).bulk},
 		{"drain", (*place).drain},
 		{"latency", (*place).latency},
@@ -73,10 +74,12 @@ func rows() []row {
 func bench(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	run := flags.String("run", "", "measure only the rows whose name this `regexp` matches")
+	ways := flags.String("ways", "", "of the rows app and hot, measure only the ways whose name this `regexp` matches")
 	short := flags.Bool("quick", false, "smaller sizes, about two minutes in all")
 	list := flags.Bool("list", false, "list the rows' names")
 	profiles := flags.String("profile", "", "write a CPU profile of each follower to this `folder`")
-	statements := flags.Bool("statements", false, "after each row, print what took most of the database's time (needs pg_stat_statements)")
+	statements := flags.Bool("statements", false, "after each row, and each way that is compared, print what took most of the database's time (needs pg_stat_statements)")
+	stages := flags.Bool("stages", false, "give followers connections of their own for each stage, and tell what each costs")
 	var extra []string
 	flags.Func("setting", "a `line` for the server's postgresql.conf; may be repeated", func(l string) error {
 		extra = append(extra, l)
@@ -98,6 +101,10 @@ func bench(ctx context.Context, args []string) error {
 	p := &place{ctx: ctx, size: full, progress: os.Stderr, profiles: *profiles, shops: map[string]*shop{}}
 	if *short {
 		p.size = quick
+	}
+	p.apart = *stages
+	if p.ways, err = regexp.Compile(*ways); err != nil {
+		return err
 	}
 	if p.self, err = os.Executable(); err != nil {
 		return err
@@ -145,9 +152,7 @@ func (p *place) table(out io.Writer, pick *regexp.Regexp) error {
 		}
 		fmt.Fprintf(p.progress, "%s took %.1f s\n", r.name, time.Since(started).Seconds())
 		all = append(all, lines...)
-		if p.statements {
-			err = errors.Join(err, p.printStatements())
-		}
+		err = errors.Join(err, p.printStatements())
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", r.name, err))
 		}

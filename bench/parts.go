@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,7 +19,8 @@ type parts struct {
 	queries     time.Duration // the server's processes that run the follower's
 	follower    time.Duration // its own process
 	vacuum      time.Duration
-	rest        time.Duration // of the server: it writes the log and the pages
+	rest        time.Duration            // of the server: it writes the log and the pages
+	stages      map[string]time.Duration // of queries, with -stages
 }
 
 // meter reads the time on a core of all processes that take part. Only Linux
@@ -164,7 +167,11 @@ func ownCPU() time.Duration {
 // each is the share of one of n.
 func (p parts) each(n int64) parts {
 	d := time.Duration(n)
-	return parts{p.application / d, p.clients / d, p.queries / d, p.follower / d, p.vacuum / d, p.rest / d}
+	stages := map[string]time.Duration{}
+	for name, of := range p.stages {
+		stages[name] = of / d
+	}
+	return parts{p.application / d, p.clients / d, p.queries / d, p.follower / d, p.vacuum / d, p.rest / d, stages}
 }
 
 // String tells the parts in microseconds; nothing where nothing is known.
@@ -173,6 +180,10 @@ func (p parts) String() string {
 		return ""
 	}
 	us := func(d time.Duration) int64 { return d.Microseconds() }
-	return fmt.Sprintf("; on a core in all, for each transaction: application's server %d, clients %d, follower %d, its queries %d, vacuum %d, rest of the server %d us",
-		us(p.application), us(p.clients), us(p.follower), us(p.queries), us(p.vacuum), us(p.rest))
+	var stages strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(p.stages)) {
+		fmt.Fprintf(&stages, ", %s %.1f", name, float64(p.stages[name].Nanoseconds())/1000)
+	}
+	return fmt.Sprintf("; on a core in all, for each transaction: application's server %d, clients %d, follower %d, its queries %d, vacuum %d, rest of the server %d us%s",
+		us(p.application), us(p.clients), us(p.follower), us(p.queries), us(p.vacuum), us(p.rest), stages.String())
 }

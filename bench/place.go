@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -23,6 +24,8 @@ type place struct {
 	followers   int
 	followerPID int // of the one at work; zero: none
 	statements  bool
+	apart       bool           // a pool for each stage
+	ways        *regexp.Regexp // of rows that compare several ways
 	shops       map[string]*shop
 }
 
@@ -33,6 +36,7 @@ type size struct {
 	load     time.Duration // of one run of the clients
 	shop     int           // orders of the shop for single changes
 	folds    int           // of each kind
+	calls    int           // of each size
 	bulk     int           // orders changed by one statement
 	latency  time.Duration // of the run at a fixed rate
 	rate     int           // changes a second there
@@ -45,11 +49,11 @@ type size struct {
 	machines int           // groups for the run with several processes
 }
 
-var quick = size{repeats: 3, clients: 4, load: time.Second, shop: 4_000, folds: 25, bulk: 20_000, latency: 4 * time.Second, rate: 500,
+var quick = size{repeats: 3, clients: 4, load: time.Second, shop: 4_000, folds: 25, calls: 60, bulk: 20_000, latency: 4 * time.Second, rate: 500,
 	changes: 5_000, groups: 500, idle: [2]int{10_000, 100_000}, idleFor: 3 * time.Second,
 	backfill: 100_000, filling: 6 * time.Second, machines: 10_000}
 
-var full = size{repeats: 3, clients: 4, load: 6 * time.Second, shop: 20_000, folds: 100, bulk: 100_000, latency: 20 * time.Second, rate: 500,
+var full = size{repeats: 3, clients: 4, load: 6 * time.Second, shop: 20_000, folds: 100, calls: 300, bulk: 100_000, latency: 20 * time.Second, rate: 500,
 	changes: 20_000, groups: 2_000, idle: [2]int{100_000, 1_000_000}, idleFor: 15 * time.Second,
 	backfill: 1_000_000, filling: 4 * time.Minute, machines: 40_000}
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -71,9 +72,16 @@ func (p *place) beside(f following, run func() (load, error)) func() (load, erro
 	}
 }
 
-// besides measures the clients' throughput without anything, with Upkeep in
-// several ways, and with the trigger that is written by hand, in turns.
-func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
+// way is one of several ways to do the same, which are measured in turns.
+type way struct {
+	name, aim string
+	shop      *shop
+	run       func() (load, error)
+}
+
+// appWays are the application without anything, with Upkeep in several ways,
+// with what is written by hand, and with the least that each of that can be.
+func (p *place) appWays(aim string, pick func() int64) ([]way, error) {
 	none, err := p.shop("none", p.size.shop)
 	if err != nil {
 		return nil, err
@@ -94,6 +102,10 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
+	noted, err := p.with("noted", loggedIfMapped)
+	if err != nil {
+		return nil, err
+	}
 	alone := func(s *shop) func() (load, error) {
 		return func() (load, error) { return p.clients(s, pick) }
 	}
@@ -105,12 +117,7 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 		return p.beside(following{URL: s.url, Kind: kind, Latency: latency}, alone(s))
 	}
 	const slow = 50 * time.Millisecond
-	type way struct {
-		name, aim string
-		shop      *shop
-		run       func() (load, error)
-	}
-	ways := []way{
+	return []way{
 		{"nothing", "", none, alone(none)},
 		{"capture installed, and Upkeep following, a remote of 50 ms, 8 at once", aim, watched, followed(watched, "", slow)},
 		{"the same, a remote that answers at once", "-", watched, followed(watched, "", 0)},
@@ -122,7 +129,17 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 		{"floor: a trigger whose WHEN compares four columns, and never fires", "-", compares, alone(compares)},
 		{"floor: a trigger that only appends the key to a table without an index, nobody following", "-", floor, alone(floor)},
 		{"floor: the same, and a process that empties that table ten times a second, and sends nothing", "-", floor, followed(floor, byLog, 0)},
+		{"floor: the least of it all: a trigger with such a WHEN appends the key, and a process folds, loads and sends, a remote of 50 ms, 8 at once", "-", noted, followed(noted, least, slow)},
+	}, nil
+}
+
+// besides measures the clients' throughput in several ways, in turns.
+func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
+	ways, err := p.appWays(aim, pick)
+	if err != nil {
+		return nil, err
 	}
+	ways = slices.DeleteFunc(ways, func(w way) bool { return w.name != "nothing" && !p.ways.MatchString(w.name) })
 	tps, cpu, per := make([][]float64, len(ways)), make([][]time.Duration, len(ways)), make([]parts, len(ways))
 	for n := range p.size.repeats {
 		for i, w := range ways {
@@ -130,7 +147,13 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 			if err := p.vacuum(w.shop); err != nil {
 				return nil, err
 			}
+			if err := p.forgetStatements(); err != nil {
+				return nil, err
+			}
 			got, err := w.run()
+			if err == nil {
+				err = p.printStatements()
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", w.name, err)
 			}

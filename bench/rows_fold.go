@@ -23,6 +23,8 @@ type planned struct {
 	plan   string
 }
 
+func newPlanned(pool *pgxpool.Pool) *planned { return &planned{DB: postgres.New(pool)} }
+
 func (p *planned) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
 	p.shapes, p.plan = shapes, plan
 	return p.DB.Install(ctx, shapes, plan)
@@ -44,7 +46,7 @@ func (p *place) fold() ([]result, error) {
 		return nil, err
 	}
 	defer pool.Close()
-	db := &planned{DB: postgres.New(pool)}
+	db := newPlanned(pool)
 	engine, err := engineOn(db, newSink(0, 1, false, false), "")
 	if err != nil {
 		return nil, err

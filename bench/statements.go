@@ -15,13 +15,17 @@ func (p *place) countStatements() error {
 // printStatements prints what took most of the database's time since the last
 // call, over all databases.
 func (p *place) printStatements() error {
+	if !p.statements {
+		return nil
+	}
+	fmt.Fprintln(p.progress)
 	c, err := pgx.Connect(p.ctx, p.server.URL())
 	if err != nil {
 		return err
 	}
 	defer c.Close(p.ctx)
 	rows, err := c.Query(p.ctx, `SELECT calls, total_exec_time + total_plan_time, rows, query FROM pg_stat_statements
-		ORDER BY 2 DESC LIMIT 15`)
+		ORDER BY 2 DESC LIMIT 40`)
 	if err != nil {
 		return err
 	}
@@ -36,8 +40,15 @@ func (p *place) printStatements() error {
 	if err != nil {
 		return err
 	}
-	_, err = c.Exec(p.ctx, "SELECT pg_stat_statements_reset()")
-	return err
+	return p.forgetStatements()
+}
+
+// forgetStatements begins to count anew.
+func (p *place) forgetStatements() error {
+	if !p.statements {
+		return nil
+	}
+	return p.admin("SELECT pg_stat_statements_reset()")
 }
 
 // admin runs a statement in the server's own database.
