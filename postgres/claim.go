@@ -17,7 +17,9 @@ import (
 //   - dirty: leased, unless it is in doubt and nothing may be sent twice, or no
 //     create; then it is due when the doubt is over.
 //
-// The clock is read once, as a subquery, so that it can bound the index scan.
+// The clock is read once, as a subquery where it bounds the index scan. What is
+// MATERIALIZED is so that its expressions are made ready once: the server would
+// else put each of them in wherever it is used.
 const claiming = `
 WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 asked AS (
@@ -25,47 +27,46 @@ asked AS (
 	WHERE NOT EXISTS (SELECT FROM upkeep.pauses p WHERE p.kind = 'sync' AND p.name = a.sync)
 		AND ($9 = '' OR $9 = (SELECT ` + mark + ` FROM upkeep.settings WHERE one))),
 due AS MATERIALIZED (
-	SELECT d.*, a.quiet_us * interval '1 microsecond' AS quiet, a.hold, a.rest
-	FROM asked a CROSS JOIN (VALUES (false), (true)) AS lane(backfill)
+	SELECT d.*, a.hold, a.rest, clock.now,
+		CASE WHEN d.held THEN greatest(d.in_doubt_until, clock.now + a.quiet_us * interval '1 microsecond')
+			ELSE d.in_doubt_until END AS doubt_until
+	FROM clock CROSS JOIN asked a CROSS JOIN (VALUES (false), (true)) AS lane(backfill)
 	CROSS JOIN LATERAL (
-		SELECT g.* FROM upkeep.groups g
+		SELECT g.sync, g.key, g.backfill, g.due_at, g.holder IS NOT NULL AS held, g.in_doubt_until, g.generation,
+			g.synced_generation, g.remote_id = '' AS unmade
+		FROM upkeep.groups g
 		WHERE g.sync = a.sync AND g.backfill = lane.backfill AND lane.backfill = coalesce(a.lane, lane.backfill)
 			AND g.due_at IS NOT NULL AND g.due_at <= (SELECT now FROM clock)
 		ORDER BY g.due_at LIMIT $2 FOR UPDATE SKIP LOCKED) d),
-doubt AS (
-	SELECT d.*, CASE WHEN d.holder IS NOT NULL THEN greatest(d.in_doubt_until, (SELECT now FROM clock) + d.quiet)
-		ELSE d.in_doubt_until END AS doubt_until
-	FROM due d),
-settle AS (
-	SELECT d.*, coalesce(d.doubt_until <= (SELECT now FROM clock), false) AS settled FROM doubt d),
-decide AS (
-	SELECT s.*, CASE WHEN s.settled THEN NULL ELSE s.doubt_until END AS still,
-		s.generation + s.settled::int AS next
+settle AS MATERIALIZED (
+	SELECT d.*, coalesce(d.doubt_until <= d.now, false) AS settled FROM due d),
+wanted AS MATERIALIZED (
+	SELECT s.*, CASE WHEN NOT s.settled THEN s.doubt_until END AS still, s.generation + s.settled::int AS next,
+		s.generation + s.settled::int > s.synced_generation
+			AND NOT (NOT s.settled AND s.doubt_until IS NOT NULL AND (s.rest OR s.hold AND s.unmade)) AS ready
 	FROM settle s),
-wanted AS (
-	SELECT d.*, d.next > d.synced_generation AND NOT (d.still IS NOT NULL AND (d.rest OR d.hold AND d.remote_id = '')) AS ready
-	FROM decide d),
 ranked AS (
-	SELECT w.*, CASE WHEN w.ready THEN row_number() OVER (PARTITION BY w.ready ORDER BY w.backfill, w.due_at, w.sync, w.key) END AS rank
-	FROM wanted w),
+	SELECT w.*, row_number() OVER (PARTITION BY w.ready ORDER BY w.backfill, w.due_at, w.sync, w.key) AS rank FROM wanted w),
 claimed AS (
 	UPDATE upkeep.groups g SET
 		generation = r.next,
 		forced_generation = CASE WHEN r.settled THEN r.next ELSE g.forced_generation END,
-		cause = CASE WHEN r.settled THEN ROW(NULL, NULL, 'settle', NULL, NULL, clock.now)::upkeep.cause ELSE g.cause END,
-		dirty_since = CASE WHEN r.settled THEN coalesce(g.dirty_since, clock.now) ELSE g.dirty_since END,
+		cause = CASE WHEN r.settled THEN ROW(NULL, NULL, 'settle', NULL, NULL, r.now)::upkeep.cause ELSE g.cause END,
+		dirty_since = CASE WHEN r.settled THEN coalesce(g.dirty_since, r.now) ELSE g.dirty_since END,
 		in_doubt_until = r.still,
 		-- Higher than in a registry that was restored to the past.
-		epoch = CASE WHEN r.ready THEN greatest(g.epoch + 1, (extract(epoch FROM clock.now) * 1000000)::bigint) ELSE g.epoch END,
+		epoch = CASE WHEN r.ready THEN greatest(g.epoch + 1, (extract(epoch FROM r.now) * 1000000)::bigint) ELSE g.epoch END,
 		holder = CASE WHEN r.ready THEN $1 END,
-		lease_until = CASE WHEN r.ready THEN clock.now + $6 * interval '1 microsecond' END,
-		due_at = CASE WHEN r.ready THEN clock.now + $6 * interval '1 microsecond' ELSE r.still END
-	FROM ranked r, clock
+		lease_until = CASE WHEN r.ready THEN r.now + $6 * interval '1 microsecond' END,
+		due_at = CASE WHEN r.ready THEN r.now + $6 * interval '1 microsecond' ELSE r.still END
+	FROM ranked r
 	WHERE g.sync = r.sync AND g.key = r.key AND (NOT r.ready OR r.rank <= $2)
-	RETURNING g.*, r.ready, r.rank)
-SELECT sync, key, generation, epoch, forced_generation > synced_generation, in_doubt_until IS NOT NULL,
-	deleted_generation > 0, granted, backfill, remote_id, external_id, digests, attempts, refs,
-	coalesce(touched_at, 'epoch')
+	RETURNING g.sync, g.key, g.generation, g.epoch, g.forced_generation > g.synced_generation AS forced,
+		g.in_doubt_until IS NOT NULL AS in_doubt, g.deleted_generation > 0 AS deleted, g.granted, g.backfill,
+		g.remote_id, g.external_id, g.digests, g.attempts, g.refs,
+		coalesce(g.touched_at, 'epoch') AS touched_at, r.ready, r.rank)
+SELECT sync, key, generation, epoch, forced, in_doubt, deleted, granted, backfill, remote_id, external_id, digests,
+	attempts, refs, touched_at
 FROM claimed WHERE ready ORDER BY rank`
 
 // Claim implements [store.Registry].

@@ -153,7 +153,7 @@ func (db *DB) Gaps(ctx context.Context, sync, key string, limit int) ([]store.Ga
 // finishCommands does to commands what their results say: one that was
 // delivered goes, one that was refused keeps why. It runs in the transaction
 // that records the results, for those that were applied.
-func finishCommands(ctx context.Context, tx pgx.Tx, fresh []store.Result) error {
+func finishCommands(ctx context.Context, tx runner, fresh []store.Result) error {
 	type done struct {
 		Sync    string `json:"sync"`
 		Key     string `json:"key"`

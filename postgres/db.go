@@ -136,39 +136,6 @@ var writing = pgx.TxOptions{BeginQuery: "BEGIN; SET LOCAL row_security = off; " 
 // byKey begins a transaction that writes groups whose keys it is given.
 var byKey = pgx.TxOptions{BeginQuery: "BEGIN; " + largeTables + "; " + fewKeys}
 
-// queryByKey runs one query as a transaction that byKey begins, in a single
-// round trip. After an error the pool gives the connection up.
-func (db *DB) queryByKey(ctx context.Context, scan func(pgx.Rows) error, sql string, args ...any) error {
-	batch := &pgx.Batch{}
-	before := []string{"BEGIN", `SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('enable_hashjoin', 'off', true),
-		set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)`}
-	for _, s := range before {
-		batch.Queue(s)
-	}
-	batch.Queue(sql, args...)
-	batch.Queue("COMMIT")
-	results := db.pool.SendBatch(ctx, batch)
-	var err error
-	for range before {
-		if err == nil {
-			_, err = results.Exec()
-		}
-	}
-	if err == nil {
-		var rows pgx.Rows
-		if rows, err = results.Query(); err == nil {
-			err = scan(rows)
-		}
-	}
-	if err == nil {
-		_, err = results.Exec()
-	}
-	if closed := results.Close(); err == nil {
-		err = closed
-	}
-	return err
-}
-
 // retries is how often a transaction that lost against another one (deadlock,
 // serialization) is begun again.
 const retries = 10

@@ -79,43 +79,47 @@ func (db *DB) Record(ctx context.Context, results []store.Result, byHand []strin
 	if err != nil {
 		return nil, err
 	}
-	err = db.tx(ctx, byKey, func(tx pgx.Tx) error {
-		batch := &pgx.Batch{} // one round trip for what depends on no answer
-		lockForRecord(batch, results, waitsFor, wakes, byHand)
-		applied, news := map[store.ID]bool{}, []store.ID(nil)
-		apply(batch, string(text), func(id store.ID, isNew bool) {
-			applied[id] = true
-			if isNew {
-				news = append(news, id)
+	err = installed(db.again(ctx, func() error {
+		return db.converse(ctx, givenKeys, func(c *conversation) error {
+			batch := c.batch()
+			lockForRecord(batch, results, waitsFor, wakes, byHand)
+			applied, news := map[store.ID]bool{}, []store.ID(nil)
+			apply(batch, string(text), func(id store.ID, isNew bool) {
+				applied[id] = true
+				if isNew {
+					news = append(news, id)
+				}
+			})
+			raiseOutdated(batch, results)
+			if err := history(batch, results); err != nil {
+				return err
 			}
+			if err := c.send(ctx, batch); err != nil {
+				return err
+			}
+			if err := wakeDependents(ctx, c, news); err != nil {
+				return err
+			}
+			if err := wakeNamed(ctx, c, wakes); err != nil {
+				return err
+			}
+			stale = nil
+			var fresh []store.Result
+			for _, r := range results {
+				if applied[r.ID] {
+					fresh = append(fresh, r)
+				} else {
+					stale = append(stale, r.ID)
+				}
+			}
+			if err := finishCommands(ctx, c, fresh); err != nil {
+				return err
+			}
+			end := c.batch()
+			count(end, results, fresh)
+			return c.last(ctx, end)
 		})
-		raiseOutdated(batch, results)
-		if err := history(batch, results); err != nil {
-			return err
-		}
-		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-			return err
-		}
-		if err := wakeDependents(ctx, tx, news); err != nil {
-			return err
-		}
-		if err := wakeNamed(ctx, tx, wakes); err != nil {
-			return err
-		}
-		stale = nil
-		var fresh []store.Result
-		for _, r := range results {
-			if applied[r.ID] {
-				fresh = append(fresh, r)
-			} else {
-				stale = append(stale, r.ID)
-			}
-		}
-		if err := finishCommands(ctx, tx, fresh); err != nil {
-			return err
-		}
-		return count(ctx, tx, results, fresh)
-	})
+	}))
 	if err != nil {
 		return nil, fmt.Errorf("record results: %w", err)
 	}
@@ -150,7 +154,7 @@ func lockForRecord(batch *pgx.Batch, results []store.Result, waitsFor, wakes []s
 func apply(batch *pgx.Batch, text string, applied func(id store.ID, isNew bool)) {
 	batch.Queue(`
 	WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now), `+given+`,
-	known AS (
+	known AS MATERIALIZED (
 		SELECT r.*, g.remote_id AS old_remote_id,
 			-- A delivered command is followed by another one, or by the state.
 			g.generation > r.gen OR r.command AND r.outcome IN ('synced', 'removed') AS newer,
@@ -167,7 +171,7 @@ func apply(batch *pgx.Batch, text string, applied func(id store.ID, isNew bool))
 				ELSE g.in_doubt_until END AS doubt_until
 		FROM given r JOIN upkeep.groups g USING (sync, key) CROSS JOIN clock
 		WHERE g.epoch = r.epoch AND g.holder IS NOT NULL),
-	decided AS (
+	decided AS MATERIALIZED (
 		SELECT k.*,
 			-- A touch during the call is news enough to try again at once.
 			k.outcome = 'refused' AND NOT k.newer AND NOT k.came AS park,
@@ -248,7 +252,7 @@ func raiseOutdated(batch *pgx.Batch, results []store.Result) {
 
 // wakeDependents makes due what waits for groups that have a new remote id,
 // and raises what refers to them under the old one.
-func wakeDependents(ctx context.Context, tx pgx.Tx, news []store.ID) error {
+func wakeDependents(ctx context.Context, tx runner, news []store.ID) error {
 	for part := range slices.Chunk(news, 500) {
 		texts := textOf(part)
 		// A touch wakes the waiting too: one statement for both.
@@ -297,7 +301,7 @@ func wakeDependents(ctx context.Context, tx pgx.Tx, news []store.ID) error {
 }
 
 // wakeNamed makes due what waits, and is not parked, of groups that are locked.
-func wakeNamed(ctx context.Context, tx pgx.Tx, ids []store.ID) error {
+func wakeNamed(ctx context.Context, tx runner, ids []store.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -358,7 +362,7 @@ func history(batch *pgx.Batch, results []store.Result) error {
 
 // count adds to the counters of status. Other processes wait for their rows:
 // last, so that they wait but shortly.
-func count(ctx context.Context, tx pgx.Tx, results, fresh []store.Result) error {
+func count(batch *pgx.Batch, results, fresh []store.Result) {
 	calls, saved := map[string]int64{}, map[string]int64{}
 	for _, r := range results {
 		calls[r.Sync] += int64(r.Calls)
@@ -376,11 +380,10 @@ func count(ctx context.Context, tx pgx.Tx, results, fresh []store.Result) error 
 		}
 	}
 	if len(syncs) == 0 {
-		return nil
+		return
 	}
-	_, err := tx.Exec(ctx, `
+	batch.Queue(`
 		INSERT INTO upkeep.syncs AS s (sync, calls, saved)
 		SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS n(sync, calls, saved) ORDER BY 1
 		ON CONFLICT (sync) DO UPDATE SET calls = s.calls + excluded.calls, saved = s.saved + excluded.saved`, syncs, c, s)
-	return err
 }
