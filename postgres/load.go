@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // defaultMemberLimit is for a shape that does not say.
 const defaultMemberLimit = 10_000
 
-// Load implements [store.Loader]: one query for each member, in one snapshot.
+// Load implements [store.Loader]: one query for each member, in one snapshot, and
+// one round trip for all members of the same depth.
 func (db *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
 	if len(keys) == 0 {
 		return map[string]store.Composite{}, nil
@@ -39,20 +38,24 @@ func (db *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[
 }
 
 // snapshot begins a transaction that reads. Rows that a policy hides are an
-// error in it, since they would look like rows that are not there.
-var snapshot = pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL row_security = off"}
+// error in it, since they would look like rows that are not there. Each statement
+// keeps one plan: to make one for each load took as long as the load itself.
+var snapshot = []string{"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", `SELECT set_config('row_security', 'off', true),
+	set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)`}
 
 // errRootKeys marks a failure of the query for the root rows.
 var errRootKeys = errors.New("look up root rows")
 
 func (db *DB) load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
-	l := &loading{ctx: ctx, limit: shape.MemberLimit}
+	l := &loading{limit: shape.MemberLimit}
 	if l.limit <= 0 {
 		l.limit = defaultMemberLimit
 	}
-	err := pgx.BeginTxFunc(ctx, db.pool, snapshot, func(tx pgx.Tx) error {
-		l.tx = tx
-		return l.root(shape.Root, keys)
+	err := db.converse(ctx, snapshot, func(c *conversation) error {
+		if err := l.root(shape.Root, keys); err != nil {
+			return err
+		}
+		return l.run(ctx, c)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load %q: %w", shape.Sync, err)
@@ -66,8 +69,7 @@ func (db *DB) load(ctx context.Context, shape *store.Shape, keys []string) (map[
 
 // loading is one call of Load.
 type loading struct {
-	ctx        context.Context
-	tx         pgx.Tx
+	queries    []*query // that are to be sent next
 	limit      int
 	composites []*composite
 }
@@ -126,7 +128,7 @@ func (l *loading) root(m *store.Member, keys []string) error {
 		args[i] = columns[i]
 	}
 	var nodes []*node
-	err := l.query(s, sql, args, func(n int64, row store.Row, links []*string, err error) {
+	q := l.query(s, sql, args, func(n int64, row store.Row, links []*string, err error) {
 		c := &composite{key: asked[n-1], row: row}
 		if err != nil {
 			c.fail(err)
@@ -138,20 +140,17 @@ func (l *loading) root(m *store.Member, keys []string) error {
 		}
 		nodes = append(nodes, &node{c, row, links})
 	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", errRootKeys, err)
-	}
-	return l.members(m, s, nodes)
+	q.named = func(err error) error { return fmt.Errorf("%w: %w", errRootKeys, err) }
+	q.then(m, func() { l.members(m, s, nodes, func(err error) error { return err }) })
+	return nil
 }
 
-// members loads the members of m for the nodes, which are rows of m.
-func (l *loading) members(m *store.Member, s *selection, nodes []*node) error {
+// members asks for the members of m of the nodes, which are rows of m. named says
+// where an error arose.
+func (l *loading) members(m *store.Member, s *selection, nodes []*node, named func(error) error) {
 	for _, child := range m.Members {
-		if err := l.member(child, s.linksOf(child), nodes); err != nil {
-			return fmt.Errorf("member %q: %w", child.Name, err)
-		}
+		l.member(child, s.linksOf(child), nodes, func(err error) error { return named(fmt.Errorf("member %q: %w", child.Name, err)) })
 	}
-	return nil
 }
 
 // group is the parents that one set of link values leads to, and their rows.
@@ -159,7 +158,7 @@ type group struct {
 	parents []*node
 }
 
-func (l *loading) member(m *store.Member, links []int, nodes []*node) error {
+func (l *loading) member(m *store.Member, links []int, nodes []*node, named func(error) error) {
 	groups, args := groupByLinks(links, nodes)
 	for _, n := range nodes {
 		switch m.Relation {
@@ -175,17 +174,14 @@ func (l *loading) member(m *store.Member, links []int, nodes []*node) error {
 		}
 	}
 	if len(groups) == 0 {
-		return nil
+		return
 	}
 	if len(m.Aggregates) > 0 {
-		if err := l.aggregates(m, groups, args); err != nil {
-			return err
-		}
+		l.aggregates(m, groups, args).named = named
 	}
-	if m.OnlyAggregates {
-		return nil
+	if !m.OnlyAggregates {
+		l.rows(m, groups, args, named)
 	}
-	return l.rows(m, groups, args)
 }
 
 // groupByLinks finds the distinct link values, as arrays for unnest. A row
@@ -249,12 +245,12 @@ func rowsStatement(m *store.Member, limit int) (*selection, string) {
 	return s, b.String()
 }
 
-// rows loads the rows of a member.
-func (l *loading) rows(m *store.Member, groups []*group, args []any) error {
+// rows asks for the rows of a member.
+func (l *loading) rows(m *store.Member, groups []*group, args []any, named func(error) error) {
 	s, sql := rowsStatement(m, l.limit)
 	counts := map[*composite]int{}
 	var nodes []*node
-	err := l.query(s, sql, args, func(n int64, row store.Row, links []*string, err error) {
+	q := l.query(s, sql, args, func(n int64, row store.Row, links []*string, err error) {
 		for i, parent := range groups[n-1].parents {
 			own := row
 			if i > 0 && len(m.Members) > 0 {
@@ -265,10 +261,8 @@ func (l *loading) rows(m *store.Member, groups []*group, args []any) error {
 			}
 		}
 	})
-	if err != nil {
-		return err
-	}
-	return l.members(m, s, nodes)
+	q.named = named
+	q.then(m, func() { l.members(m, s, nodes, named) })
 }
 
 // attach hangs a row on its parent, unless its composite has too many.
@@ -323,7 +317,7 @@ func aggregatesStatement(m *store.Member) (*selection, string) {
 	return s, sql + " GROUP BY upkeep_p.upkeep_n"
 }
 
-func (l *loading) aggregates(m *store.Member, groups []*group, args []any) error {
+func (l *loading) aggregates(m *store.Member, groups []*group, args []any) *query {
 	s, sql := aggregatesStatement(m)
 	return l.query(s, sql, args, func(n int64, row store.Row, _ []*string, err error) {
 		for _, parent := range groups[n-1].parents {

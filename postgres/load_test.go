@@ -182,3 +182,35 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*50)/b.Elapsed().Seconds(), "composites/s")
 }
+
+// A load is the same in each of the ways in which the driver may be told to
+// speak, but for those that have no binary answers, which it tells to change.
+func TestLoadInEachMode(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.exec(`CREATE TABLE o (id int PRIMARY KEY, v text, at timestamptz)`, `CREATE TABLE l (id int PRIMARY KEY, o_id int, q numeric)`,
+		`INSERT INTO o SELECT n, 'v' || n, '2026-01-01' FROM generate_series(1, 3) n`,
+		`INSERT INTO l SELECT n, 1 + n % 2, n FROM generate_series(1, 5) n`)
+	b.migrate()
+	s := b.shape("s", table("o"), "v", "at")
+	b.many(s, "lines", table("l"), "o_id", "q")
+	keys := []string{"1", "2", "3", "4", "no key"}
+	want, err := b.db.Load(b.ctx, s, keys)
+	b.ok(err)
+	if len(want) != 3 || len(want["1"].Row["lines"].([]store.Row)) != 2 {
+		t.Fatalf("loaded %v", want)
+	}
+	for _, mode := range []string{"cache_describe", "describe_exec"} {
+		got, err := open(t, b.url+"&default_query_exec_mode="+mode).Load(b.ctx, s, keys)
+		b.ok(err)
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: loaded %v, want %v", mode, got, want)
+		}
+	}
+	for _, mode := range []string{"exec", "simple_protocol"} {
+		_, err = open(t, b.url+"&default_query_exec_mode="+mode).Load(b.ctx, s, keys[:1])
+		if err == nil || !strings.Contains(err.Error(), "use another default_query_exec_mode") {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+}

@@ -10,55 +10,10 @@ import (
 	"math"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
-
-// query runs one of the loader's queries and gives each row: the number of
-// its parent, its values, its links. A value that can't be used comes as err,
-// with the rest of the row.
-func (l *loading) query(s *selection, sql string, args []any, each func(n int64, row store.Row, links []*string, err error)) error {
-	// All results binary: the values then do not depend on a setting.
-	args = append([]any{pgx.QueryResultFormats{1}}, args...)
-	rows, err := l.tx.Query(l.ctx, sql, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		raw := rows.RawValues()
-		if rows.FieldDescriptions()[0].Format != pgx.BinaryFormatCode {
-			return errors.New("the connection uses PostgreSQL's simple protocol; use another default_query_exec_mode")
-		}
-		n := int64(binary.BigEndian.Uint64(raw[0]))
-		row := make(store.Row, len(s.columns)+4)
-		var bad error
-		for i, c := range s.columns {
-			v, err := decode(c.Kind, raw[1+i])
-			if err != nil {
-				v = err // for a person who looks at it
-				if bad == nil {
-					bad = fmt.Errorf("column %s: %w", c.Name, err)
-				}
-			}
-			row[c.Name] = v
-		}
-		var links []*string
-		if len(s.links) > 0 {
-			links = make([]*string, len(s.links))
-			for i := range s.links {
-				if b := raw[1+len(s.columns)+i]; b != nil {
-					text := string(b)
-					links[i] = &text
-				}
-			}
-		}
-		each(n, row, links, bad)
-	}
-	return rows.Err()
-}
 
 // postgresEpoch is where PostgreSQL's dates and times begin.
 var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
