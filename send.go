@@ -168,7 +168,7 @@ func (r *runner) record(j *job) {
 
 // recordAnswers writes results down as they come, many at once. Like a fold, a
 // record of many costs little more than one of a few: after a small one it
-// rests, so that the next has more.
+// rests, so that the next has more. Behind calls that take a while it rests longer.
 func (r *runner) recordAnswers(ctx context.Context) {
 	for j := range r.answered {
 		batch := []*job{j}
@@ -187,7 +187,10 @@ func (r *runner) recordAnswers(ctx context.Context) {
 		began := r.cfg.Clock.Now()
 		r.recordBatch(ctx, batch)
 		if len(batch) < manyAnswers {
-			r.sleep(ctx, min(3*r.cfg.Clock.Now().Sub(began), recordRest), r.many)
+			r.mu.Lock()
+			rest := max(3*r.cfg.Clock.Now().Sub(began), r.latency/2)
+			r.mu.Unlock()
+			r.sleep(ctx, min(rest, recordRest), r.many)
 		}
 	}
 }
