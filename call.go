@@ -154,7 +154,9 @@ func (c *caller) deleteAll(id string) error {
 	return err
 }
 
-// mayBeAnother: a record of another id than the known one may be there.
+// mayBeAnother: a record of another id than the known one may be there. Forced
+// counts as a doubt, also where a person asked for it: it is what a doubt that is
+// over leaves behind, and one that a person forced may have been in doubt before.
 func (r *runner) mayBeAnother(j *job) bool {
 	return j.goal != present && (j.claim.InDoubt || j.claim.Forced) && r.traits.Class != connector.Blind
 }

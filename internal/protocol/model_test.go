@@ -65,6 +65,7 @@ func TestBrokenVariants(t *testing.T) {
 		{"deleted row's record not looked for", rules{removeUnfound: true}, upsert, falseClean},
 		{"record of another id not looked for", rules{deleteUnfound: true}, upsert, falseClean},
 		{"record of another id not looked for, lookup", rules{deleteUnfound: true}, lookup, falseClean},
+		{"record of another id not looked for once settled", rules{settledUnfound: true}, upsert, falseClean},
 		{"invisible row deleted", rules{hiddenIsDeleted: true}, upsert, unfounded},
 		{"evidence of a delete is spent by a sync", rules{evidenceSpent: true}, upsert, stuck},
 		{"evidence of a delete outlives the row's return", rules{evidenceStays: true}, upsert, falseClean},

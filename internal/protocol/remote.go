@@ -11,7 +11,7 @@ func (p protocol) deliver(s state, j int, out emit) {
 		w := &s.workers[r.owner-1]
 		w.remoteID = r.remoteID
 		switch {
-		case r.call == callDelete && (w.forced || w.inDoubt) && p.class != blind && !p.deleteUnfound:
+		case r.call == callDelete && (w.forced && !p.settledUnfound || w.inDoubt) && p.class != blind && !p.deleteUnfound:
 			w.remoteID = 0
 			w.then(callFind) // one may have been made when this was gone
 		case r.call == callDelete && p.class == blind && w.forced && s.looks && !p.goneForSure:

@@ -24,6 +24,7 @@ type rules struct {
 	createUnfound   bool // class Lookup: created again without a find
 	remakeInDoubt   bool // class Lookup: an update finds no record, so create at once
 	deleteUnfound   bool // nor is one of another id looked for than the deleted
+	settledUnfound  bool // or only while it is in doubt, and not when that is over
 	removeUnfound   bool // once settled, no remote id is taken for no record
 	hiddenIsDeleted bool // a row that the load does not see counts as deleted
 	evidenceSpent   bool // a delete counts as seen only until the next sync
