@@ -1,0 +1,98 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A person asks for a sweep while a pass, which has locked the sync, and a worker
+// that is to write to it wait for each other. The sweep stands between the two in
+// the queue and is the first to look whether they go in a circle, so it is the
+// one that loses. It tries again.
+func TestStartBackfillLosesAgainstWorkers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.migrate()
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	b.exec(`INSERT INTO upkeep.syncs (sync) VALUES ('a'), ('b')`)
+	for try := 0; ; try++ {
+		if ctx.Err() != nil {
+			t.Fatalf("in %d tries the sweep never lost", try)
+		}
+		if b.losing(ctx) {
+			return
+		}
+	}
+}
+
+// losing starts a sweep that loses, and says whether it did: on a machine that
+// is busy it may look before the circle is closed.
+func (b *bench) losing(ctx context.Context) (lost bool) {
+	b.t.Helper()
+	one, two := b.worker(ctx, "1h"), b.worker(ctx, "3s") // what is left of the circle ends by itself
+	b.ok(one(`SELECT FROM upkeep.syncs WHERE sync = 'b' FOR UPDATE`))
+	b.ok(two(`UPDATE upkeep.syncs SET saved = saved + 1 WHERE sync = 'a'`))
+	sweep, ended := make(chan error, 1), make(chan error, 2)
+	go func() { sweep <- b.db.StartBackfill(ctx, "b", "v", true, false) }()
+	began := b.waits(ctx, "%started_at = excluded.started_at%")
+	go func() {
+		ended <- errors.Join(two(`UPDATE upkeep.syncs SET saved = saved + 2 WHERE sync = 'b'`), two(`ROLLBACK`))
+	}()
+	b.waits(ctx, "%saved + 2%")
+	go func() {
+		ended <- errors.Join(one(`UPDATE upkeep.syncs SET saved = saved + 3 WHERE sync = 'a'`), one(`COMMIT`))
+	}()
+	for len(ended) < 2 && ctx.Err() == nil {
+		if at := b.since("%started_at = excluded.started_at%"); at != "" && at != began {
+			lost = true // it tries again
+		}
+		<-time.After(2 * time.Millisecond)
+	}
+	if err := <-sweep; err != nil {
+		b.t.Fatalf("a sweep that lost: %v", err)
+	}
+	for range 2 {
+		if err := <-ended; err != nil && !strings.Contains(err.Error(), "deadlock detected") {
+			b.t.Fatal(err)
+		}
+	}
+	return lost
+}
+
+// worker is a connection in a transaction, which looks for deadlocks after so long.
+func (b *bench) worker(ctx context.Context, patience string) (exec func(sql string) error) {
+	b.t.Helper()
+	c, err := pgx.Connect(ctx, b.url)
+	b.ok(err)
+	b.t.Cleanup(func() { _ = c.Close(b.ctx) })
+	exec = func(sql string) error { _, err := c.Exec(ctx, sql); return err }
+	b.ok(exec(`SET deadlock_timeout = '` + patience + `'`))
+	b.ok(exec(`BEGIN`))
+	return exec
+}
+
+// waits waits until a statement waits for a lock, and says since when it is made.
+func (b *bench) waits(ctx context.Context, statement string) (began string) {
+	b.t.Helper()
+	for began == "" {
+		if ctx.Err() != nil {
+			b.t.Fatalf("nothing waits: %s", statement)
+		}
+		<-time.After(2 * time.Millisecond)
+		began = b.since(statement)
+	}
+	return began
+}
+
+// since is when a statement began that waits for a lock; empty if none does.
+func (b *bench) since(statement string) string {
+	b.t.Helper()
+	return strings.Join(b.query(`SELECT query_start::text FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> pg_backend_pid() AND query LIKE $1`, statement), "")
+}
