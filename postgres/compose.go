@@ -11,7 +11,9 @@ import (
 // the form that [store.DecodePayload] has: one statement, so one snapshot. $1
 // holds the root key's columns. It answers NULL without a root row.
 func composeBody(s *store.Shape) string {
-	c := &composer{limit: s.MemberLimit}
+	var all []*store.Member
+	s.Root.Walk(func(_ string, m, _ *store.Member) { all = append(all, m) })
+	c := &composer{limit: s.MemberLimit, own: store.Own(all...)}
 	if c.limit <= 0 {
 		c.limit = defaultMemberLimit
 	}
@@ -27,7 +29,8 @@ func composeBody(s *store.Shape) string {
 
 type composer struct {
 	limit int
-	rows  int // rows so far, to name them
+	rows  int    // rows so far, to name them
+	own   string // how names of our own begin
 }
 
 // row is the FROM of a member's row, and the JSON object made of it. Its own
@@ -35,7 +38,7 @@ type composer struct {
 // selected under a name of our own, which no inner table can hide.
 func (c *composer) row(m *store.Member) (from, object string) {
 	c.rows++
-	parent := fmt.Sprintf("upkeep_p%d", c.rows)
+	parent := fmt.Sprintf("%sp%d", c.own, c.rows)
 	var pairs, links []string
 	for _, col := range m.Columns {
 		pairs = append(pairs, literal(col.Name)+", "+jsonValue(quoteColumn(m, col), col))
@@ -44,7 +47,7 @@ func (c *composer) row(m *store.Member) (from, object string) {
 		on := make([]string, len(child.Via))
 		up := upward(child)
 		for i, col := range across(child) {
-			name := fmt.Sprintf("upkeep_l%d", len(links))
+			name := fmt.Sprintf("%sl%d", c.own, len(links))
 			links = append(links, quoteColumn(m, col)+" AS "+name)
 			on[i] = quoteColumn(child, up[i]) + " = " + converted(parent+"."+name, col, up[i])
 		}
@@ -82,8 +85,8 @@ func (c *composer) list(m *store.Member, condition, order string) string {
 		}
 	}
 	from, object := c.row(m)
-	return fmt.Sprintf(`(SELECT coalesce(jsonb_agg(upkeep_v.upkeep_o), '[]')
-        FROM (SELECT %s AS upkeep_o FROM %s WHERE %s ORDER BY %s LIMIT %d) upkeep_v)`, object, from, condition, orderBy(m, order), limit)
+	return fmt.Sprintf(`(SELECT coalesce(jsonb_agg(%[1]sv.%[1]so), '[]')
+        FROM (SELECT %[2]s AS %[1]so FROM %[3]s WHERE %[4]s ORDER BY %[5]s LIMIT %[6]d) %[1]sv)`, c.own, object, from, condition, orderBy(m, order), limit)
 }
 
 // objectOf joins pairs of a name and a value; a function takes 100 arguments

@@ -138,7 +138,7 @@ func spell(ctx context.Context, tx pgx.Tx, m *store.Member, keys []string, found
 	columns, equal := make([][]string, len(m.Key)), make([]string, len(m.Key))
 	alike := false
 	for i, c := range m.Key {
-		equal[i] = fmt.Sprintf("t0.%s = upkeep_p.upkeep_k%d", quote(c.Name), i)
+		equal[i] = fmt.Sprintf("t0.%s = upkeep_p.upkeep_k%d", quote(c.Name), i) // the table is called t0
 		alike = alike || c.Alike
 	}
 	for _, key := range keys {
@@ -159,7 +159,7 @@ func spell(ctx context.Context, tx pgx.Tx, m *store.Member, keys []string, found
 		text = "coalesce(" + keyText("", m.Key) + ", " + text + ")"
 		join = " LEFT JOIN " + quoteTable(m.Table) + " t0 ON " + strings.Join(equal, " AND ")
 	}
-	sql := "SELECT upkeep_p.upkeep_n, " + text + " FROM " + unnest(m.Key) + " AS upkeep_p(" + parentColumns(len(m.Key)) + ")" + join
+	sql := "SELECT " + number("upkeep_") + ", " + text + " FROM " + unnest("upkeep_", m.Key) + join
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { // a savepoint: the cast may fail
 		rows, err := tx.Query(ctx, sql, args...)
 		if err != nil {

@@ -105,8 +105,8 @@ func rootStatement(m *store.Member) (*selection, string) {
 		own[i] = valueText(quoteColumn(m, c), c)
 	}
 	s.links, s.linkSQL = append(s.links, store.Column{}), append(s.linkSQL, "("+joinKey(own)+")::text")
-	return s, "SELECT upkeep_p.upkeep_n" + s.list() + " FROM " + unnest(m.Key) + " AS upkeep_p(" + parentColumns(len(m.Key)) + ") JOIN " +
-		quoteTable(m.Table) + " ON " + joinOn(m, m.Key)
+	return s, "SELECT " + number(s.own) + s.list() + " FROM " + unnest(s.own, m.Key) + " JOIN " +
+		quoteTable(m.Table) + " ON " + joinOn(s.own, m, m.Key)
 }
 
 func (l *loading) root(m *store.Member, keys []string) error {
@@ -234,14 +234,14 @@ func rowsStatement(m *store.Member, limit int) (*selection, string) {
 	}
 	from := across(m)
 	var b strings.Builder
-	b.WriteString("SELECT upkeep_p.upkeep_n" + s.outer() + " FROM " + unnest(from) + " AS upkeep_p(" + parentColumns(len(from)) + ")")
+	b.WriteString("SELECT " + number(s.own) + s.outer() + " FROM " + unnest(s.own, from))
 	b.WriteString(" CROSS JOIN LATERAL (SELECT " + strings.TrimPrefix(s.list(), ", ") + " FROM " + quoteTable(m.Table))
-	b.WriteString(" WHERE " + joinOn(m, upward(m)))
+	b.WriteString(" WHERE " + joinOn(s.own, m, upward(m)))
 	if where != "" {
 		b.WriteString(" AND " + where)
 	}
 	b.WriteString(" ORDER BY " + orderBy(m, order))
-	fmt.Fprintf(&b, " LIMIT %d) upkeep_c", limit)
+	fmt.Fprintf(&b, " LIMIT %d) %sc", limit, s.own)
 	return s, b.String()
 }
 
@@ -300,7 +300,7 @@ func copyRow(row store.Row) store.Row {
 func aggregatesStatement(m *store.Member) (*selection, string) {
 	where, _ := fragmentClauses(m.Where, "")
 	from := across(m)
-	s := &selection{}
+	s := &selection{own: store.Own(m)}
 	for _, a := range m.Aggregates {
 		if a.Func == "count" {
 			s.add(store.Column{Name: a.Name, Kind: store.Int}, "count(*)")
@@ -309,12 +309,12 @@ func aggregatesStatement(m *store.Member) (*selection, string) {
 		s.add(store.Column{Name: a.Name, Kind: store.Decimal},
 			"coalesce(sum("+quoteColumn(m, a.Column)+")::numeric, 0)::text")
 	}
-	sql := "SELECT upkeep_p.upkeep_n" + s.list() + " FROM " + unnest(from) + " AS upkeep_p(" + parentColumns(len(from)) + ") JOIN " +
-		quoteTable(m.Table) + " ON " + joinOn(m, upward(m))
+	sql := "SELECT " + number(s.own) + s.list() + " FROM " + unnest(s.own, from) + " JOIN " +
+		quoteTable(m.Table) + " ON " + joinOn(s.own, m, upward(m))
 	if where != "" {
 		sql += " WHERE " + where
 	}
-	return s, sql + " GROUP BY upkeep_p.upkeep_n"
+	return s, sql + " GROUP BY " + number(s.own)
 }
 
 func (l *loading) aggregates(m *store.Member, groups []*group, args []any) *query {

@@ -17,10 +17,11 @@ type selection struct {
 	exprs   []string
 	links   []store.Column
 	linkSQL []string
+	own     string // how names of our own begin
 }
 
 func newSelection(m *store.Member) *selection {
-	s := &selection{}
+	s := &selection{own: store.Own(m)}
 	for _, c := range m.Columns {
 		s.add(c, readExpr(quoteColumn(m, c), c))
 	}
@@ -44,10 +45,10 @@ func (s *selection) add(c store.Column, expr string) {
 func (s *selection) list() string {
 	var b strings.Builder
 	for i, e := range append(slices.Clone(s.exprs), s.linkSQL...) {
-		fmt.Fprintf(&b, ", %s AS upkeep_%d", e, i)
+		fmt.Fprintf(&b, ", %s AS %s%d", e, s.own, i)
 	}
 	if b.Len() == 0 {
-		return ", true AS upkeep_0"
+		return ", true AS " + s.own + "0"
 	}
 	return b.String()
 }
@@ -56,7 +57,7 @@ func (s *selection) list() string {
 func (s *selection) outer() string {
 	var b strings.Builder
 	for i := range max(len(s.exprs)+len(s.linkSQL), 1) {
-		fmt.Fprintf(&b, ", upkeep_c.upkeep_%d", i)
+		fmt.Fprintf(&b, ", %[1]sc.%[1]s%[2]d", s.own, i)
 	}
 	return b.String()
 }
@@ -94,34 +95,30 @@ func readExpr(expr string, c store.Column) string {
 
 // quoteColumn names a column of m's table by the table's own name, which the
 // user's fragments may use too. All else that such a statement names, tables
-// and columns, begins with upkeep_: a table may be called p.
+// and columns, begins with [store.Own]: a table may be called p.
 func quoteColumn(m *store.Member, c store.Column) string { return quote(m.Table.Name, c.Name) }
 
-// unnest is a row source of the arrays $1, $2, ... with a number for each row.
-// The arrays come as text, which every type can be read from, and are cast as
-// a whole, so that an index on the other side can be used.
-func unnest(columns []store.Column) string {
-	parts := make([]string, len(columns))
+// unnest is a row source, called as [store.Own] and p, of the arrays $1, $2, ...
+// with a number for each row. The arrays come as text, which every type can be
+// read from, and are cast as a whole, so that an index on the other side can be
+// used.
+func unnest(own string, columns []store.Column) string {
+	parts, names := make([]string, len(columns)), make([]string, len(columns))
 	for i, c := range columns {
 		parts[i] = fmt.Sprintf("$%d::text[]::%s[]", i+1, castType(c))
+		names[i] = fmt.Sprintf("%sk%d", own, i)
 	}
-	return "ROWS FROM (unnest(" + strings.Join(parts, ", ") + ")) WITH ORDINALITY"
+	return "ROWS FROM (unnest(" + strings.Join(parts, ", ") + ")) WITH ORDINALITY AS " + own + "p(" + strings.Join(append(names, own+"n"), ", ") + ")"
 }
 
-// parentColumns names the columns of unnest.
-func parentColumns(n int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, "upkeep_k%d, ", i)
-	}
-	return b.String() + "upkeep_n"
-}
+// number is the number of a row of unnest.
+func number(own string) string { return own + "p." + own + "n" }
 
 // joinOn compares columns of m's table with those of unnest.
-func joinOn(m *store.Member, columns []store.Column) string {
+func joinOn(own string, m *store.Member, columns []store.Column) string {
 	parts := make([]string, len(columns))
 	for i, c := range columns {
-		parts[i] = fmt.Sprintf("%s = upkeep_p.upkeep_k%d", quoteColumn(m, c), i)
+		parts[i] = fmt.Sprintf("%s = %[2]sp.%[2]sk%[3]d", quoteColumn(m, c), own, i)
 	}
 	return strings.Join(parts, " AND ")
 }

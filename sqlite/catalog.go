@@ -71,6 +71,9 @@ func missing(ctx context.Context, tx *sql.Tx, name string) error {
 	if len(views) > 0 {
 		return fmt.Errorf("%w: %s", store.ErrView, views[0])
 	}
+	if strings.HasPrefix(strings.ToLower(name), triggerPrefix) {
+		return fmt.Errorf("%w: %q: in SQLite, names that begin with %s are the registry's; give the table another one", store.ErrNoTable, name, triggerPrefix)
+	}
 	names, err := strs(ctx, tx, `SELECT name FROM main.sqlite_schema WHERE `+notOurs+` ORDER BY name`)
 	if err != nil {
 		return err

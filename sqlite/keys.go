@@ -90,7 +90,7 @@ func spell(ctx context.Context, tx *sql.Tx, m *store.Member, keys []string, foun
 	if err != nil {
 		return err
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT upkeep_list.upkeep_place, `+keyExpr(ident(m.Table.Name), m.Key)+` `+from(m), list)
+	rows, err := tx.QueryContext(ctx, `SELECT `+place(m)+`, `+keyExpr(ident(m.Table.Name), m.Key)+` `+from(m), list)
 	if err != nil {
 		return err
 	}

@@ -213,7 +213,7 @@ func summing(m *store.Member) bool {
 
 // counts counts the rows of a relation in the database.
 func (l *loader) counts(m *store.Member, list string, of [][]*loading) error {
-	rows, err := l.tx.QueryContext(l.ctx, `SELECT upkeep_list.upkeep_place, count(*) `+from(m)+` GROUP BY 1`, list)
+	rows, err := l.tx.QueryContext(l.ctx, `SELECT `+place(m)+`, count(*) `+from(m)+` GROUP BY 1`, list)
 	if err != nil {
 		return err
 	}

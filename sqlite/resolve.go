@@ -173,6 +173,7 @@ func upward(s *store.Shape, way []*store.Member) string {
 		}
 		fmt.Fprintf(&b, ` CROSS JOIN main.%s AS t%d ON %s`, ident(way[i-1].Table.Name), i-1, strings.Join(on, " AND "))
 	}
-	return fmt.Sprintf(`SELECT %s, %s AS upkeep_key, %s, max(j.r), sum(j.n) %s WHERE upkeep_key IS NOT NULL AND (upkeep_key > ?2 OR ?2 = '') GROUP BY upkeep_key ORDER BY upkeep_key LIMIT ?3`,
-		literal(s.Sync), keyExpr("t0", s.Root.Key), keyExpr("t0", s.Root.Key), b.String())
+	// A column of the same name would be meant before it.
+	return fmt.Sprintf(`SELECT %[1]s, %[2]s AS %[4]skey, %[2]s, max(j.r), sum(j.n) %[3]s WHERE %[4]skey IS NOT NULL AND (%[4]skey > ?2 OR ?2 = '') GROUP BY %[4]skey ORDER BY %[4]skey LIMIT ?3`,
+		literal(s.Sync), keyExpr("t0", s.Root.Key), b.String(), store.Own(way...))
 }

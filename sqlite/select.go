@@ -53,23 +53,27 @@ func from(m *store.Member) string {
 	if m.Relation != store.Root {
 		cols = ownSide(m)
 	}
-	s := `FROM (SELECT key AS upkeep_place, value AS upkeep_values FROM json_each(?1)) AS upkeep_list CROSS JOIN main.` +
-		ident(m.Table.Name) + ` ON ` + match(ident(m.Table.Name), cols, "upkeep_list.upkeep_values")
+	own := store.Own(m)
+	s := fmt.Sprintf(`FROM (SELECT key AS %[1]splace, value AS %[1]svalues FROM json_each(?1)) AS %[1]slist CROSS JOIN main.`, own) +
+		ident(m.Table.Name) + ` ON ` + match(ident(m.Table.Name), cols, fmt.Sprintf("%[1]slist.%[1]svalues", own))
 	if m.Where != "" {
 		s += " WHERE (" + m.Where + "\n)"
 	}
 	return s
 }
 
+// place is the place in the list of [from].
+func place(m *store.Member) string { return fmt.Sprintf("%[1]slist.%[1]splace", store.Own(m)) }
+
 // statement reads the rows of a member with their places in the list. The unary
 // plus keeps the driver from converting by declared type.
 func (r *reader) statement(m *store.Member, order string) string {
 	var b strings.Builder
-	b.WriteString(`SELECT upkeep_list.upkeep_place`)
+	b.WriteString(`SELECT ` + place(m))
 	for _, c := range r.columns {
 		fmt.Fprintf(&b, `, +%s.%s`, ident(m.Table.Name), ident(c.Name))
 	}
-	b.WriteString(" " + from(m) + ` ORDER BY upkeep_list.upkeep_place`)
+	b.WriteString(" " + from(m) + ` ORDER BY ` + place(m))
 	if order != "" {
 		b.WriteString(", " + order + "\n")
 	}

@@ -84,7 +84,7 @@ func target(t *testing.T) *storetest.Target {
 	return &storetest.Target{
 		Store: again(t),
 		Again: again,
-		Piece: piece,
+		Piece: piece, Reserved: true,
 		Exec: func(q string) error {
 			_, err := app.Exec(q)
 			return err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -214,6 +215,33 @@ type Aggregate struct {
 	Name   string // key in the parent's Row
 	Func   string // "count" or "sum"; sum of no rows is 0
 	Column Column // of this table; zero for count
+}
+
+// Own is how names begin, in a statement over some members, that are none of the
+// user's: upkeep_, or where a table or column begins with that, another word.
+func Own(members ...*Member) string {
+	var theirs []string
+	for _, m := range members {
+		theirs = append(theirs, strings.ToLower(m.Table.Name))
+		for _, columns := range [][]Column{m.Key, m.Via, m.To, m.Columns, m.Fragment} {
+			for _, c := range columns {
+				theirs = append(theirs, strings.ToLower(c.Name))
+			}
+		}
+		for _, a := range m.Aggregates {
+			theirs = append(theirs, strings.ToLower(a.Column.Name))
+		}
+		for _, child := range m.Members { // what they hang on
+			for _, c := range slices.Concat(child.Via, child.To) {
+				theirs = append(theirs, strings.ToLower(c.Name))
+			}
+		}
+	}
+	own := "upkeep_"
+	for n := 2; slices.ContainsFunc(theirs, func(name string) bool { return strings.HasPrefix(name, own) }); n++ {
+		own = fmt.Sprintf("upkeep%d_", n)
+	}
+	return own
 }
 
 // Walk calls f for m and every member below it, parents first, with the path

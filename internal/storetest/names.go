@@ -14,6 +14,7 @@ func nameTests() []test {
 		{"composite keys", testCompositeKeys},
 		{"long names that differ at the end", testLongNames},
 		{"names that the generated SQL uses", testNamesInUse},
+		{"names that begin like those of the generated SQL", testOwnNames},
 	}
 }
 
@@ -108,38 +109,60 @@ const inUse = `a c changed clock f failed found found0 g gone groups h h0 hits j
 // generated SQL: as the root, above and below it, in links, keys, fragments and
 // aggregates, in all that reads the user's tables.
 func testNamesInUse(e *env) {
+	testNames(e, strings.Fields(inUse), func(name string) string { return name })
+}
+
+// own are names that the stores choose for what no name of the user's begins like.
+const own = `upkeep_0 upkeep_c upkeep_k0 upkeep_key upkeep_l0 upkeep_list upkeep_n upkeep_o upkeep_p upkeep_p1 upkeep_place upkeep_v upkeep_values UPKEEP_KEY2 upkeep2_p`
+
+func testOwnNames(e *env) {
+	if e.Reserved {
+		e.exec(`CREATE TABLE upkeep_mine (id INTEGER PRIMARY KEY)`)
+		if _, err := e.Store.Table(e.ctx, store.Table{Name: "upkeep_mine"}); err == nil || !strings.Contains(err.Error(), "names that begin with upkeep_ are the registry's") {
+			e.t.Errorf("a table of the user's that is called like the registry's: %v", err)
+		}
+	}
+	testNames(e, strings.Fields(own), func(name string) string {
+		if e.Reserved {
+			return "t " + name
+		}
+		return name
+	})
+}
+
+// testNames has tables called so, each with columns of the same name.
+func testNames(e *env, names []string, called func(name string) string) {
 	var install []*store.Shape
 	type triple struct{ down, up, command *store.Shape }
 	shapes := map[string]triple{}
-	names := strings.Fields(inUse)
 	for _, n := range names {
-		q, beside := quoteName(n), n+"_beside"
-		e.exec(`CREATE TABLE `+q+` (`+q+` INTEGER PRIMARY KEY, "up" INTEGER, val INTEGER)`,
-			`CREATE TABLE `+beside+` (no INTEGER PRIMARY KEY, fk INTEGER, `+q+` INTEGER)`)
+		q, table, beside := quoteName(n), called(n), called(n+"_beside")
+		e.exec(`CREATE TABLE `+quoteName(table)+` (`+q+` INTEGER PRIMARY KEY, "up" INTEGER, val INTEGER)`,
+			`CREATE TABLE `+quoteName(beside)+` (no INTEGER PRIMARY KEY, fk INTEGER, `+q+` INTEGER)`)
 		down := func(sync string) *store.Shape {
-			s := e.root(sync, n, n)
+			s := e.root(sync, table, n)
 			rows := e.add(s.Root, link{rel: store.HasMany, name: "the rows", table: beside, via: []string{"fk"},
 				where: q + ` > 0`, order: q + ` DESC`, sums: []string{n}, counting: true}, "no")
-			e.add(rows, link{rel: store.BelongsTo, name: "the row", table: n, via: []string{n}}, "val")
+			e.add(rows, link{rel: store.BelongsTo, name: "the row", table: table, via: []string{n}}, "val")
 			e.add(s.Root, link{rel: store.HasOne, name: "the first", table: beside, via: []string{n}, order: q}, "no")
 			return s
 		}
 		up := e.root("up "+n, beside, "no")
-		e.add(up.Root, link{rel: store.BelongsTo, name: "above", table: n, via: []string{"fk"}}, n, "val")
-		e.add(up.Root, link{rel: store.BelongsTo, name: "other", table: n, via: []string{n}}, "val")
-		e.add(up.Root, link{rel: store.HasMany, name: "ups", table: n, via: []string{"up"}, where: q + ` > 0`, order: q + ` DESC`, noRows: true, sums: []string{n}})
+		e.add(up.Root, link{rel: store.BelongsTo, name: "above", table: table, via: []string{"fk"}}, n, "val")
+		e.add(up.Root, link{rel: store.BelongsTo, name: "other", table: table, via: []string{n}}, "val")
+		e.add(up.Root, link{rel: store.HasMany, name: "ups", table: table, via: []string{"up"}, where: q + ` > 0`, order: q + ` DESC`, noRows: true, sums: []string{n}})
 		shapes[n] = triple{down("down " + n), up, byCommand(down("command " + n))}
 		install = append(install, shapes[n].down, up, shapes[n].command)
 	}
 	e.install(install...)
 	for _, n := range names {
-		e.exec(`INSERT INTO `+quoteName(n)+` VALUES (1, 11, 5), (2, 11, 6)`,
-			`INSERT INTO `+n+`_beside VALUES (10, 1, 2), (11, 1, 1), (12, 1, 0)`)
+		e.exec(`INSERT INTO `+quoteName(called(n))+` VALUES (1, 11, 5), (2, 11, 6)`,
+			`INSERT INTO `+quoteName(called(n+"_beside"))+` VALUES (10, 1, 2), (11, 1, 1), (12, 1, 0)`)
 	}
 	e.raised()
 	for _, n := range names {
 		e.t.Run(n, func(t *testing.T) {
-			sub, s, q := *e, shapes[n], quoteName(n)
+			sub, s, q, table, beside := *e, shapes[n], quoteName(n), quoteName(called(n)), quoteName(called(n+"_beside"))
 			sub.t, sub.shapes = t, []*store.Shape{shapes[n].down, shapes[n].up}
 			want := store.Row{n: int64(1), "the rows_count": int64(2), "the rows_sum_" + n: dec("3"), "the first": store.Row{"no": int64(11)},
 				"the rows": []store.Row{{"no": int64(10), "the row": store.Row{"val": int64(6)}}, {"no": int64(11), "the row": store.Row{"val": int64(5)}}}}
@@ -160,9 +183,9 @@ func testNamesInUse(e *env) {
 				sql    string
 				raised []string
 			}{
-				{`UPDATE ` + q + ` SET val = 7 WHERE ` + q + ` = 2`, []string{"down " + n + "/1", "up " + n + "/10"}},
-				{`UPDATE ` + n + `_beside SET ` + q + ` = 2 WHERE no = 12`, []string{"down " + n + "/1", "down " + n + "/2", "up " + n + "/12"}},
-				{`DELETE FROM ` + q + ` WHERE ` + q + ` = 2`, []string{"down " + n + "/1", "down " + n + "/2", "up " + n + "/10", "up " + n + "/11", "up " + n + "/12"}},
+				{`UPDATE ` + table + ` SET val = 7 WHERE ` + q + ` = 2`, []string{"down " + n + "/1", "up " + n + "/10"}},
+				{`UPDATE ` + beside + ` SET ` + q + ` = 2 WHERE no = 12`, []string{"down " + n + "/1", "down " + n + "/2", "up " + n + "/12"}},
+				{`DELETE FROM ` + table + ` WHERE ` + q + ` = 2`, []string{"down " + n + "/1", "down " + n + "/2", "up " + n + "/10", "up " + n + "/11", "up " + n + "/12"}},
 			} {
 				before := sub.generations(change.raised)
 				sub.exec(change.sql)

@@ -37,6 +37,8 @@ type Target struct {
 	DropTrigger func(t *testing.T, table string)
 	// Piece is the most groups that rows of members' tables raise in one fold.
 	Piece int
+	// Reserved: tables whose names begin with upkeep_ are the registry's.
+	Reserved bool
 	// Row is the SQL of n rows with one integer column n, from 1:
 	// "(SELECT ...)", to be used in FROM.
 	Row func(n int) string
