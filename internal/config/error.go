@@ -70,6 +70,8 @@ type reader struct {
 
 	failures int // how often something was wrong, also in a place that is in errs already
 
+	doubles int // how many of errs are keys that stand twice, which keep nothing else from being read
+
 	template bool     // what is decoded now is a template
 	optional bool     // and may be empty, if it is a secret
 	secretly bool     // what is expanded now is a secret, so no variable in it may be empty

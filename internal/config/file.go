@@ -62,7 +62,7 @@ func examine(name string, data []byte, env func(string) (string, bool)) (*File, 
 	lines := strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")
 	r := &reader{name: name, lines: lines, masked: mask(lines), env: env}
 	f := &File{reader: r}
-	if root := r.read(data); root != nil && len(r.errs) == 0 && r.is(root, object) {
+	if root := r.read(data); root != nil && len(r.errs) == r.doubles && r.is(root, object) {
 		r.keys(root, "a configuration", fileKeys)
 		f.Source = r.source(root)
 		if v := root.get("failover"); v != nil {

@@ -145,6 +145,10 @@ func (r *reader) syntax(err error) {
 		line := r.lines[p.line-1]
 		_, after, _ := strings.Cut(line, ": ")
 		switch after = strings.TrimSpace(after); {
+		case strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
+			help = "indent with spaces, not tabs"
+		case p.line < len(r.lines) && indentation(r.lines[p.line]) > indentation(line) && after != "":
+			help = fmt.Sprintf("line %d is indented deeper than this one, which has a value already: keys of one map begin in the same column", p.line+1)
 		case flowVariable.MatchString(line):
 			help = "inside braces, a ${...} must be quoted: {account: '${ACCOUNT}'}"
 		case quotedThenMore.MatchString(line):
@@ -159,6 +163,8 @@ func (r *reader) syntax(err error) {
 	}
 	r.fail(p, "not valid YAML: "+syntax.GetMessage(), help)
 }
+
+func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
 func placeOf(t *token.Token) place {
 	if t == nil || t.Position == nil {
@@ -248,6 +254,7 @@ func (r *reader) entry(v *value, e *ast.MappingValueNode, depth int) {
 	for _, other := range v.entries {
 		if other.key == key {
 			r.fail(p, fmt.Sprintf("%q stands twice in this map", key), fmt.Sprintf("it is first on line %d; drop one", other.at.line))
+			r.doubles++
 			return
 		}
 	}
