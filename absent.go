@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -45,23 +46,21 @@ type HeldSlots struct {
 func (a Absent) String() string {
 	var held []string
 	for _, s := range a.Slots {
-		held = append(held, fmt.Sprintf("%s of %s, free at %s", some(s.Slots, "slot"), s.Remote, atClock(s.Until)))
+		held = append(held, fmt.Sprintf("%s of %s, free at %s", some(s.Slots, "slot"), s.Remote, moment.Of(s.Until)))
 	}
 	if a.Groups > 0 {
 		free := "at"
 		if a.GroupsFree {
 			free = "since"
 		}
-		held = append(held, fmt.Sprintf("%s claimed, free %s %s", some(a.Groups, "group"), free, atClock(a.GroupsUntil)))
+		held = append(held, fmt.Sprintf("%s claimed, free %s %s", some(a.Groups, "group"), free, moment.Of(a.GroupsUntil)))
 	}
 	all := strings.Join(held, "; ")
 	if a.Unseen == 0 {
 		return fmt.Sprintf("process %s has claims and makes no calls; if it is dead they come free by themselves: %s", a.Process, all)
 	}
-	return fmt.Sprintf("process %s has not been seen for %s; what it held comes free by itself: %s", a.Process, a.Unseen.Round(time.Second), all)
+	return fmt.Sprintf("process %s has not been seen for %s; what it held comes free by itself: %s", a.Process, moment.Span(a.Unseen), all)
 }
-
-func atClock(t time.Time) string { return t.UTC().Format(time.TimeOnly) + " UTC" }
 
 func some(n int, what string) string {
 	if n == 1 {

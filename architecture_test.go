@@ -21,13 +21,14 @@ const module = "github.com/upkeep-sync/upkeep"
 // standardOnly says otherwise. The nearest entry counts; a folder that is not
 // below any of these may import everything but cmd.
 var imports = map[string][]string{
-	".":                  {"connector", "internal/store", "internal/spelling"},
+	".":                  {"connector", "internal/store", "internal/spelling", "internal/moment"},
 	"connector":          {},
 	"connector/...":      {"connector", "connector/exchange", "connector/faulttest", "internal/spelling"},
 	"postgres/...":       {"internal/store", "internal/spelling"},
 	"sqlite/...":         {"internal/store", "internal/spelling"},
 	"internal/spelling":  {},
-	"internal/store":     {},
+	"internal/store":     {"internal/moment"},
+	"internal/moment":    {},
 	"internal/protocol":  {},
 	"internal/storetest": {"internal/store"},
 	"internal/config":    {".", "connector", "internal/store", "internal/mapping", "internal/spelling"},

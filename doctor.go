@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -80,7 +81,7 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	}
 	if ago := vitals.Now.Sub(restored); !restored.IsZero() && ago < foundFor {
 		findings = append(findings, Finding{Severity: Warning, Subject: e.db.Name(),
-			Message: "the database was found to be restored, copied or failed over at " + restored.Format(time.RFC3339) + "; every record is sent again in full, and deletes are held",
+			Message: "the database was found to be restored, copied or failed over at " + moment.Of(restored) + "; every record is sent again in full, and deletes are held",
 			Fix:     "look at what is to be deleted with upkeep deletes, and compare with upkeep verify when the sweep is over"})
 	}
 	missed, err := e.db.Missed(ctx, missedListed)
@@ -96,7 +97,7 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 			what = "fields " + strings.Join(m.Fields, ", ") + ", which read " + strings.Join(m.Columns, ", ")
 		}
 		findings = append(findings, Finding{Severity: Problem, Subject: m.ID.String(),
-			Message: "a change was missed, found at " + m.At.Format(time.RFC3339) + ": " + what,
+			Message: "a change was missed, found at " + moment.Of(m.At) + ": " + what,
 			Fix:     "it was sent; find out what wrote past the triggers, or what the translation reads beside its row, and look at everything once: upkeep audit " + m.Sync})
 	}
 	for _, h := range status.HeldDeletes {
@@ -127,7 +128,7 @@ func clockFinding(server, before, after time.Time) []Finding {
 	case ago >= clockProblem:
 		f.Severity = Problem
 	}
-	f.Message = fmt.Sprintf("the database's clock is %s off this machine's; remotes refuse signed requests with a wrong time", off.Round(time.Second))
+	f.Message = fmt.Sprintf("the database's clock is %s off this machine's; remotes refuse signed requests with a wrong time", moment.Span(off))
 	return []Finding{f}
 }
 
@@ -136,7 +137,7 @@ func logFinding(v *store.Vitals, s *Status) []Finding {
 		return nil
 	}
 	return []Finding{{Severity: Problem, Subject: "touch log",
-		Message: fmt.Sprintf("nobody folds it: its oldest row waits for %s; it has %d rows and %d MB", v.OldestTouch.Round(time.Second), s.Pending, v.LogBytes>>20),
+		Message: fmt.Sprintf("nobody folds it: its oldest row waits for %s; it has %d rows and %d MB", moment.Span(v.OldestTouch), s.Pending, v.LogBytes>>20),
 		Fix:     "start upkeep run; if it is at work, see what it logs"}}
 }
 
@@ -171,11 +172,11 @@ func syncFindings(c Counts, held int64, pause *Pause) []Finding {
 		add(Warning, fmt.Sprintf("groups whose last call has an unknown outcome (in doubt): %d", c.InDoubt), "nothing: each is sent once more when its time is over")
 	}
 	if c.Oldest > oldGroup && pause == nil {
-		add(Warning, fmt.Sprintf("a change waits since %s", c.Oldest.Round(time.Second)),
+		add(Warning, fmt.Sprintf("a change waits since %s", moment.Span(c.Oldest)),
 			"see what it waits for with upkeep status "+c.Sync+" --state dirty")
 	}
 	if c.OldestWaiting > oldGroup && pause == nil {
-		add(Warning, fmt.Sprintf("groups that wait for other records: %d, the oldest for %s", c.Waiting, c.OldestWaiting.Round(time.Second)),
+		add(Warning, fmt.Sprintf("groups that wait for other records: %d, the oldest for %s", c.Waiting, moment.Span(c.OldestWaiting)),
 			"see what they wait for with upkeep status "+c.Sync+" --state waiting; a record that is not to be at the remote keeps those that refer to it waiting: leave them out by when, or write null for the reference")
 	}
 	return found
@@ -212,10 +213,10 @@ func remoteFindings(s *Status) []Finding {
 			found = append(found, Finding{Severity: Problem, Subject: r.Name, Message: "its breaker is open: " + r.Reason,
 				Fix: "see whether the remote works and the credentials are right; it is probed by itself, and at once after: upkeep resume " + r.Name})
 		case r.PausedFor > 0:
-			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("it asked for a pause, of which %s are left: %s", r.PausedFor.Round(time.Second), r.Reason),
+			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("it asked for a pause, of which %s are left: %s", moment.Span(r.PausedFor), r.Reason),
 				Fix: "nothing; if it comes often, lower its rate or concurrency"})
 		case r.OldestCall >= SlowCall:
-			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("calls under way: %d, the oldest for %s: it hangs, or is slow", r.Calls, r.OldestCall.Round(time.Second)),
+			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("calls under way: %d, the oldest for %s: it hangs, or is slow", r.Calls, moment.Span(r.OldestCall)),
 				Fix: "see whether the remote works; a call that gets no answer in the remote's timeout is given up, and its record is in doubt then"})
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -244,7 +244,7 @@ func (x *Explanation) why(d *definition, j *job) string {
 		if x.Job != nil {
 			return "in " + describeJob(*x.Job)
 		}
-		return "claimed by " + g.Holder + " until " + g.LeaseUntil.Format("15:04:05")
+		return "claimed by " + g.Holder + " until " + moment.Of(g.LeaseUntil)
 	case store.Dirty:
 		s := "dirty: " + describeCause(g.Cause)
 		if len(x.Commands) > 0 {
@@ -258,7 +258,7 @@ func (x *Explanation) why(d *definition, j *job) string {
 			s += "; last try: " + g.Reason
 		}
 		if g.Attempts > 0 {
-			s += fmt.Sprintf("; tried %d times, next %s", g.Attempts, g.DueAt.Format("15:04:05"))
+			s += fmt.Sprintf("; tried %d times, next %s", g.Attempts, moment.Of(g.DueAt))
 		}
 		return s
 	case store.Gone:
@@ -279,11 +279,11 @@ func (x *Explanation) why(d *definition, j *job) string {
 // doubt says what is in doubt, until when, and what happens then.
 func (x *Explanation) doubt() string {
 	g := x.Group
-	until := g.InDoubtUntil.UTC().Format(time.RFC3339)
+	until := moment.Of(g.InDoubtUntil)
 	what := "an earlier request"
 	for _, a := range x.Attempts {
 		if a.Outcome == connector.Unknown.String() {
-			what = fmt.Sprintf("the %s of %s", a.Action, a.At.UTC().Format(time.RFC3339))
+			what = fmt.Sprintf("the %s of %s", a.Action, moment.Of(a.At))
 			break
 		}
 	}
@@ -295,7 +295,7 @@ func (x *Explanation) doubt() string {
 
 func describePause(p Pause) string {
 	kind, name := p.Subject()
-	s := kind + " " + name + " is paused since " + p.Since.Format("2006-01-02 15:04:05")
+	s := kind + " " + name + " is paused since " + moment.Of(p.Since)
 	if p.Reason != "" {
 		s += " (" + p.Reason + ")"
 	}
@@ -314,7 +314,7 @@ func describeCause(c store.Cause) string {
 		s += " (" + strings.Join(c.Columns, ", ") + ")"
 	}
 	if !c.At.IsZero() {
-		s += " at " + c.At.Format("2006-01-02 15:04:05")
+		s += " at " + moment.Of(c.At)
 	}
 	if c.Tx != "" {
 		s += ", transaction " + c.Tx

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -49,7 +50,7 @@ func (e *Engine) jobOf(ctx context.Context, g *Group) (*Job, error) {
 // describeJob is a job in words.
 func describeJob(j Job) string {
 	s := fmt.Sprintf("job %s at %s since %s, with %d others: it is %s, %d of %d through", j.RemoteJob, j.Remote,
-		j.Since.Format("2006-01-02 15:04:05"), j.Rows-1, j.State, j.Processed, j.Rows)
+		moment.Of(j.Since), j.Rows-1, j.State, j.Processed, j.Rows)
 	if j.Message != "" {
 		s += " (" + j.Message + ")"
 	}
@@ -165,13 +166,13 @@ func (e *Engine) jobFindings(s *Status) []Finding {
 		case !d.To.hasJobs():
 			f.Message += "its remote has no jobs any more"
 		case j.Age > e.cfg.JobLimit:
-			f.Severity, f.Message = Problem, f.Message+fmt.Sprintf("it takes longer than %s, and could not be ended; it is %s", e.cfg.JobLimit, j.State)
+			f.Severity, f.Message = Problem, f.Message+fmt.Sprintf("it takes longer than %s, and could not be ended; it is %s", moment.Span(e.cfg.JobLimit), j.State)
 			f.Fix = "see at the remote what keeps it, and end it there: what it did not come to is sent again"
 		default:
 			continue
 		}
 		if f.Fix == "" {
-			f.Fix = fmt.Sprintf("configure it as it was, to have its results read; otherwise it is given up %s after it was made, and its groups are sent again", e.jobPatience())
+			f.Fix = fmt.Sprintf("configure it as it was, to have its results read; otherwise it is given up %s after it was made, and its groups are sent again", moment.Span(e.jobPatience()))
 		}
 		found = append(found, f)
 	}

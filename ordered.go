@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -81,7 +81,7 @@ func (j *job) take(c store.Command) {
 
 // refusal names the command in the reason why it was refused.
 func refusal(c *store.Command, reason string) string {
-	head := fmt.Sprintf("command %d of %s: ", c.Number, c.At.Format("2006-01-02 15:04:05"))
+	head := fmt.Sprintf("command %d of %s: ", c.Number, moment.Of(c.At))
 	if strings.HasPrefix(reason, head) {
 		return reason
 	}
@@ -153,11 +153,11 @@ func (e *Engine) laneFindings(ctx context.Context, c Counts) ([]Finding, error) 
 	switch {
 	case c.OldestCommand > e.cfg.History/2:
 		add(Problem, fmt.Sprintf("versions to be delivered: %d; the oldest waits since %s, and at %s it is dropped", c.Commands,
-			c.OldestCommand.Round(time.Second), e.cfg.History), unblock)
+			moment.Span(c.OldestCommand), moment.Span(e.cfg.History)), unblock)
 	case c.Commands > store.MostCommands/2:
 		add(Warning, fmt.Sprintf("versions to be delivered: %d; of one group at most %d are kept", c.Commands, store.MostCommands), unblock)
 	case c.OldestCommand > oldGroup:
-		add(Warning, fmt.Sprintf("versions to be delivered: %d; the oldest waits since %s", c.Commands, c.OldestCommand.Round(time.Second)), unblock)
+		add(Warning, fmt.Sprintf("versions to be delivered: %d; the oldest waits since %s", c.Commands, moment.Span(c.OldestCommand)), unblock)
 	}
 	if c.Gaps == 0 {
 		return found, nil
@@ -171,7 +171,7 @@ func (e *Engine) laneFindings(ctx context.Context, c Counts) ([]Finding, error) 
 		if g.Key != "" {
 			what = "versions of " + c.Sync + "/" + g.Key
 		}
-		add(Warning, fmt.Sprintf("%s may not have been delivered one by one: %s, at %s", what, g.Reason, g.At.Format(time.RFC3339)),
+		add(Warning, fmt.Sprintf("%s may not have been delivered one by one: %s, at %s", what, g.Reason, moment.Of(g.At)),
 			"the state after it was sent or will be; tell whoever reads the versions at the remote")
 	}
 	return found, nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -257,7 +258,7 @@ func (e *Engine) settle(ctx context.Context, id store.ID, remoteID string) error
 	case g.RemoteID != "":
 		return fmt.Errorf("%s has a record at the remote: %s", id, g.RemoteID)
 	case g.State == store.Parked:
-		return fmt.Errorf("%s: an older request may still make the record, until %s: look for it once more after that", id, g.InDoubtUntil.Format("15:04:05"))
+		return fmt.Errorf("%s: an older request may still make the record, until %s: look for it once more after that", id, moment.Of(g.InDoubtUntil))
 	}
 	return fmt.Errorf("%s is not parked but %s; see: upkeep explain %s", id, g.State, id.Args())
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -185,7 +186,7 @@ func (r *runner) follow(ctx context.Context, j *job, p *pass) {
 // overdue is why a job that was not translated in time is parked.
 func (r *runner) overdue(j *job) string {
 	return fmt.Sprintf("translate: the functions of sync %s did not end within %s for %s: mend what loops or waits in them, start the processes again, then run: upkeep retry %s",
-		j.def.Name, r.cfg.TranslateLimit, j.claim.Key, j.claim.ID.Args())
+		j.def.Name, moment.Span(r.cfg.TranslateLimit), j.claim.Key, j.claim.ID.Args())
 }
 
 // leave counts a translation as stuck until it ends after all. When there are

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/setup"
 )
 
@@ -46,7 +47,7 @@ func (c *deletesCmd) Run(p *program) error {
 	}
 	t := newTable(p.out, "SYNC", ">HELD", "SINCE")
 	for _, h := range held {
-		t.row(h.Sync, fmt.Sprint(h.Held), moment(h.Since))
+		t.row(h.Sync, fmt.Sprint(h.Held), moment.Of(h.Since))
 	}
 	if err := t.flush(); err != nil {
 		return err

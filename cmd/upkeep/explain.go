@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/setup"
 )
 
@@ -82,7 +83,7 @@ func printAttempts(w io.Writer, attempts []upkeep.Attempt) error {
 		if a.Status != 0 {
 			status = strconv.Itoa(a.Status)
 		}
-		t.row("  "+moment(a.At), a.Action, a.Outcome, status, short(a.Took), orDash(strings.Join(a.Fields, ", ")), a.Message)
+		t.row("  "+moment.Of(a.At), a.Action, a.Outcome, status, moment.Span(a.Took), orDash(strings.Join(a.Fields, ", ")), a.Message)
 	}
 	return t.flush()
 }
@@ -201,21 +202,21 @@ func printGroup(w io.Writer, g *upkeep.Group) error {
 	line("state", string(g.State))
 	line("reason", g.Reason)
 	line("generation", generations)
-	line("touched", moment(g.TouchedAt))
-	line("synced", moment(g.SyncedAt))
+	line("touched", moment.Of(g.TouchedAt))
+	line("synced", moment.Of(g.SyncedAt))
 	line("last touch", cause(g))
 	line("remote id", orElse(g.RemoteID, "none"))
 	line("external id", g.ExternalID)
 	if !g.InDoubtUntil.IsZero() {
-		line("in doubt until", moment(g.InDoubtUntil))
+		line("in doubt until", moment.Of(g.InDoubtUntil))
 	}
 	if g.Holder != "" && g.LeaseUntil.IsZero() {
 		line("claimed by", g.Holder) // a bulk job, for as long as it takes
 	} else if g.Holder != "" {
-		line("claimed by", g.Holder+" until "+moment(g.LeaseUntil))
+		line("claimed by", g.Holder+" until "+moment.Of(g.LeaseUntil))
 	}
 	if g.Attempts > 0 {
-		line("tries", fmt.Sprintf("%d, next %s", g.Attempts, moment(g.DueAt)))
+		line("tries", fmt.Sprintf("%d, next %s", g.Attempts, moment.Of(g.DueAt)))
 	}
 	if len(g.Refs) > 0 {
 		line("refers to", joined(g.Refs))
@@ -237,7 +238,7 @@ func cause(g *upkeep.Group) string {
 		s += ", transaction " + c.Tx
 	}
 	if !c.At.IsZero() {
-		s += ", at " + moment(c.At)
+		s += ", at " + moment.Of(c.At)
 	}
 	return s
 }

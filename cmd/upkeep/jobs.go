@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 )
 
 // printJobs shows the bulk jobs at the remotes, if there are any.
@@ -18,7 +19,7 @@ func printJobs(w io.Writer, jobs []upkeep.Job) error {
 	t := newTable(w, "JOB", "REMOTE", "SYNC", "ACTION", "STATE", ">ROWS", ">DONE", ">FAILED", ">SINCE", "FOLLOWED BY")
 	for _, j := range jobs {
 		t.row(j.RemoteJob, j.Remote, j.Sync, j.Action, j.State+colon(j.Message), strconv.Itoa(j.Rows), strconv.Itoa(j.Processed),
-			strconv.Itoa(j.Failed), moment(j.Since), orDash(j.Holder))
+			strconv.Itoa(j.Failed), moment.Of(j.Since), orDash(j.Holder))
 	}
 	return t.flush()
 }

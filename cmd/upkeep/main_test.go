@@ -124,18 +124,6 @@ func TestTreeShowsACompositeOnLinesOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestShortDurations(t *testing.T) {
-	t.Parallel()
-	for d, want := range map[time.Duration]string{
-		0: "0s", time.Microsecond: "1ms", 340 * time.Millisecond: "340ms", 125 * time.Second: "2m5s",
-		90 * time.Minute: "1h30m", 76 * time.Hour: "3d4h",
-	} {
-		if got := short(d); got != want {
-			t.Errorf("short(%d) = %q, want %q", d, got, want)
-		}
-	}
-}
-
 func TestOneLineKeepsARemotesWordsHarmless(t *testing.T) {
 	t.Parallel()
 	if got, want := oneLine("a\r\n\tb\x1b[2Jc\u009bd"), "a b [2Jc d"; got != want {

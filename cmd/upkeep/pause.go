@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/setup"
 )
 
@@ -125,7 +126,7 @@ func pauseNamed(s *setup.Setup, name string) (upkeep.Pause, error) {
 // pauseText is a line for people: "remote netsuite is paused since ...: reason".
 func pauseText(p upkeep.Pause) string {
 	kind, name := p.Subject()
-	s := kind + " " + name + " is paused since " + moment(p.Since)
+	s := kind + " " + name + " is paused since " + moment.Of(p.Since)
 	if p.Reason != "" {
 		s += ": " + p.Reason
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/setup"
 )
 
@@ -287,8 +288,8 @@ func printForecast(w io.Writer, f *forecastForm) error {
 		if r.Rate > 0 {
 			limit += fmt.Sprintf(", %g a second", r.Rate)
 		}
-		_, err := fmt.Fprintf(w, "%s: %s, about %s (%s; a call takes %s, %s)\n", r.Remote, count(int(r.Calls), "call"), short(seconds(r.Takes)),
-			limit, short(seconds(r.Latency)), by)
+		_, err := fmt.Fprintf(w, "%s: %s, about %s (%s; a call takes %s, %s)\n", r.Remote, count(int(r.Calls), "call"), moment.Span(seconds(r.Takes)),
+			limit, moment.Span(seconds(r.Latency)), by)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

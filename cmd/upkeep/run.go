@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/setup"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -49,7 +50,7 @@ func (c *runCmd) Run(p *program) error {
 	}
 	defer s.Close()
 	stopping := context.AfterFunc(p.ctx, func() {
-		log.Info("stopping: the calls under way may end; signal again to stop at once", "at_most", c.Drain.String())
+		log.Info("stopping: the calls under way may end; signal again to stop at once", "at_most", moment.Span(c.Drain))
 	})
 	defer stopping()
 	if c.Once {
@@ -137,7 +138,7 @@ func (c *runCmd) once(p *program, s *setup.Setup, line *progress) error {
 	case w.vain != "" && errors.Is(quiet, context.Canceled) && p.ctx.Err() == nil:
 		return fmt.Errorf("nothing moves: %s; left is: %s; when it is mended, run this again; to wait longer: --within 1h", w.vain, tally(last))
 	case errors.Is(quiet, context.DeadlineExceeded) && p.ctx.Err() == nil:
-		return fmt.Errorf("there is still work after %s: %s; see: upkeep status", c.Within, tally(last))
+		return fmt.Errorf("there is still work after %s: %s; see: upkeep status", moment.Span(c.Within), tally(last))
 	case p.ctx.Err() != nil:
 		return errors.New("stopped before everything was quiet")
 	case err != nil:
@@ -243,7 +244,7 @@ func follow(ctx context.Context, e *upkeep.Engine, log *slog.Logger) error {
 				return
 			}
 			args := []any{"sync", c.Sync, "calls", c.Calls - b.Calls, "saved", c.Saved - b.Saved, "clean", c.Clean, "dirty", c.Dirty + c.Claimed,
-				"in_doubt", c.InDoubt, "waiting", c.Waiting, "parked", c.Parked, "lag", short(c.Oldest)}
+				"in_doubt", c.InDoubt, "waiting", c.Waiting, "parked", c.Parked, "lag", moment.Span(c.Oldest)}
 			if c.Backfill.Running {
 				args = append(args, "backfill", backfill(c))
 			}

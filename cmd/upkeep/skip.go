@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/setup"
 )
 
@@ -45,7 +46,7 @@ func (c *skipCmd) Run(p *program) error {
 func lane(c upkeep.Counts) string {
 	var parts []string
 	if c.Commands > 0 {
-		parts = append(parts, fmt.Sprintf("versions to be delivered: %d, the oldest since %s", c.Commands, short(c.OldestCommand)))
+		parts = append(parts, fmt.Sprintf("versions to be delivered: %d, the oldest since %s", c.Commands, moment.Span(c.OldestCommand)))
 	}
 	if c.Gaps > 0 {
 		parts = append(parts, fmt.Sprintf("gaps in its versions: %d, see upkeep doctor", c.Gaps))
@@ -71,7 +72,7 @@ func printLane(w io.Writer, x *upkeep.Explanation) error {
 			if c.Unordered != "" {
 				remarks = append(remarks, "order not certain: "+c.Unordered)
 			}
-			t.row(fmt.Sprintf("  %d", c.Number), moment(c.At), orDash(c.Tx), what, orDash(strings.Join(remarks, "; ")))
+			t.row(fmt.Sprintf("  %d", c.Number), moment.Of(c.At), orDash(c.Tx), what, orDash(strings.Join(remarks, "; ")))
 		}
 		if err := t.flush(); err != nil {
 			return err
@@ -81,7 +82,7 @@ func printLane(w io.Writer, x *upkeep.Explanation) error {
 		fmt.Fprintf(w, "\nGaps in its versions\n")
 		t := newTable(w, "  WHEN", "TRANSACTION", "WHY")
 		for _, g := range x.Gaps {
-			t.row("  "+moment(g.At), orDash(g.Tx), g.Reason)
+			t.row("  "+moment.Of(g.At), orDash(g.Tx), g.Reason)
 		}
 		return t.flush()
 	}

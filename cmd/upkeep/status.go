@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/setup"
 )
 
@@ -143,7 +144,7 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
 	for _, c := range st.Syncs {
 		t.row(c.Sync, n(c.Groups), n(c.Clean), n(c.Dirty), n(c.Claimed), n(c.InDoubt), n(c.Waiting), n(c.Parked), n(c.Gone),
-			short(c.Oldest), n(c.Calls), n(c.Saved), backfill(c))
+			moment.Span(c.Oldest), n(c.Calls), n(c.Saved), backfill(c))
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -199,7 +200,7 @@ func heldText(c upkeep.Counts) string {
 func pending(st *upkeep.Status) string {
 	said := touches(st.Pending)
 	if st.OldestTouch > oldTouch {
-		said += ", the oldest " + short(st.OldestTouch) + " old: is upkeep run at work?"
+		said += ", the oldest " + moment.Span(st.OldestTouch) + " old: is upkeep run at work?"
 	}
 	return said
 }
@@ -255,9 +256,9 @@ func underWay(r upkeep.RemoteStatus) string {
 	case r.Calls == 0:
 		return ""
 	case r.Calls == 1:
-		return "1 call, for " + short(r.OldestCall)
+		return "1 call, for " + moment.Span(r.OldestCall)
 	}
-	return fmt.Sprintf("%d calls, the oldest for %s", r.Calls, short(r.OldestCall))
+	return fmt.Sprintf("%d calls, the oldest for %s", r.Calls, moment.Span(r.OldestCall))
 }
 
 // quotaText is what is left of a quota; empty if the remote tells none.
@@ -273,16 +274,16 @@ func remoteState(r upkeep.RemoteStatus, pauses []upkeep.Pause) string {
 	byHand := slices.ContainsFunc(pauses, func(p upkeep.Pause) bool { return p.Remote == r.Name })
 	switch {
 	case r.Broken:
-		state = "breaker open, next probe in " + short(r.ProbeIn)
+		state = "breaker open, next probe in " + moment.Span(r.ProbeIn)
 		if r.ProbeIn <= 0 {
 			state = "breaker open, a probe is due"
 		}
 	case byHand:
 		return "paused"
 	case r.PausedFor > 0:
-		state = "paused for " + short(r.PausedFor)
+		state = "paused for " + moment.Span(r.PausedFor)
 	case r.OldestCall >= upkeep.SlowCall:
-		return "no answer for " + short(r.OldestCall)
+		return "no answer for " + moment.Span(r.OldestCall)
 	}
 	if state != "ok" && r.Reason != "" {
 		state += ": " + r.Reason
@@ -328,7 +329,7 @@ func (c *statusCmd) groups(ctx context.Context, w io.Writer, s *setup.Setup) err
 	}
 	t := newTable(w, "SYNC", "KEY", "STATE", "TOUCHED", "SYNCED", ">RETRIES", "REASON")
 	for _, g := range found {
-		t.row(g.Sync, g.Key, string(g.State), moment(g.TouchedAt), moment(g.SyncedAt), strconv.Itoa(g.Attempts), reason(&g))
+		t.row(g.Sync, g.Key, string(g.State), moment.Of(g.TouchedAt), moment.Of(g.SyncedAt), strconv.Itoa(g.Attempts), reason(&g))
 	}
 	if err := t.flush(); err != nil {
 		return err

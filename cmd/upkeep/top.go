@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/screen"
 	"github.com/upkeep-sync/upkeep/internal/setup"
 )
@@ -150,7 +151,7 @@ func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, err
 		if c.Backfill.Running {
 			fill = screen.Bar(c.Backfill.Done, max(c.Backfill.Total, c.Backfill.Done)) + " " + backfill(c)
 		}
-		tab.row(c.Sync, n(c.Groups), n(c.Dirty), n(c.Claimed), n(c.InDoubt), n(c.Parked), n(c.Waiting), short(c.Oldest), rates[c.Sync], n(c.Saved), fill)
+		tab.row(c.Sync, n(c.Groups), n(c.Dirty), n(c.Claimed), n(c.InDoubt), n(c.Parked), n(c.Waiting), moment.Span(c.Oldest), rates[c.Sync], n(c.Saved), fill)
 	}
 	if err := tab.flush(); err != nil {
 		return nil, err
@@ -183,10 +184,10 @@ func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, err
 // lines is the same for a pipe: a line for each sync and each remote.
 func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 	var b bytes.Buffer
-	at := t.at.UTC().Format(time.RFC3339)
+	at := moment.Of(t.at)
 	for _, c := range st.Syncs {
 		fmt.Fprintf(&b, "%s sync %s: %d groups, %d dirty, %d claimed, %d in doubt, %d parked, %d waiting, lag %s, %s calls/s, %d saved", at, c.Sync, c.Groups, c.Dirty, c.Claimed, c.InDoubt, c.Parked, c.Waiting,
-			short(c.Oldest), rates[c.Sync], c.Saved)
+			moment.Span(c.Oldest), rates[c.Sync], c.Saved)
 		if c.Backfill.Running {
 			fmt.Fprintf(&b, ", backfill %s", backfill(c))
 		}
@@ -203,7 +204,7 @@ func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 	}
 	for _, j := range st.Jobs {
 		fmt.Fprintf(&b, "%s job %s of %s: %s, %d of %d %ss, %d failed, for %s%s\n", at, oneLine(j.RemoteJob), j.Sync, j.State, j.Processed, j.Rows, j.Action,
-			j.Failed, short(j.Age), oneLine(colon(j.Message)))
+			j.Failed, moment.Span(j.Age), oneLine(colon(j.Message)))
 	}
 	for _, p := range st.Pauses {
 		fmt.Fprintf(&b, "%s %s\n", at, pauseText(p))

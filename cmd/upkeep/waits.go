@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 )
 
 // waits tells, and again every minute, what keeps a run --once from being over
@@ -79,7 +80,7 @@ func (w *waits) tell(about, text string) {
 	w.said[about] = now
 	end := "; to give up by itself: --within"
 	if !w.until.IsZero() {
-		end = "; it gives up in " + short(max(w.until.Sub(now), time.Second))
+		end = "; it gives up in " + moment.Span(max(w.until.Sub(now), time.Second))
 	}
 	w.say("waiting: " + text + end)
 }
@@ -132,8 +133,8 @@ func (w *waits) claims(ctx context.Context) {
 		}
 	}
 	for _, holder := range slices.Sorted(maps.Keys(held)) {
-		w.tell("claims of "+holder, fmt.Sprintf("another process, %s, has claimed %s; if it is dead they are free at %s UTC",
-			oneLine(holder), count(held[holder], "group"), until[holder].UTC().Format(time.TimeOnly)))
+		w.tell("claims of "+holder, fmt.Sprintf("another process, %s, has claimed %s; if it is dead they are free at %s",
+			oneLine(holder), count(held[holder], "group"), moment.Of(until[holder])))
 	}
 }
 
@@ -148,6 +149,6 @@ func (w *waits) doubt(ctx context.Context, n int64) {
 			until = g.InDoubtUntil
 		}
 	}
-	w.tell("doubt", fmt.Sprintf("in doubt whether the remote has got it: %s; looked at again by %s UTC, when no older call can land any more",
-		count(int(n), "group"), until.UTC().Format(time.TimeOnly)))
+	w.tell("doubt", fmt.Sprintf("in doubt whether the remote has got it: %s; looked at again by %s, when no older call can land any more",
+		count(int(n), "group"), moment.Of(until)))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/screen"
 )
 
@@ -74,7 +75,7 @@ func (s *board) plain(st *upkeep.Status, statements, touches, calls int) {
 	if n := len(s.recent); n > 0 {
 		last = "; last: " + s.recent[n-1]
 	}
-	fmt.Fprintf(s.Out, "%d statements, %d touches, %d calls, %d groups dirty, lag %s%s\n", statements, touches, calls, dirty, short(lag), last)
+	fmt.Fprintf(s.Out, "%d statements, %d touches, %d calls, %d groups dirty, lag %s%s\n", statements, touches, calls, dirty, moment.Span(lag), last)
 }
 
 // table has a line for each sync.
@@ -88,7 +89,7 @@ func table(st *upkeep.Status) []string {
 		if c.Parked > 0 {
 			note = strings.TrimPrefix(note+fmt.Sprintf(", %d PARKED", c.Parked), ", ")
 		}
-		rows = append(rows, []string{c.Sync, screen.Digits(c.Groups), screen.Digits(unsynced(c)), short(c.Oldest), screen.Digits(c.Calls), screen.Digits(c.Saved), note})
+		rows = append(rows, []string{c.Sync, screen.Digits(c.Groups), screen.Digits(unsynced(c)), moment.Span(c.Oldest), screen.Digits(c.Calls), screen.Digits(c.Saved), note})
 	}
 	width := 14
 	for _, r := range rows {
@@ -103,16 +104,3 @@ func table(st *upkeep.Status) []string {
 
 // unsynced is how many groups the remote does not have as they are.
 func unsynced(c upkeep.Counts) int64 { return c.Dirty + c.Claimed + c.InDoubt }
-
-// short is a duration for people.
-func short(d time.Duration) string {
-	switch {
-	case d <= 0:
-		return "-"
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	return d.Round(time.Second).String()
-}

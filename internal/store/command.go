@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/moment"
 )
 
 // Commands is the log of the ordered lane: for syncs whose shape is Every, each
@@ -64,7 +66,7 @@ func SkippedMessage(c Command) string {
 	if c.Refused != "" { // which names it
 		return "dropped by hand, refused as: " + c.Refused
 	}
-	return fmt.Sprintf("dropped by hand: command %d of %s", c.Number, c.At.Format("2006-01-02 15:04:05"))
+	return fmt.Sprintf("dropped by hand: command %d of %s", c.Number, moment.Of(c.At))
 }
 
 // MostCommands is how many commands of one group wait at most. Beyond it
