@@ -24,6 +24,7 @@ type foldCursor struct {
 	Upto  int64  // last log row of the batch
 	Job   int    // the job to go on with
 	After string // the last key of it that was raised
+	Begun bool   // the touches by hand, and of root rows, are raised
 }
 
 // batch is one piece of a fold.
@@ -123,7 +124,7 @@ func readBatch(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, plan stri
 	}
 	b.cursor.Upto = b.rows[len(b.rows)-1].id
 	b.cursor.Plan = plan
-	first := b.cursor.Job == 0 && b.cursor.After == ""
+	first := !b.cursor.Begun
 	if first { // later pieces don't come to touches by hand
 		if b.unfit, err = respell(ctx, tx, shapes, b.rows, b.failed); err != nil {
 			return b, err
@@ -145,7 +146,7 @@ func readBatch(ctx context.Context, tx *sql.Tx, shapes []*store.Shape, plan stri
 			return nil, err
 		}
 		if full {
-			b.next = &foldCursor{Plan: plan, Upto: b.cursor.Upto, Job: i, After: last}
+			b.next = &foldCursor{Plan: plan, Upto: b.cursor.Upto, Job: i, After: last, Begun: true}
 			break
 		}
 	}

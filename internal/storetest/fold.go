@@ -17,6 +17,7 @@ func foldTests() []test {
 		{"generations", testGenerations},
 		{"limit", testFoldLimit},
 		{"plan", testPlan},
+		{"fan-out behind a piece of single changes", testFanOutBehind},
 		{"fan-out in pieces", testFanOut},
 		{"fan-out with changes between the pieces", testFanOutChanges},
 		{"fan-out that another process goes on with", testFanOutCrash},
@@ -147,6 +148,32 @@ func (e *env) manyLines(n int) {
 	e.shop(e.lineShape())
 	e.exec(fmt.Sprintf(`INSERT INTO line_items (id, order_id) SELECT n + 1000, 1 FROM %s AS r`, e.Row(n)))
 	e.raised()
+}
+
+// testFanOutBehind: rows that are groups themselves fill a piece, and a row that
+// leads to others has no room in it.
+func testFanOutBehind(e *env) {
+	e.shop(e.orderShape())
+	n := e.Piece + e.Piece/10
+	e.orders(1, 1000, n)
+	e.exec(`INSERT INTO line_items (id, order_id) VALUES (91, 1000)`, `UPDATE users SET name = 'new' WHERE id = 1`)
+	groups := 0
+	for folds := 1; ; folds++ {
+		f, err := e.Store.Fold(e.ctx, e.shapes, plan, 2*n)
+		e.ok(err)
+		if groups += f.Groups; !f.More {
+			break
+		}
+		if folds == 100 {
+			e.t.Fatalf("after 100 folds that raised %d groups in all there is more", groups)
+		}
+	}
+	left, err := e.Store.Pending(e.ctx, 10)
+	e.ok(err)
+	e.equal("rows left in the log", left, 0)
+	if groups < n {
+		e.t.Errorf("%d groups raised, want %d or more", groups, n)
+	}
 }
 
 func testFanOut(e *env) {
