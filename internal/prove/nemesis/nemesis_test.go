@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"context"
+	"database/sql"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -303,10 +304,31 @@ func (w *world) until(what string, ok func() bool) {
 	for !ok() {
 		select {
 		case <-w.ctx.Done():
-			w.t.Fatalf("waited in vain for %s", what)
+			w.t.Fatalf("waited in vain for %s; of the groups are %s", what, w.groups())
 		case <-time.After(3 * time.Millisecond):
 		}
 	}
+}
+
+// groups says how many groups are in which state, and how the remote stands, for a
+// wait in vain.
+func (w *world) groups() string {
+	var text sql.NullString
+	err := w.place.App.QueryRow(`select string_agg(n || ' ' || what, ', ') from (
+		select count(*) n, concat_ws(' ', case when parked then 'parked: ' || reason end, case when holder is not null then 'claimed' end,
+			case when due_at is not null then 'due' end, case when in_doubt_until is not null then 'in doubt' end,
+			case when generation > synced_generation then 'dirty' else 'clean' end) what
+		from upkeep.groups group by 2
+		union all select held, concat('slots of ', holder, ' until ', until) from upkeep.slots
+		union all select failures, concat('failures of the remote, now ', now(), ', probe at ', probe_at, ', paused until ', paused_until) from upkeep.remotes) as states`).Scan(&text)
+	if err != nil {
+		return "not known: " + err.Error()
+	}
+	for _, p := range w.workers {
+		log := p.Log()
+		text.String += "\n" + log[max(0, len(log)-2000):]
+	}
+	return text.String
 }
 
 // progress waits until the remote applied n more changes.
