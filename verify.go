@@ -53,14 +53,16 @@ type Verification struct {
 var ErrUnreadable = errors.New("records of this remote can't be read back")
 
 // Verify reads the record of every group of a sync (empty for all of them) back
-// from the remote and compares it with what the database says now. What differs is looked at again, until its
-// group stands still from the load to the read and no touch waits in the log,
+// from the remote and compares it with what the database says now: with keys,
+// which are as those of [Engine.Explain], of these groups of the sync only. A key
+// without a group is an error, before anything is read.
+// What differs is looked at again, until its group stands still from the load to the read and no touch waits in the log,
 // which is folded for it. The reads go through the remote's limits, on what the
 // workers leave of them; a remote that is paused by hand or broken is an error.
 // Progress, if not nil, is told how many groups were compared. A sync whose
 // remote can't be read is [ErrUnreadable]; of several, such ones are left out,
 // and listed.
-func (e *Engine) Verify(ctx context.Context, sync string, progress func(done int)) (*Verification, error) {
+func (e *Engine) Verify(ctx context.Context, sync string, progress func(done int), keys ...string) (*Verification, error) {
 	defs, err := e.chosen(sync)
 	if err != nil {
 		return nil, err
@@ -68,9 +70,12 @@ func (e *Engine) Verify(ctx context.Context, sync string, progress func(done int
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
+	if keys, err = e.named(ctx, sync, keys); err != nil {
+		return nil, err
+	}
 	found := &Verification{}
 	for _, d := range defs {
-		switch err := e.verify(ctx, d, found, progress); {
+		switch err := e.verify(ctx, d, keys, found, progress); {
 		case errors.Is(err, ErrUnreadable) && sync == "":
 			found.Unreadable = append(found.Unreadable, d.Name)
 		case err != nil:
@@ -80,8 +85,33 @@ func (e *Engine) Verify(ctx context.Context, sync string, progress func(done int
 	return found, nil
 }
 
-// verify compares the records of one sync.
-func (e *Engine) verify(ctx context.Context, d *definition, found *Verification, progress func(done int)) error {
+// named are the keys of groups as these are spelled, each once. Those that have
+// no group are an error.
+func (e *Engine) named(ctx context.Context, sync string, keys []string) ([]string, error) {
+	if len(keys) > 0 && sync == "" {
+		return nil, errors.New("verify: keys without a sync; name the one whose groups they are")
+	}
+	var own []string
+	var lacking []error
+	for _, key := range keys {
+		id, err := e.group(ctx, sync, key)
+		if err != nil {
+			return nil, err
+		}
+		switch _, err := e.db.Group(ctx, id); {
+		case errors.Is(err, store.ErrNoGroup):
+			lacking = append(lacking, fmt.Errorf("%w: %s: there is no record to compare; see: upkeep explain %s", store.ErrNoGroup, id, id.Args()))
+		case err != nil:
+			return nil, err
+		case !slices.Contains(own, id.Key):
+			own = append(own, id.Key)
+		}
+	}
+	return own, errors.Join(lacking...)
+}
+
+// verify compares the records of one sync, with keys those of their groups.
+func (e *Engine) verify(ctx context.Context, d *definition, keys []string, found *Verification, progress func(done int)) error {
 	reader, ok := d.To.Connection.(connector.Reader)
 	if !ok {
 		return fmt.Errorf("%w: remote %q", ErrUnreadable, d.To.Name)
@@ -89,23 +119,36 @@ func (e *Engine) verify(ctx context.Context, d *definition, found *Verification,
 	r := newRunner(e, d.To)
 	v := &verifier{runner: r, spare: &spare{Engine: e, remote: d.To, traits: r.traits}, def: d, reader: reader, found: found, waited: map[string]bool{}}
 	defer v.spare.close()
-	for after := ""; ; {
-		groups, err := e.db.Groups(ctx, d.Name, "", after, verifyPiece)
-		if err != nil {
-			return err
-		}
-		if len(groups) == 0 {
-			return nil
-		}
+	compare := func(groups []Group) error {
 		if err := v.batch(ctx, groups); err != nil {
 			return err
 		}
-		after = groups[len(groups)-1].Key
 		v.found.Groups += len(groups)
 		if progress != nil {
 			progress(v.found.Groups)
 		}
+		return nil
 	}
+	for piece := range slices.Chunk(keys, verifyPiece) {
+		groups, err := v.groups(ctx, piece)
+		if err != nil {
+			return err
+		}
+		if err := compare(groups); err != nil {
+			return err
+		}
+	}
+	for after := ""; len(keys) == 0; {
+		groups, err := e.db.Groups(ctx, d.Name, "", after, verifyPiece)
+		if err != nil || len(groups) == 0 {
+			return err
+		}
+		if err := compare(groups); err != nil {
+			return err
+		}
+		after = groups[len(groups)-1].Key
+	}
+	return nil
 }
 
 // verifyPiece is how many groups are loaded at once: few, so that little time

@@ -176,3 +176,39 @@ func TestVerifyFoldsWhatWaits(t *testing.T) {
 		}
 	})
 }
+
+// Of a few groups only these are read, however their keys are spelled; one that
+// is not there is said before anything is read.
+func TestVerifyOfKeys(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		for _, id := range []string{"customer-1", "customer-2"} {
+			r, _ := s.remote.Record("customer", id)
+			if err := s.to.Connection.Delete(s.ctx, "customer", r.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told := 0
+		v, err := e.Verify(s.ctx, "customer", func(done int) { told = done }, "02", "2")
+		if err != nil || v.Groups != 1 || told != 1 || len(v.Differences) != 1 || v.Differences[0].Key != "2" {
+			t.Errorf("found %+v, %v; %d were told", v, err, told)
+		}
+		for _, c := range []struct {
+			sync string
+			keys []string
+			want string
+		}{
+			{"customer", []string{"1", "998", "999"}, "customer/999: there is no record to compare; see: upkeep explain customer 999"},
+			{"customer", []string{"x"}, `"x" can be no key of `},
+			{"", []string{"1"}, "keys without a sync"},
+		} {
+			if _, err := e.Verify(s.ctx, c.sync, nil, c.keys...); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%q %q: %v", c.sync, c.keys, err)
+			}
+		}
+	})
+}

@@ -84,9 +84,9 @@ var guides = map[string]guide{
 		examples: []string{"upkeep doctor", "upkeep doctor --json"},
 	},
 	"verify": {
-		more:     "It reads every record, on what upkeep run leaves of the remote's limits. A group that is not clean is listed with its state: it may differ because the change is still on its way. Syncs whose remote can't be read back, such as a webhook, are left out, and named.",
+		more:     "It reads every record, on what upkeep run leaves of the remote's limits. A group that is not clean is listed with its state: it may differ because the change is still on its way. Syncs whose remote can't be read back, such as a webhook, are left out, and named. With keys only their groups are read.",
 		statuses: "0 nothing differs, or with --fix what differs will be sent again; 1 something differs, or the command failed; 2 wrong usage or configuration.",
-		examples: []string{"upkeep verify", "upkeep verify sales_order --fix"},
+		examples: []string{"upkeep verify", "upkeep verify sales_order --fix", "upkeep verify sales_order 42 43"},
 	},
 	"audit": {
 		more:     "It calls no remote. What it finds is noted for upkeep doctor, and sent by the running upkeep run, which does the same all the time with a few groups.",

@@ -12,10 +12,11 @@ import (
 )
 
 type verifyCmd struct {
-	Sync  string `arg:"" optional:"" help:"The sync's name. Default: all of them."`
-	Fix   bool   `help:"Let the records that differ be sent again, in full, by the running upkeep run."`
-	Limit int    `default:"100" help:"How many differences to list at most."`
-	JSON  bool   `help:"Print as JSON."`
+	Sync  string   `arg:"" optional:"" help:"The sync's name. Default: all of them."`
+	Keys  []string `arg:"" optional:"" name:"key" help:"For some groups only, the root rows' primary keys: 42, or 42,eu for a key of two columns."`
+	Fix   bool     `help:"Let the records that differ be sent again, in full, by the running upkeep run."`
+	Limit int      `default:"100" help:"How many differences to list at most."`
+	JSON  bool     `help:"Print as JSON."`
 }
 
 type differenceForm struct {
@@ -115,7 +116,7 @@ func (c *verifyCmd) Run(p *program) error {
 func (c *verifyCmd) verify(p *program, s *setup.Setup, name string, line *progress) (*upkeep.Verification, error) {
 	defer line.done()
 	line.say("comparing %s", name)
-	found, err := s.Engine.Verify(p.ctx, name, func(done int) { line.say("comparing %s: %d groups", name, done) })
+	found, err := s.Engine.Verify(p.ctx, name, func(done int) { line.say("comparing %s: %d groups", name, done) }, c.Keys...)
 	if err != nil {
 		return nil, fmt.Errorf("verify %s: %w", name, err)
 	}
@@ -174,9 +175,22 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 		fmt.Fprintln(w, "\nWhat is dirty, claimed, waiting or in doubt is on its way: upkeep run sends it, without --fix.")
 	}
 	if moving < len(f.Differences) {
-		fmt.Fprintln(w, "\nSend what differs again with: upkeep verify --fix")
+		fmt.Fprintln(w, "\nSend what differs again with: upkeep verify "+c.args()+"--fix")
 	}
 	return errors.Join(errs...)
+}
+
+// args are the sync and the keys as they are typed, with a space behind them;
+// empty for all syncs.
+func (c *verifyCmd) args() string {
+	if c.Sync == "" {
+		return ""
+	}
+	s := c.Sync + " "
+	for _, key := range c.Keys {
+		s += strings.TrimPrefix(upkeep.ID{Sync: c.Sync, Key: key}.Args(), s[:len(c.Sync)+1]) + " "
+	}
+	return s
 }
 
 // onItsWay: what differs in a group of this state is sent without being asked for.
