@@ -60,31 +60,12 @@ type RemoteStatus struct {
 
 // Status counts groups by state for each declared sync.
 func (e *Engine) Status(ctx context.Context) (*Status, error) {
-	s := &Status{}
-	var err error
-	// The log before the groups, as a touch goes from one to the other: it is
-	// counted twice rather than not at all.
-	if s.Pending, err = e.db.Pending(ctx, PendingMost); err != nil {
-		return nil, err
-	}
-	if s.Pending > 0 {
-		if s.OldestTouch, err = e.db.OldestTouch(ctx, PendingMost); err != nil {
-			return nil, err
-		}
-	}
-	if s.Pauses, err = e.db.PausedByHand(ctx); err != nil {
-		return nil, err
-	}
-	if s.HeldDeletes, err = e.db.HeldDeletes(ctx); err != nil {
-		return nil, err
-	}
-	if s.Jobs, err = e.db.Jobs(ctx); err != nil {
-		return nil, err
-	}
-	counts, err := e.db.Counts(ctx)
+	s, err := Stored(ctx, e.db, e.remotes...)
 	if err != nil {
 		return nil, err
 	}
+	counts := s.Syncs
+	s.Syncs = nil
 	for _, d := range e.defs {
 		line := Counts{Sync: d.Name}
 		for _, c := range counts {
@@ -94,18 +75,51 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 		}
 		s.Syncs = append(s.Syncs, line)
 	}
-	for _, r := range e.remotes {
-		h, err := e.db.Health(ctx, r.Name)
+	for i, r := range e.remotes {
+		for _, d := range e.defs {
+			if d.To == r {
+				s.Remotes[i].Syncs = append(s.Remotes[i].Syncs, d.Name)
+			}
+		}
+	}
+	return s, nil
+}
+
+// Stored is what the registry of a database has of a [Status], for when there is
+// no engine, since the declarations do not fit the tables: of all syncs that it
+// knows, declared or not, and of the given remotes, in their order and without
+// their Syncs.
+func Stored(ctx context.Context, db Database, remotes ...*Remote) (*Status, error) {
+	s := &Status{}
+	var err error
+	// The log before the groups, as a touch goes from one to the other: it is
+	// counted twice rather than not at all.
+	if s.Pending, err = db.Pending(ctx, PendingMost); err != nil {
+		return nil, err
+	}
+	if s.Pending > 0 {
+		if s.OldestTouch, err = db.OldestTouch(ctx, PendingMost); err != nil {
+			return nil, err
+		}
+	}
+	if s.Pauses, err = db.PausedByHand(ctx); err != nil {
+		return nil, err
+	}
+	if s.HeldDeletes, err = db.HeldDeletes(ctx); err != nil {
+		return nil, err
+	}
+	if s.Jobs, err = db.Jobs(ctx); err != nil {
+		return nil, err
+	}
+	if s.Syncs, err = db.Counts(ctx); err != nil {
+		return nil, err
+	}
+	for _, r := range remotes {
+		h, err := db.Health(ctx, r.Name)
 		if err != nil {
 			return nil, err
 		}
-		var syncs []string
-		for _, d := range e.defs {
-			if d.To == r {
-				syncs = append(syncs, d.Name)
-			}
-		}
-		s.Remotes = append(s.Remotes, RemoteStatus{Syncs: syncs, Breaks: h.Failures, ProbeIn: h.ProbeIn, Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, Calls: h.Calls, OldestCall: h.OldestCall, PausedFor: h.PausedFor, Broken: h.Broken, Reason: h.Reason, Quota: h.Quota})
+		s.Remotes = append(s.Remotes, RemoteStatus{Breaks: h.Failures, ProbeIn: h.ProbeIn, Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, Calls: h.Calls, OldestCall: h.OldestCall, PausedFor: h.PausedFor, Broken: h.Broken, Reason: h.Reason, Quota: h.Quota})
 	}
 	return s, nil
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
@@ -34,11 +36,14 @@ func (c *statusCmd) Run(p *program) error {
 	case c.Every < 100*time.Millisecond:
 		return usageError("--every must be 100ms or more")
 	}
-	s, err := p.open(setup.Options{})
+	s, misfit, err := setup.OpenFitting(p.ctx, p.options(setup.Options{}))
 	if err != nil {
-		return errors.Join(err, c.stored(p, setup.Misfit(err)))
+		return errors.Join(err, c.stored(p))
 	}
 	defer s.Close()
+	if misfit != nil {
+		return c.misfitting(p, s, misfit)
+	}
 	if !c.Watch {
 		return c.show(p.ctx, p.out, s)
 	}
@@ -62,10 +67,35 @@ func (c *statusCmd) Run(p *program) error {
 	}
 }
 
-// stored shows what the registry has when the configuration does not fit: a
-// column was renamed, say. That is when somebody wants to know how things
-// stand.
-func (c *statusCmd) stored(p *program, misfit bool) error {
+// misfitting shows what the registry has when the configuration does not fit
+// the tables: a column was renamed, say. That is when somebody wants to know how
+// things stand. The error, misfit, says what does not fit, and ends the command.
+func (c *statusCmd) misfitting(p *program, s *setup.Setup, misfit error) error {
+	if c.Watch || c.State != "" {
+		return misfit
+	}
+	var remotes []*upkeep.Remote
+	for _, name := range slices.Sorted(maps.Keys(s.Remotes)) {
+		remotes = append(remotes, s.Remotes[name])
+	}
+	st, err := upkeep.Stored(p.ctx, s.Database, remotes...)
+	if err != nil {
+		return errors.Join(misfit, err)
+	}
+	if c.JSON {
+		form := statusForm(s.Database.Name(), st)
+		form.Capture = findingForms([]upkeep.Finding{{Severity: upkeep.Problem, Subject: "configuration", Message: misfit.Error()}})
+		return errors.Join(misfit, printJSON(p.out, form))
+	}
+	left := slices.DeleteFunc(slices.Clone(s.Syncs()), s.Fits)
+	err = printStatus(p.out, s.Database.Name()+", without the configuration", st)
+	_, printErr := fmt.Fprintf(p.out, "\nThe configuration does not fit the tables. Until it does, what it concerns is held, and changes of their tables may go unseen, whatever the table above says: %s\n", oneLine(strings.Join(left, ", ")))
+	return errors.Join(misfit, err, printErr)
+}
+
+// stored shows what the registry has when the configuration is wrong. What kept
+// it from being told in full is for the caller to say.
+func (c *statusCmd) stored(p *program) error {
 	if c.JSON || c.Watch || c.State != "" {
 		return nil
 	}
@@ -74,18 +104,11 @@ func (c *statusCmd) stored(p *program, misfit bool) error {
 		return nil // the error that led here says it
 	}
 	defer db.Close()
-	st := &upkeep.Status{}
-	if st.Syncs, err = db.Counts(p.ctx); err != nil {
+	st, err := upkeep.Stored(p.ctx, db)
+	if err != nil {
 		return nil
 	}
-	if st.Pending, err = db.Pending(p.ctx, upkeep.PendingMost); err != nil {
-		return nil
-	}
-	if err := printStatus(p.out, db.Name()+", without the configuration", st); err != nil || !misfit {
-		return err
-	}
-	_, err = fmt.Fprintln(p.out, "\nThe configuration does not fit the tables. Until it does, its syncs that are concerned are held, and changes of their tables may go unseen, whatever the table above says.")
-	return err
+	return printStatus(p.out, db.Name()+", without the configuration", st)
 }
 
 func (c *statusCmd) show(ctx context.Context, w io.Writer, s *setup.Setup) error {
@@ -149,9 +172,11 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(w)
-	if err := printRemotes(w, st); err != nil {
-		return err
+	if len(st.Remotes) > 0 {
+		fmt.Fprintln(w)
+		if err := printRemotes(w, st); err != nil {
+			return err
+		}
 	}
 	for _, c := range st.Syncs {
 		if text := lane(c); text != "" {
