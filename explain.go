@@ -51,6 +51,9 @@ type Explanation struct {
 	// Paused is the pause, made by a person, that keeps it from being sent;
 	// nil when there is none.
 	Paused *Pause
+	// Remote is how the remote stands, for all records that go there; without its
+	// Syncs.
+	Remote RemoteStatus
 	// Job is the bulk job that it is in; nil when it is in none.
 	Job *Job
 }
@@ -115,12 +118,19 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 		return nil, err
 	}
 	x.Paused = pauseOf(pauses, d)
+	if x.Remote, err = remoteStatus(ctx, e.db, d.To); err != nil {
+		return nil, err
+	}
 	if x.Job, err = e.jobOf(ctx, x.Group); err != nil {
 		return nil, err
 	}
 	x.Why = x.why(d, j)
-	if x.Paused != nil && x.Send != "nothing" {
+	goes := x.Send == "create" || x.Send == "update" || x.Send == "delete"
+	switch trouble := x.Remote.trouble(); {
+	case x.Paused != nil && x.Send != "nothing":
 		x.Why = describePause(*x.Paused) + "; " + x.Why
+	case trouble != "" && goes && x.Group != nil && x.Group.State != store.Parked && x.Job == nil:
+		x.Why = trouble + "; " + x.Why
 	}
 	return x, nil
 }

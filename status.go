@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/spelling"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -115,13 +116,41 @@ func Stored(ctx context.Context, db Database, remotes ...*Remote) (*Status, erro
 		return nil, err
 	}
 	for _, r := range remotes {
-		h, err := db.Health(ctx, r.Name)
+		one, err := remoteStatus(ctx, db, r)
 		if err != nil {
 			return nil, err
 		}
-		s.Remotes = append(s.Remotes, RemoteStatus{Breaks: h.Failures, ProbeIn: h.ProbeIn, Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, Calls: h.Calls, OldestCall: h.OldestCall, PausedFor: h.PausedFor, Broken: h.Broken, Reason: h.Reason, Quota: h.Quota})
+		s.Remotes = append(s.Remotes, one)
 	}
 	return s, nil
+}
+
+// remoteStatus is how a remote stands, without its Syncs.
+func remoteStatus(ctx context.Context, db Database, r *Remote) (RemoteStatus, error) {
+	h, err := db.Health(ctx, r.Name)
+	if err != nil {
+		return RemoteStatus{}, err
+	}
+	return RemoteStatus{
+		Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, Calls: h.Calls, OldestCall: h.OldestCall, PausedFor: h.PausedFor,
+		Broken: h.Broken, Breaks: h.Failures, ProbeIn: h.ProbeIn, Reason: h.Reason, Quota: h.Quota,
+	}, nil
+}
+
+// trouble says why no call goes to the remote now, or none comes back; empty: all
+// is well.
+func (r RemoteStatus) trouble() string {
+	switch {
+	case r.Broken && r.ProbeIn > 0:
+		return fmt.Sprintf("remote %s fails, and is tried again in %s: %s", r.Name, moment.Span(r.ProbeIn), r.Reason)
+	case r.Broken:
+		return fmt.Sprintf("remote %s fails, and is to be tried again now: %s", r.Name, r.Reason)
+	case r.PausedFor > 0:
+		return fmt.Sprintf("remote %s asked to be left alone for %s: %s", r.Name, moment.Span(r.PausedFor), r.Reason)
+	case r.OldestCall >= SlowCall:
+		return fmt.Sprintf("remote %s has not answered a call for %s", r.Name, moment.Span(r.OldestCall))
+	}
+	return ""
 }
 
 // SlowCall is for how long a call must have been under way to be worth a word.

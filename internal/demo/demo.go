@@ -167,9 +167,10 @@ func (d *demo) open(ctx context.Context) error {
 	d.screen.say("The configuration: %s", d.file)
 	if d.Terminal && !d.Once {
 		d.screen.say("To try from another terminal (where upkeep is not installed, in the clone: go run ./cmd/upkeep in its place):")
-		d.screen.say("  upkeep -c %s status", d.file)
+		d.screen.say("  %s", d.place.change)
 		d.screen.say("  upkeep -c %s explain sales_order 42", d.file)
-		d.screen.say("  curl %s/sandbox/faults -d '{\"kind\":\"status\",\"status\":503,\"count\":20}'   # break the remote for a while", d.account.url)
+		d.screen.say("  upkeep -c %s status     # or top, a live screen", d.file)
+		d.screen.say("  curl %s/sandbox/faults -d '{\"kind\":\"status\",\"status\":429}'   # break the remote; mend it: curl -X DELETE %[1]s/sandbox/faults", d.account.url)
 	}
 	d.screen.say("")
 	return nil
