@@ -405,6 +405,28 @@ func TestCreateFieldsAreSentOnce(t *testing.T) {
 	s.field("customer", "customer-1", "subsidiary", `"7"`)
 }
 
+// The remote would keep what it was made with, and count as up to date with
+// what Translate says.
+func TestCreateFieldsAreNoneOfTranslates(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.fill()
+	sync := customerSync(s.to)
+	sync.CreateFields = func(u User) (upkeep.Fields, error) {
+		if u.ID != 1 {
+			return upkeep.Fields{"subsidiary": "1"}, nil
+		}
+		return upkeep.Fields{"subsidiary": "1", "entityId": "created"}, nil
+	}
+	e := s.engine(sync)
+	s.run(e)
+	s.quiet(e)
+	if x := s.state(e, "customer", "1", upkeep.Parked); !strings.Contains(x.Group.Reason, "create fields: Translate makes entityId too; ") {
+		t.Error(x.Group.Reason)
+	}
+	s.state(e, "customer", "2", upkeep.Clean)
+}
+
 func TestChangedMappingIsSwept(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, memory.Config{})

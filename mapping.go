@@ -130,7 +130,8 @@ type Mapping struct {
 	// Translate makes the representation. Required. nil without an error parks
 	// the group: When leaves rows out.
 	Translate func(Row) (Fields, error)
-	// CreateFields are sent when the record is created, and never again.
+	// CreateFields are sent when the record is created, and never again. A
+	// field of Translate's can't be one of them: such a group is parked.
 	CreateFields func(Row) (Fields, error)
 	// Initialize lets the remote make the record from another one, with the
 	// remote's own defaults (NetSuite's transform). Nil means an ordinary

@@ -160,6 +160,9 @@ func (j *job) represent(row Row) error {
 		if err := references(j.create, mine); err != nil {
 			return err
 		}
+		if both := inBoth(j.fields, j.create); len(both) > 0 {
+			return fmt.Errorf("create fields: Translate makes %s too; what is compared and sent again belongs in Translate, what is sent once in CreateFields, and no field in both", strings.Join(both, ", "))
+		}
 	}
 	if j.def.Initialize != nil {
 		from, err := j.def.Initialize(row)
@@ -182,6 +185,20 @@ func (j *job) represent(row Row) error {
 		}
 	}
 	return nil
+}
+
+// inBoth are the fields that would be sent with one value when the record is
+// made, and compared with the other ever after: it would never be sent, and
+// count as up to date.
+func inBoth(fields, create Fields) []string {
+	var both []string
+	for name := range create {
+		if _, too := fields[name]; too {
+			both = append(both, name)
+		}
+	}
+	slices.Sort(both)
+	return both
 }
 
 func compareIDs(a, b store.ID) int { return strings.Compare(a.String(), b.String()) }

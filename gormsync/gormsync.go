@@ -67,7 +67,8 @@ type Model[T any] struct {
 	// Translate makes the representation. Required. nil without an error parks
 	// the group: When leaves rows out.
 	Translate func(T) (upkeep.Fields, error)
-	// CreateFields are sent when the record is created, and never again.
+	// CreateFields are sent when the record is created, and never again. A
+	// field of Translate's can't be one of them: such a group is parked.
 	CreateFields func(T) (upkeep.Fields, error)
 	// Initialize lets the remote make the record from another one.
 	Initialize func(T) upkeep.Reference

@@ -95,8 +95,22 @@ func (r *reader) sync(e entry, remotes []*remote) *syncDecl {
 		}
 		r.fail(to.at, fmt.Sprintf("unknown remote %q", s.to), help)
 	}
+	r.inBoth(v)
 	s.version = r.digest(s.version, v)
 	return s
+}
+
+// inBoth finds what is in fields and in create_fields.
+func (r *reader) inBoth(v *value) {
+	fields, create := v.get("fields"), v.get("create_fields")
+	if fields == nil || create == nil {
+		return
+	}
+	for _, e := range create.entries {
+		if fields.get(e.key) != nil {
+			r.fail(e.at, fmt.Sprintf("%q is in fields and in create_fields", e.key), "leave it in fields, which are compared and sent again, or in create_fields, which are sent once")
+		}
+	}
 }
 
 func remoteNames(remotes []*remote) []string {
