@@ -69,7 +69,7 @@ func TestOneSyncThatCannotBeResolved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := makeShop(t, memory.Config{}, test.open)
-			s.within(time.Minute)
+			s.within(2 * time.Minute)
 			if test.worker {
 				s.asWorker()
 			}
