@@ -24,6 +24,7 @@ func (d *definition) examine() error {
 	need(d.Name != "", "Name is empty")
 	need(!strings.ContainsAny(d.Name, "/ \t\n"), "the name must not contain spaces or slashes")
 	need(d.From != nil && d.From.Table != "", "the root table is missing: Sync.Table, or Mapping.From.Table")
+	errs = append(errs, d.From.lacking("From")...)
 	if d.To == nil {
 		need(false, "To is missing: set it to the *upkeep.Remote that the records go to")
 	} else {
@@ -53,6 +54,26 @@ func (d *definition) examine() error {
 	}
 	d.version = d.digest()
 	return nil
+}
+
+// lacking are the relations below that are nil; place is where this one stands.
+func (rel *Relation) lacking(place string) (errs []error) {
+	if rel == nil {
+		return nil
+	}
+	for _, kind := range []struct {
+		name string
+		rels map[string]*Relation
+	}{{"BelongsTo", rel.BelongsTo}, {"HasOne", rel.HasOne}, {"HasMany", rel.HasMany}} {
+		for _, name := range slices.Sorted(maps.Keys(kind.rels)) {
+			below := fmt.Sprintf("%s.%s[%q]", place, kind.name, name)
+			if kind.rels[name] == nil {
+				errs = append(errs, fmt.Errorf("%s is nil: set it to an *upkeep.Relation with a Table, or leave it out", below))
+			}
+			errs = append(errs, kind.rels[name].lacking(below)...)
+		}
+	}
+	return errs
 }
 
 // examine says what is wrong with an ending; place is the field that it is in.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/shopspring/decimal"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -52,6 +53,13 @@ func TestNewRefuses(t *testing.T) {
 		`Config.JobLimit is -1s; it must not be negative, zero means a day`:         func(c *Config, _ *Mapping) { c.JobLimit = -time.Second },
 		`Config.History is -1s; it must not be negative, zero means 30 days`:        func(c *Config, _ *Mapping) { c.History = -time.Second },
 		`Config.Database: postgres.New was given a nil *pgxpool.Pool`:               func(c *Config, _ *Mapping) { c.Database = postgres.New(nil) },
+		`From.HasMany["w"] is nil: set it to an *upkeep.Relation with a Table, or`:  func(_ *Config, m *Mapping) { m.From.HasMany = map[string]*Relation{"w": nil} },
+		`sync "a": From.HasOne["w"] is nil: `: func(_ *Config, m *Mapping) {
+			m.From.HasOne, m.Translate = map[string]*Relation{"w": nil}, nil
+		},
+		`From.BelongsTo["v"].BelongsTo["w"] is nil: `: func(_ *Config, m *Mapping) {
+			m.From.BelongsTo = map[string]*Relation{"v": {Table: "v", BelongsTo: map[string]*Relation{"w": nil}}}
+		},
 		`two remotes are called "r": use one *upkeep.Remote for all syncs that go t`: func(c *Config, m *Mapping) {
 			other, to := *m, *m.To
 			other.Name, other.To = "b", &to
@@ -64,6 +72,22 @@ func TestNewRefuses(t *testing.T) {
 	}
 	if _, err := New(valid(func(c *Config, m *Mapping) { c.Drain, c.History, m.To.Burst = -1, -1, -1 })); err == nil || strings.Count(err.Error(), "must not be negative") != 3 {
 		t.Errorf("one of three is not told: %v", err)
+	}
+}
+
+// With some of pgx's modes rows would come in a form that depends on settings.
+func TestNewRefusesModesOfQueries(t *testing.T) {
+	for mode, fits := range map[string]bool{"cache_statement": true, "cache_describe": true, "describe_exec": true, "exec": false, "simple_protocol": false} {
+		pool, err := pgxpool.New(t.Context(), "postgres://127.0.0.1:1/none?default_query_exec_mode="+mode)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		_, err = New(Config{Database: postgres.New(pool), Syncs: []AnySync{Mapping{Name: "a", From: &Relation{Table: "t"}, To: &Remote{Name: "r", Connection: fakeConnection{}},
+			Record: "x", Translate: func(Row) (Fields, error) { return Fields{}, nil }}}})
+		if fits != (err == nil) || !fits && !strings.Contains(err.Error(), "use cache_statement, which is pgx's default, cache_describe or describe_exec") {
+			t.Errorf("%s: %v", mode, err)
+		}
 	}
 }
 

@@ -49,13 +49,22 @@ type DB struct {
 var _ store.Store = (*DB)(nil)
 
 // New makes a store over a pool, which stays the caller's to close. The
-// pool's role must own the tables that are to be watched.
+// pool's role must own the tables that are to be watched. Of pgx's modes of
+// queries, DefaultQueryExecMode must be one that has the server describe a
+// statement: QueryExecModeCacheStatement (pgx's own default),
+// QueryExecModeCacheDescribe or QueryExecModeDescribeExec. upkeep.New refuses
+// QueryExecModeExec and QueryExecModeSimpleProtocol, with which values would be
+// read in a form that depends on settings.
 func New(pool *pgxpool.Pool) *DB { return &DB{pool: pool} }
 
 // Usable implements [store.Usable].
 func (db *DB) Usable() error {
 	if db.pool == nil {
 		return errors.New("postgres.New was given a nil *pgxpool.Pool: give it the pool that pgxpool.New returned, and look at its error")
+	}
+	switch mode := db.pool.Config().ConnConfig.DefaultQueryExecMode; mode {
+	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
+		return fmt.Errorf("the pool's DefaultQueryExecMode (default_query_exec_mode in a URL) is %q, with which rows can't be read: use cache_statement, which is pgx's default, cache_describe or describe_exec", mode)
 	}
 	return nil
 }

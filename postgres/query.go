@@ -94,7 +94,7 @@ func (q *query) read(rows pgx.Rows) error {
 		raw := rows.RawValues()
 		for _, f := range rows.FieldDescriptions() {
 			if f.Format != pgx.BinaryFormatCode && f.DataTypeOID != pgtype.TextOID {
-				return errors.New("the connection uses PostgreSQL's simple protocol; use another default_query_exec_mode")
+				return errors.New("the connection's mode of queries does not have statements described; use another default_query_exec_mode: cache_statement, cache_describe or describe_exec")
 			}
 		}
 		n := int64(binary.BigEndian.Uint64(raw[0]))
