@@ -238,7 +238,7 @@ func (x *Explanation) why(d *definition, j *job) string {
 		if g.Reason == store.DeleteHeld {
 			return fmt.Sprintf("parked: %s %s (upkeep retry would only park it again)", g.Reason, g.Sync)
 		}
-		return "parked: " + g.Reason + "; it goes again when its data or its mapping changes, by Engine.Retry, or with: upkeep retry " + g.Args()
+		return "parked: " + strings.TrimSuffix(g.Reason, ".") + "; it goes again when its data or its mapping changes, by Engine.Retry, or with: upkeep retry " + g.Args()
 	case store.Waiting:
 		s := "waiting for the record of " + joinIDs(g.WaitsFor) + ", which is not at the remote"
 		if g.RemoteID != "" && g.SyncedAt.IsZero() {

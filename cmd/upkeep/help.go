@@ -72,7 +72,7 @@ var guides = map[string]guide{
 		examples: []string{"upkeep run", "upkeep run --once --within 10m", "upkeep run --log-format json"},
 	},
 	"top":    {examples: []string{"upkeep top", "upkeep top --every 5s"}},
-	"status": {more: "A group is a row of a sync's root table with all the rows that belong to its record. LAG is for how long the oldest change has waited; SAVED are the calls that were not made, because nothing differed. UNDER WAY are the calls that processes make now, and for how long." + stateWords, examples: []string{"upkeep status", "upkeep status --state parked", "upkeep status sales_order --state waiting --limit 20", "upkeep status --watch --every 5s"}},
+	"status": {more: "A group is a row of a sync's root table with all the rows that belong to its record. LAG is for how long the oldest change has waited; SAVED are the calls that were not made: several changes of a record went in one call, or nothing differed. UNDER WAY are the calls that processes make now, and for how long." + stateWords, examples: []string{"upkeep status", "upkeep status --state parked", "upkeep status sales_order --state waiting --limit 20", "upkeep status --watch --every 5s"}},
 	"explain": {
 		more:     "A group is a row of the sync's root table with all the rows that belong to its record. It is shown what the database says, what the record is to be, what would be sent, what was tried, and what it waits for. Nothing is changed and no remote is called. A key that begins with a minus and no digit goes behind --.",
 		statuses: "0 something is known of the group; 1 nothing is, or the command failed; 2 wrong usage or configuration.",

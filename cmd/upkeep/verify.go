@@ -175,7 +175,11 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 		fmt.Fprintln(w, "\nWhat is dirty, claimed, waiting or in doubt is on its way: upkeep run sends it, without --fix.")
 	}
 	if moving < len(f.Differences) {
-		fmt.Fprintln(w, "\nSend what differs again with: upkeep verify "+c.args()+"--fix")
+		rest := "what differs"
+		if moving > 0 {
+			rest = "the rest"
+		}
+		fmt.Fprintf(w, "\nSend %s again with: upkeep verify %s--fix\n", rest, c.args())
 	}
 	return errors.Join(errs...)
 }
