@@ -20,6 +20,9 @@ type Missed = store.Missed
 // Missed lists the changes that audits found to have been missed within
 // [Config].History, the newest first, limit at most.
 func (e *Engine) Missed(ctx context.Context, limit int) ([]Missed, error) {
+	if limit < 0 {
+		return nil, fmt.Errorf("the limit of missed changes is %d; it must not be negative", limit)
+	}
 	return e.db.Missed(ctx, limit)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -31,6 +32,9 @@ type Blocker struct {
 // Blockers lists the parked groups for which most others wait, at most limit of
 // them, of the hundred for which most wait directly.
 func (e *Engine) Blockers(ctx context.Context, limit int) ([]Blocker, error) {
+	if limit < 0 {
+		return nil, fmt.Errorf("the limit of blockers is %d; it must not be negative", limit)
+	}
 	found, err := e.db.Blockers(ctx, max(limit, blockersSeen))
 	if err != nil || len(found) == 0 {
 		return nil, err

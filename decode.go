@@ -45,7 +45,7 @@ func assign(field reflect.Value, v any) error {
 		if field.Kind() == reflect.Slice || field.Kind() == reflect.Map || field.Kind() == reflect.Interface {
 			return nil
 		}
-		return fmt.Errorf("the column is NULL; make the field a pointer (*%s)", typeName(field.Type()))
+		return fmt.Errorf("the column is NULL; make the field a pointer (*%s)", pointedTo(field.Type()))
 	}
 	rv := reflect.ValueOf(v)
 	if rv.Type().AssignableTo(field.Type()) {
@@ -129,6 +129,29 @@ func unreadable(v any, t reflect.Type) error {
 		what = "this JSON value"
 	}
 	return fmt.Errorf("%s can't be read into %s%s", what, typeName(t), hint)
+}
+
+// pointedTo is the type of which a pointer takes what t takes, and NULL: of a
+// type that is made to be null in another way, the one inside it.
+func pointedTo(t reflect.Type) string {
+	name := typeName(t)
+	switch {
+	case name == "decimal.NullDecimal", name == "pgtype.Numeric":
+		return "decimal.Decimal"
+	case name == "pgtype.Date":
+		return "upkeep.Date"
+	case name == "pgtype.Timestamp", name == "pgtype.Timestamptz":
+		return "time.Time"
+	case strings.HasPrefix(name, "pgtype.") && t.Kind() == reflect.Struct:
+		if t.NumField() == 2 && name != "pgtype.Time" { // a value, and whether there is one
+			switch inside := t.Field(0).Type; inside.Kind() {
+			case reflect.Bool, reflect.String, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint32, reflect.Float32, reflect.Float64:
+				return typeName(inside)
+			}
+		}
+		return "string" // as the database writes it
+	}
+	return name
 }
 
 // typeName is the name of a type as a program has it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -180,7 +181,27 @@ func plainValue(v any, ref func(Reference) (any, error), depth int) (any, error)
 		}
 		return plainValue(*v, ref, depth)
 	case time.Time:
-		return v.UTC().Format(time.RFC3339Nano), nil
+		v = v.UTC()
+		if y := v.Year(); y < 0 || y > 9999 {
+			return nil, fmt.Errorf("the year %d of a time can't be sent; years 0 to 9999 can", y)
+		}
+		return v.Format(time.RFC3339Nano), nil
+	case Date:
+		if v == (Date{}) {
+			return nil, errors.New("the zero upkeep.Date is no date; send nil for none")
+		}
+		if store.CivilOf(v.Time()) != v {
+			return nil, fmt.Errorf("month %d, day %d of the year %d is no date", v.Month, v.Day, v.Year)
+		}
+		if y := v.Time().Year(); y < 0 || y > 9999 {
+			return nil, fmt.Errorf("the year %d of a date can't be sent; years 0 to 9999 can", y)
+		}
+		return v.String(), nil
+	case *Date:
+		if v == nil {
+			return nil, nil
+		}
+		return plainValue(*v, ref, depth)
 	case *time.Time:
 		if v == nil {
 			return nil, nil

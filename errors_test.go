@@ -120,6 +120,15 @@ func TestErrorsOfTouch(t *testing.T) {
 		if _, err := e.Groups(s.ctx, "", upkeep.Parked, "", -1); err == nil || !strings.Contains(err.Error(), "the limit of groups is -1; it must not be negative") {
 			t.Errorf("Groups with a negative limit: %v", err)
 		}
+		if _, err := e.Blockers(s.ctx, -1); err == nil || !strings.Contains(err.Error(), "the limit of blockers is -1; it must not be negative") {
+			t.Errorf("Blockers with a negative limit: %v", err)
+		}
+		if _, err := e.Missed(s.ctx, -1); err == nil || !strings.Contains(err.Error(), "the limit of missed changes is -1; it must not be negative") {
+			t.Errorf("Missed with a negative limit: %v", err)
+		}
+		if n, err := e.Fix(s.ctx, []upkeep.Difference{{Sync: "machine", Key: "north"}}); n != 0 || !errors.Is(err, upkeep.ErrKey) {
+			t.Errorf("Fix of no key: %d, %v", n, err)
+		}
 	})
 }
 

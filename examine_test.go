@@ -91,6 +91,27 @@ func TestNewRefusesModesOfQueries(t *testing.T) {
 	}
 }
 
+// What would be sent as a date that nobody meant, or that no remote reads.
+func TestDatesThatCannotBeSent(t *testing.T) {
+	far := Date{Year: 12026, Month: 1, Day: 2}
+	for want, v := range map[string]any{
+		"field due: the zero upkeep.Date is no date; send nil for none":  Date{},
+		"field due: [0]: the zero upkeep.Date is no date; send nil":      []Date{{}},
+		"field due: month 2, day 30 of the year 2026 is no date":         Date{Year: 2026, Month: 2, Day: 30},
+		"field due: the year 12026 of a date can't be sent":              &far,
+		"field due: the year 12026 of a time can't be sent":              far.Time(),
+		"field due: x: the year -1 of a date can't be sent; years 0 to ": map[string]any{"x": Date{Year: -1, Month: 1, Day: 1}},
+	} {
+		got, err := encode(Fields{"due": v}, nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %s, %v; want %s", v, got["due"], err, want)
+		}
+	}
+	if got, err := encode(Fields{"due": (*Date)(nil), "from": Date{Year: 2026, Month: 1, Day: 2}}, nil); err != nil || string(got["due"]) != "null" || string(got["from"]) != `"2026-01-02"` {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 // A reference and a decimal are what they are in every container; a struct of
 // one's own is encoding/json's.
 func TestFieldsInAnyContainer(t *testing.T) {

@@ -68,7 +68,7 @@ func (d *description) misfitsAt(path string, m *store.Member) (wrong, nullable [
 					cmp.Or(fix, "give the field a type that takes what the column holds")})
 			} else if c.Nullable && assign(reflect.New(f.typ).Elem(), nil) != nil {
 				nullable = append(nullable, &unfit{fmt.Errorf("%scolumn %s of %s may be NULL and the field %s can't: a row with NULL is refused", of(path), c.Name, m.Table, f.field),
-					fmt.Sprintf("make the field a pointer (*%s), or the column not null", typeName(f.typ))})
+					fmt.Sprintf("make the field a pointer (*%s), or the column not null", pointedTo(f.typ))})
 			}
 		}
 	}

@@ -7,10 +7,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/shopspring/decimal"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
+
+// A type that is null in a way of its own is none that a pointer is made of.
+func TestPointedTo(t *testing.T) {
+	for want, v := range map[string][]any{
+		"decimal.Decimal": {decimal.NullDecimal{}, pgtype.Numeric{}, decimal.Decimal{}},
+		"string":          {pgtype.Text{}, pgtype.UUID{}, pgtype.Interval{}, pgtype.Time{}, ""},
+		"int64":           {pgtype.Int8{}, int64(1)},
+		"bool":            {pgtype.Bool{}},
+		"time.Time":       {pgtype.Timestamptz{}, pgtype.Timestamp{}, time.Time{}},
+		"upkeep.Date":     {pgtype.Date{}, Date{}},
+	} {
+		for _, v := range v {
+			if err := assign(reflect.New(reflect.TypeOf(v)).Elem(), nil); err == nil || !strings.HasSuffix(err.Error(), "make the field a pointer (*"+want+")") {
+				t.Errorf("%T: %v, want %s", v, err, want)
+			}
+		}
+	}
+}
 
 func TestFieldsFitTheirColumns(t *testing.T) {
 	type name string

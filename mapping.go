@@ -18,7 +18,8 @@ import (
 type Row = store.Row
 
 // Date is a date without a time or a zone. String and JSON are "2006-01-02", and
-// Time is its midnight in UTC. The zero value is not a date.
+// Time is its midnight in UTC. The zero value is not a date, and parks the group
+// that would send it; so does a year that has not four digits.
 //
 //	Year  int
 //	Month time.Month

@@ -46,8 +46,10 @@ type ID = store.ID
 // [Engine.Retry] and the command line take it: the value's own text ("42"), or
 // for a key of several columns the values joined by commas ("42,eu"), with a
 // backslash before each comma or backslash inside a value. Values are
-// integers, strings, booleans, decimals, a [Date] or a fmt.Stringer (UUIDs);
-// others are an error, [ErrKey].
+// integers, strings, booleans, decimals, a [Date], a [time.Time] or a
+// fmt.Stringer (UUIDs); others are an error, [ErrKey]. A time is written in RFC
+// 3339, in UTC, in which PostgreSQL knows its own; SQLite has no type of times:
+// give the text that the column holds.
 func Key(values ...any) (string, error) {
 	key, err := store.Key(values...)
 	return key, notKey(err)

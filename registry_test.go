@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -86,6 +87,7 @@ func TestKey(t *testing.T) {
 		{[]any{"a,b", 1}, `a\,b,1`},
 		{[]any{Date{Year: 2026, Month: 1, Day: 2}, true}, "2026-01-02,true"},
 		{[]any{&seven}, "7"},
+		{[]any{time.Date(2026, 1, 2, 4, 4, 5, 6000, time.FixedZone("x", 3600)), 1}, "2026-01-02T03:04:05.000006Z,1"},
 		{[]any{id(3), code("x"), uint8(4), &money}, "3,x,4,1.5"},
 	} {
 		if got, err := Key(c.values...); err != nil || got != c.want {

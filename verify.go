@@ -319,8 +319,8 @@ func (e *Engine) Fix(ctx context.Context, differences []Difference) (int, error)
 	var touches []store.Touch
 	seen := map[store.ID]bool{}
 	for _, d := range differences {
-		id := store.ID{Sync: d.Sync, Key: d.Key}
-		if _, err := e.definition(d.Sync); err != nil {
+		id, err := e.group(ctx, d.Sync, d.Key)
+		if err != nil {
 			return 0, err
 		}
 		if !seen[id] {

@@ -153,6 +153,8 @@ func keyText(v any) (string, error) {
 		return v.String(), nil
 	case Civil:
 		return v.String(), nil
+	case time.Time: // which PostgreSQL reads, with a zone and without
+		return v.UTC().Format(time.RFC3339Nano), nil
 	}
 	if v == nil {
 		return "", errors.New("nil can't be part of a key")
@@ -177,5 +179,5 @@ func keyText(v any) (string, error) {
 	case rv.Kind() == reflect.String:
 		return rv.String(), nil
 	}
-	return "", fmt.Errorf("a %T can't be part of a key; integers, strings, booleans, decimals, dates and fmt.Stringers can", v)
+	return "", fmt.Errorf("a %T can't be part of a key; integers, strings, booleans, decimals, dates, times and fmt.Stringers can", v)
 }
