@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
@@ -239,4 +240,29 @@ func TestGroupUnderAnotherSpellingHandsOver(t *testing.T) {
 		s.state(e, "v", "7", upkeep.Clean)
 		s.field("v", "v-7", "name", `"a"`)
 	})
+}
+
+// A time is the key of the row that has it, with a zone and without.
+func TestTimeAsAKey(t *testing.T) {
+	t.Parallel()
+	for _, declared := range []string{"timestamptz", "timestamp"} {
+		t.Run(declared, func(t *testing.T) {
+			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+			s.exec(`create table v (id %s primary key, name text not null); create table w (id integer primary key, v text not null);
+				insert into v values ('2020-01-02 03:04:05Z', 'a')`, declared)
+			e := s.engine(keySyncs(s.to, false)...)
+			s.run(e)
+			s.quiet(e)
+			if err := e.Touch(s.ctx, nil, "v", time.Date(2020, 1, 2, 4, 4, 5, 0, time.FixedZone("x", 3600))); err != nil {
+				t.Fatal(err)
+			}
+			s.quiet(e)
+			if got := s.groups(e, "v"); len(got) != 1 {
+				t.Errorf("the groups are %q", got)
+			}
+			if x, err := e.Explain(s.ctx, "v", "2020-01-02T03:04:05Z"); err != nil || x.Group.Cause.Op != "touch" || x.Group.State != upkeep.Clean {
+				t.Errorf("the touch did not reach the group: %+v, %v", x, err)
+			}
+		})
+	}
 }
