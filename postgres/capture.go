@@ -127,6 +127,9 @@ func installTable(ctx context.Context, c *pgxpool.Conn, w *watch) error {
 				return err
 			}
 		}
+		if err := allowPartitions(ctx, tx, w); err != nil {
+			return err
+		}
 		if w.ordered != nil {
 			return noteCommandGap(ctx, tx, w, gap)
 		}
@@ -136,6 +139,30 @@ func installTable(ctx context.Context, c *pgxpool.Conn, w *watch) error {
 			SELECT $1, 'sweep' WHERE $2 AND NOT EXISTS (SELECT FROM known)`, w.name(), gap)
 		return err
 	})
+}
+
+// allowPartitions lets the owners of a partitioned table and of its partitions
+// make, and attach, others: the server puts the row triggers on these in the name
+// of who does that, who must have the right to execute their function. A trigger
+// that fires needs no such right.
+func allowPartitions(ctx context.Context, tx pgx.Tx, w *watch) error {
+	rows, err := tx.Query(ctx, `SELECT DISTINCT pg_catalog.pg_get_userbyid(c.relowner)
+		FROM pg_catalog.pg_partition_tree(to_regclass($1)) p JOIN pg_catalog.pg_class c ON c.oid = p.relid
+		WHERE c.relkind = 'p' AND NOT pg_catalog.has_function_privilege(c.relowner, $2::text, 'EXECUTE')`,
+		quoteTable(w.table), w.function()+"()")
+	if err != nil {
+		return err
+	}
+	owners, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, owner := range owners {
+		if _, err := tx.Exec(ctx, "GRANT EXECUTE ON FUNCTION "+w.function()+"() TO "+quote(owner)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // briefly runs f in a transaction that waits only shortly for locks, with

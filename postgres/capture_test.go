@@ -188,6 +188,27 @@ func TestTwoPhaseCommit(t *testing.T) {
 	b.folds(1, "after the commit", s)
 }
 
+// The owner of a partitioned table, who has no right on anything of Upkeep's,
+// makes and attaches partitions as before.
+func TestPartitionsByTheirOwner(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	owner := "owner_" + strings.TrimPrefix(b.query(`SELECT current_database()`)[0], "test_")
+	t.Cleanup(func() { b.exec(`DROP OWNED BY `+owner+` CASCADE`, `DROP ROLE `+owner) })
+	b.exec(`CREATE ROLE `+owner, `GRANT CREATE ON SCHEMA public TO `+owner,
+		`CREATE TABLE t (id int, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id)`,
+		`CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (id)`,
+		`ALTER TABLE t OWNER TO `+owner, `ALTER TABLE t1 OWNER TO `+owner)
+	b.migrate()
+	s := b.shape("s", table("t"), "v")
+	b.install(s)
+	b.exec(`SET ROLE `+owner+`; CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (100) TO (200); RESET ROLE`,
+		`SET ROLE `+owner+`; CREATE TABLE t11 PARTITION OF t1 FOR VALUES FROM (0) TO (50); RESET ROLE`,
+		`SET ROLE `+owner+`; CREATE TABLE t3 (LIKE t); ALTER TABLE t3 ADD PRIMARY KEY (id); ALTER TABLE t ATTACH PARTITION t3 FOR VALUES FROM (200) TO (300); RESET ROLE`,
+		`SET ROLE `+owner+`; INSERT INTO t VALUES (1, 'a'), (120, 'b'), (220, 'c'); RESET ROLE`)
+	b.folds(3, "in partitions of the owner's", s)
+}
+
 func TestPartitions(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
