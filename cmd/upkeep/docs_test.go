@@ -160,12 +160,11 @@ func newDesk(t *testing.T, tables bool) *desk {
 		server.Close()
 	})
 	d.sandbox = server.URL
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := pgtest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.port = fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
-	_ = l.Close()
+	d.port = fmt.Sprint(port)
 	if err := os.WriteFile(filepath.Join(d.dir, "netsuite.pem"), []byte(netsuitetest.PrivateKey), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -289,10 +288,9 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 0, "freeport")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := pgtest.FreePort()
 	ts.Check(err)
-	ts.Setenv("PORT", strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-	ts.Check(l.Close())
+	ts.Setenv("PORT", strconv.Itoa(port))
 }
 
 func printCalls(ts *testscript.TestScript, neg bool, args []string) {

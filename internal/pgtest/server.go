@@ -70,9 +70,9 @@ func openOnce(settings []string) (*Server, error) {
 	return s, s.launch()
 }
 
-// freePort finds a port below those that the system gives to connections that
+// FreePort finds a port of this machine below those that the system gives to connections that
 // go out: one of these could be taken before the server has started.
-func freePort() (int, error) {
+func FreePort() (int, error) {
 	for range 100 {
 		port := 15_000 + rand.IntN(17_000)
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
@@ -104,7 +104,7 @@ func (s *Server) initialize(settings []string) error {
 		}
 	}
 	var err error
-	if s.port, err = freePort(); err != nil {
+	if s.port, err = FreePort(); err != nil {
 		return err
 	}
 	data := filepath.Join(s.dir, "data")

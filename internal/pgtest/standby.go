@@ -34,7 +34,7 @@ func (s *Server) follow(via string) (*Server, error) {
 			return standby, err
 		}
 	}
-	if standby.port, err = freePort(); err != nil {
+	if standby.port, err = FreePort(); err != nil {
 		return standby, err
 	}
 	host, port, err := net.SplitHostPort(via)
