@@ -365,6 +365,7 @@ type runner struct {
 	mu          sync.Mutex
 	queued      int // calls handed to the senders and not yet answered
 	enough      int // of them, so that no more groups are claimed
+	callless    int // groups to claim while none needs a call; see appetite
 	pending     int // groups claimed and not yet recorded
 	latency     time.Duration
 	held        map[string]time.Time   // syncs that can't be loaded, until when

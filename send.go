@@ -108,13 +108,14 @@ func (r *runner) dispatch(ctx context.Context) error {
 // the next are claimed and loaded. Groups that queue for long would be sent as
 // they were loaded, and a change meanwhile would cost a second call. Without
 // slots it is one group, to ask for some with: more would only wait here while
-// other processes have all slots.
+// other processes have all slots. A sweep of what is as it should be needs
+// neither calls nor slots: each claim that led to no call makes the next larger.
 func (r *runner) appetite() int {
 	slots := min(r.gate.heldSlots(), r.traits.Concurrency)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if slots == 0 {
-		return max(0, 1-r.pending)
+		return max(0, max(1, r.callless)-r.pending)
 	}
 	most := slots
 	if r.latency > 0 {
@@ -126,7 +127,18 @@ func (r *runner) appetite() int {
 		return 0 // a claim of many costs little more than one of a few
 	}
 	largest := min(max(maxRecord, r.perCall*slots), maxClaim)
-	return max(0, min((most-r.queued)*r.perCall, largest, 2*largest-r.pending))
+	return max(0, min((most-r.queued)*r.perCall, largest, 2*largest-r.pending), r.callless-r.pending)
+}
+
+// learnAppetite notes how many groups of a claim need a call.
+func (r *runner) learnAppetite(calls int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if calls > 0 {
+		r.callless = 0
+		return
+	}
+	r.callless = min(2*max(1, r.callless), maxRecord)
 }
 
 // send hands the jobs of one call to the senders.

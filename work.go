@@ -30,6 +30,7 @@ func (r *runner) work(ctx context.Context, limit int) (int, error) {
 	jobs := append(tardy, r.translate(ctx, r.load(ctx, claims, r.claimedAt))...)
 	r.refer(ctx, jobs)
 	due := r.limitDeletes(ctx, r.distinct(ctx, r.reserve(r.compare(jobs))))
+	r.learnAppetite(len(due))
 	for _, batch := range r.batches(due) {
 		r.send(batch)
 	}
