@@ -99,7 +99,7 @@ func (c *Connection) compareTable(ctx context.Context, q querier, p *plan, w *wa
 			return nil
 		}
 		made[w.schema] = true
-		p.steps = append(p.steps, step{"schema " + w.schema, statement})
+		p.steps = append(p.steps, step{"schema " + w.schema, statement, w.uses[0], ""})
 	}
 	if err := c.lists(ctx, q, w); err != nil {
 		return err
@@ -204,8 +204,12 @@ func (c *Connection) compareColumns(p *plan, at place, f *found, want []definiti
 		return
 	}
 	if f == nil {
+		var use connector.Use // none, of a table of the connector's own
+		if len(w.uses) > 0 {
+			use = w.uses[0]
+		}
 		p.steps = append(p.steps, step{"table " + at.String() + " (" + strings.Join(columns, ", ") + ")",
-			"CREATE TABLE " + c.dialect.place(at) + " (" + strings.Join(made, ", ") + constraints + ")"})
+			"CREATE TABLE " + c.dialect.place(at) + " (" + strings.Join(made, ", ") + constraints + ")", use, ""})
 		return
 	}
 	for i, d := range want {
@@ -214,7 +218,11 @@ func (c *Connection) compareColumns(p *plan, at place, f *found, want []definiti
 		case !there && d.name == w.own.Key:
 			p.problem("the table %s has no column %s for the external id: add it as a unique key, or name the one that there is with columns: {key: ...}", at, d.name)
 		case !there:
-			p.steps = append(p.steps, step{"column " + at.String() + "." + columns[i], "ALTER TABLE " + c.dialect.place(at) + " ADD COLUMN " + made[i]})
+			use, field := w.by[d.name], "" // none, of a column of the connector's own
+			if use.Sync != "" {
+				field = d.name
+			}
+			p.steps = append(p.steps, step{"column " + at.String() + "." + columns[i], "ALTER TABLE " + c.dialect.place(at) + " ADD COLUMN " + made[i], use, field})
 		case !c.fits(w, d, have):
 			w.blame(p, d.name, "the column %s.%s is %s, and its values are %s: change its type yourself (ALTER TABLE %s ALTER COLUMN %s TYPE %s), keep it with types: {%s: %q} if every value fits, or send the field under another name",
 				at, d.name, have.typ, c.valuesOf(w, d), c.dialect.place(at), c.dialect.quote(d.name), d.typ, d.name, have.typ)
@@ -303,7 +311,7 @@ func (c *Connection) compareTombstones(ctx context.Context, q querier, p *plan, 
 		{"version", c.dialect.typeOf(connector.Integer), " NOT NULL"}, {"deleted_at", now, " NOT NULL"}},
 		", PRIMARY KEY (table_name, external_id)", &wanted{settings: w.settings})
 	if f == nil {
-		p.steps = append(p.steps, step{"index of " + at.String(), c.dialect.makeIndex(at, "table_name, deleted_at")})
+		p.steps = append(p.steps, step{"index of " + at.String(), c.dialect.makeIndex(at, "table_name, deleted_at"), connector.Use{}, ""})
 	}
 	if f != nil && len(p.steps) == before {
 		p.problems = append(p.problems, c.dialect.rights(ctx, q, rights{place: at, exists: true, delete: true})...)

@@ -11,7 +11,11 @@ import (
 )
 
 // step makes something that is lacking.
-type step struct{ what, sql string }
+type step struct {
+	what, sql string
+	use       connector.Use // that needs it, if it is one's; else zero
+	field     string        // of it
+}
 
 // plan is what the uses need, against what is there.
 type plan struct {
@@ -143,7 +147,11 @@ func (p *plan) blocked(c *Connection) []error {
 	out := slices.Clone(p.problems)
 	if !c.config.creates() {
 		for _, s := range p.steps {
-			out = append(out, fmt.Errorf("the %s is lacking, and create is false; it would be made by: %s", s.what, s.sql))
+			err := fmt.Errorf("the %s is lacking, and create is false; it would be made by: %s", s.what, s.sql)
+			if s.use.Sync != "" {
+				err = s.use.Problem(s.field, "%w", err)
+			}
+			out = append(out, err)
 		}
 	}
 	return out
