@@ -18,7 +18,7 @@ import (
 )
 
 type statusCmd struct {
-	Sync  string        `arg:"" optional:"" help:"With --state: this sync only."`
+	Sync  string        `arg:"" optional:"" help:"This sync only, of the lines of syncs or, with --state, of its groups."`
 	State string        `placeholder:"STATE" help:"List the groups in this state, with reasons: clean, dirty, claimed, in-doubt, waiting, parked, gone." enum:",clean,dirty,claimed,in-doubt,waiting,parked,gone" default:""`
 	Limit int           `default:"100" help:"With --state: how many groups to list at most."`
 	Watch bool          `help:"Show it again and again until interrupted."`
@@ -29,8 +29,6 @@ type statusCmd struct {
 // Run shows how things stand.
 func (c *statusCmd) Run(p *program) error {
 	switch {
-	case c.Sync != "" && c.State == "":
-		return usageError("a sync goes with --state, to list its groups: upkeep status " + c.Sync + " --state parked")
 	case c.Limit < 1:
 		return usageError("--limit must be 1 or more")
 	case c.Every < 100*time.Millisecond:
@@ -119,6 +117,10 @@ func (c *statusCmd) show(ctx context.Context, w io.Writer, s *setup.Setup) error
 	if err != nil {
 		return err
 	}
+	if err := s.Known(c.Sync); err != nil {
+		return err
+	}
+	st.Syncs = slices.DeleteFunc(st.Syncs, func(l upkeep.Counts) bool { return c.Sync != "" && l.Sync != c.Sync })
 	capture, err := s.Engine.Capture(ctx)
 	if err != nil {
 		return err
