@@ -22,5 +22,5 @@ prove: ## show under faults that the promises are kept, in minutes (docs/promise
 	scripts/prove
 
 .PHONY: prove-long
-prove-long: ## the same with more of everything, in about an hour
+prove-long: ## the same with more of everything, in one to two hours
 	scripts/prove long
