@@ -207,7 +207,8 @@ func (p *passing) groups(ctx context.Context, tx pgx.Tx, shape *store.Shape, lim
 	err := tx.QueryRow(ctx, `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 		page AS MATERIALIZED (
 			SELECT g.key, $4 OR g.touched_at IS NULL OR g.touched_at < s.started_at AS missed,
-				g.deleted_generation > 0 AND g.remote_id = '' AND g.in_doubt_until IS NULL AND g.holder IS NULL
+				-- After the forced pass it may be held since that one raised it.
+				g.deleted_generation > 0 AND g.remote_id = '' AND g.in_doubt_until IS NULL AND (g.holder IS NULL OR NOT $4)
 					AND g.forced_generation <= g.synced_generation AS nothing
 			FROM upkeep.groups g JOIN upkeep.syncs s USING (sync)
 			WHERE g.sync = $1 AND (g.key > $2 OR $2 = '') ORDER BY g.key LIMIT $3),

@@ -288,8 +288,11 @@ func (p *passing) unforced(ctx context.Context, tx *sql.Tx, shape *store.Shape) 
 	case !p.force, p.phase != "rows" && !shape.LeaveGone:
 		return is, nil
 	case p.phase != "rows":
-		which = `g.deleted_generation > 0 AND g.remote_id IS NULL AND g.in_doubt_until IS NULL AND g.holder IS NULL
+		which = `g.deleted_generation > 0 AND g.remote_id IS NULL AND g.in_doubt_until IS NULL
 			AND g.forced_generation <= g.synced_generation`
+		if p.phase == "forced" { // later it may be held since this sweep has raised it
+			which += " AND g.holder IS NULL"
+		}
 	}
 	keys, err := strs(ctx, tx, `SELECT g.key FROM json_each(?2) AS j CROSS JOIN upkeep_groups AS g ON g.sync = ?1 AND g.key = j.value
 		WHERE `+which, shape.Sync, texts(p.keys))

@@ -16,6 +16,7 @@ func backfillTests() []test {
 		{"sweep", testSweep},
 		{"sweep with force", testSweepForce},
 		{"sweep with force while a row goes and comes back", testSweepForceAll},
+		{"sweep with force that leaves what is gone", testSweepLeavesGone},
 		{"sweep with force is not weakened by another", testSweepStaysForced},
 		{"sweep once more after a restore", testSweepLater},
 		{"sweep after a row came back unseen", testSweepBack},
@@ -25,6 +26,38 @@ func backfillTests() []test {
 		{"sync by hand", testBackfillByHand},
 		{"not started", testBackfillNotStarted},
 		{"many workers", testBackfillWorkers},
+	}
+}
+
+// testSweepLeavesGone: what is gone stays unforced also when a worker has claimed
+// it, as the sweep raised it, before the sweep comes to it once more.
+func testSweepLeavesGone(e *env) {
+	e.shop(e.orderShape())
+	e.syncAll()
+	e.exec(`DELETE FROM line_items`, `DELETE FROM billing_infos`, `DELETE FROM orders WHERE id = 1`)
+	e.fold()
+	for _, c := range e.claim("w", 100) {
+		if c.Key == "1" {
+			e.record(result(c, store.Removed))
+		} else {
+			e.record(synced(c, "r-"+c.Key))
+		}
+	}
+	s := *e.shapes[0]
+	s.LeaveGone = true
+	e.start(&s, true, true)
+	for more := true; more; {
+		var err error
+		more, err = e.Store.Backfill(e.ctx, &s, 100)
+		e.ok(err)
+		for _, c := range e.claim("w", 100) {
+			if c.Key == "1" && c.Forced {
+				e.t.Errorf("%s is gone for all that is known, and is forced", c.ID)
+			}
+		}
+	}
+	if g := e.group("sales_order/1"); g.ForcedGeneration > g.SyncedGeneration {
+		e.t.Errorf("what is gone is forced at %d, synced %d", g.ForcedGeneration, g.SyncedGeneration)
 	}
 }
 
