@@ -181,22 +181,9 @@ func plainValue(v any, ref func(Reference) (any, error), depth int) (any, error)
 		}
 		return plainValue(*v, ref, depth)
 	case time.Time:
-		v = v.UTC()
-		if y := v.Year(); y < 0 || y > 9999 {
-			return nil, fmt.Errorf("the year %d of a time can't be sent; years 0 to 9999 can", y)
-		}
-		return v.Format(time.RFC3339Nano), nil
+		return plainTime(v)
 	case Date:
-		if v == (Date{}) {
-			return nil, errors.New("the zero upkeep.Date is no date; send nil for none")
-		}
-		if store.CivilOf(v.Time()) != v {
-			return nil, fmt.Errorf("month %d, day %d of the year %d is no date", v.Month, v.Day, v.Year)
-		}
-		if y := v.Time().Year(); y < 0 || y > 9999 {
-			return nil, fmt.Errorf("the year %d of a date can't be sent; years 0 to 9999 can", y)
-		}
-		return v.String(), nil
+		return plainDate(v)
 	case *Date:
 		if v == nil {
 			return nil, nil
@@ -220,6 +207,34 @@ func plainValue(v any, ref func(Reference) (any, error), depth int) (any, error)
 	if _, own := v.(encoding.TextMarshaler); own {
 		return marshal(v)
 	}
+	return plainKind(v, ref, depth)
+}
+
+// plainTime is a moment as JSON has it; RFC 3339 knows four digits of a year.
+func plainTime(t time.Time) (any, error) {
+	t = t.UTC()
+	if y := t.Year(); y < 0 || y > 9999 {
+		return nil, fmt.Errorf("the year %d of a time can't be sent; years 0 to 9999 can", y)
+	}
+	return t.Format(time.RFC3339Nano), nil
+}
+
+// plainDate is a day as JSON has it.
+func plainDate(d Date) (any, error) {
+	if d == (Date{}) {
+		return nil, errors.New("the zero upkeep.Date is no date; send nil for none")
+	}
+	if store.CivilOf(d.Time()) != d {
+		return nil, fmt.Errorf("month %d, day %d of the year %d is no date", d.Month, d.Day, d.Year)
+	}
+	if y := d.Time().Year(); y < 0 || y > 9999 {
+		return nil, fmt.Errorf("the year %d of a date can't be sent; years 0 to 9999 can", y)
+	}
+	return d.String(), nil
+}
+
+// plainKind is plainValue of a type that is not known by its name.
+func plainKind(v any, ref func(Reference) (any, error), depth int) (any, error) {
 	rv := reflect.ValueOf(v)
 	switch rv.Kind() {
 	case reflect.Slice, reflect.Array:
