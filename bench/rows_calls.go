@@ -18,19 +18,11 @@ func (p *place) calls() ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := onlyOne(p.ctx, s.url)
+	db, pool, err := p.installed(s.url)
 	if err != nil {
 		return nil, err
 	}
 	defer pool.Close()
-	db := newPlanned(pool)
-	engine, err := engineOn(db, newSink(0, 1, false, false), "")
-	if err != nil {
-		return nil, err
-	}
-	if err := engine.Install(p.ctx); err != nil {
-		return nil, err
-	}
 	if err := p.exec(s, `UPDATE upkeep.groups SET generation = generation + 1, due_at = now(), dirty_since = now()`); err != nil {
 		return nil, err
 	}

@@ -30,6 +30,25 @@ func (p *planned) Install(ctx context.Context, shapes []*store.Shape, plan strin
 	return p.DB.Install(ctx, shapes, plan)
 }
 
+// installed is a database with an engine installed, and the pool of the one
+// connection that it works on, so that the server's process is known.
+func (p *place) installed(url string) (*planned, *pgxpool.Pool, error) {
+	pool, err := onlyOne(p.ctx, url)
+	if err != nil {
+		return nil, nil, err
+	}
+	db := newPlanned(pool)
+	engine, err := engineOn(db, newSink(0, 1, false, false), "")
+	if err == nil {
+		err = engine.Install(p.ctx)
+	}
+	if err != nil {
+		pool.Close()
+		return nil, nil, err
+	}
+	return db, pool, nil
+}
+
 // fold is what it costs to make dirty groups of touches, and what the least is
 // that a program written by hand could do for that: see [leastFold].
 func (p *place) fold() ([]result, error) {
@@ -41,19 +60,11 @@ func (p *place) fold() ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := onlyOne(p.ctx, watched.url)
+	db, pool, err := p.installed(watched.url)
 	if err != nil {
 		return nil, err
 	}
 	defer pool.Close()
-	db := newPlanned(pool)
-	engine, err := engineOn(db, newSink(0, 1, false, false), "")
-	if err != nil {
-		return nil, err
-	}
-	if err := engine.Install(p.ctx); err != nil {
-		return nil, err
-	}
 	hand, err := onlyOne(p.ctx, floor.url)
 	if err != nil {
 		return nil, err
