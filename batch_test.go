@@ -102,6 +102,7 @@ func TestBatchFailsInPart(t *testing.T) {
 		s.run(e)
 		s.state(e, "customer", "9", upkeep.State("parked"))
 		s.state(e, "customer", "8", upkeep.State("in doubt"))
+		s.until("the others to be sent", func() bool { calm, _ := s.calm(e); return calm })
 		s.advance(2 * time.Minute) // the doubt about 8 is settled
 		s.quiet(e)
 		for _, c := range []struct {

@@ -126,6 +126,7 @@ func TestBulkFailsInPart(t *testing.T) {
 		s.state(e, "customer", "8", upkeep.State("in doubt"))
 		s.state(e, "customer", "10", upkeep.State("in doubt"))
 		s.remote.Land(-1)
+		s.until("the others to be sent", func() bool { calm, _ := s.calm(e); return calm })
 		s.advance(2 * time.Minute) // the doubts are settled
 		s.quiet(e)
 		applied := map[string]int{}

@@ -20,26 +20,31 @@ func (s *shop) settle(e *upkeep.Engine) {
 	s.t.Helper()
 	var passed time.Time
 	s.until("all doubts to be settled", func() bool {
-		st, err := e.Status(s.ctx)
-		if err != nil || st.Pending > 0 {
-			return false
-		}
-		doubts := int64(0)
-		for _, c := range st.Syncs {
-			if c.Claimed+c.Dirty > 0 {
-				return false
-			}
-			doubts += c.InDoubt
-		}
-		if !passed.IsZero() && doubts == 0 {
+		calm, doubts := s.calm(e)
+		switch {
+		case !calm:
+		case doubts == 0 && !passed.IsZero():
 			return true
-		}
-		if time.Since(passed) > 3*time.Second { // long enough for what is over to be seen
+		case time.Since(passed) > 3*time.Second: // long enough for what is over to be seen
 			s.advance(time.Hour)
 			passed = time.Now()
 		}
 		return false
 	})
+}
+
+// calm says whether nothing is claimed or left to send, and how many groups are in doubt.
+func (s *shop) calm(e *upkeep.Engine) (calm bool, doubts int64) {
+	st, err := e.Status(s.ctx)
+	if err != nil || st.Pending > 0 {
+		return false, 0
+	}
+	calm = true
+	for _, c := range st.Syncs {
+		calm = calm && c.Claimed+c.Dirty == 0
+		doubts += c.InDoubt
+	}
+	return calm, doubts
 }
 
 func TestUnknownOutcomes(t *testing.T) {
