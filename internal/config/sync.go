@@ -171,10 +171,18 @@ func (r *reader) syncKey(s *syncDecl, k entry) {
 
 // deleteLimit is an integer above zero, or none.
 func (r *reader) deleteLimit(v *value) int {
+	before := len(r.errs)
 	if v.scalar() && r.expand(v) == "none" {
 		return -1
 	}
-	return r.positive(v)
+	if len(r.errs) > before {
+		return 0
+	}
+	n := r.positive(v)
+	for _, e := range r.errs[before:] {
+		e.Help = "write a number above 0, or none for no limit; leave it out for the default"
+	}
+	return n
 }
 
 func (r *reader) choice(v *value, words ...string) string {
