@@ -121,28 +121,34 @@ func (r *reader) excerpt(at place) string {
 		return ""
 	}
 	var b strings.Builder
-	for n := max(1, at.line-1); n <= at.line; n++ {
-		mark := " "
-		if n == at.line {
-			mark = ">"
-		}
-		fmt.Fprintf(&b, "%s %4d | %s\n", mark, n, visible(r.masked[n-1]))
+	if at.line > 1 {
+		before, _ := visible(r.masked[at.line-2], 1)
+		fmt.Fprintf(&b, "  %4d | %s\n", at.line-1, before)
 	}
-	b.WriteString("       | " + strings.Repeat(" ", max(0, min(at.column-1, maxLine))) + "^")
+	line, column := visible(r.masked[at.line-1], at.column)
+	fmt.Fprintf(&b, "> %4d | %s\n", at.line, line)
+	b.WriteString("       | " + strings.Repeat(" ", max(0, column-1)) + "^")
 	return b.String()
 }
 
 const maxLine = 200 // characters shown of a line
 
-func visible(line string) string {
+// visible is what is shown of a line, and at which column of that another one
+// of the line stands: of a long line the part around it.
+func visible(line string, column int) (string, int) {
 	runes := []rune(line)
 	for i, c := range runes {
 		if c < ' ' || c == 0x7f {
 			runes[i] = ' '
 		}
 	}
-	if len(runes) > maxLine {
-		return string(runes[:maxLine]) + "…"
+	before, after := "", ""
+	if skip := column - maxLine*3/4; len(runes) > maxLine && skip > 0 {
+		skip = min(skip, len(runes)-maxLine)
+		runes, column, before = runes[skip:], column-skip+1, "…"
 	}
-	return strings.TrimRight(string(runes), " ")
+	if len(runes) > maxLine {
+		runes, after = runes[:maxLine], "…"
+	}
+	return before + strings.TrimRight(string(runes), " ") + after, column
 }

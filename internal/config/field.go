@@ -34,6 +34,9 @@ func (r *reader) code(s *syncDecl, v *value, what string) *expression {
 	e := r.expression(v)
 	refs, err := mapping.Parse(e.source)
 	if err != nil {
+		if help := r.cut(v); help != "" {
+			err.Help = help
+		}
 		r.failIn(e, err)
 		return nil
 	}
@@ -49,27 +52,12 @@ func (r *reader) code(s *syncDecl, v *value, what string) *expression {
 func (r *reader) failIn(e *expression, err *mapping.Error) {
 	help := err.Help
 	if help == "" {
-		help = r.syntaxHelp(e)
+		help = r.cut(e.at)
+	}
+	if help == "" && closureMap.MatchString(e.source) {
+		help = "a map inside a closure is written with two braces: map(lines, {{item: .sku}})"
 	}
 	r.fail(r.placeIn(e.at, err.From), err.Message, help)
-}
-
-var closureMap = regexp.MustCompile(`\b(map|filter|sortBy|all|any)\s*\([^{]*,\s*\{\s*\w+\s*:`)
-
-// syntaxHelp guesses what YAML or the two kinds of braces have done.
-func (r *reader) syntaxHelp(e *expression) string {
-	v := e.at
-	end := r.placeIn(v, len([]rune(v.text)))
-	if v.style == plain && end.line >= 1 && end.line <= len(r.lines) {
-		line := []rune(r.lines[end.line-1])
-		if rest := string(line[min(end.column-1, len(line)):]); strings.HasPrefix(strings.TrimLeft(rest, " "), "#") {
-			return "YAML takes a # after a space as a comment: put the expression in quotes"
-		}
-	}
-	if closureMap.MatchString(e.source) {
-		return "a map inside a closure is written with two braces: map(lines, {{item: .sku}})"
-	}
-	return ""
 }
 
 func (r *reader) fields(s *syncDecl, v *value) *field {
@@ -97,7 +85,14 @@ func (r *reader) field(s *syncDecl, v *value) *field {
 			r.fail(v.at, "has no value", "write an expression, or null to clear the field")
 		}
 	case object:
-		for _, e := range v.entries {
+		for i, e := range v.entries {
+			switch {
+			case i > 0 && e.bare && r.goesOn(v.entries[i-1].value): // was reported with that one
+				continue
+			case half(e):
+				r.fail(e.at, fmt.Sprintf("the field's name %q looks like the first half of an expression", e.key), "put the expression in quotes; or the name, if it is one")
+				continue
+			}
 			f.names = append(f.names, e.key)
 			f.items = append(f.items, r.field(s, e.value))
 		}
@@ -106,7 +101,10 @@ func (r *reader) field(s *syncDecl, v *value) *field {
 		}
 	case sequence:
 		f.list = true
-		for _, e := range v.items {
+		for i, e := range v.items {
+			if i > 0 && e.style == plain && r.goesOn(v.items[i-1]) {
+				continue
+			}
 			f.items = append(f.items, r.field(s, e))
 		}
 	case boolean:

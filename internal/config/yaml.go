@@ -1,13 +1,9 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
@@ -56,6 +52,7 @@ type value struct {
 type entry struct {
 	key   string
 	at    place
+	bare  bool // the key is written without quotes
 	value *value
 }
 
@@ -128,43 +125,6 @@ func tooDeep(data []byte) bool {
 	}
 	return false
 }
-
-var flowVariable = regexp.MustCompile(`[{,]\s*[^\s:,]+:\s+\$\{`)
-
-var quotedThenMore = regexp.MustCompile(`[:-]\s+("[^"]*"|'[^']*')\s*[^\s#,}\]]`)
-
-func (r *reader) syntax(err error) {
-	var syntax *yaml.SyntaxError
-	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
-		r.fail(place{}, "is not valid YAML", "")
-		return
-	}
-	p := placeOf(syntax.GetToken())
-	help := ""
-	if p.line >= 1 && p.line <= len(r.lines) {
-		line := r.lines[p.line-1]
-		_, after, _ := strings.Cut(line, ": ")
-		switch after = strings.TrimSpace(after); {
-		case strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
-			help = "indent with spaces, not tabs"
-		case p.line < len(r.lines) && indentation(r.lines[p.line]) > indentation(line) && after != "":
-			help = fmt.Sprintf("line %d is indented deeper than this one, which has a value already: keys of one map begin in the same column", p.line+1)
-		case flowVariable.MatchString(line):
-			help = "inside braces, a ${...} must be quoted: {account: '${ACCOUNT}'}"
-		case quotedThenMore.MatchString(line):
-			help = `an expression that starts with a quote must be quoted as a whole: '"VAT " + billing.vat'`
-		case strings.HasPrefix(after, "@") || strings.HasPrefix(after, "%") || strings.HasPrefix(after, "`"):
-			help = "put the value in quotes"
-		case strings.Contains(after, ": "):
-			help = "a value with a colon and a space in it must be quoted"
-		case strings.Contains(line, "\t"):
-			help = "indent with spaces, not tabs"
-		}
-	}
-	r.fail(p, "not valid YAML: "+syntax.GetMessage(), help)
-}
-
-func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
 func placeOf(t *token.Token) place {
 	if t == nil || t.Position == nil {
@@ -242,9 +202,10 @@ func (r *reader) entry(v *value, e *ast.MappingValueNode, depth int) {
 		return
 	}
 	var key string
+	bare := true
 	switch k := e.Key.(type) {
 	case *ast.StringNode:
-		key = k.Value
+		key, bare = k.Value, k.GetToken().Type == token.StringType
 	case ast.ScalarNode:
 		key = k.GetToken().Value
 	default:
@@ -258,5 +219,5 @@ func (r *reader) entry(v *value, e *ast.MappingValueNode, depth int) {
 			return
 		}
 	}
-	v.entries = append(v.entries, entry{key, p, r.value(e.Value, depth+1)})
+	v.entries = append(v.entries, entry{key, p, bare, r.value(e.Value, depth+1)})
 }

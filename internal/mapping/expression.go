@@ -140,6 +140,9 @@ func parse(source string) (*parser.Tree, *Error) {
 }
 
 func syntaxError(err error, source string) *Error {
+	if open := unclosed(source); open != nil {
+		return open
+	}
 	var at *file.Error
 	if !errors.As(err, &at) {
 		return &Error{Message: err.Error()}
