@@ -197,11 +197,11 @@ func (e *Engine) installed(ctx context.Context) (bool, error) {
 // The error is for what kept it from looking.
 func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 	shapes, whole, findings := e.fitting(ctx)
-	rights, err := e.db.Rights(ctx, whole)
-	if err != nil {
-		return findings, fmt.Errorf("examine the database: %w", err)
-	}
+	rights, err := e.rights(ctx, whole)
 	findings = append(findings, rights...)
+	if err != nil {
+		return findings, err
+	}
 	altered, err := e.altered(ctx, shapes)
 	if err != nil {
 		return findings, err
@@ -211,6 +211,22 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 		findings = append(findings, r.Check(ctx, e.uses(r))...)
 	}
 	return findings, nil
+}
+
+// Rights says what the database's role may not do of what the syncs need, each
+// with the statement that grants it, and what else is wrong with their tables
+// for every sync alike. It is a part of [Engine.Check], without the remotes.
+func (e *Engine) Rights(ctx context.Context) ([]Finding, error) {
+	_, whole, _ := e.fitting(ctx)
+	return e.rights(ctx, whole)
+}
+
+func (e *Engine) rights(ctx context.Context, shapes []*store.Shape) ([]Finding, error) {
+	found, err := e.db.Rights(ctx, shapes)
+	if err != nil {
+		return found, fmt.Errorf("examine the database: %w", err)
+	}
+	return found, nil
 }
 
 // Capture says what keeps changes from being noticed, or syncs from being

@@ -28,6 +28,13 @@ func (db *DB) Table(ctx context.Context, t store.Table) (*store.TableInfo, error
 		info, err = readTable(ctx, tx, t)
 		return err
 	})
+	if code(err) == "42501" { // in a schema that the role may not look into
+		grants, failed := db.grants(ctx, t)
+		if failed != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w; as a superuser, grant what is needed: %s", err, strings.Join(grants, "; "))
+	}
 	return info, err
 }
 
@@ -42,9 +49,6 @@ func readTable(ctx context.Context, tx pgx.Tx, t store.Table) (*store.TableInfo,
 		Scan(&oid, &info.Schema, &info.Name, &info.PartOf.Schema, &info.PartOf.Name)
 	if err == pgx.ErrNoRows || code(err) == "3F000" {
 		return nil, noTable(ctx, tx, t)
-	}
-	if code(err) == "42501" { // in a schema that the role may not look into
-		return nil, fmt.Errorf("%w; as the schema's owner: GRANT USAGE ON SCHEMA %s TO %s", err, quote(t.Schema), quote(tx.Conn().Config().User))
 	}
 	if err != nil {
 		return nil, err

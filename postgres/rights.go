@@ -83,13 +83,13 @@ func tableFindings(ctx context.Context, tx pgx.Tx, w *watch) ([]store.Finding, e
 	problem := func(message, fix string) {
 		found = append(found, store.Finding{Severity: store.Problem, Subject: w.name(), Message: message, Fix: fix})
 	}
+	grants := strings.Join(ownerGrants(w.table, ownerName, super, role), "; ")
 	switch {
 	case !owner && super: // membership would hand over all rights there are
 		problem("only the table's owner may put triggers on it and take them off, and its owner "+ownerName+" is a superuser, which Upkeep's role must not become",
-			"as a superuser, give the table to a role that is none, shop_owner say: ALTER TABLE "+quoteTable(w.table)+" OWNER TO shop_owner; then GRANT shop_owner TO "+quote(role))
+			"as a superuser, give the table to a role that is none, shop_owner say: "+grants)
 	case !owner:
-		problem("only the table's owner may put triggers on it and take them off",
-			"GRANT "+quote(ownerName)+" TO "+quote(role))
+		problem("only the table's owner may put triggers on it and take them off", grants)
 	}
 	if len(unread) > 0 {
 		quoted := make([]string, len(unread))
@@ -112,6 +112,39 @@ func tableFindings(ctx context.Context, tx pgx.Tx, w *watch) ([]store.Finding, e
 		}
 	}
 	return found, nil
+}
+
+// ownerGrants give a role the rights of a table's owner: triggers, and with them
+// reading. No role is made a member of a superuser.
+func ownerGrants(t store.Table, owner string, super bool, role string) []string {
+	if super {
+		return []string{"ALTER TABLE " + quoteTable(t) + " OWNER TO shop_owner", "GRANT shop_owner TO " + quote(role)}
+	}
+	return []string{"GRANT " + quote(owner) + " TO " + quote(role)}
+}
+
+// grants are the statements that give the role all it needs of a table whose
+// schema it may not look into. The catalogue can be read all the same.
+func (db *DB) grants(ctx context.Context, t store.Table) ([]string, error) {
+	var usage, member, super bool
+	var role, owner string
+	err := db.pool.QueryRow(ctx, `SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE'), current_user::text,
+			coalesce(pg_catalog.pg_get_userbyid(c.relowner)::text, ''), c.oid IS NULL OR pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+			coalesce((SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = c.relowner), false)
+		FROM pg_catalog.pg_namespace n
+		LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = $2 AND c.relkind IN ('r', 'p')
+		WHERE n.nspname = $1`, t.Schema, t.Name).Scan(&usage, &role, &owner, &member, &super)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	if !usage {
+		out = append(out, "GRANT USAGE ON SCHEMA "+quote(t.Schema)+" TO "+quote(role))
+	}
+	if !member {
+		out = append(out, ownerGrants(t, owner, super, role)...)
+	}
+	return out, nil
 }
 
 // keyable says whether a key of the column's type can be written as text and

@@ -77,14 +77,19 @@ func (r *resolver) nearTables(t store.Table) string {
 	return mapping.Suggest(t.String(), names)
 }
 
+func (r *resolver) findAll(members []*relation) {
+	for _, m := range members {
+		r.find(m.table, m.tableAt)
+		r.findAll(m.members)
+	}
+}
+
 // resolve looks up a relation and those below it; nil when a table is not
 // there.
 func (r *resolver) resolve(rel *relation, parent *store.TableInfo) *tree {
 	info := r.find(rel.table, rel.tableAt)
 	if info == nil {
-		for _, m := range rel.members { // report what can be
-			r.find(m.table, m.tableAt)
-		}
+		r.findAll(rel.members) // report what can be
 		return nil
 	}
 	t := &tree{relation: rel, via: rel.via, to: rel.to}

@@ -113,7 +113,7 @@ func (c *check) all() error {
 	c.configured(errors.Join(problems...))
 	if remotesErr != nil || len(problems) > 0 {
 		// What the database and the remotes can say without all syncs is said.
-		c.rights(s)
+		c.rights(s, mappings)
 		before := len(c.findings)
 		c.remotes(s.Remotes, func(r *upkeep.Remote) []connector.Use { return file.Uses(r.Name, mappings) })
 		located(file, c.findings[before:])
@@ -227,9 +227,19 @@ func (c *check) work(s *Setup) error {
 	return err
 }
 
-// rights examines what can be examined of the database without the syncs.
-func (c *check) rights(s *Setup) {
-	found, err := s.Database.Rights(c.ctx, nil)
+// rights examines what the role may do, for the syncs that fit the tables: one
+// that does not keeps no right of the others from being told.
+func (c *check) rights(s *Setup, fit []upkeep.Mapping) {
+	engine := c.Engine
+	engine.Database = s.Database
+	for _, m := range fit {
+		engine.Syncs = append(engine.Syncs, m)
+	}
+	examine := func(ctx context.Context) ([]upkeep.Finding, error) { return s.Database.Rights(ctx, nil) }
+	if e, err := upkeep.New(engine); err == nil {
+		examine = e.Rights
+	}
+	found, err := examine(c.ctx)
 	c.findings = append(c.findings, found...)
 	if err != nil {
 		c.problem(s.Database.Name(), err.Error(), "")
