@@ -172,7 +172,7 @@ func syncFindings(c Counts, held int64, pause *Pause) []Finding {
 		add(Warning, fmt.Sprintf("groups whose last call has an unknown outcome (in doubt): %d", c.InDoubt), "nothing: each is sent once more when its time is over")
 	}
 	if c.Oldest > oldGroup && pause == nil {
-		add(Warning, fmt.Sprintf("a change waits since %s", moment.Span(c.Oldest)),
+		add(Warning, fmt.Sprintf("a change waits for %s", moment.Span(c.Oldest)),
 			"see what it waits for with upkeep status "+c.Sync+" --state dirty")
 	}
 	if c.OldestWaiting > oldGroup && pause == nil {

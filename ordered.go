@@ -152,12 +152,12 @@ func (e *Engine) laneFindings(ctx context.Context, c Counts) ([]Finding, error) 
 	unblock := "see what they wait for with upkeep status " + c.Sync + " --state parked, then upkeep retry or upkeep skip"
 	switch {
 	case c.OldestCommand > e.cfg.History/2:
-		add(Problem, fmt.Sprintf("versions to be delivered: %d; the oldest waits since %s, and at %s it is dropped", c.Commands,
+		add(Problem, fmt.Sprintf("versions to be delivered: %d; the oldest waits for %s, and at %s it is dropped", c.Commands,
 			moment.Span(c.OldestCommand), moment.Span(e.cfg.History)), unblock)
 	case c.Commands > store.MostCommands/2:
 		add(Warning, fmt.Sprintf("versions to be delivered: %d; of one group at most %d are kept", c.Commands, store.MostCommands), unblock)
 	case c.OldestCommand > oldGroup:
-		add(Warning, fmt.Sprintf("versions to be delivered: %d; the oldest waits since %s", c.Commands, moment.Span(c.OldestCommand)), unblock)
+		add(Warning, fmt.Sprintf("versions to be delivered: %d; the oldest waits for %s", c.Commands, moment.Span(c.OldestCommand)), unblock)
 	}
 	if c.Gaps == 0 {
 		return found, nil

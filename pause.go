@@ -11,7 +11,7 @@ import (
 // names it, p.Reason is for people. All processes see it within a second and
 // then claim and send nothing there; calls under way end. Touches go on being
 // folded, so that nothing is lost. A second pause of the same one changes the
-// reason. ErrNotInstalled before anything is installed.
+// reason, if it gives one. ErrNotInstalled before anything is installed.
 func (e *Engine) Pause(ctx context.Context, p Pause) error {
 	if err := e.pausable(p); err != nil {
 		return err

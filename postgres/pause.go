@@ -11,8 +11,8 @@ import (
 // PauseByHand implements [store.Pauses].
 func (db *DB) PauseByHand(ctx context.Context, p store.Pause) error {
 	kind, name := p.Subject()
-	_, err := db.pool.Exec(ctx, `INSERT INTO upkeep.pauses (kind, name, reason, since) VALUES ($1, $2, $3, upkeep.clock())
-		ON CONFLICT (kind, name) DO UPDATE SET reason = excluded.reason`, kind, clean(name), clean(p.Reason))
+	_, err := db.pool.Exec(ctx, `INSERT INTO upkeep.pauses AS p (kind, name, reason, since) VALUES ($1, $2, $3, upkeep.clock())
+		ON CONFLICT (kind, name) DO UPDATE SET reason = coalesce(nullif(excluded.reason, ''), p.reason)`, kind, clean(name), clean(p.Reason))
 	return installed(err)
 }
 

@@ -12,8 +12,8 @@ import (
 // It implements [store.Pauses].
 func (d *DB) PauseByHand(ctx context.Context, p store.Pause) error {
 	kind, name := p.Subject()
-	return d.exec(ctx, "pause "+name, `INSERT INTO upkeep_pauses (kind, name, reason, since) VALUES (?1, ?2, ?3, ?4)
-		ON CONFLICT (kind, name) DO UPDATE SET reason = excluded.reason`, kind, name, p.Reason, d.now())
+	return d.exec(ctx, "pause "+name, `INSERT INTO upkeep_pauses AS p (kind, name, reason, since) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (kind, name) DO UPDATE SET reason = coalesce(nullif(excluded.reason, ''), p.reason)`, kind, name, p.Reason, d.now())
 }
 
 // ResumeByHand ends a pause that a person made.

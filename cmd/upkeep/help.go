@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -74,7 +75,7 @@ var guides = map[string]guide{
 	"top":    {examples: []string{"upkeep top", "upkeep top --every 5s"}},
 	"status": {more: "A group is a row of a sync's root table with all the rows that belong to its record. LAG is for how long the oldest change has waited; SAVED are the calls that were not made: several changes of a record went in one call, or nothing differed. UNDER WAY are the calls that processes make now, and for how long." + stateWords, examples: []string{"upkeep status", "upkeep status --state parked", "upkeep status sales_order --state waiting --limit 20", "upkeep status --watch --every 5s"}},
 	"explain": {
-		more:     "A group is a row of the sync's root table with all the rows that belong to its record. It is shown what the database says, what the record is to be, what would be sent, what was tried, and what it waits for. Nothing is changed and no remote is called. A key that begins with a minus and no digit goes behind --.",
+		more:     "A group is a row of the sync's root table with all the rows that belong to its record. It is shown what the database says, what the record is to be, what would be sent, what was tried, and what it waits for. Nothing is changed and no remote is called.",
 		statuses: "0 something is known of the group; 1 nothing is, or the command failed; 2 wrong usage or configuration.",
 		examples: []string{"upkeep explain sales_order 42", "upkeep explain price 42,eu --json"},
 	},
@@ -135,6 +136,9 @@ func (g guide) text() string {
 	return strings.Join(parts, "\n\n")
 }
 
+// keyWords say how the key of a group is typed.
+const keyWords = `A key of several columns is their values in the order of the primary key, with commas between: 42,eu; a comma or a backslash inside a value has a backslash before it: 'Smith\, Ann,eu'. A key of one column is typed as it is, with its commas. One that begins with a minus and no digit goes behind --.`
+
 // words are those of a command, without its arguments: "sandbox netsuite".
 func words(n *kong.Node) string {
 	if n.Parent == nil || n.Parent.Type == kong.ApplicationNode {
@@ -143,10 +147,14 @@ func words(n *kong.Node) string {
 	return words(n.Parent) + " " + n.Name
 }
 
-// guided gives every command its guide.
+// guided gives every command its guide, and those that take a key how it is typed.
 func guided(k *kong.Kong) *kong.Kong {
 	for _, n := range k.Model.Leaves(false) {
-		n.Detail = guides[words(n)].text()
+		g := guides[words(n)]
+		if slices.ContainsFunc(n.Positional, func(a *kong.Positional) bool { return a.Name == "key" }) {
+			g.more = strings.TrimSpace(g.more + "\n\n" + keyWords)
+		}
+		n.Detail = g.text()
 	}
 	return k
 }

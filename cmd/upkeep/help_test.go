@@ -31,6 +31,9 @@ func TestEveryCommandHasAGuide(t *testing.T) {
 				t.Errorf("%s --help does not say %q:\n%s", command, want, &out)
 			}
 		}
+		if takesKey := strings.Contains(n.Summary(), "key>"); takesKey != strings.Contains(out.String(), "with commas between: 42,eu") {
+			t.Errorf("%s --help does not say how a key is typed, or says it without need:\n%s", n.Summary(), &out)
+		}
 		for _, example := range g.examples {
 			_, args, _ := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(example, ")"), " | source"), "upkeep ")
 			args = strings.ReplaceAll(args, "'month end'", "month_end")

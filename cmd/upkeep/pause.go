@@ -14,7 +14,7 @@ import (
 
 type pauseCmd struct {
 	Name   string `arg:"" help:"The remote's or the sync's name. When both are called so: remote:NAME or sync:NAME."`
-	Reason string `short:"r" placeholder:"TEXT" help:"Why, for those who look at status."`
+	Reason string `short:"r" placeholder:"TEXT" help:"Why, for those who look at status. A later pause without it leaves the reason that was given."`
 	JSON   bool   `help:"Print as JSON."`
 }
 

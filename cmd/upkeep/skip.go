@@ -46,7 +46,7 @@ func (c *skipCmd) Run(p *program) error {
 func lane(c upkeep.Counts) string {
 	var parts []string
 	if c.Commands > 0 {
-		parts = append(parts, fmt.Sprintf("versions to be delivered: %d, the oldest since %s", c.Commands, moment.Span(c.OldestCommand)))
+		parts = append(parts, fmt.Sprintf("versions to be delivered: %d, the oldest for %s", c.Commands, moment.Span(c.OldestCommand)))
 	}
 	if c.Gaps > 0 {
 		parts = append(parts, fmt.Sprintf("gaps in its versions: %d, see upkeep doctor", c.Gaps))

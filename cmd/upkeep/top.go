@@ -144,14 +144,14 @@ func unsynced(c upkeep.Counts) int64 { return c.Dirty + c.Claimed + c.InDoubt }
 func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s, %s\n\n", oneLine(t.database), pending(st))
-	tab := newTable(&b, "SYNC", ">GROUPS", ">DIRTY", ">CLAIMED", ">IN DOUBT", ">PARKED", ">WAITING", ">LAG", ">CALLS/S", ">SAVED", "BACKFILL")
+	tab := newTable(&b, "SYNC", ">GROUPS", ">DIRTY", ">CLAIMED", ">IN DOUBT", ">WAITING", ">PARKED", ">LAG", ">CALLS/S", ">SAVED", "BACKFILL")
 	n := screen.Digits
 	for _, c := range st.Syncs {
 		fill := "-"
 		if c.Backfill.Running {
 			fill = screen.Bar(c.Backfill.Done, max(c.Backfill.Total, c.Backfill.Done)) + " " + backfill(c)
 		}
-		tab.row(c.Sync, n(c.Groups), n(c.Dirty), n(c.Claimed), n(c.InDoubt), n(c.Parked), n(c.Waiting), moment.Span(c.Oldest), rates[c.Sync], n(c.Saved), fill)
+		tab.row(c.Sync, n(c.Groups), n(c.Dirty), n(c.Claimed), n(c.InDoubt), n(c.Waiting), n(c.Parked), moment.Span(c.Oldest), rates[c.Sync], n(c.Saved), fill)
 	}
 	if err := tab.flush(); err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 	var b bytes.Buffer
 	at := moment.Of(t.at)
 	for _, c := range st.Syncs {
-		fmt.Fprintf(&b, "%s sync %s: %d groups, %d dirty, %d claimed, %d in doubt, %d parked, %d waiting, lag %s, %s calls/s, %d saved", at, c.Sync, c.Groups, c.Dirty, c.Claimed, c.InDoubt, c.Parked, c.Waiting,
+		fmt.Fprintf(&b, "%s sync %s: %d groups, %d dirty, %d claimed, %d in doubt, %d waiting, %d parked, lag %s, %s calls/s, %d saved", at, c.Sync, c.Groups, c.Dirty, c.Claimed, c.InDoubt, c.Waiting, c.Parked,
 			moment.Span(c.Oldest), rates[c.Sync], c.Saved)
 		if c.Backfill.Running {
 			fmt.Fprintf(&b, ", backfill %s", backfill(c))

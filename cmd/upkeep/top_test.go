@@ -42,9 +42,9 @@ func TestTopShowsWhatMoved(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"2026-11-23T12:00:00Z sync customer: 12345 groups, 2 dirty, 1 claimed, 1 in doubt, 5 parked, 6 waiting, lag 1.5s, - calls/s, 7000 saved\n",
-		"2026-11-23T12:00:10Z sync customer: 12345 groups, 2 dirty, 1 claimed, 1 in doubt, 5 parked, 6 waiting, lag 1.5s, 2.5 calls/s, 7000 saved\n",
-		"sync order: 10 groups, 0 dirty, 0 claimed, 0 in doubt, 0 parked, 0 waiting, lag 0s, 0.0 calls/s, 0 saved, backfill 5 of about 10\n",
+		"2026-11-23T12:00:00Z sync customer: 12345 groups, 2 dirty, 1 claimed, 1 in doubt, 6 waiting, 5 parked, lag 1.5s, - calls/s, 7000 saved\n",
+		"2026-11-23T12:00:10Z sync customer: 12345 groups, 2 dirty, 1 claimed, 1 in doubt, 6 waiting, 5 parked, lag 1.5s, 2.5 calls/s, 7000 saved\n",
+		"sync order: 10 groups, 0 dirty, 0 claimed, 0 in doubt, 0 waiting, 0 parked, lag 0s, 0.0 calls/s, 0 saved, backfill 5 of about 10\n",
 		"remote netsuite: 2 of 5 slots held, no answer for 40s, 2 calls, the oldest for 40s\n", "remote other: 0 of 1 slots held, paused for 2s: asked to [2J\n", "remote third: 0 of 1 slots held, breaker open, next probe in 12s\n", "remote fourth: 0 of 1 slots held, paused\n",
 		"sync order is paused since never: month end; end it with: upkeep resume order\n",
 		"2026-11-23T12:00:10Z customer/8 is parked and blocks 3 groups directly, 57 in all: no [2J\n",
@@ -53,7 +53,7 @@ func TestTopShowsWhatMoved(t *testing.T) {
 			t.Errorf("the lines lack %q:\n%s", want, plain.String())
 		}
 	}
-	for _, want := range []string{"sqlite:shop.db, 3 touches to fold", `12,345 +2 +1 +1 +5 +6 +1\.5s +2\.5 +7,000 +-`, `order +10 +0 .*█·+\] 5 of about 10`,
+	for _, want := range []string{"sqlite:shop.db, 3 touches to fold", `12,345 +2 +1 +1 +6 +5 +1\.5s +2\.5 +7,000 +-`, `order +10 +0 .*█·+\] 5 of about 10`,
 		`netsuite +2 of 5 +2 calls, the oldest for 40s +no answer for 40s`, `order is paused`, `customer/8 is parked and blocks 3 groups directly`, `q ends it\.`} {
 		if !regexp.MustCompile(want).MatchString(drawn.String()) {
 			t.Errorf("the picture lacks %q:\n%s", want, drawn.String())

@@ -10,7 +10,7 @@ import (
 // which a remote asks for and which ends by itself.
 type Pauses interface {
 	// PauseByHand pauses a remote or a sync. A second pause of the same one
-	// changes the reason and keeps Since. Claim hands out nothing of a paused
+	// changes the reason, if it gives one, and keeps Since. Claim hands out nothing of a paused
 	// sync; to leave a paused remote alone is the caller's part.
 	PauseByHand(ctx context.Context, p Pause) error
 	// ResumeByHand ends a pause; false if there was none. p's Reason and

@@ -38,6 +38,8 @@ func testPausesListed(e *env) {
 	again := e.paused()
 	e.equal("reason", again[1].Reason, "three")
 	e.equal("since", again[1].Since, first[1].Since)
+	e.ok(e.Store.PauseByHand(e.ctx, store.Pause{Sync: "same"}))
+	e.equal("reason after a pause that gives none", e.paused()[1].Reason, "three")
 	e.resume(store.Pause{Remote: "same"}, true)
 	e.resume(store.Pause{Remote: "same"}, false)
 	e.equal("left", fmtAny(len(e.paused()), e.paused()[0].Sync), "1 same")
