@@ -29,8 +29,9 @@ func (c *demoCmd) Run(p *program) error {
 	d := demo.Config{Source: c.Source, Once: c.Once, Seed: c.Seed, Scale: c.Scale, Latency: c.Latency, All: c.Remotes == "all", Keep: c.Keep, Connectors: connectors(), Out: p.out}
 	if f, ok := p.out.(*os.File); ok && isTerminal(f) {
 		d.Terminal = true
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			d.Width = width
+		d.Size = func() (width, height int) {
+			width, height, _ = term.GetSize(int(f.Fd())) // zero where it is not known
+			return width, height
 		}
 	}
 	fine, err := demo.Run(p.ctx, d)

@@ -52,16 +52,18 @@ type Config struct {
 
 	Connectors config.Connectors
 	Out        io.Writer
-	// Terminal says that Out is a terminal, Width columns wide; zero columns
-	// means that lines are not cut.
+	// Terminal says that Out is a terminal. Size, if not nil, is asked for its
+	// columns and lines before each picture, as the window may change; zero
+	// columns mean that lines are not cut.
 	Terminal bool
-	Width    int
+	Size     func() (width, height int)
 
 	// meddle is a test's hand at the sandbox, before the comparison; under is
 	// where it wants the demo's directory.
 	meddle  func(*account)
 	started func(*demo) // once the remotes are there
 	under   string
+	leave   time.Duration // how long a stop may take; zero means leaveMost
 }
 
 // demo is a demo under way.
@@ -79,8 +81,13 @@ type demo struct {
 	engine  *upkeep.Engine
 	touches atomic.Int64 // that triggers logged
 
-	backfilled int // calls of the backfill
+	backfilled int   // calls of the backfill
+	before     int64 // those of them that the syncs made to send
 }
+
+// leaveMost is how long a stop may take, when a remote hangs: most of it goes
+// to what is on its way, the rest to calls that don't end.
+const leaveMost = 20 * time.Second
 
 // Run runs the demo. It returns false when the remote turned out not to be
 // what the database says.
@@ -91,7 +98,10 @@ func Run(ctx context.Context, c Config) (inSync bool, err error) {
 	if c.Scale == 0 {
 		c.Scale = 1
 	}
-	d := &demo{Config: c, size: sizeOf(c.Scale), watch: &watch{}, screen: &board{Screen: screen.Screen{Out: c.Out, Width: c.Width}, terminal: c.Terminal}}
+	if c.leave == 0 {
+		c.leave = leaveMost
+	}
+	d := &demo{Config: c, size: sizeOf(c.Scale), watch: &watch{}, screen: &board{Screen: screen.Screen{Out: c.Out}, terminal: c.Terminal, size: c.Size}}
 	if d.dir, err = os.MkdirTemp(c.under, "upkeep-demo-"); err != nil {
 		return false, err
 	}
@@ -150,7 +160,7 @@ func (d *demo) open(ctx context.Context) error {
 		remotes := strings.NewReplacer(d.others.placeholders()...).Replace(otherRemotes)
 		configuration = strings.NewReplacer("@REMOTES@", "\n"+remotes, "@SYNCS@", otherSyncs).Replace(template)
 	}
-	text := strings.NewReplacer("@SOURCE@", string(source), "@SANDBOX@", d.account.url,
+	text := strings.NewReplacer("@SOURCE@", string(source), "@CHANGE@", d.place.change, "@SANDBOX@", d.account.url,
 		"@CONSUMER_KEY@", netsuitetest.ConsumerKey, "@CONSUMER_SECRET@", netsuitetest.ConsumerSecret,
 		"@TOKEN_ID@", netsuitetest.TokenID, "@TOKEN_SECRET@", netsuitetest.TokenSecret,
 		"-c upkeep.yaml", "-c "+d.file).Replace(configuration)
@@ -165,7 +175,7 @@ func (d *demo) open(ctx context.Context) error {
 		d.screen.say("Webhook:           a receiver at %s", d.others.url.hook)
 	}
 	d.screen.say("The configuration: %s", d.file)
-	if d.Terminal && !d.Once {
+	if !d.Once {
 		d.screen.say("To try from another terminal (where upkeep is not installed, in the clone: go run ./cmd/upkeep in its place):")
 		d.screen.say("  %s", d.place.change)
 		d.screen.say("  upkeep -c %s explain sales_order 42", d.file)
@@ -232,7 +242,7 @@ func (d *demo) makeEngine(ctx context.Context, db upkeep.Database, log io.Writer
 	if err := errors.Join(problems...); err != nil {
 		return remotes, err
 	}
-	c := upkeep.Config{Database: &counter{Database: db, rows: &d.touches}, Logger: slog.New(slog.NewTextHandler(log, nil))}
+	c := upkeep.Config{Database: &counter{Database: db, rows: &d.touches}, Logger: slog.New(slog.NewTextHandler(log, nil)), Drain: d.leave / 4}
 	for _, m := range mappings {
 		c.Syncs = append(c.Syncs, m)
 	}
@@ -292,6 +302,11 @@ func (d *demo) backfill(ctx context.Context) error {
 	}
 	took := time.Since(began)
 	d.backfilled = d.calls()
+	s, err := d.engine.Status(ctx)
+	if err != nil {
+		return err
+	}
+	d.before = sent(s)
 	d.screen.say("Backfill: %d groups in %.1f s (%.0f a second), %d calls; drafts and orders that are not shipped are groups without a record", done, took.Seconds(), float64(done)/took.Seconds(), d.backfilled)
 	d.screen.say("")
 	return nil
@@ -334,7 +349,15 @@ func (d *demo) groups() int64 {
 	return n
 }
 
-// calls is how many requests the remotes have had.
+// sent is how many calls the syncs made to send something, since the beginning.
+func sent(s *upkeep.Status) (n int64) {
+	for _, c := range s.Syncs {
+		n += c.Calls
+	}
+	return n
+}
+
+// calls is how many requests the remotes have had, whoever made them.
 func (d *demo) calls() int {
 	n := d.account.calls()
 	if d.All {

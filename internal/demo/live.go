@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/moment"
 )
 
 // live lets the application go on until ctx ends, shows how Upkeep follows,
@@ -33,7 +35,7 @@ func (d *demo) live(ctx, life context.Context) error {
 		}
 		n := <-statements
 		statements <- n
-		d.screen.live(s, n, int(d.touches.Load()), d.calls()-d.backfilled)
+		d.screen.live(s, d.file, tally{things: d.screen.things(), statements: n, touches: d.touches.Load(), calls: sent(s) - d.before})
 		pause(working, looks)
 	}
 	stop()
@@ -68,30 +70,21 @@ func (d *demo) work(ctx context.Context, statements chan int) error {
 
 // sumUp waits for what is on its way, for a while, and tells how it went.
 func (d *demo) sumUp(ctx context.Context) error {
-	d.screen.say("Stopping: what is on its way goes out first, within 20 seconds; signal again to stop at once.")
-	waiting, cancel := context.WithTimeout(ctx, 20*time.Second)
+	d.screen.say("Stopping: what is on its way goes out first, within %s; signal again to stop at once.", moment.Span(d.leave))
+	waiting, cancel := context.WithTimeout(ctx, d.leave-d.leave/4)
 	defer cancel()
-	_ = d.quiet(waiting, nil) // what is left then, the table shows
-	if err := d.showTable(ctx); err != nil {
-		return err
-	}
-	touches, calls := d.touches.Load(), d.calls()-d.backfilled
-	d.screen.say("The application did %d things in %d statements: %d touches were logged, %d calls made.", d.screen.total, d.shop.statements, touches, calls)
-	if d.Keep {
-		d.screen.say("Everything is left as it is: %s", d.dir)
-	}
-	return nil
-}
-
-func (d *demo) showTable(ctx context.Context) error {
+	late := d.quiet(waiting, nil) != nil
 	s, err := d.engine.Status(ctx)
 	if err != nil {
 		return err
 	}
-	d.screen.say("")
-	for _, line := range table(s) {
-		d.screen.say("%s", line)
+	d.screen.showTable(s)
+	d.screen.say("%s", tally{things: d.screen.things(), statements: d.shop.statements, touches: d.touches.Load(), calls: sent(s) - d.before})
+	if late {
+		d.screen.say("Not all of it went out in that time (dirty, in the table): a remote fails or hangs. The demo ends all the same.")
 	}
-	d.screen.say("")
+	if d.Keep {
+		d.screen.say("Everything is left as it is: %s", d.dir)
+	}
 	return nil
 }

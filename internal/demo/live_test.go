@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector/netsuite/netsuitetest"
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
 	"github.com/upkeep-sync/upkeep/internal/screen"
 )
@@ -81,8 +82,8 @@ func TestLive(t *testing.T) {
 			t.Parallel()
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			out := &until{pattern: regexp.MustCompile(`The application did [1-9][0-9]+ things`), then: stop}
-			inSync, err := Run(ctx, Config{Source: source, Scale: scale, Connectors: connectors(), Out: out, Terminal: true, Width: 60})
+			out := &until{pattern: regexp.MustCompile(`the application did [1-9][0-9]+ things`), then: stop}
+			inSync, err := Run(ctx, Config{Source: source, Scale: scale, Connectors: connectors(), Out: out, Terminal: true, Size: func() (int, int) { return 80, 60 }})
 			if err != nil || !inSync {
 				t.Fatalf("in sync %v, %v", inSync, err)
 			}
@@ -90,13 +91,43 @@ func TestLive(t *testing.T) {
 			shown := strings.Join(lines, "\n")
 			// What is left on the screen is the beginning and the summary.
 			if want := regexp.MustCompile(`(?s)^The shop: .*\nBackfill: 180 groups in .*\nThe application goes on .*\n` +
-				`sync +groups +dirty +lag +calls +saved\ncustomer +\d+ +0 +0s .*\nThe application did \d+ things in \d+ statements: .*\n$`); !want.MatchString(shown) {
+				`sync +groups +dirty +lag +calls +saved\ncustomer +\d+ +0 +0s .*\n[\d,]+ calls for [\d,]+ touches; the application did \d+ things in \d+ statements\.\n$`); !want.MatchString(shown) {
 				t.Errorf("on the screen:\n%s", shown)
 			}
 			if strings.Contains(shown, "Ctrl-C") || strings.Contains(shown, "[█") {
 				t.Errorf("the picture is still there:\n%s", shown)
 			}
 		})
+	}
+}
+
+// A remote that hangs keeps nobody from leaving, and what did not go out is
+// told. What to try is told in a pipe, too; what verify reads counts as no call.
+func TestStopWhileTheRemoteHangs(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var d *demo
+	out := &until{pattern: regexp.MustCompile(`touches, [1-9][0-9]* calls, [0-9]+ groups dirty`), then: func() {
+		d.account.Heal() // of the latency, which counts as a fault
+		d.account.ResetStats()
+		if err := d.account.Fail(netsuitetest.Fault{Kind: netsuitetest.Hang}); err != nil {
+			t.Error(err)
+		}
+		go func() {
+			defer stop()
+			for d.account.Stats().Faulted == 0 && ctx.Err() == nil {
+				pause(ctx, 10*time.Millisecond)
+			}
+		}()
+	}}
+	if _, err := Run(ctx, Config{Scale: scale, Connectors: connectors(), Out: out, leave: 2 * time.Second, started: func(running *demo) { d = running }}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"explain sales_order 42", "/sandbox/faults -d", "within 2s; signal again", "Not all of it went out in that time"} {
+		if !strings.Contains(out.text.String(), want) {
+			t.Errorf("nothing says %q:\n%s", want, out.text.String())
+		}
 	}
 }
 
@@ -122,12 +153,21 @@ func TestInterrupted(t *testing.T) {
 func TestScreenCutsLines(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	s := &board{Screen: screen.Screen{Out: &out, Width: 20}, terminal: true}
-	s.did("a very long description of what was done")
-	s.live(&upkeep.Status{Syncs: []upkeep.Counts{{Sync: "customer", Groups: 1234567, Dirty: 2, Claimed: 1, Parked: 3, Oldest: 1500 * time.Millisecond}}}, 0, 0, 0)
-	for _, l := range visible(out.String()) {
-		if n := len([]rune(l)); n >= 20 {
-			t.Errorf("%q has %d columns", l, n)
+	width := 40
+	s := &board{Screen: screen.Screen{Out: &out}, terminal: true, size: func() (int, int) { return width, 30 }}
+	s.did("a very long description of what was done by the application")
+	st := &upkeep.Status{Syncs: []upkeep.Counts{{Sync: "customer", Groups: 1234567, Dirty: 2, Claimed: 1, Parked: 3, Oldest: 1500 * time.Millisecond}}}
+	for _, width = range []int{40, 20, 120} { // the window changes
+		s.live(st, "/tmp/upkeep.yaml", tally{things: 1234, statements: 2000, touches: 17989, calls: 1100})
+		shown, longest := visible(out.String()), 0
+		for _, l := range shown {
+			longest = max(longest, len([]rune(l)))
+		}
+		if longest >= width || longest < 20-1 || width == 120 && longest < 60 {
+			t.Errorf("%d columns are shown of %d: %q", longest, width, shown)
+		}
+		if width == 40 && !strings.Contains(strings.Join(shown, "\n"), "1,100 calls for 17,989 touches") {
+			t.Errorf("the figures that count are cut: %q", shown)
 		}
 	}
 	if got := table(&upkeep.Status{Syncs: []upkeep.Counts{{Sync: "customer", Groups: 1234567, Dirty: 2, Claimed: 1, Parked: 3, Oldest: 1500 * time.Millisecond}}})[1]; got != "customer       1,234,567        3     1.5s        0        0  3 PARKED" {

@@ -40,9 +40,11 @@ func (d *demo) once(ctx context.Context) (bool, error) {
 	calls, touches := d.calls()-d.backfilled, d.touches.Load()
 	d.screen.say("Burst: %d statements in %.1f s; %d touches were logged; the remote had it all %.1f s after the last of them",
 		d.shop.statements, worked.Seconds(), touches, (time.Since(began) - worked).Seconds())
-	if err := d.showTable(ctx); err != nil {
+	s, err := d.engine.Status(ctx)
+	if err != nil {
 		return false, err
 	}
+	d.screen.showTable(s)
 	if err := d.timeChanges(ctx); err != nil {
 		return false, err
 	}

@@ -16,6 +16,7 @@ import (
 type board struct {
 	screen.Screen
 	terminal bool
+	size     func() (width, height int) // of the terminal; nil: unknown
 
 	mu     sync.Mutex
 	recent []string
@@ -38,6 +39,21 @@ func (s *board) did(what string) {
 	}
 }
 
+// things is how much the application did.
+func (s *board) things() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total
+}
+
+// draw replaces the picture, at the size that the terminal has by now.
+func (s *board) draw(lines []string) {
+	if s.size != nil {
+		s.Width, s.Height = s.size()
+	}
+	s.Draw(lines)
+}
+
 // progress shows a bar; it is for terminals only.
 func (s *board) progress(what string, done, total int64) {
 	s.mu.Lock()
@@ -45,26 +61,49 @@ func (s *board) progress(what string, done, total int64) {
 	if !s.terminal {
 		return
 	}
-	s.Draw([]string{fmt.Sprintf("%s %s %d of %d", what, screen.Bar(done, total), done, total)})
+	s.draw([]string{fmt.Sprintf("%s %s %d of %d", what, screen.Bar(done, total), done, total)})
 }
 
-// live shows the syncs and what the application did last.
-func (s *board) live(st *upkeep.Status, statements, touches, calls int) {
+// tally is what came of what the application did since the backfill.
+type tally struct {
+	things, statements int
+	touches            int64 // that the triggers logged
+	calls              int64 // that the syncs made; not those that verify reads with
+}
+
+// String has what counts most first: a narrow window cuts the rest.
+func (t tally) String() string {
+	return fmt.Sprintf("%s calls for %s touches; the application did %s things in %s statements.",
+		screen.Digits(t.calls), screen.Digits(t.touches), screen.Digits(int64(t.things)), screen.Digits(int64(t.statements)))
+}
+
+// live shows the syncs and what the application did last. What to try is in the
+// configuration, file, too, where it is found when the first lines are gone.
+func (s *board) live(st *upkeep.Status, file string, t tally) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.terminal {
-		s.plain(st, statements, touches, calls)
+		s.plain(st, t)
 		return
 	}
 	lines := append([]string{""}, table(st)...)
-	lines = append(lines, "", fmt.Sprintf("The application did %d things in %d statements: %d touches were logged, %d calls made.", s.total, statements, touches, calls), "")
+	lines = append(lines, "", t.String(), "")
 	for _, r := range s.recent {
 		lines = append(lines, "  "+r)
 	}
-	s.Draw(append(lines, "", "Ctrl-C ends it, and takes everything away. What to try meanwhile: at the top, and in the configuration."))
+	s.draw(append(lines, "", "Ctrl-C ends it. To try: head -18 "+file))
 }
 
-func (s *board) plain(st *upkeep.Status, statements, touches, calls int) {
+// showTable prints the syncs for good.
+func (s *board) showTable(st *upkeep.Status) {
+	s.say("")
+	for _, line := range table(st) {
+		s.say("%s", line)
+	}
+	s.say("")
+}
+
+func (s *board) plain(st *upkeep.Status, t tally) {
 	var dirty int64
 	var lag time.Duration
 	for _, c := range st.Syncs {
@@ -75,7 +114,7 @@ func (s *board) plain(st *upkeep.Status, statements, touches, calls int) {
 	if n := len(s.recent); n > 0 {
 		last = "; last: " + s.recent[n-1]
 	}
-	fmt.Fprintf(s.Out, "%d statements, %d touches, %d calls, %d groups dirty, lag %s%s\n", statements, touches, calls, dirty, moment.Span(lag), last)
+	fmt.Fprintf(s.Out, "%d statements, %d touches, %d calls, %d groups dirty, lag %s%s\n", t.statements, t.touches, t.calls, dirty, moment.Span(lag), last)
 }
 
 // table has a line for each sync.

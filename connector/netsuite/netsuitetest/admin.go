@@ -11,7 +11,7 @@ import (
 // serveAdmin is the sandbox's own controls, which the real API does not have.
 // They need no credentials and are not counted:
 //
-//	GET, POST, DELETE /sandbox/faults     list, add ({"kind":"reset",...}), heal
+//	GET, POST, DELETE /sandbox/faults     list, add ({"kind":"reset",...}), heal: all answer those in force
 //	POST              /sandbox/release    perform the late requests that wait
 //	GET, DELETE       /sandbox/stats      counters; reset
 //	GET               /sandbox/duplicates?field=otherRefNum
@@ -29,7 +29,7 @@ func (s *Server) serveAdmin(c *call) *reply {
 		return s.adminFault(c)
 	case "DELETE faults":
 		s.Heal()
-		return newReply(http.StatusNoContent)
+		return adminJSON(s.Faults())
 	case "POST release":
 		return adminJSON(map[string]int{"released": s.Release()})
 	case "GET stats":
@@ -60,7 +60,7 @@ func (s *Server) adminFault(c *call) *reply {
 	if err != nil {
 		return adminError(http.StatusBadRequest, err.Error())
 	}
-	return newReply(http.StatusNoContent)
+	return adminJSON(s.Faults())
 }
 
 func (s *Server) adminRecords(c *call, typ string) *reply {

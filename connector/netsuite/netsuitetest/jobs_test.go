@@ -82,21 +82,21 @@ func TestControls(t *testing.T) {
 		}
 		return out
 	}
-	control(204, "POST", "faults", `{"kind":"status","status":503,"op":"create","count":1}`)
-	control(204, "DELETE", "faults", "")
-	control(204, "POST", "faults", `{"kind":"latency","latency":"1ms","latency_max":"2ms"}`)
+	control(200, "POST", "faults", `{"kind":"status","status":503,"op":"create","count":1}`)
+	control(200, "DELETE", "faults", "")
+	control(200, "POST", "faults", `{"kind":"latency","latency":"1ms","latency_max":"2ms"}`)
 	if out := control(200, "GET", "faults", ""); out.raw != `[{"kind":"latency","latency":"1ms","latency_max":"2ms"}]` {
 		t.Error(out.raw)
 	}
-	control(204, "DELETE", "faults", "")
+	control(200, "DELETE", "faults", "")
 	control(400, "POST", "faults", `{"kind":"latency","latency":"soon"}`)
-	control(204, "POST", "faults", `{"kind":"status","status":503,"op":"create","count":1}`)
+	control(200, "POST", "faults", `{"kind":"status","status":503,"op":"create","count":1}`)
 	control(400, "POST", "faults", `{"kind":"status","stauts":503}`)
 	if out := control(200, "GET", "faults", ""); out.raw != `[{"kind":"status","op":"create","count":1,"status":503}]` {
 		t.Error(out.raw)
 	}
 	a.must(503, "POST", "customer", `{"entityId":"A"}`)
-	control(204, "DELETE", "faults", "")
+	control(200, "DELETE", "faults", "")
 	control(200, "POST", "records/customer", `{"externalId":"A","entityId":"A"}`)
 	control(400, "POST", "records/customer", `{"nope":1}`)
 	if out := control(200, "GET", "records/customer", ""); !strings.Contains(out.raw, `"externalId":"A"`) {

@@ -14,7 +14,7 @@ import (
 // serveAdmin is the sandbox's own controls, which the real API does not have.
 // They need no credentials and are not counted:
 //
-//	GET, POST, DELETE /sandbox/faults     list, add ({"kind":"reset",...}), heal
+//	GET, POST, DELETE /sandbox/faults     list, add ({"kind":"reset",...}), heal: all answer those in force
 //	POST              /sandbox/release    perform the late requests that wait
 //	GET, DELETE       /sandbox/stats      counters; reset
 //	GET, POST         /sandbox/usage      {"used":1,"limit":15000}: read, set
@@ -31,7 +31,7 @@ func (s *Server) serveAdmin(c *call) *reply {
 		return s.adminFault(c)
 	case "DELETE faults":
 		s.Heal()
-		return newReply(http.StatusNoContent)
+		return jsonReply(200, s.Faults())
 	case "POST release":
 		return jsonReply(200, map[string]int{"released": s.Release()})
 	case "GET stats":
@@ -72,7 +72,7 @@ func (s *Server) adminFault(c *call) *reply {
 	if err != nil {
 		return adminError(http.StatusBadRequest, err.Error())
 	}
-	return newReply(http.StatusNoContent)
+	return jsonReply(200, s.Faults())
 }
 
 func (s *Server) adminRecords(c *call) *reply {
