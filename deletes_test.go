@@ -3,6 +3,8 @@ package upkeep_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -264,4 +266,37 @@ func TestForcingLetsNoDeletePast(t *testing.T) {
 			t.Errorf("%v, %v", held, err)
 		}
 	})
+}
+
+// Deletes that are held are said in the log now and then, not for each; and
+// again when it happens another time.
+func TestHeldDeletesAreSaid(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.users(120)
+	log := new(safeBuffer)
+	sync := customerSync(s.to)
+	sync.DeleteLimit = 1
+	e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{sync}, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(e)
+	s.quiet(e)
+	said := func() int { return strings.Count(log.String(), "more records are to be deleted") }
+	s.exec(`delete from users where id > 20`)
+	s.quiet(e)
+	first := said()
+	if first < 1 || first > 7 {
+		t.Errorf("said %d times of 99 held deletes, want each time that they are twice as many", first)
+	}
+	if n, err := e.AllowDeletes(s.ctx, "customer", 99); n != 99 || err != nil {
+		t.Fatal(n, err)
+	}
+	s.quiet(e)
+	s.exec(`delete from users where id > 15`)
+	s.quiet(e)
+	if again := said(); again == first || again > first+3 {
+		t.Errorf("said %d times of another 4 or 5", again-first)
+	}
 }
