@@ -117,15 +117,12 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 	}
 	for i, c := range key {
 		columns[i] = "t0." + quote(c.Name)
-		parts[i] = "replace(replace(" + columns[i] + `::text, E'\\', E'\\\\'), ',', E'\\,')`
+		parts[i] = placeText(columns[i], c)
 		order[i] = columns[i]
 		if at != nil {
 			cursor[i] = fmt.Sprintf("$%d::text::%s", i+3, castType(c))
 			args = append(args, at[i])
 		}
-	}
-	if len(key) == 1 {
-		parts[0] = columns[0] + "::text"
 	}
 	where := ""
 	if at != nil {
@@ -145,7 +142,7 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 	}
 	sql := `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 		page AS MATERIALIZED (
-			SELECT (` + keyText("", key) + `) COLLATE "C" AS key, ` + strings.Join(parts, " || ',' || ") + ` AS position,
+			SELECT (` + keyText("", key) + `) COLLATE "C" AS key, ` + joinKey(parts) + ` AS position,
 				row_number() OVER (ORDER BY ` + strings.Join(order, ", ") + `) AS n
 			FROM ` + quoteTable(shape.Root.Table) + ` t0` + where + `
 			ORDER BY ` + strings.Join(order, ", ") + ` LIMIT $2),

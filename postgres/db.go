@@ -81,8 +81,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 		params["application_name"] = "upkeep"
 	}
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 1",
-			pgx.QueryExecModeSimpleProtocol)
+		_, err := c.Exec(ctx, forms, pgx.QueryExecModeSimpleProtocol)
 		return err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
@@ -95,6 +94,12 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	}
 	return &DB{pool: pool, own: true}, nil
 }
+
+// forms are the settings on which the text of some types depends (intervals,
+// ranges, arrays), and what a condition of the user's means. Over a pool of the
+// program's own only what is loaded is read with them: [snapshot].
+const forms = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; " +
+	"SET bytea_output = 'hex'; SET standard_conforming_strings = on"
 
 // connectError says each line of the driver's error once: an address is tried
 // with TLS and without, and both may fail in the same words.

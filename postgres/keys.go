@@ -29,7 +29,7 @@ func (db *DB) Keys(ctx context.Context, shape *store.Shape, after string, limit 
 	}
 	for i, c := range shape.Root.Key {
 		columns[i] = "t0." + quote(c.Name)
-		parts[i] = columns[i] + "::text"
+		parts[i] = placeText(columns[i], c)
 		if at != nil {
 			from[i] = fmt.Sprintf("$%d::text::%s", i+2, castType(c))
 			args = append(args, at[i])

@@ -39,9 +39,12 @@ func (db *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[
 
 // snapshot begins a transaction that reads. Rows that a policy hides are an
 // error in it, since they would look like rows that are not there. Each statement
-// keeps one plan: to make one for each load took as long as the load itself.
+// keeps one plan: to make one for each load took as long as the load itself. What
+// is read as text is written as in every session, see [forms].
 var snapshot = []string{"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", `SELECT set_config('row_security', 'off', true),
-	set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)`}
+	set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
+	set_config('datestyle', 'ISO, YMD', true), set_config('timezone', 'UTC', true), set_config('intervalstyle', 'postgres', true),
+	set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true)`}
 
 // errRootKeys marks a failure of the query for the root rows.
 var errRootKeys = errors.New("look up root rows")

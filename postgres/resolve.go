@@ -276,6 +276,17 @@ func valueText(expr string, c store.Column) string {
 		return "to_char(" + expr + ", 'YYYY-MM-DD')"
 	case c.Type == "timestamp with time zone" || strings.HasPrefix(c.Type, "timestamp(") && strings.HasSuffix(c.Type, "with time zone"):
 		return "to_char(" + expr + " AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00')"
+	case c.Kind == store.Time:
+		return "replace(to_jsonb(" + expr + ") #>> '{}', 'T', ' ')"
+	}
+	return expr + "::text"
+}
+
+// placeText is the SQL of one value's text that is read again in another
+// session, which may write dates in another way.
+func placeText(expr string, c store.Column) string {
+	if c.Kind == store.Date || c.Kind == store.Time {
+		return "(to_jsonb(" + expr + ") #>> '{}')"
 	}
 	return expr + "::text"
 }
