@@ -68,6 +68,9 @@ func assign(field reflect.Value, v any) error {
 		if u, ok := field.Addr().Interface().(encoding.TextUnmarshaler); ok {
 			return u.UnmarshalText([]byte(v))
 		}
+		if listField(field.Type()) && (strings.HasPrefix(v, "{") || strings.HasPrefix(v, "[")) {
+			return assignArray(field, v)
+		}
 	case decimal.Decimal:
 		if field.CanFloat() {
 			return fmt.Errorf("an exact decimal can't be read into %s; use decimal.Decimal or string", field.Type())

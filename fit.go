@@ -21,7 +21,7 @@ var samples = map[store.Kind][]any{
 	store.Decimal: {decimal.New(15, -1), decimal.New(1, 0)},
 	store.Float:   {1.5, 1.0},
 	store.Text:    {"x", "y"},
-	store.Other:   {"x", "y"}, // arrays, intervals, ranges: as the database writes them
+	store.Other:   {"x", "y"}, // intervals, ranges, arrays: as the database writes them
 	store.Bool:    {true, false},
 	store.Date:    {Date{Year: 2026, Month: time.January, Day: 2}, Date{Year: 2026, Month: time.January, Day: 3}},
 	store.Time:    {time.Unix(0, 0).UTC(), time.Unix(1, 0).UTC()},
@@ -62,7 +62,7 @@ func (d *description) misfitsAt(path string, m *store.Member) (wrong, nullable [
 			if c.Name != f.name {
 				continue
 			}
-			if err := misfit(f.typ, c.Kind); err != nil {
+			if err := misfit(f.typ, c); err != nil {
 				what, fix, _ := strings.Cut(err.Error(), "; ")
 				wrong = append(wrong, &unfit{fmt.Errorf("%scolumn %s of %s (%s) and the field %s: %s", of(path), c.Name, m.Table, c.Type, f.field, what),
 					cmp.Or(fix, "give the field a type that takes what the column holds")})
@@ -75,8 +75,15 @@ func (d *description) misfitsAt(path string, m *store.Member) (wrong, nullable [
 	return wrong, nullable
 }
 
-// misfit says why no value of the kind can be read into the type; nil if one can.
-func misfit(t reflect.Type, k store.Kind) (err error) {
+// misfit says why no value of the column can be read into the type; nil if one can.
+func misfit(t reflect.Type, c store.Column) (err error) {
+	k := c.Kind
+	if k == store.Other && strings.HasSuffix(c.Type, "[]") && listField(t) {
+		if sample := arraySample(c.Type); sample != "" {
+			return assign(reflect.New(t).Elem(), sample)
+		}
+		return nil // it takes some arrays and not others
+	}
 	if (k == store.Text || k == store.Other) && (reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) || t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())) {
 		return nil // it takes some texts and not others
 	}

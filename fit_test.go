@@ -55,7 +55,7 @@ func TestFieldsFitTheirColumns(t *testing.T) {
 				typ = reflect.TypeOf(v)
 			}
 			for _, typ := range []reflect.Type{typ, reflect.PointerTo(typ)} {
-				if err := misfit(typ, c.kind); (err == nil) != want {
+				if err := misfit(typ, store.Column{Kind: c.kind}); (err == nil) != want {
 					t.Errorf("a column of kind %s and a field of type %s: %v", c.kind, typ, err)
 				}
 			}
@@ -84,7 +84,7 @@ func TestMisfitsSayWhatFits(t *testing.T) {
 		{store.Int, time.Time{}, "an integer can't be read into time.Time"},
 		{store.Decimal, 0.5, "an exact decimal can't be read into float64; use decimal.Decimal or string"},
 	} {
-		if err := misfit(reflect.TypeOf(c.field), c.kind); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := misfit(reflect.TypeOf(c.field), store.Column{Kind: c.kind}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}

@@ -56,10 +56,12 @@ func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 //	timestamp, timestamptz       time.Time (in UTC)
 //	bytea                        []byte
 //	json, jsonb                  structs, maps, slices, json.RawMessage, any
-//	interval, arrays, all else   string, as the database writes it; types with an UnmarshalText
+//	text[], integer[], arrays    slices of what takes the text of an element: []string, []int64,
+//	                             []bool, []decimal.Decimal, []*string where one may be NULL; string
+//	interval, all else           string, as the database writes it; types with an UnmarshalText
 //
 // The types of database/sql (sql.NullString) are an error of [New], time.Duration
-// for an interval and []string for a text[] one of [Engine.Check].
+// for an interval and []string for a text one of [Engine.Check].
 //
 // Embedded structs are read as if their fields stood in their place. Fields
 // without a tag, and the tags of other libraries, are left alone; a tag that is

@@ -1,8 +1,11 @@
 package mapping
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 var texts = []kind{text}
@@ -42,6 +45,13 @@ var textFunctions = map[string]function{
 		}
 		return out
 	}},
+	"array": {"array(text)", 1, 1, func(c *compiler, n call) code {
+		out := simple("array(text)", 1, 1, list, elements, texts).compile(c, n)
+		if out.typ.kind == list {
+			out.typ.elem = &Type{kind: text, null: true}
+		}
+		return out
+	}},
 	"join": {"join(list, separator)", 1, 2, join},
 }
 
@@ -58,6 +68,20 @@ func trim(a []any) (any, error) {
 		return strings.Trim(a[0].(string), a[1].(string)), nil
 	}
 	return strings.TrimSpace(a[0].(string)), nil
+}
+
+func elements(a []any) (any, error) {
+	parts, err := store.Array(a[0].(string))
+	if err != nil {
+		return nil, fmt.Errorf("the text %w", err)
+	}
+	out := make([]any, len(parts))
+	for i, p := range parts {
+		if p != nil {
+			out[i] = *p
+		}
+	}
+	return out, nil
 }
 
 func split(a []any) (any, error) {
