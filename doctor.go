@@ -62,8 +62,14 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	for _, r := range e.remotes {
 		findings = append(findings, r.cautions()...)
 	}
+	vain := &vain{e, map[ID]*Link{}}
 	for _, c := range status.Syncs {
 		findings = append(findings, syncFindings(c, heldOf(status, c.Sync), pauseOf(status.Pauses, e.byName[c.Sync]))...)
+		waits, err := e.waitFindings(ctx, vain, c, pauseOf(status.Pauses, e.byName[c.Sync]))
+		if err != nil {
+			return findings, err
+		}
+		findings = append(findings, waits...)
 		lane, err := e.laneFindings(ctx, c)
 		if err != nil {
 			return findings, err
@@ -174,10 +180,6 @@ func syncFindings(c Counts, held int64, pause *Pause) []Finding {
 	if c.Oldest > oldGroup && pause == nil {
 		add(Warning, fmt.Sprintf("a change waits for %s", moment.Span(c.Oldest)),
 			"see what it waits for with upkeep status "+c.Sync+" --state dirty")
-	}
-	if c.OldestWaiting > oldGroup && pause == nil {
-		add(Warning, fmt.Sprintf("groups that wait for other records: %d, the oldest for %s", c.Waiting, moment.Span(c.OldestWaiting)),
-			"see what they wait for with upkeep status "+c.Sync+" --state waiting; a record that is not to be at the remote keeps those that refer to it waiting: leave them out by when, or write null for the reference")
 	}
 	return found
 }

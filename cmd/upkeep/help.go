@@ -86,7 +86,7 @@ var guides = map[string]guide{
 	},
 	"verify": {
 		more:     "It reads every record, on what upkeep run leaves of the remote's limits. A group that is not clean is listed with its state: it may differ because the change is still on its way. Syncs whose remote can't be read back, such as a webhook, are left out, and named. With keys only their groups are read.",
-		statuses: "0 nothing differs, or with --fix what differs will be sent again; 1 something differs, or the command failed; 2 wrong usage or configuration.",
+		statuses: "0 nothing differs but what is on its way or waits for another record, or with --fix what differs will be sent again; 1 something differs that nothing sends by itself, or the command failed; 2 wrong usage or configuration.",
 		examples: []string{"upkeep verify", "upkeep verify sales_order --fix", "upkeep verify sales_order 42 43"},
 	},
 	"audit": {

@@ -68,7 +68,7 @@ func (c *verifyCmd) Run(p *program) error {
 		syncs = []string{c.Sync}
 	}
 	form := verifyForm{Syncs: []verifiedForm{}, Unreadable: []string{}, Differences: []differenceForm{}, Changing: []changingForm{}, Waiting: []changingForm{}}
-	differing := 0
+	astray := 0 // what nothing sends by itself
 	for _, name := range syncs {
 		found, err := c.verify(p, s, name, line)
 		if errors.Is(err, upkeep.ErrUnreadable) && c.Sync == "" {
@@ -86,7 +86,11 @@ func (c *verifyCmd) Run(p *program) error {
 		for _, id := range found.Changing {
 			form.Changing = append(form.Changing, changingForm{id.Sync, id.Key})
 		}
-		differing += len(found.Differences)
+		for _, d := range found.Differences {
+			if !onItsWay(d.State) && d.State != upkeep.Waiting {
+				astray++
+			}
+		}
 		for _, d := range found.Differences {
 			if len(form.Differences) == c.Limit {
 				form.More = true
@@ -107,7 +111,7 @@ func (c *verifyCmd) Run(p *program) error {
 	} else {
 		err = c.print(p.out, form)
 	}
-	if err == nil && differing > 0 && !c.Fix {
+	if err == nil && astray > 0 && !c.Fix {
 		return errReported
 	}
 	return err
@@ -165,18 +169,23 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 		fmt.Fprintf(w, "\n%s: upkeep run sends them again, in full\n", count(f.Fixed, "group"))
 		return errors.Join(errs...)
 	}
-	moving := 0
+	moving, waiting := 0, 0
 	for _, d := range f.Differences {
-		if d.OnItsWay {
+		switch {
+		case d.OnItsWay:
 			moving++
+		case d.State == string(upkeep.Waiting):
+			if waiting++; waiting == 1 {
+				fmt.Fprintf(w, "\nWhat is waiting is sent when the record is there that it waits for, with --fix too; which one: upkeep explain %s\n", upkeep.ID{Sync: d.Sync, Key: d.Key}.Args())
+			}
 		}
 	}
 	if moving > 0 {
-		fmt.Fprintln(w, "\nWhat is dirty, claimed, waiting or in doubt is on its way: upkeep run sends it, without --fix.")
+		fmt.Fprintln(w, "\nWhat is dirty, claimed or in doubt is on its way: upkeep run sends it, without --fix.")
 	}
-	if moving < len(f.Differences) {
+	if moving+waiting < len(f.Differences) {
 		rest := "what differs"
-		if moving > 0 {
+		if moving+waiting > 0 {
 			rest = "the rest"
 		}
 		fmt.Fprintf(w, "\nSend %s again with: upkeep verify %s--fix\n", rest, c.args())
@@ -199,7 +208,7 @@ func (c *verifyCmd) args() string {
 
 // onItsWay: what differs in a group of this state is sent without being asked for.
 func onItsWay(s upkeep.State) bool {
-	return s == upkeep.Dirty || s == upkeep.Claimed || s == upkeep.Waiting || s == upkeep.InDoubt
+	return s == upkeep.Dirty || s == upkeep.Claimed || s == upkeep.InDoubt
 }
 
 // around is a value that fits a table: the part around the place where it differs
