@@ -37,7 +37,7 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 			Fix: "see the difference with upkeep plan, and install it with upkeep apply"})
 	}
 	more, err := e.Condition(ctx)
-	return append(findings, more...), err
+	return store.ToldOnce(findings, more), err
 }
 
 // Condition is what [Engine.Doctor] examines of a system at work, besides
@@ -59,9 +59,6 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	findings = append(findings, vitals.Findings...)
 	findings = append(findings, clockFinding(vitals.Now, before, e.cfg.Clock.Now())...)
 	findings = append(findings, logFinding(vitals, status)...)
-	for _, r := range e.remotes {
-		findings = append(findings, r.cautions()...)
-	}
 	vain := &vain{e, map[ID]*Link{}}
 	for _, c := range status.Syncs {
 		findings = append(findings, syncFindings(c, heldOf(status, c.Sync), pauseOf(status.Pauses, e.byName[c.Sync]))...)
@@ -212,7 +209,7 @@ func remoteFindings(s *Status) []Finding {
 	for _, r := range s.Remotes {
 		switch {
 		case r.Broken:
-			found = append(found, Finding{Severity: Problem, Subject: r.Name, Message: "its breaker is open: " + r.Reason,
+			found = append(found, Finding{Severity: Problem, Subject: r.Name, Message: store.BreakerOpen + r.Reason,
 				Fix: "see whether the remote works and the credentials are right; it is probed by itself, and at once after: upkeep resume " + r.Name})
 		case r.PausedFor > 0:
 			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("it asked for a pause, of which %s are left: %s", moment.Span(r.PausedFor), r.Reason),

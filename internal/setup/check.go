@@ -223,7 +223,7 @@ func (c *check) work(s *Setup) error {
 		return err
 	}
 	found, err := e.Condition(c.ctx)
-	c.findings = append(c.findings, found...)
+	c.findings = store.ToldOnce(c.findings, found)
 	return err
 }
 

@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Vitals is what may be wrong with a database as a place for Upkeep to work
 // in, beside its capture ([Capture.Inspect]) and rights ([Catalog.Rights]).
@@ -13,4 +17,28 @@ type Vitals struct {
 	LogBytes int64
 	// Findings are of the database's own kind: old transactions, vacuum.
 	Findings []Finding
+}
+
+// BreakerOpen is how the finding begins of a remote that failed too often.
+const BreakerOpen = "its breaker is open: "
+
+// ToldOnce puts what a system at work was found to have behind what its
+// configuration, database and remotes were. That a remote fails is in both, if
+// its breaker is open: it is one finding then, with what the remote says now
+// where that is something else.
+func ToldOnce(checked, found []Finding) []Finding {
+	found = slices.Clone(found)
+	for i, f := range found {
+		if !strings.HasPrefix(f.Message, BreakerOpen) {
+			continue
+		}
+		checked = slices.DeleteFunc(slices.Clone(checked), func(c Finding) bool {
+			same := c.Severity == Problem && c.Subject == f.Subject && c.Sync == ""
+			if same && !strings.Contains(f.Message, c.Message) {
+				found[i].Message += "; asked now: " + c.Message
+			}
+			return same
+		})
+	}
+	return append(checked, found...)
 }
