@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
@@ -34,16 +32,11 @@ func (c *statusCmd) Run(p *program) error {
 	case c.Every < 100*time.Millisecond:
 		return usageError("--every must be 100ms or more")
 	}
-	s, misfit, err := setup.OpenFitting(p.ctx, p.options(setup.Options{}))
-	if err != nil {
-		return errors.Join(err, c.stored(p))
-	}
-	defer s.Close()
-	if misfit != nil {
-		return c.misfitting(p, s, misfit)
-	}
+	v := &statusView{cmd: c, p: p}
+	defer v.close()
 	if !c.Watch {
-		return c.show(p.ctx, p.out, s)
+		_, err := v.look()
+		return err
 	}
 	tick := time.NewTicker(c.Every)
 	defer tick.Stop()
@@ -51,7 +44,8 @@ func (c *statusCmd) Run(p *program) error {
 		if isTerminal(p.out) {
 			fmt.Fprint(p.out, "\x1b[H\x1b[2J")
 		}
-		if err := c.show(p.ctx, p.out, s); err != nil {
+		shown, err := v.look()
+		if err != nil && !shown {
 			if p.ctx.Err() != nil {
 				return nil
 			}
@@ -59,68 +53,70 @@ func (c *statusCmd) Run(p *program) error {
 		}
 		select {
 		case <-p.ctx.Done():
-			return nil
+			return err // what does not fit, now that the screen stays
 		case <-tick.C:
 		}
 	}
 }
 
-// misfitting shows what the registry has when the configuration does not fit
-// the tables: a column was renamed, say. That is when somebody wants to know how
-// things stand. The error, misfit, says what does not fit, and ends the command.
-func (c *statusCmd) misfitting(p *program, s *setup.Setup, misfit error) error {
-	if c.Watch || c.State != "" {
-		return misfit
-	}
-	var remotes []*upkeep.Remote
-	for _, name := range slices.Sorted(maps.Keys(s.Remotes)) {
-		remotes = append(remotes, s.Remotes[name])
-	}
-	st, err := upkeep.Stored(p.ctx, s.Database, remotes...)
-	if err != nil {
-		return errors.Join(misfit, err)
-	}
-	if c.JSON {
-		form := statusForm(s.Database.Name(), st)
-		form.Capture = findingForms([]upkeep.Finding{{Severity: upkeep.Problem, Subject: "configuration", Message: misfit.Error()}})
-		return errors.Join(misfit, printJSON(p.out, form))
-	}
-	left := slices.DeleteFunc(slices.Clone(s.Syncs()), s.Fits)
-	err = printStatus(p.out, s.Database.Name()+", without the configuration", st)
-	_, printErr := fmt.Fprintf(p.out, "\nThe configuration does not fit the tables. Until it does, what it concerns is held, and changes of their tables may go unseen, whatever the table above says: %s\n", oneLine(strings.Join(left, ", ")))
-	return errors.Join(misfit, err, printErr)
+// statusView looks once or again and again.
+type statusView struct {
+	cmd     *statusCmd
+	p       *program
+	fitting *setup.Setup // nil: not open, or at the last look it did not fit the tables
 }
 
-// stored shows what the registry has when the configuration is wrong. What kept
-// it from being told in full is for the caller to say.
-func (c *statusCmd) stored(p *program) error {
-	if c.JSON || c.Watch || c.State != "" {
-		return nil
+func (v *statusView) close() {
+	if v.fitting != nil {
+		v.fitting.Close()
 	}
-	db, err := setup.OpenDatabase(p.ctx, p.options(setup.Options{}))
-	if err != nil {
-		return nil // the error that led here says it
+}
+
+// look shows how things stand. With an error it may have shown what can be told
+// without the configuration.
+func (v *statusView) look() (shown bool, err error) {
+	if v.fitting == nil {
+		s, misfit, err := setup.OpenFitting(v.p.ctx, v.p.options(setup.Options{}))
+		if err != nil {
+			shown, storedErr := v.cmd.stored(v.p)
+			return shown, errors.Join(err, storedErr)
+		}
+		if misfit != nil {
+			defer s.Close()
+			err := v.cmd.misfitting(v.p, s, misfit)
+			return err == nil, errors.Join(misfit, err)
+		}
+		v.fitting = s
 	}
-	defer db.Close()
-	st, err := upkeep.Stored(p.ctx, db)
-	if err != nil {
-		return nil
+	err = v.cmd.show(v.p.ctx, v.p.out, v.fitting)
+	return err == nil, err
+}
+
+// known is an error if the sync that was named is not in the configuration.
+func (c *statusCmd) known(s *setup.Setup) error {
+	if err := s.Known(c.Sync); err != nil {
+		return usageError(err.Error())
 	}
-	return printStatus(p.out, db.Name()+", without the configuration", st)
+	return nil
+}
+
+// only leaves the lines of the sync that was named.
+func (c *statusCmd) only(st *upkeep.Status) {
+	st.Syncs = slices.DeleteFunc(st.Syncs, func(l upkeep.Counts) bool { return c.Sync != "" && l.Sync != c.Sync })
 }
 
 func (c *statusCmd) show(ctx context.Context, w io.Writer, s *setup.Setup) error {
+	if err := c.known(s); err != nil {
+		return err
+	}
 	if c.State != "" {
-		return c.groups(ctx, w, s)
+		return c.groups(ctx, w, s.Database, s.Syncs())
 	}
 	st, err := s.Engine.Status(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.Known(c.Sync); err != nil {
-		return err
-	}
-	st.Syncs = slices.DeleteFunc(st.Syncs, func(l upkeep.Counts) bool { return c.Sync != "" && l.Sync != c.Sync })
+	c.only(st)
 	capture, err := s.Engine.Capture(ctx)
 	if err != nil {
 		return err
@@ -318,22 +314,19 @@ func remoteState(r upkeep.RemoteStatus, pauses []upkeep.Pause) string {
 	return state
 }
 
-// groups lists the groups in a state, sync by sync.
-func (c *statusCmd) groups(ctx context.Context, w io.Writer, s *setup.Setup) error {
+// groups lists the groups in a state, sync by sync, or those of the one that was
+// named. A sync "" stands for all.
+func (c *statusCmd) groups(ctx context.Context, w io.Writer, db upkeep.Database, syncs []string) error {
 	state := upkeep.State(c.State)
 	if c.State == "in-doubt" {
 		state = "in doubt"
 	}
-	syncs := s.Syncs()
 	if c.Sync != "" {
-		if err := s.Known(c.Sync); err != nil {
-			return usageError(err.Error())
-		}
 		syncs = []string{c.Sync}
 	}
 	found := []upkeep.Group{}
 	for _, name := range syncs {
-		gs, err := s.Engine.Groups(ctx, name, state, "", c.Limit+1-len(found))
+		gs, err := db.Groups(ctx, name, state, "", c.Limit+1-len(found))
 		if err != nil {
 			return err
 		}
