@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -225,16 +223,7 @@ func (r *runner) recordBatch(ctx context.Context, batch []*job) {
 			r.returnDeletes(context.WithoutCancel(ctx), batch)
 			r.freeDeletes(ctx, batch)
 			r.clash(ctx, results)
-			for _, j := range batch {
-				if j.result.Outcome != store.Refused || j.result.Reason == store.DeleteHeld || slices.Contains(stale, j.claim.ID) {
-					continue
-				}
-				if strings.HasPrefix(j.result.Reason, unseen) { // mostly the deletion is in the log, and folded in a moment
-					r.log.Info("the row is not there: parked, unless its deletion is folded in a moment", "sync", j.claim.Sync, "key", j.claim.Key)
-				} else {
-					r.log.Warn("refused; the group is parked until its data or its mapping changes", "sync", j.claim.Sync, "key", j.claim.Key, "reason", j.result.Reason)
-				}
-			}
+			r.tellRefused(batch, stale)
 			for _, id := range stale {
 				r.log.Warn("answer came after the lease had ended; it was discarded", "sync", id.Sync, "key", id.Key)
 			}

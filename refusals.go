@@ -1,0 +1,68 @@
+package upkeep
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+const (
+	refusalsTold = 10          // of one cause, one by one
+	refusalsRest = time.Minute // a cause that was not met for so long is a new one
+	refusalsKept = 100         // causes
+)
+
+// refusals counts the groups that were parked, by their cause, so that one cause
+// does not fill the log. It is the recorder's alone.
+type refusals map[string]parkings
+
+type parkings struct {
+	groups int
+	last   time.Time
+}
+
+// count is how many groups one cause has parked, this one among them.
+func (s refusals) count(cause string, now time.Time) int {
+	x := s[cause]
+	if now.Sub(x.last) > refusalsRest {
+		x.groups = 0
+	}
+	if len(s) >= refusalsKept {
+		clear(s)
+	}
+	s[cause] = parkings{x.groups + 1, now}
+	return x.groups + 1
+}
+
+// twice says whether n is what is told one by one, twice that, four times that...
+func twice(n int) bool {
+	for n > refusalsTold && n%2 == 0 {
+		n /= 2
+	}
+	return n == refusalsTold
+}
+
+// tellRefused logs which groups were parked, and why: the first of each cause,
+// and how many they are by then whenever these are twice as many. What differs
+// between groups stands behind the first colon of a reason.
+func (r *runner) tellRefused(batch []*job, stale []store.ID) {
+	now := r.cfg.Clock.Now()
+	for _, j := range batch {
+		if j.result.Outcome != store.Refused || j.result.Reason == store.DeleteHeld || slices.Contains(stale, j.claim.ID) {
+			continue
+		}
+		what, level := "refused; the group is parked until its data or its mapping changes", r.log.Warn
+		if strings.HasPrefix(j.result.Reason, unseen) { // mostly the deletion is in the log, and folded in a moment
+			what, level = "the row is not there: parked, unless its deletion is folded in a moment", r.log.Info
+		}
+		cause, _, _ := strings.Cut(j.result.Reason, ":")
+		switch n := r.refused.count(j.claim.Sync+": "+cause, now); {
+		case n <= refusalsTold:
+			level(what, "sync", j.claim.Sync, "key", j.claim.Key, "reason", j.result.Reason)
+		case twice(n):
+			level("parked for the same cause: so many groups by now; the others are not logged one by one: upkeep status "+j.claim.Sync+" --state parked", "sync", j.claim.Sync, "groups", n, "cause", cause)
+		}
+	}
+}
