@@ -236,9 +236,9 @@ func (x *Explanation) why(d *definition, j *job) string {
 				g.Reason, len(x.Commands)-1, g.Args())
 		}
 		if g.Reason == store.DeleteHeld {
-			return fmt.Sprintf("parked: %s %s (upkeep retry would only park it again)", g.Reason, g.Sync)
+			return fmt.Sprintf("parked: %s %s --allow N, where N is how many that command says are held (upkeep retry would only park it again)", g.Reason, g.Sync)
 		}
-		return "parked: " + strings.TrimSuffix(g.Reason, ".") + "; it goes again when its data or its mapping changes, by Engine.Retry, or with: upkeep retry " + g.Args()
+		return "parked: " + strings.TrimSuffix(g.Reason, ".") + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Args()
 	case store.Waiting:
 		s := "waiting for the record of " + joinIDs(g.WaitsFor) + ", which is not at the remote"
 		if g.RemoteID != "" && g.SyncedAt.IsZero() {

@@ -228,6 +228,9 @@ func printGroup(w io.Writer, g *upkeep.Group) error {
 func cause(g *upkeep.Group) string {
 	c := g.Cause
 	s := c.Op
+	if s == "resync" { // the touch is the same
+		s = "resync, or verify --fix"
+	}
 	if c.Table != "" {
 		s += " of " + c.Table + " " + c.Key
 	}

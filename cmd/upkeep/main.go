@@ -81,16 +81,18 @@ type program struct {
 }
 
 // keysLast puts a key such as -5, which would be taken for a flag, behind all
-// flags and a "--". A number after a flag that takes a value is that value and
-// stays.
+// flags and a "--". A number after a flag that takes a value is that value.
 func keysLast(top *kong.Node, args []string) []string {
 	l := commandLine{node: top}
 	for i, a := range args {
 		switch {
 		case a == "--":
 			return args
-		case l.waiting == nil && len(a) > 1 && a[0] == '-' && a[1] >= '0' && a[1] <= '9':
+		case len(a) < 2 || a[0] != '-' || a[1] < '0' || a[1] > '9':
+		case l.waiting == nil:
 			return append(slices.Concat(args[:i], args[i+1:]), "--", a)
+		case strings.HasPrefix(args[i-1], "--"): // kong takes it for a flag, unless it is in the same word
+			return keysLast(top, slices.Concat(args[:i-1], []string{args[i-1] + "=" + a}, args[i+1:]))
 		}
 		l.pass(a)
 	}
@@ -106,6 +108,9 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), in
 	if err != nil {
 		fmt.Fprintln(errOut, "upkeep:", err)
 		return statusFailed
+	}
+	if len(args) == 1 && args[0] == "--version" { // as most programs have it
+		args = []string{"version"}
 	}
 	asked := len(args) > 0
 	if !asked {
@@ -124,7 +129,8 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), in
 		if errors.As(err, &parsing) && parsing.Context.Selected() != nil {
 			about = parsing.Context.Selected().FullPath()
 		}
-		fmt.Fprintf(errOut, "upkeep: %s\nSee: %s --help\n", err, about)
+		text := strings.ReplaceAll(err.Error(), `one of "",`, "one of ") // of a flag that may be left out
+		fmt.Fprintf(errOut, "upkeep: %s\nSee: %s --help\n", text, about)
 		return statusUsage
 	}
 	p := &program{ctx: ctx, env: env, in: in, out: out, err: errOut, config: c.Config}

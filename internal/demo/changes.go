@@ -219,7 +219,7 @@ func (s *shop) raisePrices(ctx context.Context) (string, error) {
 		n, err = s.do(ctx, tx, "UPDATE line_items SET price = round(price + 0.50, 2) WHERE item_id = $1 AND "+ofUnsent, it.id)
 		return err
 	})
-	return fmt.Sprintf("bulk: %s costs 0.50 more in %d lines", it.name, n), err
+	return fmt.Sprintf("bulk: %s costs 0.50 more in %s", it.name, many(n, "line")), err
 }
 
 func (s *shop) changeMail(ctx context.Context) (string, error) {
@@ -241,7 +241,7 @@ func (s *shop) seen(ctx context.Context) (string, error) {
 
 func (s *shop) pick(ctx context.Context) (string, error) {
 	n, err := s.do(ctx, s.db, "UPDATE line_items SET picked = true WHERE id % 50 = $1", s.random.IntN(50))
-	return fmt.Sprintf("bulk: %d lines picked (nobody maps that)", n), err
+	return fmt.Sprintf("bulk: %s picked (nobody maps that)", many(n, "line")), err
 }
 
 func (s *shop) moveUser(ctx context.Context) (string, error) {
@@ -328,7 +328,7 @@ func (s *shop) newOrder(ctx context.Context) (string, error) {
 		}
 		return nil
 	})
-	return fmt.Sprintf("new order %d (%s) with %d lines", id, state[0], n), err
+	return fmt.Sprintf("new order %d (%s) with %s", id, state[0], many(n, "line")), err
 }
 
 func (s *shop) newUser(ctx context.Context) (string, error) {

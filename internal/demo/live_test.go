@@ -108,7 +108,7 @@ func TestStopWhileTheRemoteHangs(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var d *demo
-	out := &until{pattern: regexp.MustCompile(`touches, [1-9][0-9]* calls, [0-9]+ groups dirty`), then: func() {
+	out := &until{pattern: regexp.MustCompile(`touch(es)?, [1-9][0-9]* calls?, [0-9]+ groups? dirty`), then: func() {
 		d.account.Heal() // of the latency, which counts as a fault
 		d.account.ResetStats()
 		if err := d.account.Fail(netsuitetest.Fault{Kind: netsuitetest.Hang}); err != nil {
@@ -165,6 +165,9 @@ func TestScreenCutsLines(t *testing.T) {
 		}
 		if longest >= width || longest < 20-1 || width == 120 && longest < 60 {
 			t.Errorf("%d columns are shown of %d: %q", longest, width, shown)
+		}
+		if s := (tally{things: 1, statements: 1, touches: 1, calls: 1}).String(); s != "1 call for 1 touch; the application did 1 thing in 1 statement." {
+			t.Error(s)
 		}
 		if width == 40 && !strings.Contains(strings.Join(shown, "\n"), "1,100 calls for 17,989 touches") {
 			t.Errorf("the figures that count are cut: %q", shown)

@@ -73,8 +73,20 @@ type tally struct {
 
 // String has what counts most first: a narrow window cuts the rest.
 func (t tally) String() string {
-	return fmt.Sprintf("%s calls for %s touches; the application did %s things in %s statements.",
-		screen.Digits(t.calls), screen.Digits(t.touches), screen.Digits(int64(t.things)), screen.Digits(int64(t.statements)))
+	return fmt.Sprintf("%s for %s; the application did %s in %s.",
+		many(t.calls, "call"), many(t.touches, "touch"), many(t.things, "thing"), many(t.statements, "statement"))
+}
+
+// many is a number of things: "1 touch", "1,234 touches".
+func many[N int | int64](n N, what string) string {
+	s := screen.Digits(int64(n)) + " " + what
+	switch {
+	case n == 1:
+		return s
+	case strings.HasSuffix(what, "ch"):
+		return s + "es"
+	}
+	return s + "s"
 }
 
 // live shows the syncs and what the application did last. What to try is in the
@@ -114,7 +126,8 @@ func (s *board) plain(st *upkeep.Status, t tally) {
 	if n := len(s.recent); n > 0 {
 		last = "; last: " + s.recent[n-1]
 	}
-	fmt.Fprintf(s.Out, "%d statements, %d touches, %d calls, %d groups dirty, lag %s%s\n", t.statements, t.touches, t.calls, dirty, moment.Span(lag), last)
+	fmt.Fprintf(s.Out, "%s, %s, %s, %s dirty, lag %s%s\n", many(t.statements, "statement"), many(t.touches, "touch"), many(t.calls, "call"),
+		many(dirty, "group"), moment.Span(lag), last)
 }
 
 // table has a line for each sync.

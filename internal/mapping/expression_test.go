@@ -168,6 +168,8 @@ func TestCompileErrors(t *testing.T) {
 	}{
 		{`emial`, Value, 0, `no column or relation "emial"`},
 		{`ref_np`, Value, 0, `did you mean "ref_no"?`},
+		{`length(lines)`, Value, 0, `unknown function "length"; write len(list) or len(text)`},
+		{`IFNULL(ref_no, "")`, Value, 0, `write value ?? fallback`},
 		{`1 + stat`, Value, 4, `did you mean "state"?`},
 		{`billing.vta`, Value, 8, `did you mean "vat"?`},
 		{`map(lines, {{item: .skuu}})`, Value, 20, `did you mean "sku"?`},

@@ -51,11 +51,25 @@ var refused = map[string]string{
 	"groupBy":  "group in the remote, or with a Go function",
 }
 
+// meant is what stands for functions that SQL and other languages have.
+var meant = map[string]string{
+	"length": "len(list) or len(text)", "size": "len(list) or len(text)",
+	"substr": "text[from:to]", "substring": "text[from:to]", "slice": "value[from:to]", "left": "text[:n]", "right": "text[-n:]",
+	"toupper": "upper(text)", "uppercase": "upper(text)", "tolower": "lower(text)", "lowercase": "lower(text)",
+	"ifnull": "value ?? fallback", "nvl": "value ?? fallback", "isnull": "value == nil",
+	"str": "string(value)", "tostring": "string(value)", "text": "string(value)", "integer": "int(value)", "number": "decimal(value)", "numeric": "decimal(value)",
+	"includes": "text contains part, or value in list", "contains": "text contains part, or value in list", "startswith": "text startsWith part", "endswith": "text endsWith part",
+	"sort": "sortBy(list, .column)", "unique": "uniq(list)", "distinct": "uniq(list)", "average": "sum(list, .column) / len(list)", "avg": "sum(list, .column) / len(list)",
+}
+
 func (c *compiler) call(n call) code {
 	f, ok := c.functions[n.name]
 	if !ok {
 		if why, known := refused[n.name]; known {
 			return c.fail(n.node, fmt.Sprintf("%s() can't be used in a mapping", n.name), why)
+		}
+		if instead, known := meant[strings.ToLower(n.name)]; known {
+			return c.fail(n.node, fmt.Sprintf("unknown function %q", n.name), "write "+instead)
 		}
 		return c.fail(n.node, fmt.Sprintf("unknown function %q", n.name), Suggest(n.name, slices.Sorted(maps.Keys(c.functions))))
 	}
