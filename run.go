@@ -38,8 +38,8 @@ const (
 // Config.Drain at most), records them and returns nil: a clean stop leaves
 // nothing in doubt. A database that goes away is waited for. It returns an
 // error when the configuration does not fit the database, when another process
-// installed another one, when Upkeep was uninstalled, or, at once, when this
-// engine runs already.
+// installed another one, when Upkeep was uninstalled, when the program closes the
+// database under it, or, at once, when this engine runs already.
 func (e *Engine) Run(ctx context.Context) (err error) {
 	if !e.running.CompareAndSwap(false, true) {
 		return errors.New("this engine runs already: call Run once; more engines on one database are made with upkeep.New")
@@ -287,7 +287,8 @@ func (e *Engine) mend(ctx context.Context) error {
 // forever calls step, waits as long as it says, and calls it again. A step
 // that fails is logged when its error is a new one, and again rarely, and tried
 // again with growing pauses, but for a registry that is gone, or another's now
-// and not to be adopted: that ends the engine.
+// and not to be adopted, and a database that the program has closed: that ends
+// the engine.
 func (e *Engine) forever(ctx context.Context, what string, step func() (time.Duration, error)) error {
 	failures := 0
 	var logged said
@@ -301,6 +302,8 @@ func (e *Engine) forever(ctx context.Context, what string, step func() (time.Dur
 			return nil
 		case errors.Is(err, store.ErrPlan), errors.Is(err, store.ErrNotInstalled):
 			return fmt.Errorf("%s: %w", what, err)
+		case store.Closed(err):
+			return fmt.Errorf("%s: the database was closed while Run was at work: close it, or its pool, when Run has returned (%w)", what, err)
 		case err != nil:
 			failures++
 			e.provenance.unsure.Store(true) // it may come back as another one
