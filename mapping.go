@@ -84,7 +84,10 @@ type Relation struct {
 	// Columns are the columns that are read.
 	Columns []string
 	// Where is an SQL condition over this table's own columns, and Order an
-	// SQL ORDER BY list. The columns that they read are watched too.
+	// SQL ORDER BY list. The columns that they read are watched too. Rows that
+	// are equal in Order, and all without one, are in the order of their key. Of
+	// several rows of a HasOne the first by Order is taken; without one the
+	// group is parked, since nobody said which.
 	// Neither can be used for the root (use When) or a belongs_to.
 	Where, Order string
 	// Aggregates are computed by the database, for has_many.

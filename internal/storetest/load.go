@@ -216,16 +216,22 @@ func testLoadTwo(e *env) {
 	e.ok(got["2"].Err)
 }
 
-// With an order, the first row is the one that is meant.
+// With an order, the first row is the one that is meant; of those that are equal
+// in it, the first by key.
 func testLoadFirst(e *env) {
 	s := e.root("newest", "orders", "id")
 	e.add(s.Root, link{rel: store.HasOne, name: "billing", table: "billing_infos", via: []string{"order_id"}, order: "id DESC"}, "vat")
-	e.shop(s)
+	tied := e.root("tied", "orders", "id")
+	e.add(tied.Root, link{rel: store.HasOne, name: "billing", table: "billing_infos", via: []string{"order_id"}, order: "order_id"}, "vat")
+	e.shop(s, tied)
 	e.exec(`INSERT INTO billing_infos (id, order_id, vat) VALUES (9, 1, 'second')`)
 	for key, want := range map[string]string{"1": "second", "2": "DE2"} {
 		row := e.one(s, key)
 		same(e.t, "billing of "+key, row["billing"], store.Row{"vat": want})
 	}
+	e.exec(`INSERT INTO billing_infos (id, order_id, vat) VALUES (-9, 1, 'first by key')`)
+	row := e.one(tied, "1")
+	same(e.t, "billing of those that are equal", row["billing"], store.Row{"vat": "first by key"})
 }
 
 func testLoadMany(e *env) {
