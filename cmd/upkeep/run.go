@@ -18,7 +18,7 @@ import (
 )
 
 type runCmd struct {
-	Once      bool          `help:"Work until there is nothing left to do, then exit: for cron. Parked groups don't count, but make the exit status 3; one in doubt is waited for, which takes as long as its remote may still apply the call. It gives up on remotes that keep failing, unless --within says for how long."`
+	Once      bool          `help:"Work until there is nothing left to do, then exit: for cron. Groups that are parked, or wait for a record that is not to come, don't count, but make the exit status 3; one in doubt is waited for, which takes as long as its remote may still apply the call. It gives up on remotes that keep failing, unless --within says for how long."`
 	Within    time.Duration `help:"With --once: fail when there is still work after so long, such as 10m, and not before. Default: no limit, but it gives up on remotes that keep failing."`
 	Drain     time.Duration `default:"30s" help:"How long a stop waits for the calls under way. A second signal stops at once."`
 	Name      string        `placeholder:"NAME" help:"Name of this process among those that share the database; a random part is put behind it. Default: host and process id."`
@@ -153,18 +153,22 @@ func (c *runCmd) once(p *program, s *setup.Setup, line *progress) error {
 // leftTo says on w what a quiet system leaves to a person, and is errPending if
 // there is something.
 func leftTo(w io.Writer, st *upkeep.Status) error {
-	var parked, paused int64
+	var parked, waiting, paused int64
 	for _, c := range st.Syncs {
 		parked += c.Parked
+		waiting += c.Waiting
 		paused += c.Dirty + c.Claimed + c.InDoubt
 	}
 	if parked > 0 {
 		fmt.Fprintf(w, "left to a person: %s parked: upkeep status --state parked\n", count(int(parked), "group"))
 	}
+	if waiting > 0 {
+		fmt.Fprintf(w, "left to a person: %s waiting for a record that is not there and that nothing sends now: upkeep status --state waiting\n", count(int(waiting), "group"))
+	}
 	if paused > 0 {
 		fmt.Fprintf(w, "left to a person: %s held back by a pause: upkeep status\n", count(int(paused), "group"))
 	}
-	if parked+paused > 0 {
+	if parked+waiting+paused > 0 {
 		return errPending
 	}
 	return nil
