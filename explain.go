@@ -32,6 +32,11 @@ type Explanation struct {
 	// "nothing", "wait" or "refuse"; Changed names the fields of an update.
 	Send    string
 	Changed []string
+	// Missing are those that the record refers to and that are not at the remote,
+	// for which it waits. Record has "(record of customer/7)" in their places.
+	Missing []ID
+	// WhenFalse: there is a row, and When leaves it out.
+	WhenFalse bool
 	// Attempts is the history, newest first.
 	Attempts []Attempt
 	// Chain is what it waits for, the nearest first, and what these wait for,
@@ -113,6 +118,12 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 		x.Record = &j.record
 	}
 	x.Send, x.Changed = j.rehearsed()
+	x.WhenFalse = j.composite != nil && j.goal != present
+	if x.Send == "wait" && x.Record == nil {
+		if err := x.outlook(ctx, newRunner(e, d.To), j); err != nil {
+			return nil, err
+		}
+	}
 	pauses, err := e.db.PausedByHand(ctx)
 	if err != nil {
 		return nil, err
@@ -133,6 +144,26 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 		x.Why = trouble + "; " + x.Why
 	}
 	return x, nil
+}
+
+// outlook fills in what the record of a job that waits is to be, with what is
+// missing named in its place.
+func (x *Explanation) outlook(ctx context.Context, r *runner, j *job) error {
+	found, err := r.db.Records(ctx, j.refs)
+	if err != nil || j.fields == nil {
+		return err
+	}
+	x.Missing = j.missing(found)
+	fields, err := encode(without(j.fields, j.leftOut), func(field string, ref Reference) (json.RawMessage, error) {
+		if id := store.ID(ref); found[id].RemoteID == "" {
+			return json.Marshal(promise + id.String() + ")")
+		}
+		return r.reference(field, ref, found)
+	})
+	if err == nil { // or it is refused when its turn comes, which says why
+		x.Record = &connector.Record{Type: j.record.Type, ExternalID: j.record.ExternalID, Fields: fields}
+	}
+	return nil
 }
 
 // rehearse does with one group all that comes before send.

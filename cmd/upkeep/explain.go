@@ -40,6 +40,9 @@ func (c *explainCmd) Run(p *program) error {
 		if err != nil {
 			return err
 		}
+		if x.WhenFalse {
+			f.When, _ = s.When(c.Sync)
+		}
 		if err := printJSON(p.out, f); err != nil {
 			return err
 		}
@@ -98,6 +101,7 @@ func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) e
 		fmt.Fprintf(w, "\nComposite: %s\n", what)
 		tree{w}.row(x.Composite, 1)
 	}
+	c.printWhen(w, s, x)
 	printRecord(w, x)
 	if x.Group != nil {
 		if err := printGroup(w, x.Group); err != nil {
@@ -146,6 +150,42 @@ func listed(names []string, of int) []string {
 	return append(slices.Clone(names[:most]), fmt.Sprintf("and %d more", max(of, len(names))-most))
 }
 
+// printWhen shows the condition that leaves the row out, and what it reads of it.
+func (c *explainCmd) printWhen(w io.Writer, s *setup.Setup, x *upkeep.Explanation) {
+	source, reads := s.When(c.Sync)
+	if !x.WhenFalse || source == "" {
+		return
+	}
+	fmt.Fprintf(w, "\nWhen, which is false: %s\n", oneLine(source))
+	for _, way := range reads {
+		if v, there := at(x.Composite, way); there {
+			fmt.Fprintf(w, "  %s: %s\n", oneLine(strings.Join(way, ".")), value(v))
+		}
+	}
+}
+
+// at is what is found of a row by a way over relations: a value, null where a row
+// is not there, or the number of a relation's rows.
+func at(row upkeep.Row, way []string) (v any, there bool) {
+	v = row
+	for _, name := range way {
+		r, isRow := v.(upkeep.Row)
+		if isRow && r == nil {
+			return nil, true
+		}
+		if v, there = r[name]; !there {
+			return nil, false
+		}
+	}
+	switch rows := v.(type) {
+	case []upkeep.Row:
+		return len(rows), true
+	case upkeep.Row:
+		return nil, rows == nil
+	}
+	return v, true
+}
+
 // printRecord shows the representation, with a mark at what would be sent.
 func printRecord(w io.Writer, x *upkeep.Explanation) {
 	if x.Record == nil {
@@ -172,6 +212,9 @@ func printRecord(w io.Writer, x *upkeep.Explanation) {
 	}[x.Send]
 	if x.Send == "nothing" && (x.Group == nil || x.Group.RemoteID == "") {
 		note = "which is not to be there: nothing would be sent"
+	}
+	if len(x.Missing) > 0 {
+		note += ", for the record of " + joined(x.Missing) + " is missing"
 	}
 	fmt.Fprintf(w, "\nRepresentation: %s %s, %s\n", x.Record.Type, x.Record.ExternalID, orElse(note, x.Send))
 	width := 0

@@ -188,6 +188,8 @@ type explainJSON struct {
 	Record    *recordForm     `json:"record"`
 	Send      string          `json:"send"`
 	Changed   []string        `json:"changed,omitempty"`
+	Missing   []string        `json:"missing,omitempty"`
+	When      string          `json:"when,omitempty"` // the condition that leaves the row out
 	Attempts  []attemptForm   `json:"attempts"`
 	Chain     []linkForm      `json:"chain,omitempty"`
 	Blocks    []string        `json:"blocks"`
@@ -237,6 +239,9 @@ type recordForm struct {
 
 func explainForm(x *upkeep.Explanation) (*explainJSON, error) {
 	f := &explainJSON{Sync: x.ID.Sync, Key: x.ID.Key, Why: x.Why, Send: x.Send, Changed: x.Changed, Attempts: []attemptForm{}, Blocks: append([]string{}, x.Blocks...), Direct: x.BlocksDirect, All: x.BlocksAll}
+	if len(x.Missing) > 0 {
+		f.Missing = names(x.Missing)
+	}
 	for _, l := range x.Chain {
 		f.Chain = append(f.Chain, linkForm{l.Sync, l.Key, string(l.State), l.Reason, names(l.WaitsFor)})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
@@ -223,6 +224,21 @@ func (s *syncDecl) mapping(r *resolver, t *tree, trees map[string]*tree, to *upk
 		}
 	}
 	return m
+}
+
+// When is the condition of a sync as the file has it, and what it names of a row,
+// each as the way to it over relations; empty: there is none.
+func (f *File) When(sync string) (source string, reads [][]string) {
+	for _, s := range f.syncs {
+		switch {
+		case s.name != sync:
+		case s.when != nil:
+			return s.when.source, mapping.Reads(s.when.source)
+		case s.whenAlways != nil:
+			return strconv.FormatBool(*s.whenAlways), nil
+		}
+	}
+	return "", nil
 }
 
 // keyOf is the primary key of a sync's root table; nil when it is not known.

@@ -158,6 +158,10 @@ func (s *Setup) Syncs() []string { return s.file.Syncs() }
 // [OpenFitting] said otherwise.
 func (s *Setup) Fits(name string) bool { return slices.Contains(s.fit, name) }
 
+// When is the condition of a sync as the file has it, and what it names of a row,
+// each as the way to it over relations; empty: there is none.
+func (s *Setup) When(sync string) (source string, reads [][]string) { return s.file.When(sync) }
+
 // Known returns an error that names the syncs unless there is one called
 // name. Empty is known: it stands for all.
 func (s *Setup) Known(name string) error {
