@@ -2,7 +2,6 @@ package gormsync
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -194,24 +193,6 @@ func (t *table) fill(ctx context.Context, r upkeep.Row, into reflect.Value) erro
 		}
 	}
 	return nil
-}
-
-// set sets one column the way GORM does.
-func set(ctx context.Context, f *schema.Field, into reflect.Value, v any) error {
-	switch value := v.(type) {
-	case upkeep.Date:
-		v = value.Time()
-	case map[string]any, []any, json.Number: // a JSON column
-		b, err := json.Marshal(v)
-		if err != nil {
-			return err
-		}
-		v = b
-	}
-	if f.Serializer != nil {
-		return f.Serializer.Scan(ctx, f, into, v)
-	}
-	return f.Set(ctx, into, v)
 }
 
 // set sets a relation: a struct or a slice, each also by pointer.
