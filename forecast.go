@@ -38,7 +38,8 @@ func (f ForecastSync) calls(b connector.Batch) int64 {
 }
 
 // ForecastRemote is the work at one remote. Takes is by its limits: the larger
-// of the calls by their rate, and the calls by their latency over all slots.
+// of the calls by their rate, and the rounds of calls, one for each slot, by their
+// latency.
 type ForecastRemote struct {
 	Remote      string
 	Calls       int64
@@ -409,7 +410,8 @@ func (f *forecaster) remote(r *Remote, defs []*definition) {
 		}
 		line.Latency, line.Observed = sum/time.Duration(len(took)), true
 	}
-	line.Takes = time.Duration(float64(line.Calls) * float64(line.Latency) / float64(t.Concurrency))
+	slots := int64(max(t.Concurrency, 1))
+	line.Takes = time.Duration((line.Calls+slots-1)/slots) * line.Latency // the last call takes as long as each
 	if r.Rate > 0 {
 		line.Takes = max(line.Takes, time.Duration(float64(line.Calls)/r.Rate*float64(time.Second)))
 	}

@@ -216,16 +216,27 @@ func readIndexes(ctx context.Context, tx *sql.Tx, info *store.TableInfo) error {
 	return rows.Err()
 }
 
-// readRows estimates: the highest rowid, or a count that stops early.
+// countedMost is how many rows are counted, which takes a millisecond or so.
+const countedMost = 10_000
+
+// readRows counts the rows of a small table. Of a large one it takes the highest
+// rowid, or, without one, a count that stops early.
 func readRows(ctx context.Context, tx *sql.Tx, info *store.TableInfo) error {
 	table := `main.` + ident(info.Name)
+	counted := func(most int) error {
+		return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM `+table+` LIMIT ?)`, most).Scan(&info.Rows)
+	}
+	if err := counted(countedMost); err != nil || info.Rows < countedMost {
+		return err
+	}
 	if _, shadowed := info.Column("rowid"); !shadowed {
-		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(rowid), 0) FROM `+table).Scan(&info.Rows); err == nil {
-			info.Rows = max(info.Rows, 0)
+		var highest int64
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(rowid), 0) FROM `+table).Scan(&highest); err == nil {
+			info.Rows = max(info.Rows, highest)
 			return nil
 		}
 	}
-	return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM `+table+` LIMIT 100000)`).Scan(&info.Rows)
+	return counted(10 * countedMost)
 }
 
 // strs runs a query that answers with one column of text.
