@@ -216,6 +216,9 @@ func printRecord(w io.Writer, x *upkeep.Explanation) {
 	if len(x.Missing) > 0 {
 		note += ", for the record of " + joined(x.Missing) + " is missing"
 	}
+	if x.Send == "update" && len(x.Attempts) > 0 && x.Attempts[0].Outcome != "ok" && (x.Attempts[0].Action == "create" || x.Attempts[0].Action == "initialize") {
+		note += "; or, if it is still gone from the remote, as it was at the last try, made again with all of them"
+	}
 	fmt.Fprintf(w, "\nRepresentation: %s %s, %s\n", x.Record.Type, x.Record.ExternalID, orElse(note, x.Send))
 	width := 0
 	for name := range x.Record.Fields {

@@ -60,10 +60,12 @@ func (w *waits) look(ctx context.Context, st *upkeep.Status) {
 	}
 	for _, r := range st.Remotes {
 		if state := remoteState(r, nil); state != "ok" {
+			end := ""
 			if r.Broken {
+				end = "it gives up by itself if that goes on; to wait longer: --within 1h"
 				state += fmt.Sprintf("; it has failed %s in a row", count(r.Breaks, "time"))
 			}
-			w.tell("remote "+r.Name, "remote "+r.Name+": "+oneLine(state))
+			w.tell("remote "+r.Name, "remote "+r.Name+": "+oneLine(state), end)
 		}
 	}
 	if w.until.IsZero() {
@@ -71,18 +73,18 @@ func (w *waits) look(ctx context.Context, st *upkeep.Status) {
 	}
 }
 
-// tell says something that was not said for a minute.
-func (w *waits) tell(about, text string) {
+// tell says something that was not said for a minute, and how the wait ends; an
+// empty end: not before what is told of does.
+func (w *waits) tell(about, text, end string) {
 	now := time.Now()
 	if last, ok := w.said[about]; ok && now.Sub(last) < waitsAgain {
 		return
 	}
 	w.said[about] = now
-	end := "; to give up by itself: --within"
 	if !w.until.IsZero() {
-		end = "; it gives up in " + moment.Span(max(w.until.Sub(now), time.Second))
+		end = "it gives up in " + moment.Span(max(w.until.Sub(now), time.Second))
 	}
-	w.say("waiting: " + text + end)
+	w.say("waiting: " + text + "; " + orElse(end, "to give up by itself: --within 10m"))
 }
 
 // hopeless says why nothing moves: all that is left goes to remotes that fail,
@@ -134,7 +136,7 @@ func (w *waits) claims(ctx context.Context) {
 	}
 	for _, holder := range slices.Sorted(maps.Keys(held)) {
 		w.tell("claims of "+holder, fmt.Sprintf("another process, %s, has claimed %s; if it is dead they are free at %s",
-			oneLine(holder), count(held[holder], "group"), moment.Of(until[holder])))
+			oneLine(holder), count(held[holder], "group"), moment.Of(until[holder])), "")
 	}
 }
 
@@ -150,5 +152,5 @@ func (w *waits) doubt(ctx context.Context, n int64) {
 		}
 	}
 	w.tell("doubt", fmt.Sprintf("in doubt whether the remote has got it: %s; looked at again by %s, when no older call can land any more",
-		count(int(n), "group"), moment.Of(until)))
+		count(int(n), "group"), moment.Of(until)), "")
 }
