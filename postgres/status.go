@@ -213,7 +213,8 @@ func (db *DB) Prune(ctx context.Context, keep time.Duration) error {
 	}
 }
 
-// Retry implements [store.Registry].
+// Retry implements [store.Registry]. What was parked is late from now on, and not
+// since it was parked; what waited waits on, most likely, and keeps its age.
 func (db *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 	var n int64
 	err := db.tx(ctx, writing, func(tx pgx.Tx) error {
@@ -223,7 +224,7 @@ func (db *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 				WHERE (parked OR waits_for <> '{}') AND ($1 = '' OR sync = $1) AND ($2 = '' OR key = $2)
 				ORDER BY sync, key FOR UPDATE)
 			UPDATE upkeep.groups g SET parked = false, waits_for = '{}', attempts = 0, reason = '',
-				due_at = (SELECT upkeep.clock()), dirty_since = coalesce(g.dirty_since, upkeep.clock())
+				due_at = (SELECT upkeep.clock()), dirty_since = coalesce(CASE WHEN NOT g.parked THEN g.dirty_since END, upkeep.clock())
 			FROM held h WHERE g.sync = h.sync AND g.key = h.key`, clean(sync), clean(key))
 		if err != nil {
 			return err
@@ -247,7 +248,7 @@ func (db *DB) Settle(ctx context.Context, id store.ID, remoteID string) (done bo
 		}
 		tag, err := tx.Exec(ctx, `
 			UPDATE upkeep.groups g SET parked = false, waits_for = '{}', attempts = 0, reason = '',
-				due_at = (SELECT upkeep.clock()), dirty_since = coalesce(g.dirty_since, upkeep.clock()),
+				due_at = (SELECT upkeep.clock()), dirty_since = upkeep.clock(),
 				remote_id = $3, digests = NULL, generation = generation + 1,
 				forced_generation = CASE WHEN $3 = '' THEN 0 ELSE generation + 1 END,
 				external_id = CASE WHEN $3 = '' THEN '' ELSE external_id END,

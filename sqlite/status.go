@@ -272,7 +272,8 @@ func (d *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 				return nil
 			}
 			list := idsJSON(ids)
-			_, err = tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL, due_at = ?2
+			_, err = tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL, due_at = ?2,
+				dirty_since = CASE WHEN parked OR dirty_since IS NULL THEN ?2 ELSE dirty_since END
 				FROM (SELECT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j WHERE sync = j.s AND upkeep_groups.key = j.k`, list, d.now())
 			if err != nil {
 				return err
@@ -303,7 +304,7 @@ func (d *DB) Settle(ctx context.Context, id store.ID, remoteID string) (done boo
 		}
 		r, err := tx.ExecContext(ctx, `
 			UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL,
-				due_at = ?4, dirty_since = coalesce(dirty_since, ?4),
+				due_at = ?4, dirty_since = ?4,
 				remote_id = nullif(?3, ''), digests = NULL, generation = generation + 1,
 				forced_generation = CASE WHEN ?3 = '' THEN 0 ELSE generation + 1 END,
 				external_id = CASE WHEN ?3 <> '' THEN external_id END,

@@ -14,6 +14,7 @@ func statusTests() []test {
 		{"counts", testCounts},
 		{"counters", testCounters},
 		{"oldest", testOldest},
+		{"oldest that is tried again", testOldestRetried},
 		{"oldest that waits", testOldestWaiting},
 		{"oldest touch", testOldestTouch},
 		{"attempts", testAttempts},
@@ -116,6 +117,24 @@ func testOldest(e *env) {
 	// A group that is touched again and again is not young.
 	if got := e.counts("sales_order").Oldest; got < 2*time.Minute || got > 3*time.Minute {
 		e.t.Errorf("oldest is %v, want about 2m", got)
+	}
+}
+
+// What was parked for long and is tried again is late from then on.
+func testOldestRetried(e *env) {
+	e.shop(e.orderShape())
+	e.syncAll()
+	e.exec(`UPDATE orders SET state = 'a' WHERE id = 1`)
+	e.fold()
+	refused := result(e.claim("w", 1)[0], store.Refused)
+	refused.Reason = "no"
+	e.record(refused)
+	e.Advance(24 * time.Hour)
+	_, err := e.Store.Retry(e.ctx, "sales_order", "")
+	e.ok(err)
+	e.Advance(time.Minute)
+	if got := e.counts("sales_order").Oldest; got < time.Minute || got > 2*time.Minute {
+		e.t.Errorf("oldest is %v, want about 1m", got)
 	}
 }
 
