@@ -167,3 +167,28 @@ func TestCheckSaysEverythingAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// A condition that depends on the clock changes what a record is to be while no
+// row does: Check and Install refuse it.
+func TestCheckRefusesTheClock(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(machines)
+		type one struct {
+			Works int64 `count:"work.machine_site+machine_no" where:"note <> '' and current_timestamp is not null"`
+		}
+		all := found[one](s, "machines")
+		says(t, all, "problem: ", `relation "Works": `, "it asks what time it is (", "let a job of yours set a column")
+		if len(all) != 1 {
+			t.Errorf("findings: %q", all)
+		}
+		e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{upkeep.Sync[one]{Name: "s", Table: "machines", To: s.to, Record: "r",
+			Translate: func(o one) (upkeep.Fields, error) { return upkeep.Fields{"works": o.Works}, nil }}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Install(s.ctx); err == nil || !strings.Contains(err.Error(), "it asks what time it is (") {
+			t.Errorf("Install: %v", err)
+		}
+	})
+}

@@ -88,7 +88,10 @@ type Relation struct {
 	// are equal in Order, and all without one, are in the order of their key. Of
 	// several rows of a HasOne the first by Order is taken; without one the
 	// group is parked, since nobody said which.
-	// Neither can be used for the root (use When) or a belongs_to.
+	// Neither can be used for the root (use When) or a belongs_to. What may say
+	// something else of a row that is the same is an error of Check and Install,
+	// such as now(), current_user and a cast by the session's time zone: no
+	// trigger sees it. Let a job of your own set a column when the time comes.
 	Where, Order string
 	// Aggregates are computed by the database, for has_many.
 	Aggregates []Aggregate

@@ -41,7 +41,8 @@ func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 //     otherwise.
 //   - count and sum are done by the database. A sum has a column.
 //   - where and order are SQL over the columns of that table alone, for
-//     has_one, has_many, count and sum.
+//     has_one, has_many, count and sum. They may not depend on the clock or the
+//     session ([Relation]).
 //
 // The fields that take the columns; a pointer to one of these, where a column
 // may be NULL, is nil then, and so are slices, maps and any:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -73,7 +72,7 @@ func readFragment(ctx context.Context, tx pgx.Tx, t store.Table, where, order st
 	if _, err := tx.Exec(ctx, sql); err != nil {
 		return nil, fragmentError(err)
 	}
-	if err := refuse(ctx, tx, oid); err != nil {
+	if err := refuse(ctx, tx, oid, where+"\n"+order); err != nil {
 		return nil, err
 	}
 	rows, err := tx.Query(ctx, `
@@ -97,7 +96,10 @@ func readFragment(ctx context.Context, tx pgx.Tx, t store.Table, where, order st
 		columns = append(columns, column)
 		return nil
 	})
-	return columns, err
+	if err != nil {
+		return nil, err
+	}
+	return columns, judge(ctx, tx, oid, t.Name, where, order)
 }
 
 // fragmentError is PostgreSQL's message without what it says of our view.
@@ -111,54 +113,6 @@ func fragmentError(err error) error {
 		message += " (" + e.Hint + ")"
 	}
 	return fmt.Errorf("not valid SQL here: %s (SQLSTATE %s)", message, e.Code)
-}
-
-// Nodes of the stored tree that hide what is read.
-var hiding = []struct {
-	node    *regexp.Regexp
-	message string
-}{
-	{regexp.MustCompile(`\{SUBLINK `), "it has a subquery; a where or order may read the columns of its own row only"},
-	{regexp.MustCompile(`\{AGGREF |\{WINDOWFUNC `), "it has an aggregate or a window function; it may read the columns of its own row only"},
-	{regexp.MustCompile(`\{VAR :varno \d+ :varattno 0 `), "it refers to the whole row, which hides the columns that it reads; name the columns"},
-}
-
-// refuse rejects a fragment that reads more than the columns of its own row.
-func refuse(ctx context.Context, tx pgx.Tx, oid uint32) error {
-	var tree string
-	var other, function *string
-	err := tx.QueryRow(ctx, `
-		WITH probe AS (
-			SELECT r.oid, r.ev_action::text AS tree FROM pg_catalog.pg_rewrite r
-			WHERE r.ev_class = 'pg_temp.upkeep_probe'::pg_catalog.regclass),
-		called AS (
-			SELECT DISTINCT m[1]::oid AS oid FROM probe,
-				pg_catalog.regexp_matches(tree, ':(?:funcid|opfuncid) (\d+)', 'g') AS m)
-		SELECT p.tree,
-			(SELECT d.refobjid::pg_catalog.regclass::text FROM pg_catalog.pg_depend d
-				WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = p.oid
-					AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-					AND d.refobjid NOT IN ($1, 'pg_temp.upkeep_probe'::pg_catalog.regclass) LIMIT 1),
-			(SELECT f.oid::pg_catalog.regprocedure::text FROM called c JOIN pg_catalog.pg_proc f ON f.oid = c.oid
-				-- A body may read anything unless it is promised not to; of
-				-- PostgreSQL's own only those that change by themselves.
-				WHERE f.provolatile = 'v' OR f.provolatile = 's' AND f.oid >= 16384 LIMIT 1)
-		FROM probe p`, oid).Scan(&tree, &other, &function)
-	if err != nil {
-		return err
-	}
-	if other != nil {
-		return fmt.Errorf("it reads %s; a where or order may read the columns of its own table only", *other)
-	}
-	for _, h := range hiding {
-		if h.node.MatchString(tree) {
-			return errors.New(h.message)
-		}
-	}
-	if function != nil {
-		return fmt.Errorf("it calls %s, which may read what can't be seen from outside; only functions that are declared IMMUTABLE can be used", *function)
-	}
-	return nil
 }
 
 // balanced says whether the fragment's parentheses are closed within it, so

@@ -26,7 +26,8 @@ func (d *DB) Fragment(ctx context.Context, t store.Table, where, order string) (
 	if err != nil {
 		return nil, explain("read a condition on "+info.Name, err)
 	}
-	err = errors.Join(still(ctx, conn), watch(conn, reads.authorize), reads.prepare(ctx, conn, where, order), watch(conn, nil), moving(ctx, conn), conn.Close())
+	err = errors.Join(still(ctx, conn), watch(conn, reads.authorize), reads.prepare(ctx, conn, where, order), watch(conn, nil),
+		reads.deterministic(ctx, conn, where+"\n"+order), moving(ctx, conn), conn.Close())
 	if reads.refused != "" {
 		err = errors.New(reads.refused)
 	}
@@ -74,6 +75,7 @@ func watch(conn *sql.Conn, f sqlite.AuthorizerFn) error {
 type reading struct {
 	table   *store.TableInfo
 	columns map[string]bool
+	calls   map[string]bool // functions, in lower case
 	selects int
 	refused string // why, the first time
 }
@@ -117,6 +119,13 @@ func (r *reading) authorize(action sqlite.AuthorizerActionCode, arg1, arg2, _, _
 		switch f := strings.ToLower(arg2); f {
 		case "random", "randomblob", "load_extension", "changes", "total_changes", "last_insert_rowid":
 			return r.refuse("it may not call " + f + "(): the same row must always give the same answer")
+		case "current_time", "current_date", "current_timestamp":
+			return r.refuse(fmt.Sprintf(asksTime, f))
+		default:
+			if r.calls == nil {
+				r.calls = map[string]bool{}
+			}
+			r.calls[f] = true
 		}
 	default:
 		return r.refuse("it must be one SQL expression over the row's own columns")

@@ -57,8 +57,9 @@ type Catalog interface {
 	Tables(ctx context.Context) ([]Table, error)
 	// Fragment reports which columns of t a member's where and order read,
 	// as the database itself resolves them. It is an error if they are not
-	// valid SQL, read another table, or read in a way that hides its
-	// columns. Nothing is left behind.
+	// valid SQL, read another table, read in a way that hides its columns,
+	// or may say something else of a row that is the same. Nothing is left
+	// behind.
 	Fragment(ctx context.Context, t Table, where, order string) ([]string, error)
 	// Rights examines what the connected role may do for these shapes, and
 	// the database's own fitness (version, a foreign key without an index).
