@@ -137,7 +137,7 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 	}
 	x.Why = x.why(d, j)
 	goes := x.Send == "create" || x.Send == "update" || x.Send == "delete"
-	switch trouble := x.Remote.trouble(); {
+	switch trouble := x.Remote.Trouble(); {
 	case x.Paused != nil && x.Send != "nothing":
 		x.Why = describePause(*x.Paused) + "; " + x.Why
 	case trouble != "" && goes && x.Group != nil && x.Group.State != store.Parked && x.Job == nil:

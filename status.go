@@ -137,9 +137,9 @@ func remoteStatus(ctx context.Context, db Database, r *Remote) (RemoteStatus, er
 	}, nil
 }
 
-// trouble says why no call goes to the remote now, or none comes back; empty: all
+// Trouble says why no call goes to the remote now, or none comes back; empty: all
 // is well.
-func (r RemoteStatus) trouble() string {
+func (r RemoteStatus) Trouble() string {
 	switch {
 	case r.Broken && r.ProbeIn > 0:
 		return fmt.Sprintf("remote %s fails, and is tried again in %s: %s", r.Name, moment.Span(r.ProbeIn), r.Reason)

@@ -177,3 +177,28 @@ func TestScreenCutsLines(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// Nothing goes out: the picture, and the lines in a pipe, say why.
+func TestScreenTellsWhyNothingGoesOut(t *testing.T) {
+	t.Parallel()
+	st := &upkeep.Status{
+		Syncs: []upkeep.Counts{{Sync: "customer", Groups: 7, Dirty: 2}},
+		Remotes: []upkeep.RemoteStatus{{Name: "well"}, {Name: "broken", Broken: true, ProbeIn: 3 * time.Second, Reason: "HTTP 503\nnobody is here"},
+			{Name: "tired", PausedFor: time.Second, Reason: "HTTP 429"}},
+		Pauses: []upkeep.Pause{{Remote: "closed"}},
+	}
+	for _, terminal := range []bool{true, false} {
+		var out bytes.Buffer
+		s := &board{Screen: screen.Screen{Out: &out}, terminal: terminal, size: func() (int, int) { return 120, 40 }}
+		s.live(st, "/tmp/upkeep.yaml", tally{})
+		for _, want := range []string{"remote broken fails, and is tried again in 3s: HTTP 503 nobody is here", "remote tired asked to be left alone for 1s: HTTP 429",
+			"remote closed is paused; it goes on with: upkeep resume closed"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("terminal %v: nothing says %q:\n%s", terminal, want, &out)
+			}
+		}
+		if strings.Contains(out.String(), "well") {
+			t.Errorf("terminal %v: a remote that is well is named:\n%s", terminal, &out)
+		}
+	}
+}

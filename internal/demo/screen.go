@@ -99,6 +99,9 @@ func (s *board) live(st *upkeep.Status, file string, t tally) {
 		return
 	}
 	lines := append([]string{""}, table(st)...)
+	if troubles := troubles(st); len(troubles) > 0 {
+		lines = append(append(lines, ""), troubles...)
+	}
 	lines = append(lines, "", t.String(), "")
 	for _, r := range s.recent {
 		lines = append(lines, "  "+r)
@@ -126,8 +129,26 @@ func (s *board) plain(st *upkeep.Status, t tally) {
 	if n := len(s.recent); n > 0 {
 		last = "; last: " + s.recent[n-1]
 	}
+	for _, text := range troubles(st) {
+		last += "; " + text
+	}
 	fmt.Fprintf(s.Out, "%s, %s, %s, %s dirty, lag %s%s\n", many(t.statements, "statement"), many(t.touches, "touch"), many(t.calls, "call"),
 		many(dirty, "group"), moment.Span(lag), last)
+}
+
+// troubles are why no call goes to a remote now: its breaker is open, it asked for
+// a pause, a person paused it, or it does not answer.
+func troubles(st *upkeep.Status) (lines []string) {
+	for _, r := range st.Remotes {
+		if text := r.Trouble(); text != "" {
+			lines = append(lines, strings.Join(strings.Fields(text), " "))
+		}
+	}
+	for _, p := range st.Pauses {
+		kind, name := p.Subject()
+		lines = append(lines, fmt.Sprintf("%s %s is paused; it goes on with: upkeep resume %s", kind, name, name))
+	}
+	return lines
 }
 
 // table has a line for each sync.
