@@ -45,9 +45,10 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*File, er
 	return f, nil
 }
 
-// Sound reads what Parse refuses, and returns the remotes and syncs that it
-// found nothing wrong with: so that their tables, expressions and options can
-// be examined in the same run. Not for work.
+// Sound reads what Parse refuses, and returns the remotes that it found nothing
+// wrong with, and the syncs whose tables are known: so that these, what
+// expressions could be read, and options can be examined in the same run. Not for
+// work.
 func Sound(name string, data []byte, env func(string) (string, bool)) *File {
 	f, _ := examine(name, data, env)
 	f.remotes = slices.DeleteFunc(f.remotes, func(m *remote) bool { return m.broken })

@@ -21,7 +21,7 @@ type syncDecl struct {
 	name                 string
 	at                   place // of the name
 	declared             *value
-	broken               bool // something of its own is wrong
+	broken               bool // what it is made from is not known
 	from                 *relation
 	to                   string
 	record               string
@@ -57,12 +57,9 @@ func (r *reader) syncs(v *value, remotes []*remote) []*syncDecl {
 	}
 	var out []*syncDecl
 	for _, e := range v.entries {
-		before := len(r.errs)
 		r.checkName(e, "a sync")
 		if r.is(e.value, object) {
-			s := r.sync(e, remotes)
-			s.broken = len(r.errs) > before
-			out = append(out, s)
+			out = append(out, r.sync(e, remotes))
 		}
 	}
 	r.references(out)
@@ -70,7 +67,7 @@ func (r *reader) syncs(v *value, remotes []*remote) []*syncDecl {
 }
 
 func (r *reader) sync(e entry, remotes []*remote) *syncDecl {
-	s := &syncDecl{name: e.key, at: e.at, declared: e.value}
+	s := &syncDecl{name: e.key, at: e.at, declared: e.value, broken: true}
 	v := e.value
 	r.keys(v, "a sync", syncKeys)
 	for _, k := range v.entries {
@@ -132,7 +129,9 @@ func (r *reader) syncKey(s *syncDecl, k entry) {
 	v := k.value
 	switch k.key {
 	case "from":
+		before := r.failures
 		s.from = r.root(v)
+		s.broken = r.failures > before
 	case "to":
 		s.to = r.word(v)
 	case "record":

@@ -85,7 +85,8 @@ func (r *resolver) findAll(members []*relation) {
 }
 
 // resolve looks up a relation and those below it; nil when a table is not
-// there.
+// there. What is wrong with how they are tied is reported, and the tree is
+// returned, so that what the expressions read is examined too.
 func (r *resolver) resolve(rel *relation, parent *store.TableInfo) *tree {
 	info := r.find(rel.table, rel.tableAt)
 	if info == nil {
@@ -96,7 +97,7 @@ func (r *resolver) resolve(rel *relation, parent *store.TableInfo) *tree {
 	t.table = &mapping.Table{Name: rel.name, Relation: rel.kind, Info: info, Members: map[string]*mapping.Table{}}
 	ok := true
 	if parent != nil {
-		ok = r.link(t, info, parent)
+		r.link(t, info, parent)
 	}
 	r.checkFragments(rel, info)
 	for _, m := range rel.members {
@@ -132,20 +133,20 @@ func (r *resolver) checkFragments(rel *relation, info *store.TableInfo) {
 
 // link finds the columns that tie a relation to its parent: via is on the side
 // that has the foreign key, to on the other.
-func (r *resolver) link(t *tree, info, parent *store.TableInfo) bool {
+func (r *resolver) link(t *tree, info, parent *store.TableInfo) {
 	child, target := info, parent
 	if t.kind == store.BelongsTo {
 		child, target = parent, info
 	}
 	if len(t.via) == 0 {
 		if !r.foreignKey(t, child, target) {
-			return false
+			return
 		}
 	} else if !r.present(child, t.via, t.viaAt) {
-		return false
+		return
 	}
 	if len(t.to) > 0 && t.relation.to != nil && !r.present(target, t.to, t.toAt) {
-		return false
+		return
 	}
 	if len(t.to) == 0 {
 		t.to = target.Key
@@ -162,12 +163,12 @@ func (r *resolver) link(t *tree, info, parent *store.TableInfo) bool {
 	if len(t.via) != len(t.to) {
 		r.fail(at, fmt.Sprintf("%s of %s can't point at %s of %s: the numbers of columns differ", list(t.via), child.Name, list(t.to), target.Name),
 			"name as many columns in via as in to")
-		return false
+		return
 	}
 	if right := child.Misordered(t.via, target.Table, t.to); right != nil {
 		r.fail(at, fmt.Sprintf("%s of %s would point at %s of %s, and the declared foreign key says another order", list(t.via), child.Name, list(t.to), target.Name),
 			"write via: "+viaText(right))
-		return false
+		return
 	}
 	for i, name := range t.via {
 		a, _ := child.Column(name)
@@ -175,10 +176,9 @@ func (r *resolver) link(t *tree, info, parent *store.TableInfo) bool {
 		if a.Kind != b.Kind && !(numeral(a.Kind) && numeral(b.Kind)) {
 			r.fail(at, fmt.Sprintf("%s.%s is %s and can't point at %s.%s, which is %s", child.Name, name, a.Kind, target.Name, t.to[i], b.Kind),
 				"name the columns that belong together with via and to")
-			return false
+			return
 		}
 	}
-	return true
 }
 
 func numeral(k store.Kind) bool { return k == store.Int || k == store.Decimal }
