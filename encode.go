@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
 
@@ -67,6 +68,9 @@ func references(v any, into map[store.ID]bool) error {
 func encode(f Fields, ref func(field string, x Reference) (json.RawMessage, error)) (connector.Fields, error) {
 	out := make(connector.Fields, len(f))
 	for name, v := range f {
+		if _, err := plainText(name); err != nil {
+			return nil, fmt.Errorf("the name of a field: %w", err)
+		}
 		plain, err := plainValue(v, func(x Reference) (any, error) { return ref(name, x) }, 0)
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", name, err)
@@ -156,7 +160,9 @@ func plainValue(v any, ref func(Reference) (any, error), depth int) (any, error)
 		return nil, fmt.Errorf("nested more than %d deep", maxDepth)
 	}
 	switch v := v.(type) {
-	case nil, bool, string, int, int64, int32, json.Number, json.RawMessage:
+	case string:
+		return plainText(v)
+	case nil, bool, int, int64, int32, json.Number, json.RawMessage:
 		return v, nil
 	case Reference:
 		if v.Sync == "" {
@@ -210,6 +216,15 @@ func plainValue(v any, ref func(Reference) (any, error), depth int) (any, error)
 	return plainKind(v, ref, depth)
 }
 
+// plainText is a text that JSON can have: encoding/json would put U+FFFD in the
+// place of what is no UTF-8, such as a text that was cut inside a character.
+func plainText(s string) (any, error) {
+	if !utf8.ValidString(s) {
+		return nil, fmt.Errorf("the text is not valid UTF-8: %q; cut texts by characters ([]rune), not by bytes", cut(strings.ToValidUTF8(s, "\uFFFD"), 60))
+	}
+	return s, nil
+}
+
 // plainTime is a moment as JSON has it; RFC 3339 knows four digits of a year.
 func plainTime(t time.Time) (any, error) {
 	t = t.UTC()
@@ -237,6 +252,8 @@ func plainDate(d Date) (any, error) {
 func plainKind(v any, ref func(Reference) (any, error), depth int) (any, error) {
 	rv := reflect.ValueOf(v)
 	switch rv.Kind() {
+	case reflect.String:
+		return plainText(rv.String())
 	case reflect.Slice, reflect.Array:
 		if rv.Kind() == reflect.Slice && rv.Type().Elem().Kind() == reflect.Uint8 { // base64
 			break
@@ -264,7 +281,12 @@ func plainKind(v any, ref func(Reference) (any, error), depth int) (any, error) 
 			return plainValue(rv.Elem().Interface(), ref, depth+1)
 		}
 	}
-	return marshal(v)
+	b, err := marshal(v)
+	// So encoding/json writes what is no UTF-8; a U+FFFD of the text is not escaped.
+	if err == nil && bytes.Contains(bytes.ReplaceAll(b, []byte(`\\`), nil), []byte(`\ufffd`)) {
+		return nil, fmt.Errorf("a text in %T is not valid UTF-8; cut texts by characters ([]rune), not by bytes", v)
+	}
+	return b, err
 }
 
 // element is an element of a list, or a pointer to it where only that has the
@@ -284,6 +306,9 @@ func element(v reflect.Value) any {
 func plainMap(m map[string]any, ref func(Reference) (any, error), depth int) (any, error) {
 	out := make(map[string]any, len(m))
 	for k, e := range m {
+		if !utf8.ValidString(k) {
+			return nil, fmt.Errorf("the name %q is not valid UTF-8", k)
+		}
 		p, err := plainValue(e, ref, depth+1)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", k, err)

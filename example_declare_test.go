@@ -204,7 +204,7 @@ func ExampleEnding() {
 	engine := x.follow(upkeep.Sync[Order]{
 		Name: "sales_order", Table: "orders", To: x.erp, Record: "salesOrder",
 		When:      func(o Order) bool { return o.State != "draft" },
-		Translate: func(o Order) (upkeep.Fields, error) { return upkeep.Fields{"state": o.State}, nil },
+		Translate: func(o Order) (upkeep.Fields, error) { return upkeep.Fields{"state": o.State, "isInactive": false}, nil },
 		WhenFalse: upkeep.Ending{Action: upkeep.Delete},
 		OnDelete:  upkeep.Ending{Action: upkeep.Set, Fields: upkeep.Fields{"isInactive": true}},
 	})

@@ -371,6 +371,14 @@ func TestEndings(t *testing.T) {
 			sync := customerSync(s.to)
 			sync.OnDelete, sync.WhenFalse = c.onDelete, c.when
 			sync.When = func(u User) bool { return u.Name != "" }
+			translate := sync.Translate
+			sync.Translate = func(u User) (upkeep.Fields, error) {
+				f, err := translate(u)
+				if c.when.Action == upkeep.Set {
+					f["isInactive"] = false
+				}
+				return f, err
+			}
 			e := s.engine(sync)
 			s.run(e)
 			s.quiet(e)
@@ -383,6 +391,9 @@ func TestEndings(t *testing.T) {
 			s.exec(`update users set name = 'Bob again' where id = 2`)
 			s.quiet(e)
 			s.inSync(e, "customer")
+			if c.when.Action == upkeep.Set {
+				s.field("customer", "customer-2", "isInactive", "false")
+			}
 			s.exec(`delete from line_items where order_id = 12; delete from orders where user_id = 2; delete from users where id = 2`)
 			s.quiet(e)
 			if _, there := s.remote.Record("customer", "customer-2"); there != c.there {
@@ -403,6 +414,43 @@ func TestEndings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A row that comes back must not keep what its record was ended with: nobody
+// says what it is now, so a person is asked, and the mapping's next version says it.
+func TestARowComesBackFromItsEnding(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(`insert into users(id, name) values (1, 'Ada'), (2, 'Bob')`)
+		sync := customerSync(s.to)
+		sync.OnDelete = upkeep.Ending{Action: upkeep.Set, Fields: upkeep.Fields{"isInactive": true, "email": "gone"}}
+		e := s.engine(sync)
+		stop := s.run(e)
+		s.quiet(e)
+		s.exec(`delete from users where id = 2`)
+		s.quiet(e)
+		s.field("customer", "customer-2", "isInactive", "true")
+		s.exec(`insert into users(id, name) values (2, 'Bob is back')`)
+		s.quiet(e)
+		if x := s.state(e, "customer", "2", upkeep.Parked); !strings.Contains(x.Group.Reason, "have isInactive for rows that are there, too") {
+			t.Error(x.Group.Reason)
+		}
+		s.field("customer", "customer-2", "entityId", `"Bob"`)
+		stop()
+		translate := sync.Translate
+		sync.Version, sync.Translate = "2", func(u User) (upkeep.Fields, error) {
+			f, err := translate(u)
+			f["isInactive"] = false
+			return f, err
+		}
+		e = s.engine(sync)
+		s.run(e)
+		s.quiet(e)
+		s.state(e, "customer", "2", upkeep.Clean)
+		s.field("customer", "customer-2", "isInactive", "false")
+		s.field("customer", "customer-2", "entityId", `"Bob is back"`)
+		s.inSync(e, "customer")
+	})
 }
 
 func TestCreateFieldsAreSentOnce(t *testing.T) {

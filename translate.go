@@ -109,6 +109,9 @@ func (j *job) identify(row Row) error {
 		if id == "" {
 			return fmt.Errorf("external id: it is empty; it must be made from the row's key")
 		}
+		if _, err := plainText(id); err != nil {
+			return fmt.Errorf("external id: %w", err)
+		}
 		j.record.ExternalID = id
 	}
 	return nil

@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,6 +38,54 @@ func TestTranslateReturnsNothing(t *testing.T) {
 		t.Error(x.Group.Reason)
 	}
 	s.state(e, "customer", "3", upkeep.Clean)
+	if records := s.remote.Records("customer"); len(records) != 1 {
+		t.Errorf("records: %+v", records)
+	}
+}
+
+// A text that Translate cut inside a character has no JSON: the group is parked,
+// and never sent with another character in its place.
+func TestTextThatIsNoUTF8(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	type text string
+	cases := map[string]func(cut string) any{
+		"text":          func(cut string) any { return cut },
+		"own type":      func(cut string) any { return text(cut) },
+		"pointer":       func(cut string) any { return &cut },
+		"list":          func(cut string) any { return []any{"ok", cut} },
+		"own list":      func(cut string) any { return []text{text(cut)} },
+		"map":           func(cut string) any { return upkeep.Fields{"a": cut} },
+		"name in a map": func(cut string) any { return map[string]any{cut: 1} },
+		"struct":        func(cut string) any { return struct{ A string }{`\` + cut} },
+	}
+	n, names := 0, map[int64]string{}
+	for name := range cases {
+		n++
+		names[int64(n)] = name
+		s.exec(`insert into users(id, name) values (%d, 'abäöü')`, n)
+	}
+	s.exec(`insert into users(id, name) values (100, 'abäöü')`)
+	type person struct {
+		ID   int64  `db:"id"`
+		Name string `db:"name"`
+	}
+	e := s.engine(upkeep.Sync[person]{Name: "customer", Table: "users", To: s.to, Record: "customer",
+		Translate: func(p person) (upkeep.Fields, error) {
+			if p.ID == 100 { // the character itself, and what looks like its escape, are texts like others
+				return upkeep.Fields{"a": "\ufffd", "b": struct{ A, B string }{"\ufffd", `\ufffd`}}, nil
+			}
+			return upkeep.Fields{"short": cases[names[p.ID]](p.Name[:3])}, nil
+		}})
+	s.run(e)
+	s.quiet(e)
+	for id, name := range names {
+		x, err := e.Explain(s.ctx, "customer", strconv.FormatInt(id, 10))
+		if err != nil || x.Group.State != upkeep.Parked || !strings.Contains(x.Group.Reason, "is not valid UTF-8") {
+			t.Errorf("%s: %+v, %v", name, x.Group, err)
+		}
+	}
+	s.state(e, "customer", "100", upkeep.Clean)
 	if records := s.remote.Records("customer"); len(records) != 1 {
 		t.Errorf("records: %+v", records)
 	}

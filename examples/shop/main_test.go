@@ -47,7 +47,7 @@ func TestSyncs(t *testing.T) {
 
 	db.Exec(`update orders set state = 'placed'`)
 	db.Record("sales_order", 42).Want(`{"entity": "customer-1", "otherRefNum": "R42", "item": [{"item": {"id": "201"}, "quantity": 2, "rate": 9.90}]}`)
-	db.Record("customer", 1).Want(`{"entityId": "U1", "companyName": "Ada", "email": "ada@example.com", "custentity_orders": 1}`)
+	db.Record("customer", 1).Want(`{"entityId": "U1", "companyName": "Ada", "email": "ada@example.com", "custentity_orders": 1, "isInactive": false}`)
 
 	if sent := db.Sent(func() { db.Exec(`update users set phone = '555'`) }); len(sent) > 0 {
 		t.Errorf("no record has a phone number, but these were sent: %v", sent)

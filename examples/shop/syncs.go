@@ -53,6 +53,7 @@ func translateUser(u User) (upkeep.Fields, error) {
 		"companyName":       u.Name,
 		"email":             u.Email,
 		"custentity_orders": u.Orders,
+		"isInactive":        false, // OnDelete sets it; a user may come back
 	}, nil
 }
 

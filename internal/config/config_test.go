@@ -200,7 +200,7 @@ func TestFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantFields := upkeep.Fields{"entityId": "Ada", "email": nil, "isPerson": true, "custentity_segment": nil, "custentity_orders": int64(2),
+	wantFields := upkeep.Fields{"entityId": "Ada", "email": nil, "isPerson": true, "isInactive": false, "custentity_segment": nil, "custentity_orders": int64(2),
 		"custentity_spent": dec("10.26"), "addressBook": map[string]any{"items": []any{
 			map[string]any{"addressBookAddress": map[string]any{"addr1": "Via Po", "country": map[string]any{"id": "IT"}}}}}}
 	if fmt.Sprint(got) != fmt.Sprint(wantFields) {
