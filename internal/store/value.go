@@ -132,6 +132,9 @@ func SplitKey(key string, n int) ([]string, error) {
 		}
 	}
 	parts = append(parts, b.String())
+	if len(parts) > n {
+		return nil, fmt.Errorf(`key %q does not fit: the table's primary key has %d columns; give a value for each, with commas between, and write a comma inside a value as \,: 'Rome\, RM,42'`, key, n)
+	}
 	if len(parts) != n {
 		return nil, fmt.Errorf("key %q does not fit: the table's primary key has %d columns; give a value for each, with commas between: \"eu,42\"", key, n)
 	}
