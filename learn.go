@@ -49,6 +49,21 @@ func (e *Engine) ready(ctx context.Context) error {
 	return e.learn(ctx)
 }
 
+// relearned learns anew for a process that does not run, after something failed
+// that goes by the types of the tables, and says whether they have changed. One
+// that runs learns by itself, together with the others.
+func (e *Engine) relearned(ctx context.Context) bool {
+	if e.running.Load() {
+		return false
+	}
+	now, misfit, err := e.learnAnew(ctx)
+	if err != nil || misfit != nil || now.plan == e.learned.Load().plan {
+		return false
+	}
+	e.learned.Store(now)
+	return true
+}
+
 // planOf is a digest of shapes: another one if a declaration or a type differs.
 func planOf(shapes []*store.Shape) (string, error) {
 	b, err := json.Marshal(shapes)

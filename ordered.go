@@ -114,7 +114,12 @@ func (e *Engine) Command(ctx context.Context, tx any, sync string, key ...any) e
 	if err != nil {
 		return fmt.Errorf("command of %s: %w", sync, err)
 	}
-	return e.db.AppendCommand(ctx, tx, e.shape(sync), k)
+	if err = e.db.AppendCommand(ctx, tx, e.shape(sync), k); err != nil && e.relearned(ctx) {
+		if e.db.AppendCommand(ctx, tx, e.shape(sync), k) == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // Skip drops the oldest command that waits of a group, notes that in the

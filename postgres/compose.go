@@ -9,7 +9,8 @@ import (
 
 // composeBody is the body of the function that reads one composite as JSON, in
 // the form that [store.DecodePayload] has: one statement, so one snapshot. $1
-// holds the root key's columns. It answers NULL without a root row.
+// holds the root key's columns. It answers NULL without a root row, which tells
+// of a deletion: a key under other names than the table's is an error.
 func composeBody(s *store.Shape) string {
 	var all []*store.Member
 	s.Root.Walk(func(_ string, m, _ *store.Member) { all = append(all, m) })
@@ -19,11 +20,13 @@ func composeBody(s *store.Shape) string {
 	}
 	root := s.Root
 	from, object := c.row(root)
-	conditions := make([]string, len(root.Key))
+	conditions, missing := make([]string, len(root.Key)), make([]string, len(root.Key))
 	for i, k := range root.Key {
+		missing[i] = "($1->>" + literal(k.Name) + ") IS NULL"
 		conditions[i] = fmt.Sprintf("%s = ($1->>%s)::%s", quoteColumn(root, k), literal(k.Name), castType(k))
 	}
-	return "\n#variable_conflict use_column\nBEGIN\n    RETURN (SELECT " + object + "\n    FROM " + from +
+	return "\n#variable_conflict use_column\nBEGIN\n    IF " + strings.Join(missing, " OR ") +
+		" THEN\n        RAISE EXCEPTION 'the key has other columns' USING ERRCODE = '42703';\n    END IF;\n    RETURN (SELECT " + object + "\n    FROM " + from +
 		"\n    WHERE " + strings.Join(conditions, " AND ") + ");\nEND\n"
 }
 
