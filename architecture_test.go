@@ -34,7 +34,7 @@ var imports = map[string][]string{
 	"internal/config":    {".", "connector", "internal/store", "internal/mapping", "internal/spelling"},
 	"internal/mapping":   {".", "connector", "internal/store", "internal/spelling"},
 	"dashboard/...":      {".", "connector", "internal/store"},
-	"gormsync":           {".", "connector", "internal/spelling"},
+	"gormsync":           {".", "connector", "internal/spelling", "internal/store"},
 	"cmd/...":            {"..."},
 }
 

@@ -1,7 +1,6 @@
 package upkeep
 
 import (
-	"encoding"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -45,8 +44,8 @@ func assignElement(to reflect.Value, text *string) error {
 		to.Set(p)
 		return assignElement(p.Elem(), text)
 	}
-	if u, ok := to.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		return u.UnmarshalText([]byte(*text))
+	if done, err := assignByMethod(to, *text); done {
+		return err
 	}
 	var err error
 	switch {

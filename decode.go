@@ -1,7 +1,6 @@
 package upkeep
 
 import (
-	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -48,6 +47,11 @@ func assign(field reflect.Value, v any) error {
 		return fmt.Errorf("the column is NULL; make the field a pointer (*%s)", pointedTo(field.Type()))
 	}
 	rv := reflect.ValueOf(v)
+	if rv.Type() != field.Type() {
+		if done, err := assignByMethod(field, v); done {
+			return err
+		}
+	}
 	if rv.Type().AssignableTo(field.Type()) {
 		field.Set(rv)
 		return nil
@@ -64,9 +68,6 @@ func assign(field reflect.Value, v any) error {
 		if field.Kind() == reflect.String {
 			field.SetString(v)
 			return nil
-		}
-		if u, ok := field.Addr().Interface().(encoding.TextUnmarshaler); ok {
-			return u.UnmarshalText([]byte(v))
 		}
 		if listField(field.Type()) && (strings.HasPrefix(v, "{") || strings.HasPrefix(v, "[")) {
 			return assignArray(field, v)

@@ -77,14 +77,20 @@ func (d *description) misfitsAt(path string, m *store.Member) (wrong, nullable [
 
 // misfit says why no value of the column can be read into the type; nil if one can.
 func misfit(t reflect.Type, c store.Column) (err error) {
-	k := c.Kind
+	k, own := c.Kind, t
+	if t.Kind() == reflect.Pointer {
+		own = t.Elem()
+	}
+	if readsItself(own) {
+		return nil // it takes some values and not others
+	}
 	if k == store.Other && strings.HasSuffix(c.Type, "[]") && listField(t) {
 		if sample := arraySample(c.Type); sample != "" {
 			return assign(reflect.New(t).Elem(), sample)
 		}
 		return nil // it takes some arrays and not others
 	}
-	if (k == store.Text || k == store.Other) && (reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) || t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())) {
+	if isText := k == store.Text || k == store.Other; isText && reflect.PointerTo(own).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return nil // it takes some texts and not others
 	}
 	for _, v := range samples[k] {

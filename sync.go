@@ -50,16 +50,27 @@ func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 //	smallint, integer, bigint    integers of any size, decimal.Decimal, string
 //	numeric                      decimal.Decimal, string; integers, of whole numbers
 //	real, double precision       float64, float32
-//	text, varchar, char, enums   string and types of it; types with an UnmarshalText
+//	text, varchar, char, enums   string and types of it
 //	uuid                         the same: uuid.UUID, string
 //	boolean                      bool
 //	date                         upkeep.Date, time.Time (its midnight in UTC)
 //	timestamp, timestamptz       time.Time (in UTC)
 //	bytea                        []byte
-//	json, jsonb                  structs, maps, slices, json.RawMessage, any
+//	json, jsonb                  structs, maps, slices, json.RawMessage; any, whose numbers
+//	                             are json.Number, in a map[string]any and a []any too
 //	text[], integer[], arrays    slices of what takes the text of an element: []string, []int64,
 //	                             []bool, []decimal.Decimal, []*string where one may be NULL; string
-//	interval, all else           string, as the database writes it; types with an UnmarshalText
+//	interval, all else           string, as the database writes it
+//	any of them                  types with a Scan, an UnmarshalText or an UnmarshalJSON
+//
+// A method of the type wins over its kind: type Status string with an
+// UnmarshalText is what that makes of the column. Of several methods Scan is
+// called, which gets a string, int64, float64, bool, []byte or time.Time as from
+// the driver of PostgreSQL (of numeric the string, of json []byte, on SQLite
+// too), else UnmarshalText, with the value's text, else UnmarshalJSON, with its
+// JSON; but UnmarshalJSON before them for objects, arrays and numbers of a JSON
+// column. None is called for NULL. An array's elements are read so, each from
+// its text; a type with a method takes the whole array's.
 //
 // The types of database/sql (sql.NullString) are an error of [New], time.Duration
 // for an interval and []string for a text one of [Engine.Check].

@@ -1,20 +1,17 @@
 package gormsync
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"strconv"
 	"time"
 
-	"github.com/shopspring/decimal"
 	"gorm.io/gorm/schema"
 
-	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // set sets one column the way GORM does: what the driver hands over is scanned
@@ -22,7 +19,7 @@ import (
 // is taken back into GORM's pool, so that a Scan that does not end has no value
 // that is another's too.
 func set(ctx context.Context, f *schema.Field, into reflect.Value, v any) error {
-	from, err := driven(v)
+	from, err := store.Driven(v)
 	if err != nil {
 		return err
 	}
@@ -31,24 +28,6 @@ func set(ctx context.Context, f *schema.Field, into reflect.Value, v any) error 
 		return err
 	}
 	return f.Set(ctx, into, to)
-}
-
-// driven is a value of a row as the driver for database/sql hands it over. Of
-// PostgreSQL's, a decimal is a text with all of its digits, and JSON is bytes.
-func driven(v any) (driver.Value, error) {
-	switch v := v.(type) {
-	case decimal.Decimal:
-		return v.StringFixed(max(0, -v.Exponent())), nil
-	case upkeep.Date:
-		return v.Time(), nil
-	case map[string]any, []any, json.Number:
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		err := e.Encode(v)
-		return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
-	}
-	return v, nil
 }
 
 // scan sets what dest points at as Rows.Scan of database/sql does, which
@@ -91,9 +70,6 @@ func scanKind(to reflect.Value, v driver.Value) error {
 	}
 	if v == nil {
 		return fmt.Errorf("NULL can't be read into %s", to.Type())
-	}
-	if b, is := v.([]byte); is {
-		v = bytes.Clone(b) // the row's
 	}
 	from := reflect.ValueOf(v)
 	switch {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -77,6 +79,27 @@ func (c *Civil) UnmarshalText(b []byte) error {
 		*c = p
 	}
 	return err
+}
+
+// Driven is a value as a driver for database/sql hands it to a Scan: a string,
+// int64, float64, bool, []byte or time.Time. As PostgreSQL's does, a decimal is
+// a text with all of its digits and JSON is bytes, which are the caller's own.
+func Driven(v any) (any, error) {
+	switch v := v.(type) {
+	case decimal.Decimal:
+		return v.StringFixed(max(0, -v.Exponent())), nil
+	case Civil:
+		return v.Time(), nil
+	case []byte:
+		return bytes.Clone(v), nil
+	case map[string]any, []any, json.Number:
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		err := e.Encode(v)
+		return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	}
+	return v, nil
 }
 
 // Key is the text form of a primary key: the value's own text for a key of
