@@ -27,11 +27,11 @@ func (e *Engine) Missed(ctx context.Context, limit int) ([]Missed, error) {
 }
 
 // Audit checks the change detection itself: it renders every group of a sync
-// (empty for all of them) that is up to date again and compares it with what the remote acknowledged
-// last. A difference without a touch is a change that was missed: a trigger
-// that was off, a function that reads more than it declares. It is noted, and
-// the group is touched, so that a running engine sends it. No remote is
-// called. Progress, if not nil, is told how many groups were looked at. While
+// (empty for all of them) that is up to date again and compares it with what the
+// remote acknowledged last. A difference without a touch is a change that was missed: a trigger
+// that was off, a function that reads more than its row (the clock, a table, the
+// order of a map). It is noted, and the group is touched, so that a running
+// engine sends it. No remote is called. Progress, if not nil, is told how many groups were looked at. While
 // the sync is not installed as it is declared, or a backfill of it runs, there
 // is nothing to compare, and that is an error.
 // [Engine.Run] does the same all the time with a few groups.
@@ -336,7 +336,7 @@ func (a *auditor) settle(ctx context.Context) ([]Missed, error) {
 	touches := make([]store.Touch, len(missed))
 	for i, m := range missed {
 		touches[i] = store.Touch{ID: m.ID, Register: !a.byName[m.Sync].ByHand}
-		a.log.Error("a change was missed: the record is not what the rows say, and nothing told so; it is sent now",
+		a.log.Error("a change was missed, or what makes the record says something else of the same rows each time: the record is not what the rows say, and nothing told so; it is sent now",
 			"sync", m.Sync, "key", m.Key, "fields", m.Fields, "columns", m.Columns)
 	}
 	if err := a.db.NoteMissed(ctx, missed); err != nil {

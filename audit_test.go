@@ -66,6 +66,11 @@ func TestAuditFindsImpureTranslation(t *testing.T) {
 	s.run(e)
 	s.quiet(e)
 	rate.Store(7)
+	about, err := e.Explain(s.ctx, "customer", "1")
+	if err != nil || about.Send != "update" || !strings.Contains(about.Why, "nothing has touched it") || !strings.Contains(about.Why, "a change was missed") ||
+		!strings.Contains(about.Why, "Translate") || strings.Contains(about.Why, "folded yet") {
+		t.Errorf("%+v, %v", about, err)
+	}
 	missed, err := e.Audit(s.ctx, "customer", nil)
 	if err != nil || len(missed) != 2 || !reflect.DeepEqual(missed[0].Fields, []string{"rate"}) {
 		t.Errorf("%+v, %v", missed, err)
@@ -118,5 +123,35 @@ func TestAuditAlone(t *testing.T) {
 		if err := e.Touch(s.ctx, nil, "customer", 2, "eu"); err == nil || !strings.Contains(err.Error(), "2 values are given for the key of ") {
 			t.Error(err)
 		}
+	})
+}
+
+// Why a record differs is told as far as it is known: what the log has may
+// touch it, and a sweep may not have come to it.
+func TestExplainOfWhatDiffers(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to))
+		stop := s.run(e)
+		s.quiet(e)
+		stop()
+		says := func(e *upkeep.Engine, key, why string) {
+			t.Helper()
+			about, err := e.Explain(s.ctx, "customer", key)
+			if err != nil || about.Send != "update" || !strings.Contains(about.Why, why) {
+				t.Errorf("%+v, %v; want %q", about, err, why)
+			}
+		}
+		s.exec(`update users set email = 'new@example.com' where id = 1`)
+		says(e, "1", "touches wait in the log (1)")
+		other := customerSync(s.to)
+		other.Version = "2"
+		other.Translate = func(u User) (upkeep.Fields, error) { return upkeep.Fields{"entityId": u.Name + "!"}, nil }
+		says(s.engine(other), "2", "its declaration is not the one that is installed")
+		if err := e.Resync(s.ctx, upkeep.Resync{Sync: "customer"}); err != nil {
+			t.Fatal(err)
+		}
+		says(e, "1", "a backfill or a sweep is under way")
 	})
 }

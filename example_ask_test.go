@@ -42,7 +42,7 @@ func ExampleEngine_Explain() {
 	fmt.Println("the record:", string(about.Record.Fields["entityId"]))
 	fmt.Println("last call:", about.Attempts[0].Action, about.Attempts[0].Outcome)
 	// Output:
-	// behind: the database has changed and the touch is not folded yet; is an upkeep run at work?
+	// behind: the rows say something else than the remote has, and touches wait in the log (1) that are not folded yet; is an upkeep run at work?
 	// to do: update [entityId]
 	// the row: Bob the Builder
 	// the record: "Bob the Builder"

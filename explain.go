@@ -84,25 +84,8 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 	case !errors.Is(err, store.ErrNoGroup):
 		return nil, err
 	}
-	if x.Attempts, err = e.db.Attempts(ctx, id, 20); err != nil {
+	if err := x.around(ctx, e, id); err != nil {
 		return nil, err
-	}
-	blocked, err := e.db.Blocked(ctx, id, 100)
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range blocked {
-		x.Blocks = append(x.Blocks, b.String())
-	}
-	counts, err := e.db.Blocking(ctx, []ID{id}, BlockedMost)
-	if err != nil {
-		return nil, err
-	}
-	x.BlocksDirect, x.BlocksAll = counts[id].Direct, counts[id].All
-	if x.Group != nil {
-		if x.Chain, err = e.chain(ctx, id, x.Group.WaitsFor); err != nil {
-			return nil, err
-		}
 	}
 	if err := x.lane(ctx, e, d, id); err != nil {
 		return nil, err
@@ -136,6 +119,14 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 		return nil, err
 	}
 	x.Why = x.why(d, j)
+	if x.ahead() && !j.departed {
+		if x.Why, err = e.behind(ctx, d, x.Group); err == nil && x.Why == "" {
+			return e.Explain(ctx, sync, key)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	goes := x.Send == "create" || x.Send == "update" || x.Send == "delete"
 	switch trouble := x.Remote.Trouble(); {
 	case x.Paused != nil && x.Send != "nothing":
@@ -164,6 +155,29 @@ func (x *Explanation) outlook(ctx context.Context, r *runner, j *job) error {
 		x.Record = &connector.Record{Type: j.record.Type, ExternalID: j.record.ExternalID, Fields: fields}
 	}
 	return nil
+}
+
+// around fills in the group's history, what waits for it, and what it waits for.
+func (x *Explanation) around(ctx context.Context, e *Engine, id ID) (err error) {
+	if x.Attempts, err = e.db.Attempts(ctx, id, 20); err != nil {
+		return err
+	}
+	blocked, err := e.db.Blocked(ctx, id, 100)
+	if err != nil {
+		return err
+	}
+	for _, b := range blocked {
+		x.Blocks = append(x.Blocks, b.String())
+	}
+	counts, err := e.db.Blocking(ctx, []ID{id}, BlockedMost)
+	if err != nil {
+		return err
+	}
+	x.BlocksDirect, x.BlocksAll = counts[id].Direct, counts[id].All
+	if x.Group != nil {
+		x.Chain, err = e.chain(ctx, id, x.Group.WaitsFor)
+	}
+	return err
 }
 
 // rehearse does with one group all that comes before send.
@@ -256,9 +270,6 @@ func (x *Explanation) why(d *definition, j *job) string {
 	}
 	if x.Send == "refuse" && (g.State == store.Clean || g.State == store.Gone) {
 		return "clean as far as the triggers saw, but: " + j.result.Reason
-	}
-	if behind := x.Send == "create" || x.Send == "update" || x.Send == "delete"; behind && (g.State == store.Clean || g.State == store.Gone) {
-		return "behind: the database has changed and the touch is not folded yet; is an upkeep run at work?"
 	}
 	switch g.State {
 	case store.Parked:

@@ -97,6 +97,6 @@ func (c *auditCmd) print(p *program, found []upkeep.Missed, audited int) error {
 		_, err := fmt.Fprintln(p.out, "nothing was missed")
 		return err
 	}
-	_, err := fmt.Fprintf(p.out, "missed: %s; upkeep run sends what was missed. Find out what wrote past the triggers: upkeep doctor\n", count(len(found), "change"))
+	_, err := fmt.Fprintf(p.out, "missed: %s; upkeep run sends what was missed. Find out what wrote past the triggers: upkeep doctor; if nothing did, something in the mapping says something else of the same rows each time, such as an SQL function that is declared IMMUTABLE and is not\n", count(len(found), "change"))
 	return err
 }
