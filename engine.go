@@ -194,6 +194,16 @@ func (e *Engine) install(ctx context.Context) error {
 // lost lists the syncs that were installed as they are declared now, and lack
 // a trigger: changes of their tables may have gone unseen.
 func (e *Engine) lost(ctx context.Context) ([]*definition, error) {
+	// Asked first: another process that installs now makes the triggers before
+	// it notes the version.
+	installed := map[*definition]bool{}
+	for _, d := range e.defs {
+		state, err := e.db.Sync(ctx, d.Name)
+		if err != nil {
+			return nil, err
+		}
+		installed[d] = state.Version == d.version
+	}
 	changes, err := e.db.Preview(ctx, e.learned.Load().shapes)
 	if err != nil {
 		return nil, fmt.Errorf("compare the triggers: %w", err)
@@ -206,14 +216,7 @@ func (e *Engine) lost(ctx context.Context) ([]*definition, error) {
 	for _, d := range e.defs {
 		gap := false
 		e.shape(d.Name).Root.Walk(func(_ string, m, _ *store.Member) { gap = gap || gaps[m.Table] })
-		if !gap {
-			continue
-		}
-		state, err := e.db.Sync(ctx, d.Name)
-		if err != nil {
-			return nil, err
-		}
-		if state.Version == d.version {
+		if gap && installed[d] {
 			lost = append(lost, d)
 			e.log.Warn("a trigger was lost; every group is looked at again", "sync", d.Name)
 		}

@@ -1,14 +1,18 @@
 package upkeep_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // unprepared is a remote that must be prepared, and compares the versions of
@@ -116,6 +120,45 @@ func TestRemotesArePrepared(t *testing.T) {
 		}
 		if len(remote.removed) == 0 {
 			t.Error("a delete did not say its version")
+		}
+	})
+}
+
+// beside is a database in which another process does something while this one
+// looks at the triggers.
+type beside struct {
+	upkeep.Database
+	once sync.Once
+	do   func()
+}
+
+func (b *beside) Preview(ctx context.Context, shapes []*store.Shape) ([]store.TriggerChange, error) {
+	changes, err := b.Database.Preview(ctx, shapes)
+	b.once.Do(b.do)
+	return changes, err
+}
+
+// Of two processes that begin at once, neither takes the other's triggers for
+// lost ones.
+func TestTwoInstallAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
+		s := shop(memory.Config{})
+		first := s.engine(customerSync(s.to))
+		var log bytes.Buffer
+		db := &beside{Database: s.open(), do: func() {
+			if err := first.Install(s.ctx); err != nil {
+				t.Error(err)
+			}
+		}}
+		second, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{customerSync(s.to)}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := second.Install(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(log.String(), "a trigger was lost") {
+			t.Errorf("it sweeps for nothing: %s", log.String())
 		}
 	})
 }
