@@ -50,9 +50,11 @@ func (c *backfillCmd) Run(p *program) error {
 		return err
 	}
 	if c.JSON {
-		return printJSON(p.out, f.forms())
+		err = printJSON(p.out, f.forms())
+	} else {
+		err = f.print(p.out)
 	}
-	return f.print(p.out)
+	return errors.Join(err, f.left(p.err))
 }
 
 // filling is a backfill of some syncs.
@@ -153,6 +155,20 @@ func (f *filling) look(ctx context.Context) (bool, error) {
 		f.passed = time.Now()
 	}
 	return !old || f.held, nil
+}
+
+// left says what a person has to do for the rest, and is errPending if there is
+// something. What waits for another record may be woken by the next moment.
+func (f *filling) left(w io.Writer) error {
+	st := &upkeep.Status{}
+	for _, c := range f.last {
+		left := upkeep.Counts{Parked: c.Parked}
+		if f.held {
+			left.Dirty = unsynced(c)
+		}
+		st.Syncs = append(st.Syncs, left)
+	}
+	return leftTo(w, st)
 }
 
 // filledForm is a sync's line in --json.

@@ -59,7 +59,7 @@ var guides = map[string]guide{
 		examples: []string{"upkeep check", "upkeep check -c staging.yaml --json"},
 	},
 	"plan": {
-		more:     "Nothing is written and nothing is sent; it works before anything is installed.",
+		more:     "It works before anything is installed.",
 		statuses: "0 nothing to do; 1 the command failed; 2 wrong usage or configuration; 3 there is something to do: to install, or with --records also to send.",
 		examples: []string{"upkeep plan", "upkeep plan --records --sync sales_order --limit 5"},
 	},
@@ -72,8 +72,8 @@ var guides = map[string]guide{
 		statuses: "0 stopped as it was told, or with --once nothing is left to do; 1 the command failed, or with --once there was still work after --within, or nothing moved since a remote fails; 2 wrong usage or configuration; 3 with --once: quiet, but not all is at the remotes, and waiting changes nothing: groups are parked, wait for a record that is not there, or are held back by a pause.",
 		examples: []string{"upkeep run", "upkeep run --once --within 10m", "upkeep run --log-format json"},
 	},
-	"top":    {examples: []string{"upkeep top", "upkeep top --every 5s"}},
-	"status": {more: "A group is a row of a sync's root table with all the rows that belong to its record. LAG is for how long the oldest change has waited; SAVED are the calls that were not made: several changes of a record went in one call, or nothing differed. UNDER WAY are the calls that processes make now, and for how long." + stateWords, examples: []string{"upkeep status", "upkeep status --state parked", "upkeep status sales_order --state waiting --limit 20", "upkeep status --watch --every 5s"}},
+	"top":    {more: "The columns are those of upkeep status, whose --help explains them; CALLS/S are the calls in a second since the look before.", examples: []string{"upkeep top", "upkeep top --every 5s"}},
+	"status": {more: "A group is a row of a sync's root table with all the rows that belong to its record. LAG is for how long the oldest change has waited that is due to be sent: not what is parked, or waits for another record. CALLS are the requests made so far for the sync; SAVED are the calls that were not made: several changes of a record went in one call, or nothing differed. SLOTS HELD are the calls that processes may make at once, UNDER WAY those that they make now, and for how long." + stateWords, examples: []string{"upkeep status", "upkeep status --state parked", "upkeep status sales_order --state waiting --limit 20", "upkeep status --watch --every 5s"}},
 	"explain": {
 		more:     "A group is a row of the sync's root table with all the rows that belong to its record. It is shown what the database says, what the record is to be, what would be sent, what was tried, and what it waits for. Nothing is changed and no remote is called.",
 		statuses: "0 something is known of the group; 1 nothing is, or the command failed; 2 wrong usage or configuration.",
@@ -98,6 +98,7 @@ var guides = map[string]guide{
 	"resume": {more: "After wrong credentials were mended, or an outage is over, it need not be waited until the breaker of the remote is tried again: whether it was paused or not, upkeep run probes it within a second.", examples: []string{"upkeep resume netsuite"}},
 	"backfill": {
 		more:     "It waits until all is sent. It is not needed after a change of the configuration, when upkeep run does it by itself. To let upkeep run do it, and not wait: upkeep resync.",
+		statuses: "0 all is sent, or waits for another record; 1 the command failed; 2 wrong usage or configuration; 3 all rows were passed over, but groups are parked, or held back by a pause.",
 		examples: []string{"upkeep backfill", "upkeep backfill sales_order"},
 	},
 	"resync": {
@@ -108,7 +109,7 @@ var guides = map[string]guide{
 		more:     "For what is mended: a remote's refusal, a right, the data of another record. What was changed in the group's own rows needs no retry. A remote whose breaker is open is probed at once.",
 		examples: []string{"upkeep retry sales_order 42", "upkeep retry --all", "upkeep retry ticket 7 --is 90125"},
 	},
-	"skip":               {more: "It is dropped for good; the group's history says so. It is for a version that the remote will never take, of a sync with deliver: every.", examples: []string{"upkeep skip shipment 42"}},
+	"skip":               {more: "It is dropped for good; the group's history says so. It is for a version that the remote will never take.", examples: []string{"upkeep skip shipment 42"}},
 	"deletes":            {more: "Nothing that was held goes out before somebody looked. While deletes go on coming, allow the number that you saw: no more than that go, and what is beyond it is held again. A row that came back meanwhile is no delete any more.", examples: []string{"upkeep deletes", "upkeep deletes customer --allow 250"}},
 	"uninstall":          {more: "Its triggers, tables and functions go; the application's tables and the records at the remotes stay. Stop every upkeep run first.", examples: []string{"upkeep uninstall", "upkeep uninstall --yes"}},
 	"sandbox netsuite":   {more: "It prints the lines for upkeep.yaml, and how faults are set." + faultWords, examples: []string{"upkeep sandbox netsuite", "upkeep sandbox netsuite --latency 50ms"}},

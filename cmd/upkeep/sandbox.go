@@ -21,7 +21,7 @@ type sandboxNetsuiteCmd struct {
 	Listen      string        `default:"127.0.0.1:7780" help:"Address to listen on."`
 	Latency     time.Duration `help:"How long each answer takes, such as 50ms."`
 	Concurrency int           `default:"5" help:"How many requests the account takes at once."`
-	Seed        uint64        `help:"Makes the dice of faults with a probability repeatable."`
+	Seed        uint64        `placeholder:"N" help:"Makes the dice of faults with a probability repeatable."`
 }
 
 // Run serves the account until the context ends.

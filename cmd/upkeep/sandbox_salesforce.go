@@ -11,7 +11,7 @@ type sandboxSalesforceCmd struct {
 	Listen  string        `default:"127.0.0.1:7781" help:"Address to listen on."`
 	Latency time.Duration `help:"How long each answer takes, such as 50ms."`
 	Daily   int           `default:"15000" help:"How many requests the org takes in 24 hours."`
-	Seed    uint64        `help:"Makes the dice of faults with a probability repeatable."`
+	Seed    uint64        `placeholder:"N" help:"Makes the dice of faults with a probability repeatable."`
 }
 
 // Run serves the org until the context ends.
