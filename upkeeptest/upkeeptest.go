@@ -48,7 +48,8 @@ type DB struct {
 	// takes a connection.
 	SQL *sql.DB
 	// Engine is the engine, for all that has no method here: Explain, Retry,
-	// Register. It works while a method of the DB runs, and rests otherwise.
+	// Verify, Register. It works while a method of the DB runs, or a call of the
+	// engine's waits for it (Verify, Audit, Quiet), and rests otherwise.
 	Engine *upkeep.Engine
 	// Remote has the records, and can be told to refuse them.
 	Remote *memory.Remote
@@ -120,7 +121,7 @@ func On(t testing.TB, database upkeep.Database, app *sql.DB, syncs ...upkeep.Any
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- db.Engine.Run(ctx) }()
+	go func() { done <- db.Engine.Run(context.WithValue(ctx, ofEngine{}, true)) }()
 	t.Cleanup(func() {
 		if _, err := database.Secret(ctx); err != nil {
 			t.Logf("the database is gone before the engine has ended (%v): close it with t.Cleanup, before the call of upkeeptest.On", err)
