@@ -329,12 +329,6 @@ func TestBulkJobsGivenUp(t *testing.T) {
 		{"no jobs any more", func(s *shop) *upkeep.Engine {
 			return s.engine(customerSync(&upkeep.Remote{Name: "erp", Connection: withoutJobs{s.to.Connection, s.to.Connection.(connector.Reader)}}))
 		}, "its remote has no jobs any more"},
-		{"another remote", func(s *shop) *upkeep.Engine {
-			return s.engine(customerSync(&upkeep.Remote{Name: "other", Connection: s.to.Connection}))
-		}, "its sync goes to other now"},
-		{"another remote beside it", func(s *shop) *upkeep.Engine {
-			return s.engine(customerSync(&upkeep.Remote{Name: "other", Connection: s.to.Connection}), segmentSync(s.to))
-		}, "its sync goes to other now"},
 		{"neither polls nor aborts", func(s *shop) *upkeep.Engine {
 			s.remote.Fail(memory.Fault{On: memory.PollJob, Err: memory.Err(connector.Unavailable), Times: -1})
 			s.remote.Fail(memory.Fault{On: memory.AbortJob, Err: memory.Err(connector.Unavailable), Times: -1})
@@ -380,17 +374,6 @@ func TestBulkJobsGivenUp(t *testing.T) {
 			})
 		})
 	}
-}
-
-// segmentSync is a sync beside the customers', of which there are no rows.
-func segmentSync(to *upkeep.Remote) upkeep.Sync[segment] {
-	return upkeep.Sync[segment]{Name: "segment", Table: "customers", To: to, Record: "segment",
-		Translate: func(s segment) (upkeep.Fields, error) { return upkeep.Fields{"name": s.Name}, nil }}
-}
-
-type segment struct {
-	ID   int64   `db:"id,key"`
-	Name *string `db:"segment"`
 }
 
 // doctorSays waits until a finding contains the words.

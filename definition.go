@@ -20,7 +20,7 @@ import (
 type definition struct {
 	Mapping
 	traits   connector.Traits
-	version  string // of the declaration: a change leads to a sweep
+	version  string // of the declaration, and where its records are: a change leads to a sweep
 	circular bool   // references can lead back to it
 	located  located
 }

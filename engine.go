@@ -152,6 +152,9 @@ func (e *Engine) install(ctx context.Context) error {
 	if err := e.learn(ctx); err != nil {
 		return err
 	}
+	if err := e.inPlace(ctx); err != nil {
+		return err
+	}
 	l := e.learned.Load()
 	lost, err := e.lost(ctx)
 	if err != nil {

@@ -52,7 +52,7 @@ func (d *definition) examine() error {
 	if _, can := d.To.Connection.(connector.Initializer); d.Initialize != nil && !can {
 		return fmt.Errorf("remote %q can't initialize a record from another", d.To.Name)
 	}
-	d.version = d.digest()
+	d.version = versionOf(d.digest(), d.To.Name, d.Record)
 	return nil
 }
 

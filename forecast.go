@@ -95,6 +95,9 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 	if err != nil {
 		return nil, err
 	}
+	if err := e.inPlace(ctx); err != nil {
+		return nil, err
+	}
 	l := &learned{shapes: shapes}
 	f := &forecaster{ForecastOptions: o, took: map[*Remote][]time.Duration{}, installed: true}
 	if l.secret, err = e.db.Secret(ctx); errors.Is(err, ErrNotInstalled) {

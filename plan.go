@@ -72,6 +72,9 @@ func (e *Engine) Plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := e.inPlace(ctx); err != nil {
+		return nil, err
+	}
 	p := &Plan{}
 	counts, err := e.db.Counts(ctx)
 	if errors.Is(err, ErrNotInstalled) {

@@ -207,6 +207,11 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 		return findings, err
 	}
 	findings = append(findings, altered...)
+	moved, err := e.elsewhere(ctx)
+	if err != nil {
+		return findings, err
+	}
+	findings = append(findings, movedFindings(moved)...)
 	for _, r := range e.remotes {
 		findings = append(findings, r.Check(ctx, e.uses(r))...)
 	}

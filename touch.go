@@ -132,6 +132,9 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 	if err != nil {
 		return err
 	}
+	if err := e.inPlace(ctx); err != nil {
+		return err
+	}
 	for _, d := range defs {
 		if err := e.db.StartBackfill(ctx, d.Name, d.version, true, r.Force); err != nil {
 			return fmt.Errorf("resync %s: %w", d.Name, err)
