@@ -232,13 +232,44 @@ func (r *runner) mustFind(j *job) bool {
 		return true // it may have been made in what the registry has forgotten
 	}
 	first := j.claim.ExternalID == "" && settled // nothing can have gone out
-	if j.goal != present {
+	if j.goal != present || first && r.mayBeFromBefore(j.def) {
 		return true
 	}
 	if r.traits.Class == connector.Blind {
 		return !settled || r.provenance.restored.Load()
 	}
 	return !first && (r.traits.Class != connector.Upsert || j.origin != nil || len(j.only) > 0)
+}
+
+// mayBeFromBefore: an earlier installation may have made records of a sync of
+// which this one does not know. Its first sweep forces all groups; those that a
+// touch raised before the sweep came to them are known by its being under way,
+// and those that people register are in no sweep.
+func (r *runner) mayBeFromBefore(d *definition) bool {
+	if !d.looks() {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return d.ByHand || !r.swept[d.Name]
+}
+
+// learnSwept notes which syncs have no sweep under way, before groups are
+// claimed: what these sweeps forced is claimed as forced.
+func (r *runner) learnSwept(ctx context.Context) error {
+	for _, d := range r.defs {
+		if !d.looks() || d.ByHand || !r.mayBeFromBefore(d) {
+			continue
+		}
+		state, err := r.db.Sync(ctx, d.Name)
+		if err != nil {
+			return err
+		}
+		r.mu.Lock()
+		r.swept[d.Name] = state.Version != "" && !state.Backfill.Running
+		r.mu.Unlock()
+	}
+	return nil
 }
 
 // findOrigin looks up what a lost record was initialized from; without it the

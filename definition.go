@@ -112,6 +112,11 @@ func (d *definition) finds() bool {
 	return !ok || f.Finds(d.Record)
 }
 
+// looks says whether the remote takes a second record of one external id, and
+// can be asked for the first: what may be there of an earlier installation is
+// looked for before it is made.
+func (d *definition) looks() bool { return d.traits.Class == connector.Lookup && d.finds() }
+
 // digest is of everything declared, so that an edited mapping is noticed.
 func (d *definition) digest() string {
 	b, err := json.Marshal(struct {

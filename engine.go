@@ -181,8 +181,10 @@ func (e *Engine) install(ctx context.Context) error {
 		if state.Version == d.version {
 			continue
 		}
-		// The triggers stand already, so nothing falls between the two.
-		if err := e.db.StartBackfill(ctx, d.Name, d.version, state.Version != "", false); err != nil {
+		// The triggers stand already, so nothing falls between the two. Records of
+		// an earlier installation may be there: a forced group is looked for.
+		look := state.Version == "" && d.looks()
+		if err := e.db.StartBackfill(ctx, d.Name, d.version, look || state.Version != "", look); err != nil {
 			return fmt.Errorf("start backfill of %s: %w", d.Name, err)
 		}
 		if state.Version == "" {

@@ -28,8 +28,13 @@ type ForecastSync struct {
 func (f ForecastSync) Changes() int64 { return f.Create + f.Update + f.Delete }
 
 // calls is how many requests the sync's changes take, at least.
-func (f ForecastSync) calls(b connector.Batch) int64 {
+func (f ForecastSync) calls(b connector.Batch, look bool) int64 {
 	most := int64(max(b.Most, 1))
+	if look { // each is looked for before it is made, and goes by itself
+		made := f.Create
+		f.Create = 0
+		return 2*made + f.calls(b, false)
+	}
 	requests := func(changes int64) int64 { return (changes + most - 1) / most }
 	if b.Mixed {
 		return requests(f.Changes())
@@ -99,7 +104,7 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 		return nil, err
 	}
 	l := &learned{shapes: shapes}
-	f := &forecaster{ForecastOptions: o, took: map[*Remote][]time.Duration{}, installed: true}
+	f := &forecaster{ForecastOptions: o, took: map[*Remote][]time.Duration{}, swept: map[string]bool{}, installed: true}
 	if l.secret, err = e.db.Secret(ctx); errors.Is(err, ErrNotInstalled) {
 		f.installed = false
 	} else if err != nil {
@@ -114,6 +119,7 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 				return nil, err
 			}
 			unchanged[d.Name] = state.Version == d.version
+			f.swept[d.Name] = state.Version != "" && !state.Backfill.Running
 		}
 	}
 	f.promises = promising{e.db, f.installed, unchanged, map[store.ID]bool{}}
@@ -214,6 +220,7 @@ type forecaster struct {
 	parked    map[string]string // groups of the piece, with the reason
 	found     Forecast
 	took      map[*Remote][]time.Duration // earlier calls
+	swept     map[string]bool             // syncs of whose records none can be of an earlier installation
 }
 
 const sampled = 20 // groups whose last call is looked at for its latency
@@ -400,7 +407,7 @@ func (f *forecaster) remote(r *Remote, defs []*definition) {
 	for i, d := range defs {
 		if d.To == r {
 			asked = true
-			line.Calls += f.found.Syncs[i].calls(d.batch())
+			line.Calls += f.found.Syncs[i].calls(d.batch(), d.looks() && !f.swept[d.Name])
 		}
 	}
 	if !asked {

@@ -107,6 +107,9 @@ func (r *runner) claim(ctx context.Context, limit int) ([]store.Claim, error) {
 	if len(req.Syncs) == 0 {
 		return nil, nil
 	}
+	if err := r.learnSwept(ctx); err != nil {
+		return nil, fmt.Errorf("look what was swept: %w", err)
+	}
 	r.claimedAt = r.cfg.Clock.Now() // before the call: our deadline ends before the database's
 	claims, err := r.lease(ctx, req)
 	if r.provenance.moved(err) {
