@@ -44,7 +44,7 @@ func assign(field reflect.Value, v any) error {
 		if field.Kind() == reflect.Slice || field.Kind() == reflect.Map || field.Kind() == reflect.Interface {
 			return nil
 		}
-		return fmt.Errorf("the column is NULL; make the field a pointer (*%s)", pointedTo(field.Type()))
+		return fmt.Errorf("the column is NULL, or its JSON is null; make the field a pointer (*%s)", pointedTo(field.Type()))
 	}
 	rv := reflect.ValueOf(v)
 	if rv.Type() != field.Type() {

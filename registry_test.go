@@ -99,6 +99,11 @@ func TestKey(t *testing.T) {
 			t.Errorf("%v made the key %q", bad, s)
 		}
 	}
+	for _, none := range [][]any{{}, {Date{}}, {Date{Year: 2026, Month: 2, Day: 30}}} {
+		if s, err := Key(none...); !errors.Is(err, ErrKey) {
+			t.Errorf("%v made the key %q (%v)", none, s, err)
+		}
+	}
 	if r := Ref("customer", (*int64)(nil)); r != (Reference{}) {
 		t.Errorf("a NULL foreign key refers to %v", r)
 	}

@@ -17,9 +17,10 @@ import (
 // what they refer to. A function of the user's that panics refuses its own
 // group and nothing else.
 func (j *job) translate() {
+	doing := "external id"
 	defer func() {
 		if p := recover(); p != nil {
-			j.refuse(fmt.Sprintf("translate: panic: %v, at %s", p, panicSite()))
+			j.refuse(fmt.Sprintf("%s: panic: %v, at %s", doing, p, panicSite()))
 		}
 	}()
 	if j.composite == nil {
@@ -41,6 +42,7 @@ func (j *job) translate() {
 		return
 	}
 	if j.def.When != nil {
+		doing = "when"
 		pass, err := j.def.When(row)
 		if err != nil {
 			j.refuse("when: " + err.Error())
@@ -51,6 +53,7 @@ func (j *job) translate() {
 			return
 		}
 	}
+	doing = "translate"
 	if err := j.represent(row); err != nil {
 		j.refuse("translate: " + err.Error())
 	}

@@ -59,7 +59,8 @@ type Model[T any] struct {
 	Record string
 	// Load names what the functions read, by the names of the Go fields:
 	// columns ("State"), relations ("User", "Lines.Product") and columns of
-	// relations ("Lines.Price"). Of a model of which no column is named, all
+	// relations ("Lines.Price"). An embedded struct's ("Address") are all of its
+	// columns, or those named ("Address.City"). Of a model of which no column is named, all
 	// are loaded, but for the time of update that GORM keeps; relations are
 	// loaded only if they are named. Fields that are not loaded are zero.
 	// Primary keys are always there. What is loaded is watched, so a column
@@ -136,8 +137,12 @@ func each(err error, prefix string) error {
 
 // from is what is to be loaded.
 func (m Model[T]) from() (*table, error) {
-	if t := reflect.TypeFor[T](); t.Kind() == reflect.Pointer {
+	switch t := reflect.TypeFor[T](); t.Kind() {
+	case reflect.Pointer:
 		return nil, fmt.Errorf("the functions get the model itself, not a pointer: gormsync.Model[%s]", t.Elem())
+	case reflect.Struct:
+	default:
+		return nil, errors.New("a model is a struct, whose fields are the columns: gormsync.Model[Order]")
 	}
 	naming := m.Naming
 	if naming == nil {

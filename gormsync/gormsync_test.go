@@ -62,6 +62,18 @@ type Company struct {
 	Title   string
 }
 
+// Friend gives GORM a relation of its own, which has no field.
+type Friend struct {
+	ID    uint
+	Peers []Peer
+	Likes []Peer `gorm:"many2many:likes"`
+}
+
+type Peer struct {
+	ID       uint
+	FriendID uint
+}
+
 func (Company) TableName() string { return "firms" }
 
 type Note struct {
@@ -160,6 +172,8 @@ func TestOnlyWhatIsNamedIsLoaded(t *testing.T) {
 	}{
 		{nil, []string{"id", "name", "born", "height", "active", "tags", "home_city", "home_zip", "company_code", "company_country", "boss_id"}, ""},
 		{[]string{"Name", "Home.City"}, []string{"id", "name", "home_city"}, ""},
+		{[]string{"Home"}, []string{"id", "home_city", "home_zip"}, ""},
+		{[]string{"Boss.Home"}, []string{"id", "name", "born", "height", "active", "tags", "home_city", "home_zip", "company_code", "company_country", "boss_id"}, "Boss"},
 		{[]string{"Name", "Company.Title"}, []string{"id", "name"}, "Company"},
 		{[]string{"Name", "Boss.Company.Title", "Boss.Name"}, []string{"id", "name"}, "Boss"},
 	} {
@@ -209,7 +223,11 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		{people("Name.First"), "no relation Name; it has Badge, Boss, Company"},
 		{people("Secret"), "no column or relation Secret"},
 		{people("Friends"), "join table friends"},
-		{gormsync.Model[int]{}, "gorm model int"},
+		{gormsync.Model[int]{}, "gorm model int: a model is a struct"},
+		{people("Home.Town"), "the embedded Home of Person has no column Town; of columns it has ID, Name, Born, Height, Active, Tags, Home.City, Home.Zip,"},
+		{people("Freinds"), "BossID, Badge, Boss, Company, Notes, Team"},
+		{gormsync.Model[User]{Load: []string{"Nmae"}}, "it has ID, CreatedAt, UpdatedAt, DeletedAt, Name, Email"},
+		{gormsync.Model[Friend]{Load: []string{"Nmae"}}, "it has ID, Peers"},
 		{gormsync.Model[**Person]{}, "not a pointer"},
 		{gormsync.Model[stamped]{When: func(stamped) bool { return true }, Translate: translate}, "WhenFalse is missing"},
 	} {

@@ -23,6 +23,9 @@ func set(ctx context.Context, f *schema.Field, into reflect.Value, v any) error 
 	if err != nil {
 		return err
 	}
+	if key, ok := from.(string); ok && f.Serializer == nil && f.IndirectFieldType == reflect.TypeFor[time.Time]() {
+		return f.Set(ctx, into, key) // of a row that is gone, whose key is a text
+	}
 	to := f.NewValuePool.Get()
 	if err := scan(to, from); err != nil {
 		return err

@@ -72,8 +72,14 @@ func (w *wish) add(s *schema.Schema, path string) error {
 			w, s, rest = w.relations[name], rel.FieldSchema, below
 			continue
 		}
+		if own := embedded(s, rest); len(own) > 0 {
+			w.columns = append(w.columns, own...)
+			return nil
+		}
 		f := s.FieldsByName[name]
 		switch {
+		case deeper && len(embedded(s, name)) > 0:
+			return fmt.Errorf("Load %q: the embedded %s of %s has no column %s%s; of columns it has %s", path, name, s.Name, below, spelling.DidYouMean(rest, columnNames(s)), strings.Join(columnNames(s), ", "))
 		case deeper:
 			return fmt.Errorf("Load %q: %s has no relation %s%s; it has %s", path, s.Name, name, spelling.DidYouMean(name, relationNames(s)), orNone(relationNames(s)))
 		case f == nil || f.DBName == "":
@@ -85,8 +91,25 @@ func (w *wish) add(s *schema.Schema, path string) error {
 	}
 }
 
-func relationNames(s *schema.Schema) []string {
-	return slices.Sorted(maps.Keys(s.Relationships.Relations))
+// embedded are the columns of the embedded struct with this name, but for the
+// time of update that GORM keeps.
+func embedded(s *schema.Schema, name string) (columns []string) {
+	for _, f := range s.Fields {
+		if f.DBName != "" && f.AutoUpdateTime == 0 && strings.HasPrefix(f.BindName(), name+".") {
+			columns = append(columns, f.DBName)
+		}
+	}
+	return columns
+}
+
+// relationNames are those that can be loaded. GORM has some of its own there.
+func relationNames(s *schema.Schema) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(s.Relationships.Relations)) {
+		if rel := s.Relationships.Relations[name]; rel.Type != schema.Many2Many && s.FieldsByName[name] != nil && s.FieldsByName[name] == rel.Field {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func orNone(names []string) string {
@@ -98,9 +121,14 @@ func orNone(names []string) string {
 
 func columnNames(s *schema.Schema) (all []string) {
 	for _, f := range s.Fields {
-		if f.DBName != "" {
-			all = append(all, f.Name)
+		if f.DBName == "" {
+			continue
 		}
+		name := f.Name
+		if top, _ := s.ModelType.FieldByName(f.BindNames[0]); len(f.BindNames) > 1 && !top.Anonymous {
+			name = f.BindName()
+		}
+		all = append(all, name)
 	}
 	return all
 }

@@ -32,7 +32,14 @@ func (d *DB) Fragment(ctx context.Context, t store.Table, where, order string) (
 		err = errors.New(reads.refused)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("condition on table %s: %w", info.Name, err)
+		what := "condition on"
+		switch {
+		case where == "":
+			what = "order of"
+		case order != "":
+			what = "condition on, or order of,"
+		}
+		return nil, fmt.Errorf("%s table %s: %w", what, info.Name, err)
 	}
 	var names []string
 	for _, c := range info.Columns {

@@ -127,6 +127,15 @@ func TestFragmentsOfSQLite(t *testing.T) {
 			t.Errorf("%s: %v, %v; want error %q", c.where, got, err, c.err)
 		}
 	}
+	for _, c := range []struct{ where, order, err string }{
+		{"", "random()", "order of table parent: "},
+		{"random() > 0", "", "condition on table parent: "},
+		{"v > 0", "random()", "condition on, or order of, table parent: "},
+	} {
+		if _, err := b.d.Fragment(t.Context(), store.Table{Name: "parent"}, c.where, c.order); err == nil || !strings.HasPrefix(err.Error(), c.err) {
+			t.Errorf("%s / %s: %v, want %s", c.where, c.order, err, c.err)
+		}
+	}
 	// The connection is as it was: other statements are not refused.
 	for range 10 {
 		if _, err := b.d.Tables(t.Context()); err != nil {

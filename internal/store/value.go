@@ -107,6 +107,9 @@ func Driven(v any) (any, error) {
 // comma or backslash inside a value. The same in SQL, Go and on the command
 // line: "42", "42,eu".
 func Key(values ...any) (string, error) {
+	if len(values) == 0 {
+		return "", errors.New("a key has one value for each column of the primary key; none was given")
+	}
 	if len(values) == 1 {
 		return keyText(values[0])
 	}
@@ -178,6 +181,9 @@ func keyText(v any) (string, error) {
 	case decimal.Decimal:
 		return v.String(), nil
 	case Civil:
+		if v == (Civil{}) || CivilOf(v.Time()) != v {
+			return "", fmt.Errorf("the date of year %d, month %d, day %d is none, so it can't be part of a key", v.Year, v.Month, v.Day)
+		}
 		return v.String(), nil
 	case time.Time: // which PostgreSQL reads, with a zone and without
 		return v.UTC().Format(time.RFC3339Nano), nil
