@@ -89,7 +89,7 @@ type ForecastOptions struct {
 // nothing, and needs nothing of Upkeep in the database: without a registry all
 // records are new. A record that is to be made is taken to be there by those
 // that refer to it. What is parked, or waits for what is not to be made, stays
-// so, unless the declaration changed. Rows are looked at a piece at a time.
+// so, unless a declaration changed that lets it go. Rows are looked at a piece at a time.
 func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, error) {
 	setDefault(&o.Latency, 500*time.Millisecond)
 	defs, err := e.chosen(o.Sync)
@@ -112,6 +112,7 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 	}
 	// An engine of its own, whose references all lead somewhere.
 	unchanged := map[string]bool{}
+	f.changed = map[string]bool{}
 	for _, d := range e.defs {
 		if f.installed {
 			state, err := e.db.Sync(ctx, d.Name)
@@ -120,9 +121,10 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 			}
 			unchanged[d.Name] = state.Version == d.version
 			f.swept[d.Name] = state.Version != "" && !state.Backfill.Running
+			f.changed[d.Name] = state.Version != d.version && state.Version != ""
 		}
 	}
-	f.promises = promising{e.db, f.installed, unchanged, map[store.ID]bool{}}
+	f.promises = promising{Store: e.db, installed: f.installed, unchanged: unchanged, comes: map[store.ID]bool{}, made: f.made}
 	f.Engine = &Engine{cfg: e.cfg, db: f.promises, log: e.log, defs: e.defs, byName: e.byName, remotes: e.remotes, stuck: e.stuck}
 	f.Engine.learned.Store(l)
 	for _, d := range defs {
@@ -148,16 +150,21 @@ type promising struct {
 	installed bool
 	unchanged map[string]bool   // syncs that no sweep goes over, as they are installed
 	comes     map[store.ID]bool // what was found out
+	// made says whether a sweep with the new declaration would make a record.
+	made func(context.Context, store.ID) (bool, error)
 }
 
 // promised: a group that is parked, or settled without a record, stays as it is;
 // one that waits comes when all come that it waits for.
 func (p promising) promised(ctx context.Context, id store.ID, depth int) (comes bool, err error) {
-	if comes, known := p.comes[id]; known || !p.unchanged[id.Sync] || depth > promisedMost {
+	if comes, known := p.comes[id]; known || depth > promisedMost {
 		return comes || !known, nil
 	}
 	defer func() { p.comes[id] = comes }()
 	p.comes[id] = true // of a circle
+	if !p.unchanged[id.Sync] {
+		return p.made(ctx, id)
+	}
 	g, err := p.Store.Group(ctx, id)
 	switch {
 	case errors.Is(err, store.ErrNoGroup):
@@ -216,11 +223,39 @@ type forecaster struct {
 	*Engine
 	ForecastOptions
 	installed bool
+	changed   map[string]bool // syncs that are installed with another declaration
+	deep      int             // records that hang on each other, in made
 	promises  promising
 	parked    map[string]string // groups of the piece, with the reason
 	found     Forecast
 	took      map[*Remote][]time.Duration // earlier calls
 	swept     map[string]bool             // syncs of whose records none can be of an earlier installation
+}
+
+// made: what a changed declaration lets go may still be refused, left out or wait.
+// Of a sync that is new all are taken to come, as each is told in its own place.
+func (f *forecaster) made(ctx context.Context, id store.ID) (bool, error) {
+	if !f.changed[id.Sync] || f.deep >= promisedMost {
+		return true, nil
+	}
+	f.deep++
+	defer func() { f.deep-- }()
+	claim := store.Claim{ID: id}
+	g, err := f.promises.Store.Group(ctx, id)
+	switch {
+	case err == nil && g.RemoteID != "":
+		return true, nil
+	case err == nil:
+		claim = claimOf(*g)
+	case !errors.Is(err, store.ErrNoGroup):
+		return false, err
+	}
+	j, err := f.rehearse(ctx, f.byName[id.Sync], claim)
+	if err != nil {
+		return false, err
+	}
+	what, _ := j.rehearsed()
+	return what == "create", nil
 }
 
 const sampled = 20 // groups whose last call is looked at for its latency
