@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -14,7 +15,12 @@ import (
 //	ID                // Sync and Key
 //	At      time.Time // when it was found
 //	Fields  []string  // whose values are not the ones that the remote acknowledged; empty: the whole record
-//	Columns []string  // "table.column" that these fields read
+//	Columns []string  // "table.column" that these fields read; without fields, those of the key of a row that is gone
+//
+// RowGone says whether the row is not there though nobody saw its deletion: it
+// was detached with its partition, dropped, or deleted while the triggers were
+// off, or the role can't see it. Nothing is sent for such a one; its group is
+// parked, and a person says whether it was deleted ([Resync].Deleted).
 type Missed = store.Missed
 
 // Missed lists the changes that audits found to have been missed within
@@ -30,8 +36,9 @@ func (e *Engine) Missed(ctx context.Context, limit int) ([]Missed, error) {
 // (empty for all of them) that is up to date again and compares it with what the
 // remote acknowledged last. A difference without a touch is a change that was missed: a trigger
 // that was off, a function that reads more than its row (the clock, a table, the
-// order of a map). It is noted, and the group is touched, so that a running
-// engine sends it. No remote is called. Progress, if not nil, is told how many groups were looked at. While
+// order of a map). So is a record whose row is not there though nobody saw it go.
+// It is noted, and the group is touched, so that a running engine sends it, or
+// parks it if the row is gone. No remote is called. Progress, if not nil, is told how many groups were looked at. While
 // the sync is not installed as it is declared, or a backfill of it runs, there
 // is nothing to compare, and that is an error.
 // [Engine.Run] does the same all the time with a few groups.
@@ -228,6 +235,9 @@ func (a *auditor) look(ctx context.Context, d *definition, groups []Group) error
 	r.translate(ctx, jobs)
 	r.refer(ctx, jobs)
 	for _, j := range jobs {
+		if j.leftByItsRow() {
+			a.suspects[j.claim.ID] = suspect{generation: generations[j.claim.Key], since: since, missed: Missed{ID: j.claim.ID, Columns: keyColumns(j.shape)}}
+		}
 		if j.done {
 			continue // it would wait or be refused: there is nothing to compare
 		}
@@ -236,6 +246,19 @@ func (a *auditor) look(ctx context.Context, d *definition, groups []Group) error
 		}
 	}
 	return nil
+}
+
+// leftByItsRow: there is a record, and no row, and nobody saw the row go.
+func (j *job) leftByItsRow() bool {
+	return j.result.Outcome == store.Refused && strings.HasPrefix(j.result.Reason, unseen) && j.claim.RemoteID != ""
+}
+
+// keyColumns are the root's, as "table.column".
+func keyColumns(shape *store.Shape) (columns []string) {
+	for _, c := range shape.Root.Key {
+		columns = append(columns, shape.Root.Table.String()+"."+c.Name)
+	}
+	return columns
 }
 
 // lookForUnknown passes over some more of the root rows and adds those without
@@ -273,7 +296,9 @@ func (r *runner) missed(ctx context.Context, j *job) Missed {
 	if j.goal != present || j.claim.RemoteID == "" {
 		return m
 	}
-	m.Fields, m.Columns = j.changed, r.columnsRead(ctx, j)
+	if len(j.changed) > 0 {
+		m.Fields, m.Columns = j.changed, r.columnsRead(ctx, j)
+	}
 	return m
 }
 
@@ -336,6 +361,10 @@ func (a *auditor) settle(ctx context.Context) ([]Missed, error) {
 	touches := make([]store.Touch, len(missed))
 	for i, m := range missed {
 		touches[i] = store.Touch{ID: m.ID, Register: !a.byName[m.Sync].ByHand}
+		if m.RowGone() {
+			a.log.Error("a deletion was missed: the row is not there, and no trigger saw it go; the record is left alone, and its group is parked", "sync", m.Sync, "key", m.Key)
+			continue
+		}
 		a.log.Error("a change was missed, or what makes the record says something else of the same rows each time: the record is not what the rows say, and nothing told so; it is sent now",
 			"sync", m.Sync, "key", m.Key, "fields", m.Fields, "columns", m.Columns)
 	}

@@ -155,3 +155,49 @@ func TestExplainOfWhatDiffers(t *testing.T) {
 		says(e, "1", "a backfill or a sweep is under way")
 	})
 }
+
+// A row that went without a trigger having seen it left its record: that is
+// told, nothing is sent, and a person says so for all of them at once.
+func TestAuditFindsRowsThatAreGone(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.users(12)
+		e := s.engine(customerSync(s.to))
+		stop := s.run(e)
+		s.quiet(e)
+		stop()
+		s.exec(`delete from users where id = 12`) // seen
+		s.blind()
+		s.exec(`delete from users where id > 2`)
+		missed, err := e.Audit(s.ctx, "customer", nil)
+		if err != nil || len(missed) != 9 || !missed[0].RowGone() {
+			t.Fatalf("%+v, %v", missed, err)
+		}
+		if again, err := e.Missed(s.ctx, 20); err != nil || len(again) != 9 || !again[0].RowGone() {
+			t.Errorf("%+v, %v", again, err)
+		}
+		s.run(e)
+		s.quiet(e)
+		if n := len(s.remote.Records("customer")); n != 11 {
+			t.Errorf("%d records, want what was there but for the one that was seen", n)
+		}
+		findings, err := e.Doctor(s.ctx)
+		if err != nil || !strings.Contains(fmt.Sprint(findings), "rows are not there, and no trigger saw them go: 9,") {
+			t.Errorf("%v, %v", findings, err)
+		}
+		s.exec(`insert into users (id, name) values (3, 'Back')`)
+		s.quiet(e)
+		for _, wrong := range []int{0, 7, 9} {
+			if err := e.Resync(s.ctx, upkeep.Resync{Sync: "customer", Deleted: true, Missing: wrong}); err == nil || wrong > 0 && !strings.Contains(err.Error(), "there are 8, not ") {
+				t.Errorf("%d: %v", wrong, err)
+			}
+		}
+		if err := e.Resync(s.ctx, upkeep.Resync{Sync: "customer", Deleted: true, Missing: 8}); err != nil {
+			t.Fatal(err)
+		}
+		s.quiet(e)
+		if n := len(s.remote.Records("customer")); n != 3 {
+			t.Errorf("%d records are left, want 3", n)
+		}
+	})
+}

@@ -91,8 +91,13 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	if err != nil {
 		return findings, err
 	}
+	var gone []Missed
 	for _, m := range missed {
 		if vitals.Now.Sub(m.At) > foundFor {
+			continue
+		}
+		if m.RowGone() {
+			gone = append(gone, m)
 			continue
 		}
 		what := "its record"
@@ -103,6 +108,7 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 			Message: "a change was missed, found at " + moment.Of(m.At) + ": " + what,
 			Fix:     "it was sent; find out what wrote past the triggers, or what the translation reads beside its row, and look at everything once: upkeep audit " + m.Sync})
 	}
+	findings = append(findings, goneFindings(gone)...)
 	for _, h := range status.HeldDeletes {
 		findings = append(findings, Finding{Severity: Problem, Subject: h.Sync,
 			Message: fmt.Sprintf("more records are to be deleted than its limit allows; held: %d", h.Held),

@@ -101,14 +101,25 @@ type Resync struct {
 	// acknowledged.
 	Force bool
 	// Deleted takes the deletion of the row as observed: for one group whose
-	// row was deleted while the triggers were away. Needs Key.
+	// row was deleted while the triggers were away. Needs Key, or Missing.
 	Deleted bool
+	// Missing, with Deleted and without Key, is for all groups of the sync that
+	// are parked since their row is not there and nobody saw it go: how many
+	// they are. With another number nothing is done, and the error says how
+	// many there are. The limit of deletes holds for them, too.
+	Missing int
 }
 
 // Resync looks at groups again, and sends the records that differ.
 func (e *Engine) Resync(ctx context.Context, r Resync) error {
-	if r.Key != "" || r.Deleted {
-		if r.Sync == "" || r.Key == "" {
+	if r.Missing != 0 && (!r.Deleted || r.Key != "" || r.Force) {
+		return errors.New("resync with Missing goes with Sync and Deleted, and without Key and Force")
+	}
+	if r.Deleted && r.Key == "" {
+		return e.resyncMissing(ctx, r.Sync, r.Missing)
+	}
+	if r.Key != "" {
+		if r.Sync == "" {
 			return errors.New("resync of one group needs both the sync and the key")
 		}
 		id, err := e.group(ctx, r.Sync, r.Key)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep"
@@ -18,6 +20,7 @@ type missedForm struct {
 	Key     string   `json:"key"`
 	Fields  []string `json:"fields"`
 	Columns []string `json:"columns"`
+	RowGone bool     `json:"row_gone"`
 }
 
 // Run looks for changes that the triggers did not see.
@@ -79,13 +82,17 @@ func (c *auditCmd) print(p *program, found []upkeep.Missed, audited int) error {
 	if c.JSON {
 		forms := []missedForm{}
 		for _, m := range found {
-			forms = append(forms, missedForm{m.Sync, m.Key, append([]string{}, m.Fields...), append([]string{}, m.Columns...)})
+			forms = append(forms, missedForm{m.Sync, m.Key, append([]string{}, m.Fields...), append([]string{}, m.Columns...), m.RowGone()})
 		}
 		return printJSON(p.out, forms)
 	}
+	gone := map[string]int{}
 	for _, m := range found {
 		what := "the whole record"
-		if len(m.Fields) > 0 {
+		if m.RowGone() {
+			what = "its row is not there, and nobody saw it go"
+			gone[m.Sync]++
+		} else if len(m.Fields) > 0 {
 			what = strings.Join(m.Fields, ", ") + " (made of " + strings.Join(m.Columns, ", ") + ")"
 		}
 		fmt.Fprintf(p.out, "missed: %s\n", oneLine(m.ID.String()+": "+what))
@@ -97,6 +104,20 @@ func (c *auditCmd) print(p *program, found []upkeep.Missed, audited int) error {
 		_, err := fmt.Fprintln(p.out, "nothing was missed")
 		return err
 	}
+	for _, sync := range slices.Sorted(maps.Keys(gone)) {
+		fmt.Fprintf(p.out, "%s: rows that are not there: %d. Nothing is sent for these, and upkeep run parks them. Rows go unseen with DETACH PARTITION and DROP TABLE, while triggers are off, in a restore, or behind row-level security. If they were deleted, say so when they are parked, and how many: upkeep resync %s --deleted --missing %d\n", sync, gone[sync], sync, gone[sync])
+	}
+	if n := len(found); n == sum(gone) {
+		_, err := fmt.Fprintf(p.out, "missed: %s\n", count(n, "deletion"))
+		return err
+	}
 	_, err := fmt.Fprintf(p.out, "missed: %s; upkeep run sends what was missed. Find out what wrote past the triggers: upkeep doctor; if nothing did, something in the mapping says something else of the same rows each time, such as an SQL function that is declared IMMUTABLE and is not\n", count(len(found), "change"))
 	return err
+}
+
+func sum(of map[string]int) (n int) {
+	for _, some := range of {
+		n += some
+	}
+	return n
 }

@@ -103,7 +103,7 @@ var guides = map[string]guide{
 	},
 	"resync": {
 		more:     "The running upkeep run looks at the rows and sends what differs; this command does not wait for it.",
-		examples: []string{"upkeep resync sales_order 42", "upkeep resync sales_order --force", "upkeep resync --all"},
+		examples: []string{"upkeep resync sales_order 42", "upkeep resync sales_order --force", "upkeep resync sales_order --deleted --missing 1098", "upkeep resync --all"},
 	},
 	"retry": {
 		more:     "For what is mended: a remote's refusal, a right, the data of another record. What was changed in the group's own rows needs no retry. A remote whose breaker is open is probed at once.",

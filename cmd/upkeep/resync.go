@@ -13,7 +13,8 @@ type resyncCmd struct {
 	Key     string `arg:"" optional:"" help:"For one group, the root row's primary key: 42, or 42,eu for a key of two columns."`
 	All     bool   `help:"All syncs."`
 	Force   bool   `help:"Send records even when nothing differs from what the remote acknowledged."`
-	Deleted bool   `help:"For one group: take its row's deletion as observed, so that the record is deleted too."`
+	Deleted bool   `help:"For one group: take its row's deletion as observed, so that the record is deleted too. With --missing, for many."`
+	Missing int    `placeholder:"N" help:"With --deleted and without a key: for all groups that are parked since their row is gone and nobody saw it go, if they are N. With another number nothing is done."`
 }
 
 // Run marks groups to be looked at again; the engine that runs does the work.
@@ -21,8 +22,11 @@ func (c *resyncCmd) Run(p *program) error {
 	if err := choose("resync", c.Sync, c.Key, c.All); err != nil {
 		return err
 	}
-	if c.Deleted && c.Key == "" {
-		return usageError("--deleted is for one group: upkeep resync SYNC KEY --deleted")
+	switch {
+	case c.Missing != 0 && (c.Missing < 0 || !c.Deleted || c.Sync == "" || c.Key != "" || c.Force):
+		return usageError("--missing is a number above 0, and goes with a sync and --deleted alone: upkeep resync SYNC --deleted --missing N")
+	case c.Deleted && c.Key == "" && c.Missing == 0:
+		return usageError("--deleted is for one group, upkeep resync SYNC KEY --deleted, or for all N that are parked since their row is gone: upkeep resync SYNC --deleted --missing N")
 	}
 	s, err := p.openFor(c.Sync, setup.Options{})
 	if err != nil {
@@ -38,13 +42,15 @@ func (c *resyncCmd) Run(p *program) error {
 			return fmt.Errorf("%s/%s: %s", c.Sync, c.Key, x.Why)
 		}
 	}
-	if err := s.Engine.Resync(p.ctx, upkeep.Resync{Sync: c.Sync, Key: c.Key, Force: c.Force, Deleted: c.Deleted}); err != nil {
+	if err := s.Engine.Resync(p.ctx, upkeep.Resync{Sync: c.Sync, Key: c.Key, Force: c.Force, Deleted: c.Deleted, Missing: c.Missing}); err != nil {
 		return err
 	}
 	what := "all syncs"
 	switch {
 	case c.Key != "":
 		what = c.Sync + "/" + c.Key
+	case c.Missing > 0:
+		what = count(c.Missing, "group") + " of " + c.Sync
 	case c.Sync != "":
 		what = "all of " + c.Sync
 	}

@@ -7,13 +7,17 @@ import (
 
 // Missed is a change that the capture did not see: a group that is up to date
 // by the registry, and whose representation is another than the one that the
-// remote acknowledged.
+// remote acknowledged, or whose row is gone.
 type Missed struct {
 	ID
 	At      time.Time // when it was found; zero when noting: the database's clock
 	Fields  []string  // that differ; empty: the whole record
-	Columns []string  // "table.column" that these fields read
+	Columns []string  // "table.column" that these fields read; without fields, those of the key of a row that is gone
 }
+
+// RowGone: the row is not there, and nobody saw its deletion. Nothing is sent
+// for it.
+func (m Missed) RowGone() bool { return len(m.Fields) == 0 && len(m.Columns) > 0 }
 
 // Audits keeps what an audit of the capture found.
 type Audits interface {
