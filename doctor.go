@@ -169,6 +169,9 @@ func syncFindings(c Counts, held int64, pause *Pause) []Finding {
 	if c.Held != "" {
 		add(Problem, "it is held, since its groups can't be loaded: "+c.Held, "see with upkeep check whether the configuration still fits the tables, and what rights are missing; it goes on by itself when they can be loaded")
 	}
+	if c.Stuck != "" {
+		add(Problem, "it is held: "+c.Stuck, "the stacks of the process (SIGQUIT, or pprof's goroutines) say where they are")
+	}
 	if parked := c.Parked - held; parked > 0 {
 		add(Problem, fmt.Sprintf("refused and not tried again (parked): %d", parked),
 			"see the reasons with upkeep status "+c.Sync+" --state parked; mend the data or the mapping, or upkeep retry "+c.Sync)

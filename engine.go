@@ -31,6 +31,7 @@ type Engine struct {
 	remotes []*Remote
 
 	stuck      *stuck
+	looks      *looks
 	learned    atomic.Pointer[learned]
 	provenance provenance
 	said       said                  // what was logged of the capture
@@ -47,7 +48,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	e := &Engine{cfg: cfg, db: cfg.Database, log: cfg.Logger, defs: defs, byName: map[string]*definition{}, remotes: remotes, stuck: newStuck()}
+	e := &Engine{cfg: cfg, db: cfg.Database, log: cfg.Logger, defs: defs, byName: map[string]*definition{}, remotes: remotes, stuck: newStuck(), looks: newLooks()}
 	var longest time.Duration
 	for _, d := range defs {
 		e.byName[d.Name] = d

@@ -125,7 +125,7 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 		}
 	}
 	f.promises = promising{Store: e.db, installed: f.installed, unchanged: unchanged, comes: map[store.ID]bool{}, made: f.made}
-	f.Engine = &Engine{cfg: e.cfg, db: f.promises, log: e.log, defs: e.defs, byName: e.byName, remotes: e.remotes, stuck: e.stuck}
+	f.Engine = &Engine{cfg: e.cfg, db: f.promises, log: e.log, defs: e.defs, byName: e.byName, remotes: e.remotes, stuck: e.stuck, looks: e.looks}
 	f.Engine.learned.Store(l)
 	for _, d := range defs {
 		if err := f.sync(ctx, d); err != nil {

@@ -13,9 +13,10 @@ import (
 // Groups that are parked, or wait for a record that does not come, or whose
 // sync or remote is paused, do not count. Some engine must be at work (see
 // [Engine.Run]), or it waits until ctx ends. Its error is ctx's then, with what
-// is left to do, and what holds it up: a sync that can't be loaded, a remote whose
-// breaker is open. When this engine's Run fails, Quiet returns that error at once;
-// progress, if not nil, is called at every look.
+// is left to do, and what holds it up: a sync that can't be loaded, or whose
+// functions do not end, a remote whose breaker is open. When this engine's Run
+// fails, Quiet returns that error at once; progress, if not nil, is called at
+// every look.
 func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 	var first, last string
 	for {
@@ -89,6 +90,9 @@ func (e *Engine) left(ctx context.Context, progress func(*Status)) (string, erro
 			add(c.Dirty, "dirty groups of "+c.Sync)
 			if c.Held != "" {
 				left = append(left, fmt.Sprintf("%s is held, since its groups can't be loaded: %s", c.Sync, c.Held))
+			}
+			if c.Stuck != "" {
+				left = append(left, fmt.Sprintf("%s is held: %s", c.Sync, c.Stuck))
 			}
 			add(c.InDoubt, "groups in doubt of "+c.Sync)
 		}

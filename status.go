@@ -74,6 +74,7 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 				line = c
 			}
 		}
+		line.Stuck = e.stuck.why(d.Name)
 		s.Syncs = append(s.Syncs, line)
 	}
 	for i, r := range e.remotes {

@@ -30,6 +30,10 @@ const (
 // ready or refused. While the runner runs, one that takes long is not among
 // them: it comes to tardy when it ends, and is parked when it does not.
 func (r *runner) translate(ctx context.Context, jobs []*job) (ready []*job) {
+	if r.tardy == nil {
+		r.look(ctx, jobs)
+		return jobs
+	}
 	var rest []*job
 	for _, j := range jobs {
 		if j.done {
@@ -52,22 +56,15 @@ func (r *runner) translate(ctx context.Context, jobs []*job) (ready []*job) {
 		}
 		slow := rest[n]
 		rest = rest[n+1:]
-		switch {
-		case ctx.Err() != nil: // a stop: nobody is to blame
+		if ctx.Err() != nil { // a stop: nobody is to blame
 			for _, j := range append(rest, slow) {
 				j.finish(store.Result{Outcome: store.Released})
 				ready = append(ready, j)
 			}
 			return ready
-		case r.tardy != nil:
-			r.stuck.add(slow.def.Name, 1)
-			r.tardy.watchers.Go(func() { r.follow(ctx, slow, p) })
-		default:
-			r.stuck.add(slow.def.Name, 1)
-			go r.leave(ctx, slow.def.Name, p)
-			slow.refuse(r.overdue(slow))
-			ready = append(ready, slow)
 		}
+		r.stuck.add(slow.def.Name, 1)
+		r.tardy.watchers.Go(func() { r.follow(ctx, slow, p) })
 	}
 	return ready
 }
@@ -180,7 +177,7 @@ func (r *runner) follow(ctx context.Context, j *job, p *pass) {
 	}
 	j.refuse(r.overdue(j))
 	r.record(j)
-	r.leave(ctx, j.def.Name, p)
+	r.leave(ctx, j.claim, p)
 }
 
 // overdue is why a job that was not translated in time is parked.
@@ -191,10 +188,12 @@ func (r *runner) overdue(j *job) string {
 
 // leave counts a translation as stuck until it ends after all. When there are
 // too many the sync is paused, for all processes: each would come to as many.
-func (r *runner) leave(ctx context.Context, sync string, p *pass) {
+func (r *runner) leave(ctx context.Context, c store.Claim, p *pass) {
+	sync := c.Sync
+	r.looks.lose(&lost{id: c.ID, generation: c.Generation, ended: p.late}, true)
 	n := r.stuck.stick(sync, 1)
 	r.log.Error("a translation does not end; its group is parked, and it goes on in the background until the process ends", "sync", sync, "stuck", n, "most", mostStuck)
-	if n == mostStuck && r.tardy != nil { // a mere look pauses nothing
+	if n == mostStuck {
 		reason := fmt.Sprintf("%d translations do not end in process %s: mend the sync's functions, start all processes again, then resume it", n, r.cfg.Name)
 		if err := r.db.PauseByHand(ctx, store.Pause{Sync: sync, Reason: reason}); err != nil {
 			r.log.Error("the sync can't be paused; this process leaves it alone", "sync", sync, "error", err)
@@ -209,22 +208,6 @@ func (r *runner) leave(ctx context.Context, sync string, p *pass) {
 		r.log.Warn("a translation that was given up has ended after all", "sync", sync)
 	case <-ctx.Done():
 	}
-}
-
-// columnsRead is what a suspect's fields are made of; nil when finding that
-// out does not end, since it gives the functions values that they may not know.
-func (r *runner) columnsRead(ctx context.Context, j *job) []string {
-	try, columns, done := *j, []string(nil), make(chan struct{})
-	go func() {
-		defer close(done) // also when a function ends the goroutine
-		columns = try.reads(try.changed)
-	}()
-	for w := r.newWatch(r.cfg.TranslateLimit); !w.over() && ctx.Err() == nil; {
-		if w.step(ctx, done) {
-			return columns
-		}
-	}
-	return nil
 }
 
 // watch counts the time that something takes: by the engine's clock, and by
@@ -289,10 +272,20 @@ func (s *stuck) stick(sync string, n int) int {
 	return s.givenUp[sync]
 }
 
-func (s *stuck) full(sync string) bool {
+func (s *stuck) full(sync string) bool { return s.count(sync) >= mostStuck }
+
+// why says what a sync waits for of which too many do not end.
+func (s *stuck) why(sync string) string {
+	if n := s.count(sync); n >= mostStuck {
+		return fmt.Sprintf("%d translations do not end in this process, and no more are begun: mend what loops or waits in the sync's functions, and start the process again", n)
+	}
+	return ""
+}
+
+func (s *stuck) count(sync string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.behind[sync] >= mostStuck
+	return s.behind[sync]
 }
 
 // tardy are the jobs of a runner whose translation took long.

@@ -2,6 +2,7 @@ package upkeep_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"strings"
@@ -195,6 +196,22 @@ func TestTooManyTranslationsThatDoNotEnd(t *testing.T) {
 			st, err := e.Status(s.ctx)
 			return err == nil && len(st.Pauses) == 1 && st.Pauses[0].Sync == "customer" && strings.Contains(st.Pauses[0].Reason, "8 translations do not end")
 		})
+		if _, err := e.Resume(s.ctx, upkeep.Pause{Sync: "customer"}); err != nil {
+			t.Fatal(err)
+		}
+		st, err := e.Status(s.ctx)
+		if err != nil || !strings.Contains(st.Syncs[0].Stuck, "8 translations do not end in this process") || st.Syncs[1].Stuck != "" {
+			t.Errorf("resumed in vain: %+v, %v", st, err)
+		}
+		findings, err := e.Doctor(s.ctx)
+		if err != nil || !strings.Contains(fmt.Sprint(findings), "it is held: 8 translations do not end in this process") {
+			t.Errorf("resumed in vain: %v, %v", findings, err)
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, time.Second)
+		defer cancel()
+		if err := e.Quiet(ctx, nil); err == nil || !strings.Contains(err.Error(), "customer is held: 8 translations do not end in this process") {
+			t.Errorf("resumed in vain: %v", err)
+		}
 		s.exec(`update users set name = 'news' where id = 21`)
 		s.until("the other sync to go on", func() bool { return s.remote.Text("contact", "contact-21", "entityId") == `"news"` })
 		stop()
@@ -301,6 +318,116 @@ func TestLookAtATranslationThatDoesNotEnd(t *testing.T) {
 	if err != nil || x.Send != "refuse" {
 		t.Errorf("%+v, %v", x, err)
 	}
+}
+
+// Whoever looks at a group whose translation does not end, again and again and
+// at once, begins it once, and stops no engine.
+func TestLooksStopNoEngine(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s, clock, release := newShop(memory.Config{}), &hurried{}, make(chan struct{})
+		s.exec(shopSchema2)
+		var begun atomic.Int64
+		var loops atomic.Bool
+		sync := customerSync(s.to)
+		translate := sync.Translate
+		sync.Translate = func(u User) (upkeep.Fields, error) {
+			if u.Name == "loop" && loops.Load() {
+				begun.Add(1)
+				<-release
+			}
+			return translate(u)
+		}
+		e := s.hurriedEngine(clock, sync)
+		s.run(e)
+		s.quiet(e)
+		loops.Store(true)
+		gone, leave := context.WithCancel(s.ctx) // a page that is closed before its time is over
+		left := make(chan error, 1)
+		go func() {
+			_, err := e.Explain(gone, "customer", "7")
+			left <- err
+		}()
+		s.until("it to begin", func() bool { return begun.Load() == 1 })
+		leave()
+		<-left
+		const pages = 20
+		answers := make(chan string, pages)
+		for range pages {
+			go func() {
+				x, err := e.Explain(s.ctx, "customer", "7")
+				if err != nil {
+					answers <- err.Error()
+					return
+				}
+				answers <- x.Why
+			}()
+		}
+		s.untilHurried(clock, "all to be answered", func() bool { return len(answers) == pages })
+		for range pages {
+			if why := <-answers; !strings.Contains(why, "did not end within 10s for 7") {
+				t.Errorf("explained as %s", why)
+			}
+		}
+		if x, err := e.Explain(s.ctx, "customer", "8"); err != nil || x.Send != "nothing" {
+			t.Errorf("another group: %+v, %v", x, err)
+		}
+		if f, err := e.Forecast(s.ctx, upkeep.ForecastOptions{}); err != nil || f.Syncs[0].Refused != 1 || f.Syncs[0].Unchanged != 20 {
+			t.Errorf("forecast: %+v, %v", f, err)
+		}
+		if missed, err := e.Audit(s.ctx, "customer", nil); err != nil || len(missed) > 0 {
+			t.Errorf("audit: %v, %v", missed, err)
+		}
+		if n := begun.Load(); n != 1 {
+			t.Errorf("%d translations were begun for looks", n)
+		}
+		s.exec(`update users set name = 'news' where id = 8`)
+		s.quiet(e)
+		s.field("customer", "customer-8", "entityId", `"news"`)
+		close(release)
+		s.until("it to be explained", func() bool {
+			x, err := e.Explain(s.ctx, "customer", "7")
+			return err == nil && x.Send == "nothing"
+		})
+	})
+}
+
+// Looks at many groups that do not end come to an end, too; and the engine goes on.
+func TestLooksAtManyThatDoNotEnd(t *testing.T) {
+	t.Parallel()
+	s, clock, release := newShop(t, memory.Config{}), &hurried{}, make(chan struct{})
+	s.exec(shopSchema2)
+	var begun atomic.Int64
+	var loops atomic.Bool
+	sync := customerSync(s.to)
+	translate := sync.Translate
+	sync.Translate = func(u User) (upkeep.Fields, error) {
+		if u.Name != "news" && loops.Load() {
+			begun.Add(1)
+			<-release
+		}
+		return translate(u)
+	}
+	defer close(release)
+	e := s.hurriedEngine(clock, sync)
+	s.run(e)
+	s.quiet(e)
+	loops.Store(true)
+	var refused atomic.Int64
+	go func() {
+		f, err := e.Forecast(s.ctx, upkeep.ForecastOptions{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		refused.Store(f.Syncs[0].Refused)
+	}()
+	s.untilHurried(clock, "the forecast to end", func() bool { return refused.Load() > 0 })
+	if n, b := refused.Load(), begun.Load(); n != 21 || b != 8 {
+		t.Errorf("%d refused, %d begun; want 21 and 8", n, b)
+	}
+	s.exec(`update users set name = 'news' where id = 21`)
+	s.quiet(e)
+	s.field("customer", "customer-21", "entityId", `"news"`)
 }
 
 // marshals is a value with a method of its own for JSON.

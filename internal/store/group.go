@@ -245,6 +245,7 @@ type Counts struct {
 	OldestCommand                                                 time.Duration // age of the oldest of them; zero: none
 	Gaps                                                          int64         // versions that did not become commands, as far as history goes
 	Held                                                          string        // why composites can't be loaded; empty: they can
+	Stuck                                                         string        // why the engine that is asked begins no translations of it; empty: it does
 }
 
 // LoadFailed begins the reason of a group whose composite can't be loaded for no
