@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
@@ -100,4 +101,24 @@ func TestAnotherConfigurationStopsTheOldOne(t *testing.T) {
 			}
 		})
 	}
+}
+
+// On SQLite a new unique index lets a REPLACE take rows away that the triggers
+// don't know of. It is noticed with the next look for work, and not when the
+// capture is next inspected; who was taken away before that is parked.
+func TestNewUniqueIndexIsNoticed(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.within(time.Minute)
+	s.fill()
+	e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: withoutNets{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(e)
+	s.quiet(e)
+	s.exec(`begin; create unique index users_email on users(email); insert or replace into users (id, name, email) values (3, 'Eve', 'ada@example.com'); commit`)
+	s.state(e, "customer", "1", upkeep.Parked)
+	s.exec(`insert or replace into users (id, name, email) values (4, 'Dan', 'ada@example.com')`)
+	s.state(e, "customer", "3", upkeep.Gone)
 }

@@ -135,6 +135,7 @@ type waking struct {
 	backfill chan struct{}
 	care     chan struct{}
 	released atomic.Bool // tables were, and have no triggers
+	schema   int64       // as it was seen last, by the fold loop
 	once     sync.Once
 	first    chan struct{} // closed after the first fold
 }
@@ -149,6 +150,10 @@ func (w *waking) all() {
 }
 
 func (w *waking) seen(s store.Seen) {
+	if s.Schema != w.schema { // the triggers may have more to see than they do: there is a new unique index
+		w.schema = s.Schema
+		nudge(w.care)
+	}
 	for _, r := range w.runners {
 		due := slices.ContainsFunc(r.defs, func(d *definition) bool { return slices.Contains(s.Due, d.Name) })
 		if r.bulk != nil && (due || s.Passing) {

@@ -82,8 +82,8 @@ func (d *DB) Look(ctx context.Context, plan string, syncs []string) (store.Seen,
 		if _, err := checkPlan(ctx, tx, plan, &foldCursor{}); err != nil {
 			return err
 		}
-		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM upkeep_touch), EXISTS (SELECT 1 FROM upkeep_syncs WHERE phase <> '')`).
-			Scan(&seen.Touched, &seen.Passing)
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM upkeep_touch), EXISTS (SELECT 1 FROM upkeep_syncs WHERE phase <> ''),
+			(SELECT schema_version FROM pragma_schema_version)`).Scan(&seen.Touched, &seen.Passing, &seen.Schema)
 		if err != nil {
 			return err
 		}

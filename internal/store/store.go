@@ -150,6 +150,7 @@ type Seen struct {
 	Released bool     // the next of them says that a migration took a table's triggers away
 	Passing  bool     // a backfill or a sweep is under way
 	Due      []string // the syncs that have groups to claim, those that are paused left out
+	Schema   int64    // another number after the database's tables or indexes changed; zero: that is not known
 }
 
 // Folded is what a fold did.
