@@ -50,7 +50,7 @@ const bulkFaultWords = `
 // guides are those of the commands, by their words.
 var guides = map[string]guide{
 	"init": {
-		more:     "It reads the database's catalogue and no row. What looks like a secret is left out, with a comment. The file that it writes passes upkeep check as it is.",
+		more:     "It reads the database's catalogue and no row. What looks like a secret is left out, with a comment. The file that it writes passes upkeep check as it is, but for what the database itself is to change: a right that is missing, row-level security.",
 		examples: []string{"upkeep init --source sqlite:shop.db", "upkeep init --source postgres://upkeep@localhost/shop --table orders --table sales.invoices"},
 	},
 	"check": {

@@ -129,6 +129,9 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), in
 		if errors.As(err, &parsing) && parsing.Context.Selected() != nil {
 			about = parsing.Context.Selected().FullPath()
 		}
+		if about == "upkeep explain" && strings.HasPrefix(err.Error(), "unexpected argument ") {
+			err = fmt.Errorf("%w; a key of several columns is one word, with commas: 42,eu", err)
+		}
 		text := strings.ReplaceAll(err.Error(), `one of "",`, "one of ") // of a flag that may be left out
 		fmt.Fprintf(errOut, "upkeep: %s\nSee: %s --help\n", text, about)
 		return statusUsage

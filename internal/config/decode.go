@@ -250,7 +250,11 @@ func (r *reader) duration(v *value) time.Duration {
 		return 0
 	}
 	d, err := time.ParseDuration(r.expand(v))
-	if err != nil || d < 0 {
+	if err == nil && d < 0 {
+		r.fail(v.at, "must be more than nothing", "leave it out for the default")
+		return 0
+	}
+	if err != nil {
 		r.fail(v.at, "must be a duration", `write it with a unit: "30s", "5m", "1h30m"`)
 	}
 	return d

@@ -13,6 +13,7 @@ var (
 	secretEntry = regexp.MustCompile(`(?i)((?:^|[{,])\s*["']?[a-z0-9_.-]*` + secretWords + `[a-z0-9_.-]*["']?\s*:\s*)("(?:[^"\\]|\\.)*"?|'[^']*'?|\$\{[^}]*\}[^,}]*|[^,}]*)`)
 	urlPassword = regexp.MustCompile(`(://[^:/@\s]*:)([^@\s]+)(@)`)
 	armour      = regexp.MustCompile(`[A-Za-z0-9+/=_-]{40,}`)
+	longName    = regexp.MustCompile(`^(?:[a-z_]{1,100}|[A-Z_]{1,100})$`)
 	variable    = regexp.MustCompile(`^["']?\$\{(?:file:)?[^}:]*\}["']?\s*(?:#.*)?$`) // without a default
 )
 
@@ -48,7 +49,7 @@ func mask(lines []string) []string {
 		}
 		line = blank(secretEntry, line, blot)
 		line = blank(urlPassword, line, stars)
-		out[i] = armour.ReplaceAllStringFunc(line, stars)
+		out[i] = armour.ReplaceAllStringFunc(line, starsOfKeys)
 	}
 	return out
 }
@@ -72,6 +73,15 @@ func blank(re *regexp.Regexp, line string, blot func(string) string) string {
 		b.WriteString(line[:m[4]] + value)
 		line = line[end:]
 	}
+}
+
+// starsOfKeys leaves a long name of a table or a record type readable: letters of
+// one case and underscores alone, which no key material of this length is.
+func starsOfKeys(s string) string {
+	if longName.MatchString(s) {
+		return s
+	}
+	return stars(s)
 }
 
 func stars(s string) string { return strings.Repeat("*", len([]rune(s))) }

@@ -24,6 +24,8 @@ func TestMaskShowsExpressionsOfFields(t *testing.T) {
 		"a default":             {"syncs:\n  a:\n    fields:\n      token: ${T:-hunter2}", "      token: *************"},
 		"a block":               {"syncs:\n  a:\n    fields:\n      secret: |\n        hunter2", "        *******"},
 		"key material":          {"syncs:\n  a:\n    fields:\n      secret: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "      secret: " + strings.Repeat("*", 40)},
+		"a long name":           {"syncs:\n  a:\n    record: " + strings.Repeat("long_", 14), "    record: " + strings.Repeat("long_", 14)},
+		"long, and no name":     {"syncs:\n  a:\n    record: " + strings.Repeat("long1", 14), "    record: " + strings.Repeat("*", 70)},
 		"beside fields":         {"syncs:\n  a:\n    fields:\n      id: id\n    auth: {client_secret: hunter2}", "    auth: {client_secret: *******}"},
 		"behind fields":         {"syncs:\n  a: {from: t,\n    fields: {id: id}, auth: {client_secret: hunter2}}", "    fields: {id: id}, auth: {client_secret: *******}}"},
 		"fields of a remote":    {"remotes:\n  r:\n    fields:\n      secret: hunter2", "      secret: *******"},

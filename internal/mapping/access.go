@@ -3,6 +3,7 @@ package mapping
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/expr-lang/expr/ast"
 
@@ -44,6 +45,8 @@ func (c *compiler) unknown(n node, name string, t *Table) code {
 	}
 	if f, ok := c.functions[name]; ok && spelling.Nearest(name, t.Names()) == "" {
 		help = "it is a function: write " + f.usage
+	} else if whole := strings.TrimSpace(string(c.source)); whole == name && spelling.Nearest(name, t.Names()) == "" {
+		help += fmt.Sprintf("; a fixed text has quotes inside those of YAML: '\"%s\"'", name)
 	}
 	return c.fail(n, fmt.Sprintf("table %s has no column or relation %q", t.Info.Name, name), help)
 }

@@ -151,9 +151,8 @@ func syntaxError(err error, source string) *Error {
 	if e.Message == "unexpected token EOF" {
 		e.Message = "the expression ends too early"
 	}
-	if e.From > len([]rune(source)) {
-		e.From = len([]rune(source))
-	}
+	e.From = min(e.From, len([]rune(source)))
+	e.Help = syntaxHelp(e.Message, string([]rune(source)[:e.From]))
 	return e
 }
 
