@@ -17,6 +17,8 @@ var spellings = map[string][]struct{ declared, key, other string }{
 		{"integer primary key", "7", "007"},
 		{"text primary key collate nocase", "abc", "ABC"},
 		{"numeric primary key", "7", "7.0"},
+		{"date primary key", "infinity", "infinity"}, // which keeps any text
+		{"timestamp primary key", "0044-03-15 01:02:03 BC", "0044-03-15 01:02:03 BC"},
 	},
 	"postgres": {
 		{"integer primary key", "7", "007"},
@@ -249,19 +251,70 @@ func TestTimeAsAKey(t *testing.T) {
 		t.Run(declared, func(t *testing.T) {
 			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
 			s.exec(`create table v (id %s primary key, name text not null); create table w (id integer primary key, v text not null);
-				insert into v values ('2020-01-02 03:04:05Z', 'a')`, declared)
+				insert into v values ('2020-01-02 03:04:05Z', 'a'), ('0044-03-15 01:02:03Z BC', 'a'), ('infinity', 'a')`, declared)
 			e := s.engine(keySyncs(s.to, false)...)
 			s.run(e)
 			s.quiet(e)
-			if err := e.Touch(s.ctx, nil, "v", time.Date(2020, 1, 2, 4, 4, 5, 0, time.FixedZone("x", 3600))); err != nil {
-				t.Fatal(err)
+			for _, key := range []any{
+				time.Date(2020, 1, 2, 4, 4, 5, 0, time.FixedZone("x", 3600)), time.Date(-43, 3, 15, 1, 2, 3, 0, time.UTC), "Infinity",
+			} {
+				if err := e.Touch(s.ctx, nil, "v", key); err != nil {
+					t.Fatal(err)
+				}
 			}
 			s.quiet(e)
-			if got := s.groups(e, "v"); len(got) != 1 {
+			if got := s.groups(e, "v"); len(got) != 3 {
 				t.Errorf("the groups are %q", got)
 			}
-			if x, err := e.Explain(s.ctx, "v", "2020-01-02T03:04:05Z"); err != nil || x.Group.Cause.Op != "touch" || x.Group.State != upkeep.Clean {
-				t.Errorf("the touch did not reach the group: %+v, %v", x, err)
+			for _, key := range []string{"2020-01-02T03:04:05Z", "0044-03-15 01:02:03+00 BC", "infinity"} {
+				if x, err := e.Explain(s.ctx, "v", key); err != nil || x.Group == nil || x.Group.Cause.Op != "touch" || x.Group.State != upkeep.Clean {
+					t.Errorf("the touch did not reach the group %q: %+v, %v", key, x, err)
+				}
+			}
+		})
+	}
+}
+
+// A table of what holds until when has the row that holds now at infinity.
+func TestInfinityInAKey(t *testing.T) {
+	t.Parallel()
+	for _, deliver := range []upkeep.Delivery{upkeep.Latest, upkeep.Every} {
+		t.Run(fmt.Sprint(deliver), func(t *testing.T) {
+			t.Parallel()
+			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+			s.within(2 * time.Minute)
+			s.fill()
+			s.exec(`create table price (item text, valid_to date, amount numeric not null, primary key (item, valid_to));
+				create table tier (id integer primary key, item text, valid_to date, foreign key (item, valid_to) references price on update cascade);
+				insert into price values ('i1', '2020-01-01', 1), ('i1', 'infinity', 2); insert into tier values (1, 'i1', 'infinity')`)
+			e := s.engine(plainCustomer(s.to), upkeep.Mapping{Name: "price", To: s.to, Record: "price", Deliver: deliver,
+				From: &upkeep.Relation{Table: "price", Columns: []string{"amount"},
+					HasMany: map[string]*upkeep.Relation{"tiers": {Table: "tier", Columns: []string{"id"}}}},
+				Translate: func(r upkeep.Row) (upkeep.Fields, error) {
+					return upkeep.Fields{"amount": r["amount"], "tiers": len(r["tiers"].([]upkeep.Row))}, nil
+				}})
+			s.run(e)
+			s.quiet(e)
+			s.exec(`insert into price values ('i2', 'infinity', 7), ('i3', '0044-03-15 BC', 8), ('i3', '0044-03-15', 9);
+				insert into tier values (2, 'i2', 'infinity'), (3, 'i3', '0044-03-15 BC'); update users set name = 'goes on' where id = 1`)
+			s.quiet(e)
+			s.field("customer", "customer-1", "entityId", `"goes on"`)
+			s.inSync(e, "price")
+			for key, want := range map[string]string{"i1,2020-01-01": "1/0", "i1,infinity": "2/1", "i2,infinity": "7/1", "i3,0044-03-15 BC": "8/1", "i3,0044-03-15": "9/0"} {
+				s.state(e, "price", key, upkeep.Clean)
+				if got := s.remote.Text("price", "price-"+key, "amount") + "/" + s.remote.Text("price", "price-"+key, "tiers"); got != want {
+					t.Errorf("%s: %s, want %s", key, got, want)
+				}
+			}
+			s.exec(`delete from tier where id = 3; update price set valid_to = '2026-01-01' where item = 'i2'; delete from price where item = 'i3' and valid_to < '0001-01-01'`)
+			s.quiet(e)
+			s.inSync(e, "price")
+			keys := s.groups(e, "price")
+			if want := []string{"i1,2020-01-01", "i1,infinity", "i2,2026-01-01", "i3,0044-03-15"}; !slices.Equal(keys, want) {
+				t.Errorf("the groups are %q, want %q", keys, want)
+			}
+			if got := len(s.remote.Records("price")); got != 4 {
+				t.Errorf("there are %d records, want 4", got)
 			}
 		})
 	}

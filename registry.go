@@ -48,8 +48,9 @@ type ID = store.ID
 // backslash before each comma or backslash inside a value. Values are
 // integers, strings, booleans, decimals, a [Date], a [time.Time] or a
 // fmt.Stringer (UUIDs); others are an error, [ErrKey]. A time is written in RFC
-// 3339, in UTC, in which PostgreSQL knows its own; SQLite has no type of times:
-// give the text that the column holds.
+// 3339, in UTC, in which PostgreSQL knows its own, one before the year 1 with
+// " BC" behind it; its infinity is the string "infinity". SQLite has no type of
+// times: give the text that the column holds.
 func Key(values ...any) (string, error) {
 	key, err := store.Key(values...)
 	return key, notKey(err)

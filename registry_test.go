@@ -88,6 +88,9 @@ func TestKey(t *testing.T) {
 		{[]any{Date{Year: 2026, Month: 1, Day: 2}, true}, "2026-01-02,true"},
 		{[]any{&seven}, "7"},
 		{[]any{time.Date(2026, 1, 2, 4, 4, 5, 6000, time.FixedZone("x", 3600)), 1}, "2026-01-02T03:04:05.000006Z,1"},
+		{[]any{Date{Year: -43, Month: 3, Day: 15}, 1}, "0044-03-15 BC,1"},
+		{[]any{time.Date(0, 2, 29, 0, 0, 0, 0, time.UTC)}, "0001-02-29T00:00:00Z BC"},
+		{[]any{Date{Year: 12020, Month: 1, Day: 2}}, "12020-01-02"},
 		{[]any{id(3), code("x"), uint8(4), &money}, "3,x,4,1.5"},
 	} {
 		if got, err := Key(c.values...); err != nil || got != c.want {

@@ -267,15 +267,17 @@ func joinKey(parts []string) string {
 }
 
 // valueText is the SQL of one value's text in a key, which must not depend on
-// a setting of the session.
+// a setting of the session, must be NULL for no value, and is read again as the
+// same value: "infinity", and years before Christ too.
 func valueText(expr string, c store.Column) string {
 	switch {
 	case c.Kind == store.Decimal:
 		return "trim_scale(" + expr + ")::text"
-	case c.Kind == store.Date:
-		return "to_char(" + expr + ", 'YYYY-MM-DD')"
+	case c.Kind == store.Date: // to_char has no infinity, and not the last of the years
+		return "(to_jsonb(" + expr + ") #>> '{}')"
 	case c.Type == "timestamp with time zone" || strings.HasPrefix(c.Type, "timestamp(") && strings.HasSuffix(c.Type, "with time zone"):
-		return "to_char(" + expr + " AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00')"
+		return "coalesce(to_char(" + expr + " AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00')" +
+			" || CASE WHEN " + expr + " < '0001-01-01 00:00:00+00' THEN ' BC' ELSE '' END, " + expr + "::text)" // NULL of infinity
 	case c.Kind == store.Time:
 		return "replace(to_jsonb(" + expr + ") #>> '{}', 'T', ' ')"
 	}

@@ -167,6 +167,15 @@ func SplitKey(key string, n int) ([]string, error) {
 	return parts, nil
 }
 
+// timeText is a time as PostgreSQL reads it: the year, and the rest in a layout.
+// The year before 1 is "0001 BC".
+func timeText(t time.Time, rest string) string {
+	if y := t.Year(); y < 1 {
+		return fmt.Sprintf("%04d", 1-y) + t.Format(rest) + " BC"
+	}
+	return fmt.Sprintf("%04d", t.Year()) + t.Format(rest)
+}
+
 func keyText(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
@@ -184,9 +193,9 @@ func keyText(v any) (string, error) {
 		if v == (Civil{}) || CivilOf(v.Time()) != v {
 			return "", fmt.Errorf("the date of year %d, month %d, day %d is none, so it can't be part of a key", v.Year, v.Month, v.Day)
 		}
-		return v.String(), nil
+		return timeText(v.Time(), "-01-02"), nil
 	case time.Time: // which PostgreSQL reads, with a zone and without
-		return v.UTC().Format(time.RFC3339Nano), nil
+		return timeText(v.UTC(), "-01-02T15:04:05.999999999Z07:00"), nil
 	}
 	if v == nil {
 		return "", errors.New("nil can't be part of a key")
