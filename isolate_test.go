@@ -1,7 +1,9 @@
 package upkeep_test
 
 import (
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -166,4 +168,61 @@ func TestOnePassThatFails(t *testing.T) {
 			return err == nil && st.Syncs[0].Backfill.Failure != "" && !st.Syncs[1].Backfill.Running
 		})
 	})
+}
+
+// A row that can have no group, since its key is too long for an index or is
+// refused where it is read, holds its own sync at most.
+func TestOneKeyThatFails(t *testing.T) {
+	t.Parallel()
+	const refuses = `create or replace function fine(v text) returns boolean language plpgsql as $$ begin %s; end $$;`
+	accepts := fmt.Sprintf(refuses, "return true")
+	for name, test := range map[string]struct{ declared, key, breaks, mends string }{
+		"too long":              {"text", incompressible(2691), "", "delete from v where length(id) > 100"},
+		"refused by its domain": {"odd", "bad", fmt.Sprintf(refuses, "return v <> 'bad'"), accepts},
+		"a domain that raises":  {"odd", "bad", fmt.Sprintf(refuses, "if v = 'bad' then raise 'no idea'; end if; return true"), accepts},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+			s.within(time.Minute)
+			s.fill()
+			s.exec(accepts + `create domain odd as text check (fine(value));
+				create table v (id ` + test.declared + ` primary key, name text not null); insert into v values ('1', 'a'), ('2', 'a')`)
+			e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: new(restless), Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)), Syncs: []upkeep.AnySync{plainCustomer(s.to), keySyncs(s.to, false)[0]}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.run(e)
+			s.quiet(e)
+			s.exec(`begin; update users set name = 'goes on' where id = 1; update v set name = 'b'; insert into v values ('` + test.key + `', 'a');` + test.breaks + `commit`)
+			s.until("the other sync to go on", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"goes on"` })
+			s.until("the sync to be said to be held", func() bool {
+				found, err := e.Condition(s.ctx)
+				return err == nil && strings.Contains(findingsOf(found, "v"), "it is held")
+			})
+			if name == "too long" {
+				s.until("the rows that are there to go on", func() bool { return s.remote.Text("v", "v-1", "name") == `"b"` })
+				if err := e.Register(s.ctx, nil, "v", test.key+"x"); err != nil {
+					t.Error(err)
+				}
+			}
+			s.exec(`update users set name = 'still goes on' where id = 1`)
+			s.until("the other sync to go on", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"still goes on"` })
+			s.exec(test.mends)
+			s.quiet(e)
+			s.inSync(e, "customer", "v")
+			s.field("v", "v-1", "name", `"b"`)
+		})
+	}
+}
+
+// incompressible is a text that PostgreSQL can't make shorter.
+func incompressible(n int) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	r := rand.New(rand.NewPCG(1, 2))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = letters[r.IntN(len(letters))]
+	}
+	return string(b)
 }

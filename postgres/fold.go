@@ -238,7 +238,13 @@ func (f *folding) sync(ctx context.Context, tx pgx.Tx, s *store.Shape, byTable m
 			return err
 		}
 	}
-	if len(hand) > 0 {
+	switch {
+	case len(hand) == 0:
+	case level == asks:
+		if err := f.alone(ctx, tx, s, hand); err != nil {
+			return err
+		}
+	default:
 		sources = append(sources, &source{hand: true, ids: hand})
 	}
 	if len(sources) > 0 {

@@ -43,7 +43,9 @@ func (u *unresolved) Error() string { return "fold touches of sync " + u.sync + 
 func (u *unresolved) Unwrap() error { return u.err }
 
 // unresolvable says whether a touch can't be resolved as the tables are now:
-// they were retyped, renamed or dropped, or can't be read.
+// they were retyped, renamed or dropped, or can't be read, or a row can have no
+// group. What concerns no one sync (the connection, memory, locks, a deadlock) is
+// no such error.
 func unresolvable(err error) bool {
 	if errors.Is(err, store.ErrNotInstalled) {
 		return false
@@ -52,8 +54,36 @@ func unresolvable(err error) bool {
 	switch c {
 	case "42P01", "42703", "42883", "42804", "42501", "3F000": // table, column, operator, type, right, schema
 		return true
+	case "54000": // a key that is too long for an index
+		return true
 	}
-	return strings.HasPrefix(c, "22") // a value that is not of the type
+	switch {
+	case strings.HasPrefix(c, "22"), strings.HasPrefix(c, "23"): // a value that is not of the type, or that a constraint or a domain refuses
+		return true
+	}
+	return strings.HasPrefix(c, "P0") // what a function of the user raises: of a domain, a type
+}
+
+// alone raises the groups of touches by hand one by one. Those that can be no
+// group's, since the key is too long for an index, come to nothing.
+func (f *folding) alone(ctx context.Context, tx pgx.Tx, s *store.Shape, ids []int64) error {
+	for _, id := range ids {
+		err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { // a savepoint
+			_, err := f.raise(ctx, tx, s, []*source{{hand: true, ids: []int64{id}}})
+			return err
+		})
+		if err != nil && !unresolvable(err) {
+			return err
+		}
+		if err != nil {
+			unfit := store.ID{Sync: s.Sync}
+			if err := tx.QueryRow(ctx, "SELECT key FROM upkeep.touch WHERE id = $1", id).Scan(&unfit.Key); err != nil {
+				return err
+			}
+			f.done.Unfit = append(f.done.Unfit, unfit)
+		}
+	}
+	return nil
 }
 
 // sweepAgain begins a sweep that the log asks for, of a sync that failed if there
