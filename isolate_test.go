@@ -216,6 +216,23 @@ func TestOneKeyThatFails(t *testing.T) {
 	}
 }
 
+// In the ordered lane keys are noted while the application writes, which must
+// never fail for it: a version under such a key is a gap.
+func TestLongKeyInTheOrderedLane(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.exec(`create table v (id text primary key, name text not null)`)
+	e := s.engine(upkeep.Mapping{Name: "v", To: s.to, Record: "v", Deliver: upkeep.Every, From: &upkeep.Relation{Table: "v", Columns: []string{"name"}},
+		Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"name": r["name"]}, nil }})
+	s.run(e)
+	s.quiet(e)
+	s.exec(`insert into v values ('%s', 'a')`, incompressible(2691))
+	st, err := e.Status(s.ctx)
+	if err != nil || st.Syncs[0].Gaps == 0 {
+		t.Errorf("no gap: %+v, %v", st, err)
+	}
+}
+
 // incompressible is a text that PostgreSQL can't make shorter.
 func incompressible(n int) string {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

@@ -20,6 +20,10 @@ import (
 // gap instead, and the state lane brings them up to date.
 const fanOut = 1000
 
+// longestKey is how many bytes a key of the ordered lane may have. An index takes
+// no row of much more than 2,600, and who meets that is the application.
+const longestKey = 2000
+
 // orderedWatches are the watches of the ordered lane: of the tables of those
 // syncs that deliver every version.
 func orderedWatches(shapes []*store.Shape) []*watch {
@@ -73,16 +77,17 @@ func (w *watch) commandBody() string {
 	p("    END IF;\n")
 	p(`    IF groups <> '[]' THEN
         INSERT INTO upkeep.command_gaps (sync, reason)
-        SELECT DISTINCT g->>0, 'a row of ' || %s || ' belongs to more than %d groups'
-        FROM jsonb_array_elements(groups) g WHERE jsonb_array_length(g) = 1;
+        SELECT DISTINCT g->>0, 'a row of ' || %s || CASE WHEN jsonb_array_length(g) = 1 THEN ' belongs to more than %d groups'
+            ELSE ' belongs to a group whose key is longer than %d bytes' END
+        FROM jsonb_array_elements(groups) g WHERE jsonb_array_length(g) = 1 OR octet_length(g->>1) > %[3]d;
         INSERT INTO upkeep.command_pending AS p (sync, key, root, gone)
         SELECT g->>0, g->>1, (array_agg(g->2))[1], bool_or((g->3)::boolean)
-        FROM jsonb_array_elements(groups) g WHERE jsonb_array_length(g) > 1 GROUP BY 1, 2
+        FROM jsonb_array_elements(groups) g WHERE octet_length(g->>1) <= %[3]d GROUP BY 1, 2
         ON CONFLICT (xid, sync, key) DO UPDATE SET gone = true WHERE excluded.gone AND NOT p.gone;
     END IF;
     RETURN NULL;
 END
-`, literal(w.name()), fanOut)
+`, literal(w.name()), fanOut, longestKey)
 	return b.String()
 }
 
