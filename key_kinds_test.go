@@ -2,6 +2,7 @@ package upkeep_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
@@ -15,7 +16,7 @@ type keyKind struct {
 	values   []string
 }
 
-// keyKinds are those of PostgreSQL.
+// keyKinds are all those of PostgreSQL that work.
 var keyKinds = map[string][]keyKind{
 	"times": {
 		{"date", []string{"'2020-01-02'", "'infinity'", "'-infinity'", "'0044-03-15'", "'0044-03-15 BC'", "'0001-12-31 BC'", "'12020-01-02'", "'5874897-12-31'", "'4713-01-01 BC'"}},
@@ -27,7 +28,58 @@ var keyKinds = map[string][]keyKind{
 		{"timetz", []string{"'00:00+00'", "'24:00+14'", "'12:34:56.789012-15:59:59'"}},
 		{"interval", []string{"'0'", "'-1 year 2 mons -3 days 04:05:06.789'", "'1 mon -1 day'", "'178000000 years'"}},
 	},
+	"numbers": {
+		{"smallint", []string{"0", "-32768", "32767"}},
+		{"bigint", []string{"0", "-9223372036854775808", "9223372036854775807"}},
+		{"numeric", []string{"0", "1.50", "-0.000000000000000000000000000001", "1e40", "'NaN'", "'Infinity'", "'-Infinity'"}},
+		{"numeric(10,2)", []string{"0", "1.50", "-12345678.9", "'NaN'"}},
+		{"real", []string{"0", "1.1", "-3e38", "1e-40", "'NaN'", "'Infinity'", "'-Infinity'"}},
+		{"double precision", []string{"0", "0.1::float8 + 0.2", "-1e308", "5e-324", "'NaN'", "'Infinity'", "'-Infinity'"}},
+		{"boolean", []string{"false", "true"}},
+		{"oid", []string{"0", "4294967295"}},
+	},
+	"texts": {
+		{"text", []string{"''", "' '", "'a,b'", `'a\b'`, "'infinity'", "'%'", "'a/b'", "E'a\\nb'", "'NULL'", "'ä😀'", `'{"a"}'`, "'-x'"}},
+		{"varchar(20)", []string{"''", "'a '", "'a'"}},
+		{"char(4)", []string{"''", "'a'", "' b'"}},
+		{`"char"`, []string{"''", "'a'", "' '", "','"}},
+		{"name", []string{"''", "'a b'"}},
+		{"citext", []string{"''", "'Ab'", "'b,c'"}},
+		{"uuid", []string{"'00000000-0000-0000-0000-000000000000'", "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'"}},
+		{"bytea", []string{"''", `'\x00'`, `'\xff5c2c'`, `'\x6162'`}},
+	},
+	"addresses": {
+		{"inet", []string{"'10.0.0.1'", "'10.0.0.1/8'", "'::1'", "'10.0.0.0/32'"}},
+		{"cidr", []string{"'10.0.0.0/8'", "'10.0.0.0/32'", "'::/0'"}},
+		{"macaddr", []string{"'08:00:2b:01:02:03'"}},
+		{"macaddr8", []string{"'08:00:2b:01:02:03:04:05'"}},
+		{"bit(3)", []string{"B'101'", "B'000'"}},
+		{"bit varying", []string{"B''", "B'101'", "B'0000'"}},
+		{"pg_lsn", []string{"'0/0'", "'16/B374D848'"}},
+		{"tid", []string{"'(0,1)'", "'(5,6)'"}},
+		{"tsvector", []string{"''", "'a b:1A'"}},
+	},
+	"types of its own": {
+		{"mood", []string{"'sad'", "'a, b'", "''"}},
+		{"positive", []string{"1", "2147483647"}},
+		{"until", []string{"'2020-01-02'", "'infinity'"}},
+		{"amount", []string{"1", "1.5", "'NaN'"}},
+		{"int4range", []string{"'empty'", "'[1,5)'", "'(,)'", "'[5,]'"}},
+		{"daterange", []string{"'empty'", "'[2020-01-01,infinity]'", "'[0044-03-15 BC,)'", "'[2020-01-01,)'"}},
+		{"tstzrange", []string{"'empty'", "'[2020-01-01,infinity]'", "'[0044-03-15 BC,)'"}},
+		{"int4multirange", []string{"'{}'", "'{[1,5),[7,9)}'"}},
+	},
 }
+
+const keyTypes = `create extension citext;
+	create type mood as enum ('sad', 'a, b', '');
+	create domain positive as integer check (value > 0);
+	create domain until as date check (value > '2000-01-01');
+	create domain amount as numeric(10,2);
+	create domain ids as integer[];
+	create domain salary as money;
+	create extension hstore;
+	create type pair as (a int, b text);`
 
 // Every kind of key works for every value that it can have: each row is a
 // group, which its key leads to, whatever the application's session writes
@@ -38,7 +90,7 @@ func TestKindsOfKeys(t *testing.T) {
 		t.Run(family, func(t *testing.T) {
 			t.Parallel()
 			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-			s.exec(`set timezone = 'Europe/Berlin'; set datestyle = 'SQL, DMY'; set intervalstyle = 'sql_standard';
+			s.exec(keyTypes + `set timezone = 'Europe/Berlin'; set datestyle = 'SQL, DMY'; set intervalstyle = 'sql_standard';
 				set bytea_output = 'escape'; set extra_float_digits = 0`)
 			k := &keyed{shop: s, kinds: kinds}
 			var syncs []upkeep.AnySync
@@ -74,6 +126,34 @@ func TestKindsOfKeys(t *testing.T) {
 			k.each(`delete from %s`)
 			k.want("deleted", "b", func(int) int { return 0 })
 		})
+	}
+}
+
+// The others are refused.
+func TestKindsOfKeysThatAreRefused(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.exec(keyTypes)
+	for declared, want := range map[string]string{
+		"text[]":    "id of public.v is of type text[], which can be no key: it holds many values",
+		"date[]":    "id of public.v is of type date[], which can be no key",
+		"ids":       "id of public.v is of type public.ids, which can be no key",
+		"pair":      "id of public.v is of type public.pair, which can be no key",
+		"oidvector": "id of public.v is of type oidvector, which can be no key",
+		"jsonb":     "id of public.v is of type jsonb, which can be no key",
+		"hstore":    "id of public.v is of type public.hstore, which can be no key",
+		"money":     "id of public.v is of type money, which can be no key: its text depends on a setting",
+		"salary":    "id of public.v is of type public.salary, which can be no key: its text depends on a setting",
+	} {
+		s.exec(`drop table if exists v; create table v (id ` + declared + ` primary key, name text not null)`)
+		found, err := s.engine(upkeep.Mapping{Name: "v", To: s.to, Record: "v", From: &upkeep.Relation{Table: "v", Columns: []string{"name"}},
+			Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"name": r["name"]}, nil }}).Check(s.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := findingsOf(found, "v"); !strings.Contains(got, want) {
+			t.Errorf("%s: %q in %+v, want %q", declared, got, found, want)
+		}
 	}
 }
 

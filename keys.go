@@ -129,7 +129,7 @@ func (e *Engine) spelled(ctx context.Context, tx any, sync, key string) (string,
 		text := strings.TrimSpace(parts[i])
 		_, notInt := strconv.ParseInt(text, 0, 64) // 0x1F too, which PostgreSQL takes
 		_, notNumber := decimal.NewFromString(text)
-		if notInt != nil && notNumber != nil {
+		if notInt != nil && notNumber != nil && !(c.Kind == store.Decimal && unreal(text)) {
 			return "", noKey(shape, key)
 		}
 	}
@@ -145,6 +145,12 @@ func (e *Engine) spelled(ctx context.Context, tx any, sync, key string) (string,
 		return "", noKey(shape, key)
 	}
 	return own, nil
+}
+
+// unreal says whether a text is what PostgreSQL's numbers may be besides numbers.
+func unreal(text string) bool {
+	_, err := strconv.ParseFloat(text, 64) // "NaN", "inf", "-Infinity", in any case
+	return err == nil
 }
 
 // noKey is an [ErrKey] about a text that is no value of a key's type.

@@ -98,7 +98,7 @@ func createFunction(ctx context.Context, c *pgxpool.Conn, w *watch) error {
 	var there bool
 	err := c.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc
 		WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND proname = $1 AND prosrc = $2 AND prosecdef
-		AND proconfig IS NULL)`, w.functionName(), w.body()).Scan(&there)
+		AND (proconfig IS NULL) = $3)`, w.functionName(), w.body(), w.settings() == "").Scan(&there)
 	if err != nil || there {
 		return err
 	}

@@ -133,7 +133,7 @@ func keyImage(key []store.Column) string {
 // lane.
 func createCommandFunction(ctx context.Context, c *pgxpool.Conn, w *watch) error {
 	return replaceFunction(ctx, c, w.functionName(), "",
-		"RETURNS trigger VOLATILE SECURITY DEFINER SET row_security = off SET enable_seqscan = off SET jit = off", w.body())
+		"RETURNS trigger VOLATILE SECURITY DEFINER SET row_security = off SET enable_seqscan = off SET jit = off"+w.settings(), w.body())
 }
 
 // createComposers makes the functions that read composites. They are called by

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -20,6 +21,14 @@ func (db *DB) Examine(ctx context.Context, shape *store.Shape) (found []store.Fi
 	}
 	defer conn.Release()
 	shape.Root.Walk(func(path string, m, parent *store.Member) {
+		var f *store.Finding
+		if err == nil {
+			f, err = unfit(ctx, conn.Conn(), path, m)
+		}
+		if f != nil {
+			found = append(found, *f)
+			return
+		}
 		for _, sql := range statements(m, parent == nil) {
 			if err != nil {
 				return
@@ -55,6 +64,42 @@ func statements(m *store.Member, root bool) (all []string) {
 	}
 	return all
 }
+
+// unfit is about the first column that leads to a group, or to the parent, and
+// whose type can't: what is noted of a value must be read again as the same.
+func unfit(ctx context.Context, conn *pgx.Conn, path string, m *store.Member) (*store.Finding, error) {
+	for _, c := range upward(m) {
+		if c.Kind != store.Other && c.Kind != store.JSON {
+			continue
+		}
+		var why string
+		err := conn.QueryRow(ctx, keyFault, c.Type).Scan(&why)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return nil, err
+		}
+		if why != "" {
+			return &store.Finding{Severity: store.Problem, Subject: path,
+				Message: fmt.Sprintf("column %s of %s is of type %s, which can be no key: %s", c.Name, m.Table, c.Type, why),
+				Fix:     "give the table a primary key of numbers, texts, UUIDs or dates, and this column a unique index"}, nil
+		}
+	}
+	return nil, nil
+}
+
+// keyFault is why a type, of a domain the one under it, can't be a key; empty: it
+// can. What is no text and no number as JSON is an array or a document.
+const keyFault = `
+	WITH RECURSIVE base AS (
+		SELECT t.* FROM pg_catalog.pg_type t WHERE t.oid = pg_catalog.to_regtype($1)
+		UNION ALL
+		SELECT t.* FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.typbasetype WHERE b.typtype = 'd')
+	SELECT CASE
+		WHEN b.oid = 'pg_catalog.money'::pg_catalog.regtype THEN 'its text depends on a setting, lc_monetary; make it a numeric'
+		WHEN b.typtype = 'c' OR b.typlen = -1 AND b.typelem <> 0 OR b.oid IN ('pg_catalog.json'::pg_catalog.regtype, 'pg_catalog.jsonb'::pg_catalog.regtype)
+			OR EXISTS (SELECT FROM pg_catalog.pg_cast k WHERE k.castsource = b.oid AND k.casttarget = 'pg_catalog.json'::pg_catalog.regtype)
+			THEN 'it holds many values, not one'
+		ELSE '' END
+	FROM base b WHERE b.typtype <> 'd'`
 
 // refusal says why PostgreSQL refuses to load a member.
 func refusal(path string, m, parent *store.Member, e *pgconn.PgError) store.Finding {

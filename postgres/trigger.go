@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -230,6 +231,17 @@ func image(record string, columns []store.Column) string {
 // the schema of all that it uses.
 func (w *watch) createFunction() string {
 	tag := "$upkeep_" + w.id() + "$"
-	return "CREATE OR REPLACE FUNCTION " + w.function() + "() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER\n" +
+	return "CREATE OR REPLACE FUNCTION " + w.function() + "() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER" + w.settings() + "\n" +
 		"AS " + tag + w.body() + tag
+}
+
+// settings are those of the function where what it logs is written as the
+// caller's session has it: a float of which digits are left out, an interval or a
+// range of dates that reads as another, would lead to no group. Numbers, texts and
+// times are alike in all sessions, and a call with settings takes twice as long.
+func (w *watch) settings() string {
+	if !slices.ContainsFunc(w.keys, func(c store.Column) bool { return c.Kind == store.Float || c.Kind == store.Other }) {
+		return ""
+	}
+	return " SET extra_float_digits = 1 SET IntervalStyle = 'postgres' SET DateStyle = 'ISO, YMD' SET TimeZone = 'UTC'"
 }
