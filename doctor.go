@@ -146,8 +146,8 @@ func logFinding(v *store.Vitals, s *Status) []Finding {
 		return nil
 	}
 	return []Finding{{Severity: Problem, Subject: "touch log",
-		Message: fmt.Sprintf("nobody folds it: its oldest row waits for %s; it has %d rows and %d MB", moment.Span(v.OldestTouch), s.Pending, v.LogBytes>>20),
-		Fix:     "start upkeep run; if it is at work, see what it logs"}}
+		Message: fmt.Sprintf("it is not folded: its oldest row waits for %s; it has %d rows and %d MB", moment.Span(v.OldestTouch), s.Pending, v.LogBytes>>20),
+		Fix:     "start upkeep run; if it is at work, its folding fails, and it logs why"}}
 }
 
 // heldOf is how many of a sync's parked groups are deletes over its limit,

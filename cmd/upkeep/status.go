@@ -223,7 +223,7 @@ func heldText(c upkeep.Counts) string {
 func pending(st *upkeep.Status) string {
 	said := touches(st.Pending)
 	if st.OldestTouch > oldTouch {
-		said += ", the oldest " + moment.Span(st.OldestTouch) + " old: is upkeep run at work?"
+		said += ", the oldest " + moment.Span(st.OldestTouch) + " old: is upkeep run at work? If it is, it logs why it can't fold"
 	}
 	return said
 }
