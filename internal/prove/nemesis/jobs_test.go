@@ -18,8 +18,7 @@ func (w *world) withJobs() {
 
 // killInJobs kills a worker while jobs run at the remote.
 func killInJobs(w *world) {
-	w.sendInJobs()
-	w.until("a job to run", func() bool { running, _ := w.place.Remote.Jobs(); return running > 0 })
+	w.sendInJobs("a job to run", func() bool { running, _ := w.place.Remote.Jobs(); return running > 0 })
 	kill(w)
 	w.jobsEnd()
 }
@@ -30,18 +29,28 @@ func ofJobs(name string, f ledger.Fault) fault {
 	return fault{name: "jobs: " + name, class: upsert, times: 1, jobs: true, inject: func(w *world) {
 		was := w.place.Remote.Struck(f.Kind)
 		w.place.Remote.Fail(f)
-		w.sendInJobs()
-		w.until("the fault to strike", func() bool { return w.place.Remote.Struck(f.Kind) > was })
+		w.sendInJobs("the fault to strike", func() bool { return w.place.Remote.Struck(f.Kind) > was })
 		w.jobsEnd()
 	}}
 }
 
-// sendInJobs sends all records again.
-func (w *world) sendInJobs() {
+// sendInJobs sends all records again until it has come so far. The requests of
+// changes may be faster than the jobs, and leave them nothing: then once more.
+func (w *world) sendInJobs(what string, so func() bool) {
 	w.t.Helper()
-	if err := w.place.SendAll(w.ctx); err != nil {
-		w.t.Fatal(err)
-	}
+	var sent time.Time
+	w.until(what, func() bool {
+		if so() {
+			return true
+		}
+		if time.Since(sent) > 10*time.Second {
+			sent = time.Now()
+			if err := w.place.SendAll(w.ctx); err != nil && w.ctx.Err() == nil {
+				w.t.Fatal(err)
+			}
+		}
+		return false
+	})
 }
 
 // jobsEnd waits for the remote's side of them.

@@ -101,7 +101,7 @@ func TestNemesis(t *testing.T) {
 
 // suffer is one line of the table.
 func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class, n uint64) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute+time.Duration(*rounds)*10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute+time.Duration(*rounds*f.times)*10*time.Second)
 	defer cancel()
 	if f.own {
 		server = pgtest.Start(t)
