@@ -138,27 +138,6 @@ func TestColumnsThatCannotBeCompared(t *testing.T) {
 }
 
 // Everything is said at once, with its relation and what to do.
-// What an ending sets is to be said for rows that are there, too.
-func TestCheckWarnsOfWhatAnEndingLeaves(t *testing.T) {
-	t.Parallel()
-	s := newShop(t, memory.Config{})
-	sync := customerSync(s.to)
-	sync.OnDelete = upkeep.Ending{Action: upkeep.Set, Fields: upkeep.Fields{"isInactive": true, "email": ""}}
-	for _, sends := range [][]string{nil, {"email"}, {"email", "isInactive"}} {
-		sync.Sends = sends
-		findings, err := s.engine(sync).Check(s.ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		told := slices.ContainsFunc(findings, func(f upkeep.Finding) bool {
-			return f.Severity == upkeep.Warning && strings.HasSuffix(f.Message, "nothing says what becomes of isInactive")
-		})
-		if want := len(sends) == 1; told != want {
-			t.Errorf("sending %q: told %v, want %v: %+v", sends, told, want, findings)
-		}
-	}
-}
-
 func TestCheckSaysEverythingAtOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(memory.Config{})

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/upkeep-sync/upkeep/connector"
 )
@@ -63,23 +62,6 @@ func (d digests) changed(acknowledged digests) []string {
 		}
 	}
 	return names
-}
-
-// leftByEnding lists, sorted, the fields that an ending set and that are not made
-// now that the row is back: the record would keep what it was archived with.
-func (j *job) leftByEnding(known digests) []string {
-	if j.goal != present || !known.Ended {
-		return nil
-	}
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(known.Fields)), func(name string) bool {
-		_, made := j.record.Fields[name]
-		return made
-	})
-}
-
-// unsaid is why a record with such fields is parked.
-func unsaid(fields []string) string {
-	return "the row is back, and nothing says what becomes of what the record was ended with: let the mapping's fields have " + strings.Join(fields, ", ") + ` for rows that are there, too (such as "isInactive: false" beside "on_delete: {set: {isInactive: true}}")`
 }
 
 // only picks the named fields.

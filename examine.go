@@ -48,6 +48,11 @@ func (d *definition) examine() error {
 	if d.MemberLimit == 0 {
 		d.MemberLimit = 10_000
 	}
+	if d.Sends != nil {
+		if err := d.unsaid(d.Sends); err != nil {
+			return fmt.Errorf("Sends: %w", err)
+		}
+	}
 	d.traits = d.To.traits()
 	if _, can := d.To.Connection.(connector.Initializer); d.Initialize != nil && !can {
 		return fmt.Errorf("remote %q can't initialize a record from another", d.To.Name)

@@ -38,6 +38,9 @@ func TestNewRefuses(t *testing.T) {
 		`field all: [0]: x: an ending can't set a reference`: func(_ *Config, m *Mapping) {
 			m.OnDelete = Ending{Set, Fields{"all": []map[string]Reference{{"x": Ref("a", 1)}}}}
 		},
+		`sync "a": Sends: nothing says what becomes of b, y, which OnDelete or WhenFalse sets, when the row comes back`: func(_ *Config, m *Mapping) {
+			m.Sends, m.OnDelete, m.WhenFalse = []string{"x"}, Ending{Set, Fields{"x": 1, "y": 1}}, Ending{Set, Fields{"b": 1, "y": 2}}
+		},
 		`a reference inside a struct can't be sent`:                                 func(_ *Config, m *Mapping) { m.WhenFalse = Ending{Set, Fields{"own": own{Ref("a", 1)}}} },
 		`OnDelete: "remove" is not an action`:                                       func(_ *Config, m *Mapping) { m.OnDelete.Action = "remove" },
 		`MemberLimit is -1; it must not be negative, zero means 10,000`:             func(_ *Config, m *Mapping) { m.MemberLimit = -1 },

@@ -200,9 +200,9 @@ type Ending struct {
 	// Action; empty means the default of the place where it stands.
 	Action Action
 	// Fields to set, for Set, and for Set alone. They are plain values: a
-	// [Ref] is an error of New. Translate sets them too, to what they are while
-	// the row is there: the record of a row that comes back would else keep
-	// what it was ended with, and is parked instead.
+	// [Ref] is an error of New. Translate makes them too, as they are while
+	// the row is there, else records are parked: that of a row that comes
+	// back would keep what it was ended with.
 	Fields Fields
 }
 

@@ -36,7 +36,7 @@ func account(t *testing.T) (*netsuitetest.Server, *upkeep.Remote) {
 func netsuiteSyncs(to *upkeep.Remote) []upkeep.AnySync {
 	customer, order, fulfillment := customerSync(to), orderSync(to), fulfillmentSync(to)
 	customer.Translate = func(u User) (upkeep.Fields, error) {
-		f := upkeep.Fields{"entityId": fmt.Sprintf("U%d", u.ID), "companyName": u.Name, "email": u.Email, "custentity_orders": u.Orders}
+		f := upkeep.Fields{"entityId": fmt.Sprintf("U%d", u.ID), "companyName": u.Name, "email": u.Email, "custentity_orders": u.Orders, "isInactive": false}
 		if u.Customer != nil {
 			f["custentity_segment"] = u.Customer.Segment
 		}

@@ -46,19 +46,6 @@ func (d *definition) columns() []connector.Column {
 	return out
 }
 
-// leftByEndings lists the fields that endings set and that are not sent while the
-// row is there; none if it is not known what is sent.
-func (d *definition) leftByEndings() []string {
-	left := map[string]bool{}
-	for _, end := range []Ending{d.OnDelete, d.WhenFalse} {
-		for name := range end.Fields {
-			left[name] = d.Sends != nil && !slices.Contains(d.Sends, name)
-		}
-	}
-	maps.DeleteFunc(left, func(_ string, is bool) bool { return !is })
-	return slices.Sorted(maps.Keys(left))
-}
-
 // TypeOf is the type that a value of a [Fields] has as a column.
 func TypeOf(v any) connector.Type {
 	switch v.(type) {

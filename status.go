@@ -265,11 +265,6 @@ func (e *Engine) fitting(ctx context.Context) (shapes, whole []*store.Shape, fin
 			}
 			findings = append(findings, f)
 		}
-		if left := d.leftByEndings(); len(left) > 0 {
-			findings = append(findings, Finding{Severity: Warning, Subject: d.Name, Sync: d.Name,
-				Message: "the record of a row that comes back would keep what it was ended with, and is parked instead: nothing says what becomes of " + strings.Join(left, ", "),
-				Fix:     "let the fields of the sync have them too, as they are while the row is there"})
-		}
 		if d.described != nil {
 			_, nullable := d.described.misfits(shape.Root)
 			for _, u := range nullable {

@@ -149,6 +149,9 @@ func (j *job) represent(row Row) error {
 	if err == nil {
 		j.fields, err = frozen(j.fields)
 	}
+	if err == nil {
+		err = j.def.unsaid(slices.Collect(maps.Keys(j.fields)))
+	}
 	if err != nil {
 		return err
 	}
@@ -191,6 +194,28 @@ func (j *job) represent(row Row) error {
 		}
 	}
 	return nil
+}
+
+// unsaid is of the fields that an ending sets and that are not made while the row
+// is there. The record of a row that comes back would keep what it was ended with,
+// and count as up to date. It is said before any record is ended: whether one was
+// can't be told from the registry after a crash in the midst of its call, or when
+// the registry itself came back from a backup.
+func (d *definition) unsaid(made []string) error {
+	var left []string
+	for _, end := range []Ending{d.OnDelete, d.WhenFalse} {
+		for name := range end.Fields {
+			if !slices.Contains(made, name) && !slices.Contains(left, name) {
+				left = append(left, name)
+			}
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	slices.Sort(left)
+	names := strings.Join(left, ", ")
+	return fmt.Errorf("nothing says what becomes of %s, which OnDelete or WhenFalse sets, when the row comes back: make %s for rows that are there, too (such as \"isInactive\": false beside an ending with \"isInactive\": true)", names, names)
 }
 
 // inBoth are the fields that would be sent with one value when the record is

@@ -348,10 +348,6 @@ func (j *job) compare() {
 			j.finish(store.Result{Outcome: store.Removed})
 			return
 		}
-		if left := j.leftByEnding(known); len(left) > 0 {
-			j.refuse(unsaid(left))
-			return
-		}
 		j.changed = j.digests.changed(known)
 		sure = sure && j.command == nil
 		if sure && any && j.claim.RemoteID != "" && len(j.changed) == 0 && known.Ended == j.digests.Ended {

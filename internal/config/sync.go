@@ -93,6 +93,7 @@ func (r *reader) sync(e entry, remotes []*remote) *syncDecl {
 		r.fail(to.at, fmt.Sprintf("unknown remote %q", s.to), help)
 	}
 	r.inBoth(v)
+	r.leftByEndings(v)
 	s.version = r.digest(s.version, v)
 	return s
 }
@@ -106,6 +107,26 @@ func (r *reader) inBoth(v *value) {
 	for _, e := range create.entries {
 		if fields.get(e.key) != nil {
 			r.fail(e.at, fmt.Sprintf("%q is in fields and in create_fields", e.key), "leave it in fields, which are compared and sent again, or in create_fields, which are sent once")
+		}
+	}
+}
+
+// leftByEndings finds what an ending sets and fields don't: the record of a row
+// that comes back would keep it.
+func (r *reader) leftByEndings(v *value) {
+	if misspelt(v, "fields", syncKeys) {
+		return
+	}
+	for _, ending := range []string{"on_delete", "when_false"} {
+		set := v.get(ending).get("set")
+		if set == nil || set.kind != object {
+			continue
+		}
+		for _, e := range set.entries {
+			if v.get("fields").get(e.key) == nil {
+				r.fail(e.at, fmt.Sprintf("%q is not in fields: the record of a row that comes back would keep what %s set", e.key, ending),
+					fmt.Sprintf("add %s to fields, as it is while the row is there, such as isInactive: false", e.key))
+			}
 		}
 	}
 }
