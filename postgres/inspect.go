@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -30,6 +31,7 @@ type relation struct {
 	table     string // quoted
 	name      store.Table
 	partition bool
+	columns   []string
 	triggers  map[string]state
 }
 
@@ -38,6 +40,7 @@ type state struct {
 	hash    string
 	enabled string
 	clone   bool
+	columns []string // that its condition reads, by their names today, sorted
 }
 
 // Inspect implements [store.Capture].
@@ -125,6 +128,8 @@ func check(r relation, t *trigger) []fault {
 		return []fault{{r.table, "trigger " + t.name + " is missing", true, create(r, t, false), r.name, t.name, "create"}}
 	case s.hash != t.hash:
 		return []fault{{r.table, "trigger " + t.name + " is not as this configuration needs it", false, create(r, t, true), r.name, t.name, "replace"}}
+	case r.elsewhere(t, s):
+		return []fault{{r.table, "trigger " + t.name + " watches a column that was renamed, and another one has its name now", true, create(r, t, true), r.name, t.name, "replace"}}
 	case s.enabled != "A":
 		what := " is disabled"
 		if s.enabled != "D" {
@@ -133,6 +138,14 @@ func check(r relation, t *trigger) []fault {
 		return []fault{{r.table, "trigger " + t.name + what, true, enable(r, t), r.name, t.name, "enable"}}
 	}
 	return nil
+}
+
+// elsewhere says whether a trigger reads other columns than it was made for,
+// though the table has all of these: a trigger follows a column that is renamed,
+// and not its name. Where a name is gone the mapping does not fit, and says so.
+func (r relation) elsewhere(t *trigger, s state) bool {
+	missing := func(column string) bool { return !slices.Contains(r.columns, column) }
+	return t.columns != nil && !slices.Equal(s.columns, t.columns) && !slices.ContainsFunc(t.columns, missing)
 }
 
 func create(r relation, t *trigger, replace bool) func(context.Context, pgx.Tx) error {
@@ -202,7 +215,14 @@ func descendants(ctx context.Context, tx pgx.Tx, w *watch) ([]relation, error) {
 			WHERE c.relkind IN ('r', 'p'))
 		SELECT tree.oid, n.nspname, c.relname, tree.partition, coalesce(g.tgname, ''),
 			coalesce(substring(obj_description(g.oid, 'pg_trigger') FROM '\[([0-9a-f]+)\]$'), ''),
-			coalesce(g.tgenabled::text, ''), coalesce(g.tgparentid <> 0, false)
+			coalesce(g.tgenabled::text, ''), coalesce(g.tgparentid <> 0, false),
+			ARRAY(SELECT attname::text FROM pg_catalog.pg_attribute
+				WHERE attrelid = tree.oid AND attnum > 0 AND NOT attisdropped),
+			ARRAY(SELECT DISTINCT a.attname::text COLLATE "C" FROM pg_catalog.pg_depend d
+				JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+				WHERE d.classid = 'pg_catalog.pg_trigger'::regclass AND d.objid = g.oid
+				AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = tree.oid AND d.refobjsubid > 0
+				ORDER BY 1)
 		FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		LEFT JOIN pg_catalog.pg_trigger g ON g.tgrelid = tree.oid
 			AND g.tgfoid = to_regprocedure($2)
@@ -214,9 +234,9 @@ func descendants(ctx context.Context, tx pgx.Tx, w *watch) ([]relation, error) {
 	var r relation
 	var schema, table, name string
 	var s state
-	_, err = pgx.ForEachRow(rows, []any{&r.oid, &schema, &table, &r.partition, &name, &s.hash, &s.enabled, &s.clone}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&r.oid, &schema, &table, &r.partition, &name, &s.hash, &s.enabled, &s.clone, &r.columns, &s.columns}, func() error {
 		if len(all) == 0 || all[len(all)-1].oid != r.oid {
-			all = append(all, relation{r.oid, quote(schema, table), store.Table{Schema: schema, Name: table}, r.partition, map[string]state{}})
+			all = append(all, relation{r.oid, quote(schema, table), store.Table{Schema: schema, Name: table}, r.partition, r.columns, map[string]state{}})
 		}
 		if name = strings.TrimSpace(name); name != "" {
 			all[len(all)-1].triggers[name] = s

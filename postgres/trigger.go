@@ -15,6 +15,8 @@ type trigger struct {
 	name string
 	sql  string // CREATE TRIGGER, with %s for the table
 	hash string // of sql and of the function's name
+
+	columns []string // that its condition reads, sorted
 }
 
 // comment is what a person finds who looks at the trigger.
@@ -40,7 +42,9 @@ func (w *watch) functionName() string {
 func (w *watch) triggers() (rows []*trigger, truncate *trigger) {
 	call := " EXECUTE FUNCTION " + w.function() + "()"
 	row := func(op, when string) *trigger {
-		return w.trigger(op, "AFTER "+strings.ToUpper(op)+" ON %s FOR EACH ROW WHEN ("+when+")"+call)
+		t := w.trigger(op, "AFTER "+strings.ToUpper(op)+" ON %s FOR EACH ROW WHEN ("+when+")"+call)
+		t.columns = slices.Sorted(slices.Values(names(w.columns)))
+		return t
 	}
 	rows = []*trigger{
 		row("insert", always("NEW", w.columns)),

@@ -17,6 +17,7 @@ func installTests() []test {
 		{"at once", testInstallAtOnce},
 		{"a column that is gone", testInstallLacking},
 		{"inspect", testInspect},
+		{"inspect a renamed column", testInspectRenamed},
 		{"log across a change of shapes", testInstallLog},
 		{"uninstall", testUninstall},
 		{"not installed", testNotInstalled},
@@ -139,6 +140,33 @@ func testInspect(e *env) {
 	e.exec(shopRows...)
 	e.raised()
 	e.exec(`UPDATE line_items SET qty = 9 WHERE id = 11`)
+	e.wantRaised("sales_order/1")
+}
+
+// testInspectRenamed: a migration that fills another column and gives it the
+// name of a watched one. A trigger that follows the old one sees nothing.
+func testInspectRenamed(e *env) {
+	shapes := []*store.Shape{e.orderShape(), e.customerShape()}
+	e.shop(shapes...)
+	e.exec(
+		`ALTER TABLE line_items RENAME COLUMN price TO old_price`,
+		`ALTER TABLE line_items ADD COLUMN price numeric(10,2) NOT NULL DEFAULT 0`)
+	found, err := e.Store.Inspect(e.ctx, shapes)
+	e.ok(err)
+	if len(found) == 0 {
+		e.t.Error("no finding about triggers that watch a column that was renamed, while another has its name")
+	}
+	for _, f := range found {
+		if f.Severity != store.Problem || !strings.Contains(f.Subject, "line_items") {
+			e.t.Errorf("finding about a column that was renamed: %+v", f)
+		}
+	}
+	e.install(shapes...)
+	found, err = e.Store.Inspect(e.ctx, shapes)
+	e.ok(err)
+	e.equal("findings once installed again", len(found), 0)
+	e.raised()
+	e.exec(`UPDATE line_items SET price = 7 WHERE id = 11`)
 	e.wantRaised("sales_order/1")
 }
 
