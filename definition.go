@@ -20,8 +20,9 @@ import (
 type definition struct {
 	Mapping
 	traits   connector.Traits
-	version  string // of the declaration, and where its records are: a change leads to a sweep
-	circular bool   // references can lead back to it
+	version  string   // of the declaration, and where its records are: a change leads to a sweep
+	circular bool     // references can lead back to it
+	among    []string // the syncs with which its records could have an external id in common; nil: none
 	located  located
 }
 
@@ -75,6 +76,7 @@ func define(syncs []AnySync) ([]*definition, error) {
 		}
 	}
 	circular(defs, byName)
+	namesakes(defs)
 	for _, d := range defs {
 		if through := d.initializeCircle(byName); through != "" {
 			errs = append(errs, fmt.Errorf("sync %q initializes its record from one of sync %q, which refers to it in turn: each would wait for the other for ever", d.Name, through))

@@ -38,6 +38,64 @@ func TestExternalIDOfARowThatIsGone(t *testing.T) {
 	})
 }
 
+// Two syncs do not take turns with one record either, whether both make their ids
+// or one makes those that the other has by default.
+func TestExternalIDOfAnotherSync(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		for name, syncs := range map[string]func(a, b *upkeep.Sync[User]){
+			"made": func(a, b *upkeep.Sync[User]) {
+				b.Name, b.ExternalID = "person", func(u User) string { return fmt.Sprintf("customer-%d", u.ID) }
+			},
+			"both made": func(a, b *upkeep.Sync[User]) {
+				a.ExternalID = func(u User) string { return fmt.Sprintf("u%d", u.ID) }
+				b.Name, b.ExternalID = "person", a.ExternalID
+			},
+			"of another record type": func(a, b *upkeep.Sync[User]) {
+				a.ExternalID = func(u User) string { return fmt.Sprintf("u%d", u.ID) }
+				b.Name, b.Record, b.ExternalID = "person", "contact", a.ExternalID
+			},
+		} {
+			s := newShop(memory.Config{})
+			a, b := customerSync(s.to), customerSync(s.to)
+			translate := b.Translate
+			b.Translate = func(u User) (upkeep.Fields, error) {
+				f, err := translate(u)
+				f["entityId"] = u.Name + " of the second"
+				return f, err
+			}
+			syncs(&a, &b)
+			e := s.engine(a, b)
+			stop := s.run(e)
+			s.exec(`insert into users(id, name) values (1, 'Ada'), (2, 'Bob')`)
+			s.quiet(e)
+			s.exec(`update users set email = 'new@example.com'`)
+			s.quiet(e)
+			parked := s.parked(e)
+			if a.Record != b.Record {
+				if len(parked) != 0 {
+					t.Errorf("%s: parked %v", name, parked)
+				}
+				stop()
+				continue
+			}
+			if len(parked) != 2 || len(s.remote.Records("customer")) != 2 {
+				t.Fatalf("%s: parked %v, records %v", name, parked, s.remote.Records("customer"))
+			}
+			for _, key := range []string{"1", "2"} {
+				first, second := "customer", "person"
+				if parked["customer/"+key] != "" {
+					first, second = second, first
+				}
+				if reason := parked[second+"/"+key]; !strings.Contains(reason, "is also that of "+first+"/"+key+": two syncs can't write one record") {
+					t.Errorf("%s: %s/%s: %s", name, second, key, reason)
+				}
+				s.state(e, first, key, upkeep.Clean)
+			}
+			stop()
+		}
+	})
+}
+
 // Two rows with one external id do not take turns with one record: the second
 // is parked, with the other's name, and goes when the other is gone.
 func TestExternalIDThatIsNotUnique(t *testing.T) {
@@ -157,8 +215,8 @@ type askedEarly struct {
 	made, next   chan struct{} // closed: group 1 is recorded; the recording of group 3 begins
 }
 
-func (d *askedEarly) Namesakes(ctx context.Context, sync string, ids map[string]string) (map[string]store.Namesake, error) {
-	found, err := d.Database.Namesakes(ctx, sync, ids)
+func (d *askedEarly) Namesakes(ctx context.Context, sync string, among []string, ids map[string]string) (map[string]store.Namesake, error) {
+	found, err := d.Database.Namesakes(ctx, sync, among, ids)
 	if _, second := ids["2"]; second {
 		d.asked.Do(func() {
 			d.going.Do(func() { close(d.first) })

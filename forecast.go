@@ -211,11 +211,11 @@ func (p promising) Records(ctx context.Context, ids []store.ID) (map[store.ID]st
 }
 
 // Namesakes has no registry to ask before one is installed.
-func (p promising) Namesakes(ctx context.Context, sync string, externalIDs map[string]string) (map[string]store.Namesake, error) {
+func (p promising) Namesakes(ctx context.Context, sync string, among []string, externalIDs map[string]string) (map[string]store.Namesake, error) {
 	if !p.installed {
 		return nil, nil
 	}
-	return p.Store.Namesakes(ctx, sync, externalIDs)
+	return p.Store.Namesakes(ctx, sync, among, externalIDs)
 }
 
 // forecaster is one forecast under way.

@@ -128,9 +128,10 @@ type Mapping struct {
 	// ExternalID is the key that the record carries at the remote. Defaults
 	// to the sync's name, a dash and the root key: "sales_order-42". It is
 	// made from the primary key alone: the row of one that is gone has only
-	// that, and what is given besides is unspecified. It must be unique in the
-	// sync: a group whose external id is another's is parked, and not sent. A
-	// record keeps the one that it was made with.
+	// that, and what is given besides is unspecified. It must be unique
+	// among the syncs of one remote and record type: a group whose external id
+	// is another's is parked, and not sent. A record keeps the one that it was
+	// made with.
 	ExternalID func(Row) (string, error)
 	// When says whether the row is to be at the remote. Nil means always.
 	When func(Row) (bool, error)

@@ -3,16 +3,38 @@ package upkeep
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // Two groups with one external id would take turns with one record, and both
-// count as clean. Only ids that a function of the user's makes can be the same.
+// count as clean.
 
-// recordName is an external id of a sync.
-type recordName struct{ sync, externalID string }
+// recordName is what a record is known by at a remote.
+type recordName struct{ record, externalID string }
+
+// namesakes tells each definition among which syncs its external ids could be
+// another group's as well: those that make records of its type, if one of them
+// makes its ids by a function of the user's, or has a name that another one's ids
+// could begin with. None otherwise: there is nothing to ask then.
+func namesakes(defs []*definition) {
+	for _, d := range defs {
+		alike, possible := []string(nil), false
+		for _, other := range defs {
+			if other.To != d.To || other.Record != d.Record {
+				continue
+			}
+			alike = append(alike, other.Name)
+			possible = possible || other.ExternalID != nil ||
+				strings.HasPrefix(other.Name, d.Name+"-") || strings.HasPrefix(d.Name, other.Name+"-")
+		}
+		if possible {
+			d.among = alike
+		}
+	}
+}
 
 // distinct settles the jobs whose external id another group's record has, and
 // records them; it returns the others.
@@ -28,12 +50,12 @@ func (r *runner) distinct(ctx context.Context, due []*job) (rest []*job) {
 	return rest
 }
 
-// namesakes asks the registry about the external ids of jobs, a query for each
-// sync that makes its own.
+// namesakes asks the registry about the external ids of jobs that could be
+// another's, a query for each sync.
 func (r *runner) namesakes(ctx context.Context, due []*job) {
 	jobs := map[string][]*job{}
 	for _, j := range due {
-		if j.def.ExternalID != nil && !j.done {
+		if j.def.among != nil && !j.done {
 			jobs[j.claim.Sync] = append(jobs[j.claim.Sync], j)
 		}
 	}
@@ -42,7 +64,7 @@ func (r *runner) namesakes(ctx context.Context, due []*job) {
 		for _, j := range jobs {
 			ids[j.claim.Key] = j.record.ExternalID
 		}
-		found, err := r.db.Namesakes(ctx, sync, ids)
+		found, err := r.db.Namesakes(ctx, sync, r.byName[sync].among, ids)
 		for _, j := range jobs {
 			if err != nil {
 				j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(1), Reason: "look for other groups with its external id: " + err.Error()})
@@ -55,15 +77,18 @@ func (r *runner) namesakes(ctx context.Context, due []*job) {
 
 // shares decides what becomes of a job with the external id of another group.
 func (j *job) shares(n store.Namesake) {
-	other := store.ID{Sync: j.claim.Sync, Key: n.Key}
 	switch ends := j.goal != present; {
 	case ends && (j.claim.RemoteID == "" || j.claim.RemoteID == n.RemoteID):
 		j.finish(store.Result{Outcome: store.Removed}) // the record is the other's
 	case ends:
 	case j.claim.RemoteID == "" && n.Behind && !n.Parked: // it may be about to be deleted
-		j.finish(store.Result{Outcome: store.Retry, Free: true, After: time.Second, Reason: fmt.Sprintf("waits until %s, which has the external id %q too, is up to date", other, j.record.ExternalID)})
+		j.finish(store.Result{Outcome: store.Retry, Free: true, After: time.Second, Reason: fmt.Sprintf("waits until %s, which has the external id %q too, is up to date", n.ID, j.record.ExternalID)})
 	default:
-		j.refuse(fmt.Sprintf("its external id %q is also that of %s: make it from the whole primary key, or delete one of the rows, then run: upkeep retry %s", j.record.ExternalID, other, j.claim.Args()))
+		cure := "make it from the whole primary key"
+		if n.Sync != j.claim.Sync {
+			cure = "two syncs can't write one record: let their ids differ, or make one sync of the two"
+		}
+		j.refuse(fmt.Sprintf("its external id %q is also that of %s: %s, or delete one of the rows, then run: upkeep retry %s", j.record.ExternalID, n.ID, cure, j.claim.Args()))
 	}
 }
 
@@ -73,15 +98,15 @@ func (j *job) shares(n store.Namesake) {
 // made before it gave its id back is in there by then.
 func (r *runner) reserve(due []*job) (rest []*job) {
 	for _, j := range due {
-		if j.def.ExternalID != nil {
+		if j.def.among != nil {
 			r.mu.Lock()
-			id := recordName{j.claim.Sync, j.record.ExternalID}
-			key, taken := r.reserved[id]
+			name := recordName{j.record.Type, j.record.ExternalID}
+			holder, taken := r.reserved[name]
 			if !taken {
-				r.reserved[id] = j.claim.Key
+				r.reserved[name] = j.claim.ID
 			}
 			r.mu.Unlock()
-			if taken && key != j.claim.Key {
+			if taken && holder != j.claim.ID {
 				j.finish(store.Result{Outcome: store.Released, After: originPause})
 				r.record(j)
 				continue
@@ -94,9 +119,9 @@ func (r *runner) reserve(due []*job) (rest []*job) {
 
 // release gives back what is reserved for a job. The runner is locked.
 func (r *runner) release(j *job) {
-	id := recordName{j.claim.Sync, j.record.ExternalID}
-	if r.reserved[id] == j.claim.Key {
-		delete(r.reserved, id)
+	name := recordName{j.record.Type, j.record.ExternalID}
+	if r.reserved[name] == j.claim.ID {
+		delete(r.reserved, name)
 	}
 }
 
@@ -106,7 +131,7 @@ func (r *runner) release(j *job) {
 func (e *Engine) clash(ctx context.Context, results []store.Result) {
 	ids := map[string]map[string]string{}
 	for _, res := range results {
-		if e.byName[res.Sync].ExternalID == nil || res.Outcome != store.Synced && res.Outcome != store.Partial || res.Attempt == nil {
+		if e.byName[res.Sync].among == nil || res.Outcome != store.Synced && res.Outcome != store.Partial || res.Attempt == nil {
 			continue
 		}
 		if ids[res.Sync] == nil {
@@ -115,12 +140,12 @@ func (e *Engine) clash(ctx context.Context, results []store.Result) {
 		ids[res.Sync][res.Key] = res.ExternalID
 	}
 	for sync, ids := range ids {
-		found, err := e.db.Namesakes(ctx, sync, ids)
+		found, err := e.db.Namesakes(ctx, sync, e.byName[sync].among, ids)
 		var touches []store.Touch
 		for key, n := range found {
 			if n.RemoteID != "" {
-				for _, k := range []string{key, n.Key} {
-					touches = append(touches, store.Touch{ID: store.ID{Sync: sync, Key: k}, Force: true})
+				for _, id := range []store.ID{{Sync: sync, Key: key}, n.ID} {
+					touches = append(touches, store.Touch{ID: id, Force: true})
 				}
 			}
 		}

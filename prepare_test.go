@@ -78,8 +78,10 @@ func TestRemotesArePrepared(t *testing.T) {
 		s.fill()
 		mapping := upkeep.Mapping{
 			Name: "customer", From: &upkeep.Relation{Table: "users", Columns: []string{"id", "name"}}, To: s.to, Record: "customer",
-			Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"name": r["name"], "archived": false}, nil },
-			Sends:     []string{"name", "archived"}, Columns: []connector.Column{{Name: "name", Type: connector.Text}},
+			Translate: func(r upkeep.Row) (upkeep.Fields, error) {
+				return upkeep.Fields{"name": r["name"], "archived": false}, nil
+			},
+			Sends: []string{"name", "archived"}, Columns: []connector.Column{{Name: "name", Type: connector.Text}},
 			WhenFalse: upkeep.Ending{Action: upkeep.Set, Fields: upkeep.Fields{"archived": true}},
 		}
 		e := s.engine(mapping)

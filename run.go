@@ -381,13 +381,13 @@ type runner struct {
 	said        said                   // what was logged of them
 	begun       waits                  // of groups that wait, until the database has it
 
-	swept    map[string]bool       // syncs that have been swept whole, once at least
-	reserved map[recordName]string // the keys of those that are being sent
-	refused  refusals              // the recorder's
+	swept    map[string]bool         // syncs that have been swept whole, once at least
+	reserved map[recordName]store.ID // those that are being sent
+	refused  refusals                // the recorder's
 }
 
 func newRunner(e *Engine, remote *Remote) *runner {
-	r := &runner{Engine: e, remote: remote, examined: e.provenance.examined.Load(), wake: make(chan struct{}, 1), held: map[string]time.Time{}, deletesHeld: map[string]deletesHeld{}, begun: waits{}, swept: map[string]bool{}, reserved: map[recordName]string{}, refused: refusals{}}
+	r := &runner{Engine: e, remote: remote, examined: e.provenance.examined.Load(), wake: make(chan struct{}, 1), held: map[string]time.Time{}, deletesHeld: map[string]deletesHeld{}, begun: waits{}, swept: map[string]bool{}, reserved: map[recordName]store.ID{}, refused: refusals{}}
 	for _, d := range e.defs {
 		if d.To == remote {
 			r.defs = append(r.defs, d)

@@ -92,7 +92,8 @@ type Sync[T any] struct {
 	// ExternalID defaults to the sync's name, a dash and the root key. It is
 	// made from the primary key alone: what the other fields hold is
 	// unspecified, and for a row that is gone they are zero. It must be unique
-	// in the sync: a group whose external id is another's is parked.
+	// among the syncs of one remote and record type: a group whose external id
+	// is another's is parked.
 	ExternalID func(T) string
 	// When says whether the row is to be at the remote. Nil means always.
 	When func(T) bool

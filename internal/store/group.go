@@ -203,7 +203,7 @@ type RecordState struct {
 // Namesake is a group with the external id of another one. Behind is also said
 // of one in doubt.
 type Namesake struct {
-	Key string
+	ID
 	RecordState
 }
 

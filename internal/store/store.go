@@ -193,9 +193,9 @@ type Registry interface {
 	Records(ctx context.Context, ids []ID) (map[ID]RecordState, error)
 
 	// Namesakes finds, for groups of a sync with the external ids that they are
-	// to have, by key, another group of the sync that has the same one, and
-	// whose record is at the remote or may be.
-	Namesakes(ctx context.Context, sync string, externalIDs map[string]string) (map[string]Namesake, error)
+	// to have, by key, another group of one of the syncs among, itself included,
+	// that has the same one, and whose record is at the remote or may be.
+	Namesakes(ctx context.Context, sync string, among []string, externalIDs map[string]string) (map[string]Namesake, error)
 
 	// Group returns one group, ErrNoGroup if it is not there.
 	Group(ctx context.Context, id ID) (*Group, error)

@@ -147,9 +147,9 @@ func (s *pointed) Records(ctx context.Context, ids []store.ID) (map[store.ID]sto
 	})
 }
 
-func (s *pointed) Namesakes(ctx context.Context, sync string, externalIDs map[string]string) (map[string]store.Namesake, error) {
+func (s *pointed) Namesakes(ctx context.Context, sync string, among []string, externalIDs map[string]string) (map[string]store.Namesake, error) {
 	return around(ctx, s.points, "namesakes", func(ctx context.Context) (map[string]store.Namesake, error) {
-		return s.Store.Namesakes(ctx, sync, externalIDs)
+		return s.Store.Namesakes(ctx, sync, among, externalIDs)
 	})
 }
 
