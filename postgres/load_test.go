@@ -30,7 +30,7 @@ func TestValues(t *testing.T) {
 	got, err := b.db.Load(b.ctx, s, []string{"1"})
 	b.ok(err)
 	b.ok(got["1"].Err)
-	want := store.Row{"i2": int64(-2), "i8": int64(9007199254740993), "f4": float64(float32(0.1)), "f8": 0.1, "tx": "ü", "vc": "v",
+	want := store.Row{"i2": int64(-2), "i8": int64(9007199254740993), "f4": 0.1, "f8": 0.1, "tx": "ü", "vc": "v",
 		"ch": "c   ", "ci": "CI", "u": "00000000-0000-0000-0000-00000000000a", "m": "glad", "bo": true,
 		"d":  store.Civil{Year: 44, Month: 3, Day: 15},
 		"ts": time.Date(1850, 1, 2, 3, 4, 5, 678901000, time.UTC), "tz": time.Date(2026, 6, 1, 10, 0, 0, 5e8, time.UTC),

@@ -77,7 +77,10 @@ func readExpr(expr string, c store.Column) string {
 	case store.Int:
 		return expr + "::bigint"
 	case store.Float:
-		return expr + "::double precision"
+		if c.Type != "double precision" { // a real's digits are those of its text: 0.1, and not 0.10000000149011612
+			return expr + "::text::double precision"
+		}
+		return expr
 	case store.Bool:
 		return expr + "::boolean"
 	case store.Date:
