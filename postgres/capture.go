@@ -53,15 +53,28 @@ func (db *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) e
 	return installed(err)
 }
 
-// alone runs f on a connection that holds a session's advisory lock.
+// alone runs f on a connection that holds a session's advisory lock. It asks
+// for the lock again and again: another process may have it for as long as an
+// application's transaction goes on, and a statement that waits would end by the
+// role's lock_timeout, and keep a snapshot meanwhile.
 func (db *DB) alone(ctx context.Context, key int64, f func(*pgxpool.Conn) error) error {
 	c, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Release()
-	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock($1)", key); err != nil {
-		return err
+	for got, pause := false, 10*time.Millisecond; ; pause = min(pause*2, time.Second) {
+		if err := c.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", key).Scan(&got); err != nil {
+			return err
+		}
+		if got {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
 	}
 	err = f(c)
 	// Also when ctx has ended; a connection that can't unlock is not reused.
@@ -81,6 +94,9 @@ func setPlan(ctx context.Context, c *pgxpool.Conn, plan string) error {
 			return err
 		}
 		// Waits for a fold under way; the next one sees the new plan.
+		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = 0"); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockFold)); err != nil {
 			return err
 		}

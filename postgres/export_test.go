@@ -2,3 +2,9 @@ package postgres
 
 // Claiming is the statement of a claim, to be explained.
 const Claiming = claiming
+
+// The advisory locks that a process holds while it migrates and installs.
+const (
+	LockMigrate = lockMigrate
+	LockInstall = lockInstall
+)

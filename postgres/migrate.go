@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
@@ -58,16 +58,13 @@ func (db *DB) Migrate(ctx context.Context) error {
 // createSchema makes the schema, which has to be there before the table of
 // versions. CREATE SCHEMA IF NOT EXISTS alone fails when two run at once.
 func (db *DB) createSchema(ctx context.Context) error {
-	return db.tx(ctx, writing, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockMigrate)); err != nil {
-			return err
-		}
+	return db.alone(ctx, lockMigrate, func(c *pgxpool.Conn) error {
 		var there bool
-		err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'upkeep')").Scan(&there)
+		err := c.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'upkeep')").Scan(&there)
 		if err != nil || there {
 			return err
 		}
-		_, err = tx.Exec(ctx, "CREATE SCHEMA upkeep")
+		_, err = c.Exec(ctx, "CREATE SCHEMA upkeep")
 		return err
 	})
 }

@@ -1,0 +1,59 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/upkeep-sync/upkeep/postgres"
+)
+
+// A process that starts while another one migrates or installs, which may take
+// as long as a transaction of the application's, waits for it. The role's
+// lock_timeout, which is meant for tables, does not end it.
+func TestStartWhileAnotherIsAtIt(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]int64{"migrate": postgres.LockMigrate, "install": postgres.LockInstall} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+			defer cancel()
+			b.exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = ''1ms''', current_database()); END $$`)
+			second := open(t, b.url)
+			holder, err := b.app.Acquire(ctx)
+			b.ok(err)
+			defer holder.Release()
+			hold := func(sql string) {
+				_, err := holder.Exec(ctx, sql, key)
+				b.ok(err)
+			}
+			ended := make(chan error, 1)
+			if name == "install" {
+				b.migrate()
+			}
+			hold("SELECT pg_advisory_lock($1)")
+			go func() {
+				if name == "migrate" {
+					ended <- second.Migrate(ctx)
+					return
+				}
+				ended <- second.Install(ctx, nil, plan)
+			}()
+			tries := map[string]bool{}
+			for len(tries) < 3 {
+				select {
+				case err := <-ended:
+					t.Fatalf("it ended while another process was at it: %v", err)
+				case <-time.After(2 * time.Millisecond):
+				}
+				for _, at := range b.query(`SELECT query_start::text FROM pg_stat_activity
+					WHERE datname = current_database() AND application_name = 'upkeep' AND query LIKE '%pg_try_advisory_lock%'`) {
+					tries[at] = true
+				}
+			}
+			hold("SELECT pg_advisory_unlock($1)")
+			b.ok(<-ended)
+		})
+	}
+}
