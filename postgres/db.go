@@ -81,7 +81,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 		params["application_name"] = "upkeep"
 	}
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, forms, pgx.QueryExecModeSimpleProtocol)
+		_, err := c.Exec(ctx, forms+"; "+durable, pgx.QueryExecModeSimpleProtocol)
 		return err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
@@ -100,6 +100,12 @@ func Open(ctx context.Context, url string) (*DB, error) {
 // program's own only what is loaded is read with them: [snapshot].
 const forms = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; " +
 	"SET bytea_output = 'hex'; SET standard_conforming_strings = on"
+
+// durable has a claim on disk before its request goes out, and with what was
+// acknowledged all that it was made of: a crash of the server, of which nothing
+// tells when no process outlived it, takes neither back. A database or a role may
+// have this switched off for the application's sake.
+const durable = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 
 // connectError says each line of the driver's error once: an address is tried
 // with TLS and without, and both may fail in the same words.

@@ -29,7 +29,7 @@ func (db *DB) Vitals(ctx context.Context, long time.Duration) (*store.Vitals, er
 		}
 		v.Now, v.OldestTouch = v.Now.UTC(), time.Duration(us)*time.Microsecond
 		for _, look := range []func(context.Context, pgx.Tx, time.Duration) ([]store.Finding, error){
-			oldTransactions, oldPrepared, oldSlots, vacuumState,
+			oldTransactions, oldPrepared, oldSlots, vacuumState, volatile,
 		} {
 			found, err := look(ctx, tx, long)
 			if err != nil {
@@ -71,6 +71,15 @@ func oldTransactions(ctx context.Context, tx pgx.Tx, long time.Duration) ([]stor
 		WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 			AND xact_start < clock_timestamp() - $1 * interval '1 microsecond'
 		ORDER BY xact_start LIMIT 3`, long.Microseconds())
+}
+
+// volatile are commits of ours that a crash of the server takes back. It can
+// only be so over a pool of the program's own: see [durable].
+func volatile(ctx context.Context, tx pgx.Tx, _ time.Duration) ([]store.Finding, error) {
+	return findings(ctx, tx, `
+		SELECT 'synchronous_commit', 'it is off for '||quote_ident(current_user)||': a crash of the server may take back what was noted of requests that went out, unnoticed',
+			'ALTER ROLE '||quote_ident(current_user)||' SET synchronous_commit = on'
+		WHERE current_setting('synchronous_commit') = 'off'`)
 }
 
 // oldPrepared are transactions that were prepared and forgotten.
