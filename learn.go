@@ -15,7 +15,7 @@ import (
 // learned is what the database says that the declarations mean there.
 type learned struct {
 	shapes []*store.Shape // in the order of Engine.defs
-	plan   string         // a digest of the shapes
+	plan   string         // a digest of the shapes and of the declarations
 	secret []byte         // key of the digests
 }
 
@@ -29,7 +29,7 @@ func (e *Engine) learn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, err := planOf(shapes)
+	plan, err := planOf(e.defs, shapes)
 	if err != nil {
 		return err
 	}
@@ -64,9 +64,18 @@ func (e *Engine) relearned(ctx context.Context) bool {
 	return true
 }
 
-// planOf is a digest of shapes: another one if a declaration or a type differs.
-func planOf(shapes []*store.Shape) (string, error) {
-	b, err := json.Marshal(shapes)
+// planOf is a digest of declarations and of what they mean in the database:
+// another one if a declaration, its version or a type differs. What is loaded may
+// be the same and what is made of it another.
+func planOf(defs []*definition, shapes []*store.Shape) (string, error) {
+	versions := make([]string, len(defs))
+	for i, d := range defs {
+		versions[i] = d.version
+	}
+	b, err := json.Marshal(struct {
+		Versions []string
+		Shapes   []*store.Shape
+	}{versions, shapes})
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:]), err
 }
@@ -85,7 +94,7 @@ func (e *Engine) learnAnew(ctx context.Context) (now *learned, misfit, err error
 		}
 		now.shapes[i] = s
 	}
-	now.plan, err = planOf(now.shapes)
+	now.plan, err = planOf(e.defs, now.shapes)
 	return now, misfit, err
 }
 

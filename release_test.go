@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -101,6 +102,77 @@ func TestAnotherConfigurationStopsTheOldOne(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A function can't be compared, so Version is raised with it. What is loaded is
+// the same; what is made of it is not. The old process must not answer for the
+// sweep that the new one asks for.
+func TestNewVersionStopsTheOldOne(t *testing.T) {
+	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
+		s := shop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to))
+		ended := make(chan error, 1)
+		go func() { ended <- e.Run(s.ctx) }()
+		s.until("the old one to run", func() bool { return s.remote.Calls(memory.Any) > 0 })
+		s.quiet(e)
+		capitals := customerSync(s.to)
+		capitals.Version = "2: names in capitals"
+		capitals.Translate = func(u User) (upkeep.Fields, error) {
+			return upkeep.Fields{"entityId": strings.ToUpper(u.Name)}, nil
+		}
+		other := s.engine(capitals)
+		if err := other.Install(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-ended:
+			if !errors.Is(err, upkeep.ErrPlan) {
+				t.Errorf("the old one ended with %v, want ErrPlan", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("the old one goes on")
+		}
+		s.run(other)
+		s.quiet(other)
+		for _, r := range s.remote.Records("customer") {
+			if name := string(r.Fields["entityId"]); name != strings.ToUpper(name) {
+				t.Errorf("%s was left as %s", r.ExternalID, name)
+			}
+		}
+	})
+}
+
+// Whoever asks for a sweep with a declaration that is not installed does not make
+// it count as installed: its own sweep is still to come.
+func TestResyncOfAnotherConfiguration(t *testing.T) {
+	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
+		s := shop(memory.Config{})
+		s.within(time.Minute)
+		s.fill()
+		ctx, stop := context.WithCancel(s.ctx)
+		e := s.engine(customerSync(s.to))
+		ended := make(chan error, 1)
+		go func() { ended <- e.Run(ctx) }()
+		s.until("the old one to run", func() bool { return s.remote.Calls(memory.Any) > 0 })
+		s.quiet(e)
+		capitals := customerSync(s.to)
+		capitals.Version = "2: names in capitals"
+		capitals.Translate = func(u User) (upkeep.Fields, error) {
+			return upkeep.Fields{"entityId": strings.ToUpper(u.Name)}, nil
+		}
+		other := s.engine(capitals)
+		if err := other.Resync(s.ctx, upkeep.Resync{}); err != nil {
+			t.Fatal(err)
+		}
+		s.quiet(e)
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		s.run(other)
+		s.until("the new one's sweep", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"ADA"` })
+	})
 }
 
 // On SQLite a new unique index lets a REPLACE take rows away that the triggers

@@ -147,7 +147,13 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 		return err
 	}
 	for _, d := range defs {
-		if err := e.db.StartBackfill(ctx, d.Name, d.version, true, r.Force); err != nil {
+		// What is installed may be another declaration of the sync, and stays so:
+		// the sweep that installs this one is still to come.
+		state, err := e.db.Sync(ctx, d.Name)
+		if err != nil {
+			return fmt.Errorf("resync %s: %w", d.Name, err)
+		}
+		if err := e.db.StartBackfill(ctx, d.Name, state.Version, true, r.Force); err != nil {
 			return fmt.Errorf("resync %s: %w", d.Name, err)
 		}
 	}

@@ -129,6 +129,7 @@ func (r *runner) lease(ctx context.Context, req store.ClaimRequest) ([]store.Cla
 	if ctx.Err() != nil {
 		return nil, nil
 	}
+	req.Plan = r.learned.Load().plan
 	claimedAt := r.cfg.Clock.Now()
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Lease)
 	defer cancel()

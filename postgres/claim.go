@@ -25,7 +25,8 @@ WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 asked AS (
 	SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[], $7::boolean[], $8::boolean[]) AS a(sync, quiet_us, hold, lane, rest)
 	WHERE NOT EXISTS (SELECT FROM upkeep.pauses p WHERE p.kind = 'sync' AND p.name = a.sync)
-		AND ($9 = '' OR $9 = (SELECT ` + mark + ` FROM upkeep.settings WHERE one))),
+		AND ($9 = '' OR $9 = (SELECT ` + mark + ` FROM upkeep.settings WHERE one))
+		AND ($10 = '' OR $10 = (SELECT plan FROM upkeep.settings WHERE one))),
 due AS MATERIALIZED (
 	SELECT d.*, a.hold, a.rest, clock.now,
 		CASE WHEN d.held THEN greatest(d.in_doubt_until, clock.now + a.quiet_us * interval '1 microsecond')
@@ -90,7 +91,7 @@ func (db *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, e
 		return db.queryByKey(ctx, func(rows pgx.Rows) (err error) {
 			claims, err = pgx.CollectRows(rows, scanClaim)
 			return err
-		}, claiming, r.Holder, r.Limit, syncs, quiet, hold, r.Lease.Microseconds(), backfill, rest, r.Mark)
+		}, claiming, r.Holder, r.Limit, syncs, quiet, hold, r.Lease.Microseconds(), backfill, rest, r.Mark, r.Plan)
 	})
 	if err == nil && len(claims) == 0 && r.Mark != "" { // nothing to do, or is it another registry?
 		var now string

@@ -78,7 +78,7 @@ type dueGroup struct {
 // lane is one range of the index.
 func dueGroups(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, now int64, limit int) ([]dueGroup, error) {
 	var ranges []string
-	args := []any{now, limit}
+	args := []any{now, limit, r.Plan}
 	for i, s := range r.Syncs {
 		args = append(args, s.Sync)
 		for lane := range 2 {
@@ -91,7 +91,8 @@ func dueGroups(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, now int64,
 		}
 	}
 	rows, err := tx.QueryContext(ctx, `SELECT i, sync, key, holder IS NOT NULL, coalesce(in_doubt_until, 0), remote_id IS NULL FROM (`+
-		strings.Join(ranges, " UNION ALL ")+`) ORDER BY backfill, due_at, key LIMIT ?2`, args...)
+		strings.Join(ranges, " UNION ALL ")+`)
+		WHERE ?3 = '' OR ?3 = (SELECT value FROM upkeep_settings WHERE name = 'plan') ORDER BY backfill, due_at, key LIMIT ?2`, args...)
 	if err != nil {
 		return nil, err
 	}

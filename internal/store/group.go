@@ -93,6 +93,10 @@ type ClaimRequest struct {
 	// Mark is [Origin].Mark as it was read last: with another one nothing is
 	// claimed, and the error is ErrMoved. Empty: whatever it is.
 	Mark string
+	// Plan is the one that this process goes by: under another one nothing is
+	// claimed, since a sweep that another configuration asked for must not be
+	// answered by the functions of this one. Empty: whatever it is.
+	Plan string
 }
 
 // ClaimSync is a sync to claim from. Quiet is D+Z: how long a request may

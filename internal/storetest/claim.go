@@ -20,7 +20,25 @@ func claimTests() []test {
 		{"not before it is due", testClaimDue},
 		{"touch during a claim", testTouchDuringClaim},
 		{"backoff survives a touch", testBackoffTouch},
+		{"another plan", testClaimPlan},
 	}
+}
+
+// A process of another configuration has no part in what is to be done.
+func testClaimPlan(e *env) {
+	s := e.orderShape()
+	e.install(s)
+	e.exec(`INSERT INTO orders (id) VALUES (5)`)
+	e.fold()
+	r := e.request("w", 10)
+	r.Plan = "another"
+	none, err := e.Store.Claim(e.ctx, r)
+	e.ok(err)
+	e.equal("under another plan", len(none), 0)
+	r.Plan = plan
+	one, err := e.Store.Claim(e.ctx, r)
+	e.ok(err)
+	e.equal("under the plan", len(one), 1)
 }
 
 func testClaimFields(e *env) {
