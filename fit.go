@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"cmp"
+	"database/sql"
 	"encoding"
 	"fmt"
 	"reflect"
@@ -93,10 +94,54 @@ func misfit(t reflect.Type, c store.Column) (err error) {
 	if isText := k == store.Text || k == store.Other; isText && reflect.PointerTo(own).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return nil // it takes some texts and not others
 	}
-	for _, v := range samples[k] {
+	values := samples[k]
+	if isText := k == store.Text || k == store.Other; isText && reflect.PointerTo(own).Implements(reflect.TypeFor[sql.Scanner]()) {
+		if values = written(c); values == nil {
+			return nil // nobody knows what the column holds
+		}
+	}
+	for _, v := range values {
 		if err = assign(reflect.New(t).Elem(), v); err == nil {
 			return nil
 		}
 	}
 	return err
 }
+
+// written are texts as the database writes them in a column, for a type that
+// reads them itself; nil for types of columns that are not known here.
+func written(c store.Column) []any {
+	// "time(3) without time zone", "bit(4)"
+	before, after, _ := strings.Cut(c.Type, "(")
+	if _, after, found := strings.Cut(after, ")"); found {
+		before += after
+	}
+	switch strings.ToLower(before) {
+	case "uuid":
+		return []any{aUUID}
+	case "interval":
+		return []any{"1 mon 2 days 03:04:05"}
+	case "time without time zone", "time":
+		return []any{"03:04:05"}
+	case "bit", "bit varying":
+		return []any{"1010"}
+	case "point":
+		return []any{"(1,2)"}
+	case "line":
+		return []any{"{1,2,3}"}
+	case "box":
+		return []any{"(3,4),(1,2)"}
+	case "lseg", "path":
+		return []any{"[(1,2),(3,4)]"}
+	case "polygon":
+		return []any{"((1,2),(3,4))"}
+	case "circle":
+		return []any{"<(1,2),3>"}
+	}
+	if c.Kind == store.Text {
+		return []any{"x", aUUID}
+	}
+	return nil
+}
+
+const aUUID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"

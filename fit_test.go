@@ -69,6 +69,36 @@ func TestFieldsFitTheirColumns(t *testing.T) {
 	}
 }
 
+// A type of pgx takes the column that it is made for, which no made-up text
+// stands for.
+func TestTypesOfPgxFitTheirColumns(t *testing.T) {
+	for _, c := range []struct {
+		kind  store.Kind
+		typ   string
+		field any
+		fits  bool
+	}{
+		{store.Text, "uuid", pgtype.UUID{}, true},
+		{store.Other, "interval", pgtype.Interval{}, true},
+		{store.Other, "time without time zone", pgtype.Time{}, true},
+		{store.Other, "time(3) without time zone", pgtype.Time{}, true},
+		{store.Other, "point", pgtype.Point{}, true},
+		{store.Other, "box", pgtype.Box{}, true},
+		{store.Other, "bit(4)", pgtype.Bits{}, true},
+		{store.Other, "public.hstore", pgtype.Hstore{}, true},
+		{store.Text, "text", pgtype.Text{}, true},
+		{store.Text, "text", pgtype.UUID{}, true},
+		{store.Text, "character varying(36)", pgtype.Interval{}, false},
+		{store.Text, "uuid", pgtype.Interval{}, false},
+		{store.Other, "interval", pgtype.UUID{}, false},
+		{store.Other, "interval", time.Duration(0), false},
+	} {
+		if err := misfit(reflect.TypeOf(c.field), store.Column{Kind: c.kind, Type: c.typ}); (err == nil) != c.fits {
+			t.Errorf("a column of type %s and a field of type %T: %v", c.typ, c.field, err)
+		}
+	}
+}
+
 // What is said of a field names the types as a program does, and one that fits.
 func TestMisfitsSayWhatFits(t *testing.T) {
 	for _, c := range []struct {
