@@ -71,6 +71,9 @@ func encode(f Fields, ref func(field string, x Reference) (json.RawMessage, erro
 		if _, err := plainText(name); err != nil {
 			return nil, fmt.Errorf("the name of a field: %w", err)
 		}
+		if name == "" {
+			return nil, errors.New("a field without a name")
+		}
 		plain, err := plainValue(v, func(x Reference) (any, error) { return ref(name, x) }, 0)
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", name, err)
@@ -207,6 +210,9 @@ func plainValue(v any, ref func(Reference) (any, error), depth int) (any, error)
 	case Row:
 		return plainMap(v, ref, depth)
 	}
+	if within, null := nullable(v); null {
+		return plainValue(within, ref, depth+1)
+	}
 	if _, own := v.(json.Marshaler); own {
 		return marshal(v)
 	}
@@ -214,6 +220,36 @@ func plainValue(v any, ref func(Reference) (any, error), depth int) (any, error)
 		return marshal(v)
 	}
 	return plainKind(v, ref, depth)
+}
+
+// nullable is what a value of database/sql that may be null holds, nil for
+// none; false if it is no such value. encoding/json would write it as a struct,
+// with a member Valid, and a decimal that may be null as a text.
+func nullable(v any) (within any, is bool) {
+	switch v := v.(type) {
+	case decimal.NullDecimal:
+		if v.Valid {
+			within = v.Decimal
+		}
+		return within, true
+	case *decimal.NullDecimal:
+		if v != nil && v.Valid {
+			within = v.Decimal
+		}
+		return within, true
+	}
+	rv := reflect.ValueOf(v)
+	if rv.Kind() != reflect.Struct || rv.Type().PkgPath() != "database/sql" || rv.NumField() != 2 {
+		return nil, false
+	}
+	valid := rv.FieldByName("Valid") // of NullString, Null and the like, the second of two
+	if valid.Kind() != reflect.Bool {
+		return nil, false
+	}
+	if valid.Bool() {
+		within = rv.Field(0).Interface()
+	}
+	return within, true
 }
 
 // plainText is a text that JSON can have: encoding/json would put U+FFFD in the

@@ -61,11 +61,16 @@ func (d *definition) examine() error {
 	return nil
 }
 
-// lacking are the relations below that are nil; place is where this one stands.
-func (rel *Relation) lacking(place string) (errs []error) {
+// lacking are the relations below that are nil, or lead back to one of those
+// above; place is where this one stands.
+func (rel *Relation) lacking(place string, above ...*Relation) (errs []error) {
 	if rel == nil {
 		return nil
 	}
+	if slices.Contains(above, rel) {
+		return []error{fmt.Errorf("%s leads back to a relation that it is in: a composite must end somewhere, make a Relation of its own for the inner rows", place)}
+	}
+	above = append(slices.Clip(above), rel)
 	for _, kind := range []struct {
 		name string
 		rels map[string]*Relation
@@ -75,7 +80,7 @@ func (rel *Relation) lacking(place string) (errs []error) {
 			if kind.rels[name] == nil {
 				errs = append(errs, fmt.Errorf("%s is nil: set it to an *upkeep.Relation with a Table, or leave it out", below))
 			}
-			errs = append(errs, kind.rels[name].lacking(below)...)
+			errs = append(errs, kind.rels[name].lacking(below, above...)...)
 		}
 	}
 	return errs

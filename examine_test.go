@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"database/sql"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -62,6 +63,12 @@ func TestNewRefuses(t *testing.T) {
 		},
 		`From.BelongsTo["v"].BelongsTo["w"] is nil: `: func(_ *Config, m *Mapping) {
 			m.From.BelongsTo = map[string]*Relation{"v": {Table: "v", BelongsTo: map[string]*Relation{"w": nil}}}
+		},
+		`From.HasMany["kids"] leads back to a relation that it is in: `: func(_ *Config, m *Mapping) { m.From.HasMany = map[string]*Relation{"kids": m.From} },
+		`From.HasOne["v"].BelongsTo["w"] leads back to a relation that it is in: `: func(_ *Config, m *Mapping) {
+			v := &Relation{Table: "v"}
+			v.BelongsTo = map[string]*Relation{"w": v}
+			m.From.HasOne = map[string]*Relation{"v": v}
 		},
 		`two remotes are called "r": use one *upkeep.Remote for all syncs that go t`: func(c *Config, m *Mapping) {
 			other, to := *m, *m.To
@@ -146,6 +153,13 @@ func TestFieldsInAnyContainer(t *testing.T) {
 		"nil map":           {map[string]string(nil), `null`, 0},
 		"bytes":             {[]byte("ab"), `"YWI="`, 0},
 		"struct":            {own{amount}, `{"Price":"1.5"}`, 0},
+		"null string":       {sql.NullString{String: "a", Valid: true}, `"a"`, 0},
+		"null of a null":    {sql.NullString{String: "a"}, `null`, 0},
+		"null time":         {&sql.NullTime{Time: at, Valid: true}, `"2026-01-02T02:04:05Z"`, 0},
+		"null of a type":    {[]sql.Null[decimal.Decimal]{{V: amount, Valid: true}, {}}, `[1.5,null]`, 0},
+		"null reference":    {sql.Null[Reference]{V: north, Valid: true}, `"!north,1"`, 1},
+		"null decimal":      {decimal.NullDecimal{Decimal: amount, Valid: true}, `1.5`, 0},
+		"no null decimal":   {&decimal.NullDecimal{}, `null`, 0},
 	} {
 		f, err := frozen(Fields{"f": c.value})
 		if err != nil {
@@ -160,6 +174,9 @@ func TestFieldsInAnyContainer(t *testing.T) {
 		if got, err = encode(f, func(_ string, r Reference) (json.RawMessage, error) { return json.Marshal("!" + r.Key) }); err != nil || string(got["f"]) != c.want {
 			t.Errorf("%s: %s, %v, want %s", name, got["f"], err, c.want)
 		}
+	}
+	if _, err := encode(Fields{"": 1}, nil); err == nil || !strings.Contains(err.Error(), "a field without a name") {
+		t.Errorf("a field without a name: %v", err)
 	}
 	for name, v := range map[string]any{"struct": struct{ R Reference }{north}, "keys": map[int]Reference{1: north}} {
 		if _, err := frozen(Fields{"f": v}); err == nil || !strings.Contains(err.Error(), "field f") || !strings.Contains(err.Error(), "use upkeep.Fields") {

@@ -32,8 +32,9 @@ type Date = store.Civil
 // pointers, a decimal is sent as an exact JSON number, a time in UTC, and a Ref
 // as the remote wants it; in a struct of your own, and in a type with a
 // MarshalJSON or MarshalText, encoding/json decides, which writes a decimal as a
-// string and refuses a Ref. nil clears the remote's field; a name that is absent
-// leaves it alone.
+// string and refuses a Ref. A sql.NullString and its like are sent as what they
+// hold, or null. nil clears the remote's field; a name that is absent leaves it as
+// it is, with what was sent last.
 type Fields map[string]any
 
 // Reference is the remote record of another group; make one with [Ref].
