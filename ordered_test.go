@@ -512,3 +512,62 @@ func TestVersionThatWaits(t *testing.T) {
 	s.state(e, "ticket", "1", upkeep.Clean)
 	s.wantDelivered("ticket-1", `0 "new"`, `1 "new"`, `2 "new"`)
 }
+
+// A row that came and went, or went on to another key, before anybody looked
+// at the log has its versions delivered all the same, its end the last.
+func TestVersionsOfShortLives(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.tickets(0)
+	s.exec(`insert into tickets (id) values (2)`)
+	e := s.engine(ticketSync(s.to))
+	stop := s.run(e)
+	s.quiet(e)
+	stop()
+	s.exec(`insert into tickets (id, version) values (1, 1)`)
+	s.exec(`update tickets set version = 2 where id = 1`)
+	s.exec(`delete from tickets where id = 1`)
+	s.exec(`update tickets set id = 3, version = 3 where id = 2`)
+	s.exec(`update tickets set version = 4 where id = 3`)
+	s.exec(`update tickets set id = 4 where id = 3`)
+	s.exec(`insert into tickets (id, version) values (6, 6)`)
+	s.exec(`truncate tickets cascade`)
+	s.exec(`insert into tickets (id, version) values (7, 7)`)
+	s.run(e)
+	s.quiet(e)
+	s.wantDelivered("ticket-1", `1 "new"`, `2 "new"`, "deleted")
+	s.wantDelivered("ticket-2", `0 "new"`, "deleted")
+	s.wantDelivered("ticket-3", `3 "new"`, `4 "new"`, "deleted")
+	s.wantDelivered("ticket-4", `4 "new"`, "deleted")
+	s.wantDelivered("ticket-6", `6 "new"`, "deleted")
+	s.wantDelivered("ticket-7", `7 "new"`)
+	st, err := e.Status(s.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := st.Syncs[0]; c.Commands != 0 || c.Clean != 1 || c.Gone != c.Groups-1 {
+		t.Errorf("when nothing is left to do: %+v", c)
+	}
+}
+
+// The same where the touches are answered by a sweep, as they are when nobody
+// can tell which groups they lead to.
+func TestVersionsOfShortLivesAreSwept(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.tickets(1)
+	e := s.engine(ticketSync(s.to))
+	stop := s.run(e)
+	s.quiet(e)
+	stop()
+	s.exec(`insert into tickets (id, version) values (5, 1)`)
+	s.exec(`delete from tickets where id = 5`)
+	s.exec(`delete from upkeep.touch`)
+	if err := e.Resync(s.ctx, upkeep.Resync{Sync: "ticket"}); err != nil {
+		t.Fatal(err)
+	}
+	s.run(e)
+	s.quiet(e)
+	s.wantDelivered("ticket-5", `1 "new"`, "deleted")
+	s.state(e, "ticket", "5", upkeep.Gone)
+}

@@ -73,7 +73,9 @@ func (db *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (more
 			}
 		}
 		if p.pass == "root" {
-			err = p.root(ctx, tx, shape, limit)
+			if err = p.root(ctx, tx, shape, limit); err == nil && p.pass != "root" && shape.Every {
+				err = p.orphans(ctx, tx, shape)
+			}
 		} else {
 			err = p.groups(ctx, tx, shape, limit)
 		}
@@ -161,6 +163,18 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 	}
 	p.cursor = last
 	return nil
+}
+
+// orphans makes groups of what has versions to be delivered and no row any more,
+// if nothing in the log will: its touches were answered by this pass.
+func (p *passing) orphans(ctx context.Context, tx pgx.Tx, shape *store.Shape) error {
+	_, err := tx.Exec(ctx, `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now)
+		`+raisingInto+`
+		SELECT $1, c.key, 0, 0, now, true, `+causeOf(p.op(), "now")+`, now, now
+		FROM (SELECT c.key FROM upkeep.commands c WHERE c.sync = $1
+			AND NOT EXISTS (SELECT FROM upkeep.groups g WHERE g.sync = $1 AND g.key = c.key) GROUP BY c.key) c, clock
+		ORDER BY c.key ON CONFLICT (sync, key) DO NOTHING`, shape.Sync)
+	return err
 }
 
 // op is what the groups' cause says.

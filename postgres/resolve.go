@@ -77,8 +77,8 @@ func resolve(s *store.Shape, sources []*source) (sql string, args []any) {
 			}
 			ctes = append(ctes, fmt.Sprintf(name+` AS (
 		SELECT g.key, t.id, CASE WHEN %t THEN t.origin END AS gone, NULL::bigint AS came, false AS there, false AS force
-		FROM (SELECT g.key FROM upkeep.groups g WHERE g.sync = $1%s ORDER BY g.sync, g.key LIMIT %d) g,
-			(SELECT max(id) AS id, max(`+origin+`) AS origin FROM upkeep.touch t WHERE id = ANY(%s)) t)`, o.deleted, after, piece, ids))
+		FROM (%s) g,
+			(SELECT max(id) AS id, max(`+origin+`) AS origin FROM upkeep.touch t WHERE id = ANY(%s)) t)`, o.deleted, groupsAfter(s, after), ids))
 			full, end = fmt.Sprintf("(SELECT count(*) = %d FROM %s)", piece, name), "coalesce((SELECT max(key) FROM "+name+"), '')"
 		case o.listed:
 			// A row without a group gets one by its own insert, or by the backfill.
@@ -118,10 +118,33 @@ func resolve(s *store.Shape, sources []*source) (sql string, args []any) {
 		SELECT $1, p.key, p.force::int, sign(p.gone - p.came), clock.now, false,
 			ROW(t.tbl, ` + key + `, t.op, t.columns, t.xid, t.at)::upkeep.cause, t.at, t.at
 		FROM clock CROSS JOIN page p JOIN upkeep.touch t ON t.id = p.id
-		WHERE p.there OR (SELECT true FROM upkeep.groups g WHERE g.sync = $1 AND g.key = p.key) ORDER BY p.key` + raising + `
+		WHERE p.there OR (SELECT true FROM upkeep.groups g WHERE g.sync = $1 AND g.key = p.key)` + waiting(s) + ` ORDER BY p.key` + raising + `
 		RETURNING g.generation - 1 > g.synced_generation AS dirty)
 	SELECT (SELECT count(*) FROM raised), (SELECT count(*) FROM raised WHERE dirty), ` + strings.Join(append(missing, "false"), " OR ") + `,
 		ARRAY[` + strings.Join(over, ", ") + "], ARRAY[" + strings.Join(last, ", ") + "]::text[]", args
+}
+
+// waiting is true of a page's key too whose row is gone, and that has no group
+// yet, if versions of it are to be delivered: those of a row that came and went
+// before its first touch was folded.
+func waiting(s *store.Shape) string {
+	if !s.Every {
+		return ""
+	}
+	return `
+			OR (SELECT true FROM upkeep.commands c WHERE c.sync = $1 AND c.key = p.key LIMIT 1)`
+}
+
+// groupsAfter is a piece of a sync's groups, and of what will be groups since
+// versions of them wait, in the order of their keys.
+func groupsAfter(s *store.Shape, after string) string {
+	of := func(table, distinct string) string {
+		return fmt.Sprintf("SELECT g.key FROM upkeep.%s g WHERE g.sync = $1%s%s ORDER BY g.sync, g.key LIMIT %d", table, after, distinct, piece)
+	}
+	if !s.Every {
+		return of("groups", "")
+	}
+	return fmt.Sprintf("(%s) UNION (%s) ORDER BY 1 LIMIT %d", of("groups", ""), of("commands", " GROUP BY g.sync, g.key"), piece)
 }
 
 // spread writes down in the log what a wide source leads to: rows with the same
