@@ -168,7 +168,7 @@ func (e *Engine) install(ctx context.Context) error {
 	if err := e.sweep(ctx, lost); err != nil {
 		return err
 	}
-	if err := e.db.Install(ctx, l.shapes, l.plan); err != nil {
+	if err := e.db.Install(ctx, l.shapes, l.plan, ""); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
 	if err := e.sweep(ctx, lost); err != nil {

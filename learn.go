@@ -119,14 +119,11 @@ func (e *Engine) adopt(ctx context.Context) error {
 // now, and goes by that. It is for the process whose plan is installed:
 // otherwise [store.ErrPlan].
 func (e *Engine) installAnew(ctx context.Context) error {
-	if _, err := e.db.Look(ctx, e.learned.Load().plan, nil); err != nil {
-		return err
-	}
 	now, _, err := e.learnAnew(ctx)
 	if err != nil {
 		return err
 	}
-	if err := e.db.Install(ctx, now.shapes, now.plan); err != nil {
+	if err := e.db.Install(ctx, now.shapes, now.plan, e.learned.Load().plan); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
 	e.learned.Store(now)

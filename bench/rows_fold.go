@@ -25,9 +25,9 @@ type planned struct {
 
 func newPlanned(pool *pgxpool.Pool) *planned { return &planned{DB: postgres.New(pool)} }
 
-func (p *planned) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
+func (p *planned) Install(ctx context.Context, shapes []*store.Shape, plan, replaces string) error {
 	p.shapes, p.plan = shapes, plan
-	return p.DB.Install(ctx, shapes, plan)
+	return p.DB.Install(ctx, shapes, plan, replaces)
 }
 
 // installed is a database with an engine installed, and the pool of the one

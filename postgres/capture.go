@@ -22,9 +22,9 @@ const lockTimeout = "200ms"
 // call them, and each table is a short transaction of its own. The plan comes
 // first: from then on no process with another plan folds, so that none throws
 // away touches of tables it does not know.
-func (db *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
+func (db *DB) Install(ctx context.Context, shapes []*store.Shape, plan, replaces string) error {
 	err := db.alone(ctx, lockInstall, func(c *pgxpool.Conn) error {
-		if err := setPlan(ctx, c, plan); err != nil {
+		if err := setPlan(ctx, c, plan, replaces); err != nil {
 			return fmt.Errorf("store the plan: %w", err)
 		}
 		if err := createComposers(ctx, c, shapes); err != nil {
@@ -86,12 +86,15 @@ func (db *DB) alone(ctx context.Context, key int64, f func(*pgxpool.Conn) error)
 	return err
 }
 
-func setPlan(ctx context.Context, c *pgxpool.Conn, plan string) error {
+func setPlan(ctx context.Context, c *pgxpool.Conn, plan, replaces string) error {
 	return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-		var same bool
-		err := tx.QueryRow(ctx, "SELECT plan IS NOT DISTINCT FROM $1 FROM upkeep.settings", plan).Scan(&same)
-		if err != nil || same {
+		var installed string
+		err := tx.QueryRow(ctx, "SELECT coalesce(plan, '') FROM upkeep.settings").Scan(&installed)
+		if err != nil || installed == plan {
 			return err
+		}
+		if replaces != "" && installed != replaces {
+			return store.ErrPlan
 		}
 		// Waits for a fold under way; the next one sees the new plan.
 		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = 0"); err != nil {

@@ -441,7 +441,7 @@ func TestInstallTouchesNothingThatIsRight(t *testing.T) {
 	b.ok(err)
 	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
 	defer cancel()
-	b.ok(b.db.Install(ctx, []*store.Shape{s}, plan))
+	b.ok(b.db.Install(ctx, []*store.Shape{s}, plan, ""))
 	b.ok(tx.Rollback(b.ctx))
 	after := b.query(`SELECT oid::text || xmin::text FROM pg_trigger UNION ALL SELECT oid::text || xmin::text FROM pg_proc WHERE pronamespace = 'upkeep'::regnamespace ORDER BY 1`)
 	if !slices.Equal(before, after) {
@@ -463,12 +463,12 @@ func TestInstallYields(t *testing.T) {
 	b.ok(err)
 	ctx, cancel := context.WithTimeout(b.ctx, 500*time.Millisecond)
 	defer cancel()
-	err = b.db.Install(ctx, []*store.Shape{s}, plan)
+	err = b.db.Install(ctx, []*store.Shape{s}, plan, "")
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("install against a long transaction: %v", err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- b.db.Install(b.ctx, []*store.Shape{s}, plan) }()
+	go func() { done <- b.db.Install(b.ctx, []*store.Shape{s}, plan, "") }()
 	b.exec(`INSERT INTO t VALUES (2)`) // is not held up for longer than the lock timeout
 	b.ok(tx.Commit(b.ctx))
 	b.ok(<-done)
@@ -535,7 +535,7 @@ func TestConcurrentMigrateAndInstall(t *testing.T) {
 		go func() {
 			err := db.Migrate(b.ctx)
 			if err == nil {
-				err = db.Install(b.ctx, []*store.Shape{b.shape("s", table("t"), "v")}, plan)
+				err = db.Install(b.ctx, []*store.Shape{b.shape("s", table("t"), "v")}, plan, "")
 			}
 			errs <- err
 		}()

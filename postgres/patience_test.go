@@ -38,7 +38,7 @@ func TestStartWhileAnotherIsAtIt(t *testing.T) {
 					ended <- second.Migrate(ctx)
 					return
 				}
-				ended <- second.Install(ctx, nil, plan)
+				ended <- second.Install(ctx, nil, plan, "")
 			}()
 			tries := map[string]bool{}
 			for len(tries) < 3 {

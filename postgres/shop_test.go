@@ -26,7 +26,7 @@ func (b *bench) ok(err error) {
 
 func (b *bench) install(shapes ...*store.Shape) {
 	b.t.Helper()
-	b.ok(b.db.Install(b.ctx, shapes, plan))
+	b.ok(b.db.Install(b.ctx, shapes, plan, ""))
 }
 
 // shape is a sync over one table.

@@ -36,7 +36,7 @@ func newBench(t *testing.T, parent, child string, params ...string) *bench {
 	b.s = &store.Shape{Sync: "p", MemberLimit: 100, Root: &store.Member{Table: p.Table, Key: columns(p, p.Key...), Columns: p.Columns}}
 	b.s.Root.Members = []*store.Member{{Name: "children", Relation: store.HasMany, Table: c.Table, Key: columns(c, c.Key...),
 		Via: columns(c, "parent_id"), To: columns(p, "id"), Columns: columns(c, "v")}}
-	b.ok(b.d.Install(t.Context(), []*store.Shape{b.s}, "plan"))
+	b.ok(b.d.Install(t.Context(), []*store.Shape{b.s}, "plan", ""))
 	return b
 }
 
@@ -259,9 +259,9 @@ func TestLogOfOtherShapes(t *testing.T) {
 	b.want("1", "2", "3")
 	child := b.table("child")
 	alone := &store.Shape{Sync: "c", Root: &store.Member{Table: child.Table, Key: columns(child, "id"), Columns: columns(child, "v")}}
-	b.ok(b.d.Install(t.Context(), []*store.Shape{alone}, "plan"))
+	b.ok(b.d.Install(t.Context(), []*store.Shape{alone}, "plan", ""))
 	b.exec(`UPDATE child SET v = 'y'`, `INSERT INTO parent VALUES (4, 'd', '')`)
-	b.ok(b.d.Install(t.Context(), []*store.Shape{b.s}, "plan"))
+	b.ok(b.d.Install(t.Context(), []*store.Shape{b.s}, "plan", ""))
 	b.want("1", "2", "3", "4")
 	b.exec(`UPDATE child SET v = 'z'`)
 	b.want("1")

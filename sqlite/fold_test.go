@@ -17,7 +17,7 @@ func TestFoldBetween(t *testing.T) {
 	shape := &store.Shape{Sync: "s", Root: &store.Member{Table: store.Table{Schema: "main", Name: "a"},
 		Key: []store.Column{{Name: "id"}}, Columns: []store.Column{{Name: "v"}}}}
 	shapes := []*store.Shape{shape}
-	if err := d.Install(ctx, shapes, "p"); err != nil {
+	if err := d.Install(ctx, shapes, "p", ""); err != nil {
 		t.Fatal(err)
 	}
 	app := func(q string) {
@@ -73,7 +73,7 @@ func TestFoldTwice(t *testing.T) {
 	d := plans(t)
 	ctx := t.Context()
 	shapes := []*store.Shape{{Sync: "s", ByHand: true, Root: &store.Member{Table: store.Table{Schema: "main", Name: "a"}, Key: []store.Column{{Name: "id"}}}}}
-	if err := d.Install(ctx, shapes, "p"); err != nil {
+	if err := d.Install(ctx, shapes, "p", ""); err != nil {
 		t.Fatal(err)
 	}
 	id := store.ID{Sync: "s", Key: "1"}
@@ -126,7 +126,7 @@ func TestManyGroups(t *testing.T) {
 	}
 	t.Logf("an empty claim: %v", time.Since(begin)/100)
 	shape := &store.Shape{Sync: "s", ByHand: true, Root: &store.Member{Table: store.Table{Schema: "main", Name: "a"}, Key: []store.Column{{Name: "id"}}}}
-	if err := d.Install(t.Context(), []*store.Shape{shape}, "p"); err != nil {
+	if err := d.Install(t.Context(), []*store.Shape{shape}, "p", ""); err != nil {
 		t.Fatal(err)
 	}
 	var touches []store.Touch

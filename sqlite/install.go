@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -17,13 +18,16 @@ import (
 // plan, in one transaction. A table that can't have its triggers keeps those
 // that it has, and no other from having them.
 // It implements [store.Capture].
-func (d *DB) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
+func (d *DB) Install(ctx context.Context, shapes []*store.Shape, plan, replaces string) error {
 	for _, f := range unfit(shapes) {
 		return fmt.Errorf("sync %q: %s: %s", f.Subject, f.Message, f.Fix)
 	}
 	const what = "install triggers"
 	var lacking map[string]error
 	err := d.update(ctx, what, func(tx *sql.Tx) error {
+		if installed, err := installedPlan(ctx, tx); err != nil || replaces != "" && installed != replaces && installed != plan {
+			return cmp.Or(err, store.ErrPlan)
+		}
 		if err := d.tidyCommands(ctx, tx, shapes); err != nil {
 			return err
 		}
@@ -217,4 +221,10 @@ func (d *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Findin
 func problem(table, message string) store.Finding {
 	return store.Finding{Severity: store.Problem, Subject: table, Message: message,
 		Fix: "a running worker puts the trigger back and sweeps; or run: upkeep apply"}
+}
+
+// installedPlan is the registry's plan.
+func installedPlan(ctx context.Context, tx *sql.Tx) (plan string, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT coalesce(max(value), '') FROM upkeep_settings WHERE name = 'plan'").Scan(&plan)
+	return plan, err
 }

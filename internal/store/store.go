@@ -98,8 +98,10 @@ type Capture interface {
 	// tables; triggers of tables that no shape has are dropped. Idempotent;
 	// takes its locks with a short lock_timeout and retries until ctx ends,
 	// and does not touch a table whose trigger is already right. It records
-	// plan (an opaque digest of the shapes) as the registry's plan.
-	Install(ctx context.Context, shapes []*Shape, plan string) error
+	// plan (an opaque digest of the declarations) as the registry's plan. If
+	// replaces is not empty it does all that only while the registry's plan is
+	// replaces, or plan; otherwise ErrPlan.
+	Install(ctx context.Context, shapes []*Shape, plan, replaces string) error
 	// Inspect compares what is installed with what the shapes need: a
 	// trigger that is missing, disabled or altered, a new partition. Each
 	// finding is a Problem. Empty: capture is intact.

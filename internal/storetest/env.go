@@ -62,7 +62,7 @@ func (e *env) tx(sql ...string) {
 func (e *env) install(shapes ...*store.Shape) {
 	e.t.Helper()
 	e.shapes = shapes
-	e.ok(e.Store.Install(e.ctx, shapes, plan))
+	e.ok(e.Store.Install(e.ctx, shapes, plan, ""))
 }
 
 // fold folds until the log is empty.

@@ -133,7 +133,11 @@ func testPlan(e *env) {
 		e.t.Errorf("a fold under another plan: %v, want ErrPlan", err)
 	}
 	e.wantRaised("sales_order/1")
-	e.ok(e.Store.Install(e.ctx, e.shapes, "plan-2"))
+	if err := e.Store.Install(e.ctx, e.shapes, "plan-2", "another"); !errors.Is(err, store.ErrPlan) {
+		e.t.Errorf("an installation in place of a plan that is not there: %v, want ErrPlan", err)
+	}
+	e.ok(e.Store.Install(e.ctx, e.shapes, "plan-2", plan))
+	e.ok(e.Store.Install(e.ctx, e.shapes, "plan-2", plan)) // it is there already
 	if _, err := e.Store.Fold(e.ctx, e.shapes, plan, 100); !errors.Is(err, store.ErrPlan) {
 		e.t.Errorf("a fold under an old plan: %v, want ErrPlan", err)
 	}

@@ -81,7 +81,7 @@ func testInstallLacking(e *env) {
 			`UPDATE line_items SET `+price+` = 2 WHERE id = 13`, `DELETE FROM line_items WHERE id = 13`)
 	}
 	for range 2 {
-		if err := e.Store.Install(e.ctx, e.shapes, plan); err == nil || !strings.Contains(err.Error(), "line_items") || !strings.Contains(err.Error(), "price") {
+		if err := e.Store.Install(e.ctx, e.shapes, plan, ""); err == nil || !strings.Contains(err.Error(), "line_items") || !strings.Contains(err.Error(), "price") {
 			e.t.Errorf("install for a column that is gone: %v", err)
 		}
 		write("cost")
@@ -96,7 +96,7 @@ func testInstallLacking(e *env) {
 	e.wantRaised("sales_order/1")
 	e.exec(`ALTER TABLE line_items RENAME COLUMN price TO cost`) // with its triggers
 	write("cost")
-	_ = e.Store.Install(e.ctx, e.shapes, plan) // some databases' triggers fit still
+	_ = e.Store.Install(e.ctx, e.shapes, plan, "") // some databases' triggers fit still
 	write("cost")
 }
 
@@ -106,7 +106,7 @@ func testInstallAtOnce(e *env) {
 	for range 4 {
 		s := e.Again(e.t)
 		wg.Go(func() {
-			if err := s.Install(e.ctx, shapes, plan); err != nil {
+			if err := s.Install(e.ctx, shapes, plan, ""); err != nil {
 				e.t.Error(err)
 			}
 		})

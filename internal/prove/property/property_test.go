@@ -124,9 +124,9 @@ type spying struct {
 	plan   string
 }
 
-func (s *spying) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
+func (s *spying) Install(ctx context.Context, shapes []*store.Shape, plan, replaces string) error {
 	s.shapes, s.plan = shapes, plan
-	return s.Database.Install(ctx, shapes, plan)
+	return s.Database.Install(ctx, shapes, plan, replaces)
 }
 
 // place is one database's application.

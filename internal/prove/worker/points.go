@@ -103,8 +103,8 @@ func (s *pointed) Migrate(ctx context.Context) error {
 	return err
 }
 
-func (s *pointed) Install(ctx context.Context, shapes []*store.Shape, plan string) error {
-	_, err := around(ctx, s.points, "install", func(ctx context.Context) (any, error) { return nil, s.Store.Install(ctx, shapes, plan) })
+func (s *pointed) Install(ctx context.Context, shapes []*store.Shape, plan, replaces string) error {
+	_, err := around(ctx, s.points, "install", func(ctx context.Context) (any, error) { return nil, s.Store.Install(ctx, shapes, plan, replaces) })
 	return err
 }
 
