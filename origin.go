@@ -146,21 +146,19 @@ func (e *Engine) restoredBecause(now store.Origin, noted string) string {
 		return "the database's log went back"
 	case noted == now.ID:
 		return ""
-	case e.cfg.LosslessFailover && beforeLast(noted) == beforeLast(now.ID):
+	case failedOver(noted, now.ID) && e.cfg.LosslessFailover:
 		return ""
-	case beforeLast(noted) == beforeLast(now.ID) && strings.Contains(now.ID, ":"):
+	case failedOver(noted, now.ID):
 		return "the database failed over or was recovered to a point in time"
 	}
 	return "the database was restored from a backup, or copied"
 }
 
-// beforeLast is an origin without the part that a failover changes.
-func beforeLast(id string) string {
-	i := strings.LastIndexByte(id, ':')
-	if i < 0 {
-		return id
-	}
-	return id[:i]
+// failedOver says whether two origins differ only in what a failover changes,
+// the last of several parts. One that is a file's has no such part.
+func failedOver(noted, now string) bool {
+	before := func(id string) string { return id[:max(strings.LastIndexByte(id, ':'), 0)] }
+	return strings.Count(now, ":") > 1 && before(noted) == before(now)
 }
 
 // Restored is when the registry was last found to be restored from a backup,

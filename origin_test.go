@@ -469,3 +469,73 @@ func TestLooksAtTheOriginDoNotOvertake(t *testing.T) {
 	s.quiet(e)
 	s.inSync(e, "customer")
 }
+
+// A file that is put in the place of the database's while a process has that
+// open: the process ends, and sends nothing of what it has open. The next one
+// finds a restored registry, whatever a failover of a server may lose.
+func TestFileReplacedAtWork(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	b := sqliteBackup(t)
+	s := &shop{t: t, ctx: ctx, remote: memory.New(memory.Config{}), app: b.exec}
+	s.to = &upkeep.Remote{Name: "erp", Connection: s.remote.Connect()}
+	open := func() (*moving, *upkeep.Engine) {
+		d, err := b.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.(*sqlite.DB).Close() }) // it may be closed
+		m := &moving{Database: d}
+		e, err := upkeep.New(upkeep.Config{Database: m, Syncs: []upkeep.AnySync{customerSync(s.to)}, LosslessFailover: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, e
+	}
+	s.exec("%s", shopSchema)
+	s.users(3)
+	m, e := open()
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(s.ctx) }()
+	s.until("that it runs", func() bool { st, err := e.Status(s.ctx); return err == nil && len(st.Syncs) > 0 && st.Syncs[0].Clean == 3 })
+	for _, step := range []func() error{b.backup, b.restore} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	calls := func() int { return s.remote.Calls(memory.Create) + s.remote.Calls(memory.Update) }
+	before := calls()
+	m.moved.Store(true) // as it is found ten seconds later
+	if err := <-ended; !errors.Is(err, store.ErrReplaced) || !strings.Contains(err.Error(), "shop.db") {
+		t.Errorf("it ended: %v; the file was replaced", err)
+	}
+	if n := calls() - before; n > 0 {
+		t.Errorf("%d calls for a file that is not there any more", n)
+	}
+	if err := m.Database.(*sqlite.DB).Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []string{"-wal", "-shm"} { // of the file that is gone
+		if err := os.Remove(strings.TrimPrefix(m.Name(), "sqlite:") + left); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	_, e = open()
+	stop := s.run(e)
+	s.until("a registry that was restored", func() bool { at, err := e.Restored(s.ctx); return err == nil && !at.IsZero() })
+	stop()
+}
+
+// moving is a database that may be another one, as a claim may find.
+type moving struct {
+	upkeep.Database
+	moved atomic.Bool
+}
+
+func (m *moving) Claim(ctx context.Context, req store.ClaimRequest) ([]store.Claim, error) {
+	if m.moved.Load() {
+		return nil, store.ErrMoved
+	}
+	return m.Database.Claim(ctx, req)
+}

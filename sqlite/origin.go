@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -10,9 +11,13 @@ import (
 
 // Origin implements [store.Origins]: a file that was put in the place of
 // another one is another file to the operating system. A backup that was copied
-// into the file that is there can't be told.
+// into the file that is there can't be told. Of a file that is replaced while we
+// have it open nothing is told any more, and nothing sent: [store.ErrReplaced].
 func (d *DB) Origin(ctx context.Context) (now store.Origin, noted string, err error) {
 	now.ID = fileID(d.file)
+	if now.ID != d.opened && now.ID != "" && d.opened != "" {
+		return now, "", fmt.Errorf("%w: %s", store.ErrReplaced, d.name)
+	}
 	err = d.view(ctx, "read the origin", func(tx *sql.Tx) error {
 		return tx.QueryRowContext(ctx, `SELECT coalesce((SELECT value FROM upkeep_settings WHERE name = 'origin'), '')`).Scan(&noted)
 	})

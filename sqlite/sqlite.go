@@ -49,14 +49,15 @@ type Config struct {
 // is safe for concurrent use. Of its methods, [DB.Close] and [DB.Name] are for
 // programs; the others are the engine's.
 type DB struct {
-	name  string // for people
-	file  string
-	uri   string
-	clock func() time.Time
-	write *sql.DB       // one connection, immediate transactions
-	read  *sql.DB       // a few, read-only
-	folds chan struct{} // holds the right to fold
-	piece int           // the most groups that one fold raises: foldPiece, but for tests
+	name   string // for people
+	file   string
+	opened string // fileID of what we have open
+	uri    string
+	clock  func() time.Time
+	write  *sql.DB       // one connection, immediate transactions
+	read   *sql.DB       // a few, read-only
+	folds  chan struct{} // holds the right to fold
+	piece  int           // the most groups that one fold raises: foldPiece, but for tests
 }
 
 var _ store.Store = (*DB)(nil)
@@ -93,6 +94,7 @@ func Open(path string, cfg Config) (*DB, error) {
 	if err := d.ready(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
+	d.opened = fileID(file)
 	return d, nil
 }
 

@@ -402,6 +402,9 @@ var (
 	// ErrMoved: the registry may be another one than it was; look where it comes
 	// from before anything is claimed.
 	ErrMoved = errors.New("the registry may have been replaced")
+	// ErrReplaced: another database stands where this process has one open, and
+	// the application writes to the other one. Only a new process gets there.
+	ErrReplaced = errors.New("another file was put in the place of the database's while this process has the old one open; start it again")
 	// ErrRights: the role may not read or write what it has to.
 	ErrRights = errors.New("the role lacks a right")
 	// ErrNotInstalled: the database has no Upkeep schema, or an older one.
