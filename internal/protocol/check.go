@@ -55,7 +55,7 @@ func (s *state) broken() violation {
 		return unheld
 	case s.wrongSkip:
 		return falseSkip
-	case s.clean() && !s.forgetful() && s.records[0]|s.records[1] != s.row:
+	case s.clean() && !s.forgetful() && s.records[0]|s.records[1] != translate(s.row, s.installed):
 		return falseClean
 	}
 	return ""
@@ -224,14 +224,14 @@ func rank(all []*uint8) {
 	}
 }
 
-func (w worker) order() [9]uint8 {
+func (w worker) order() [10]uint8 {
 	flags := uint8(0)
 	for i, b := range [...]bool{w.forced, w.inDoubt, w.deleted, w.old} {
 		if b {
 			flags |= 1 << i
 		}
 	}
-	return [9]uint8{w.phase, w.epoch, w.generation, flags, w.digest, w.remoteID, w.value, w.call, w.outcome}
+	return [10]uint8{w.phase, w.epoch, w.generation, flags, w.digest, w.remoteID, w.value, w.call, w.outcome, w.mapping}
 }
 
 func (w worker) less(v worker) bool {

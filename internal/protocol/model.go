@@ -11,7 +11,7 @@
 // touch log that says so. Two workers that fold, claim, load, compare, find,
 // send and record as store.Registry and store.Claim have it. A remote of any
 // class. A database, rows and registry in one, that is put back to what it was
-// (restore.go). Faults, a bounded number of them at any moment: a
+// (restore.go). Another mapping that is deployed beside the first (deploy.go). Faults, a bounded number of them at any moment: a
 // crash, a lease that ends under a live worker, an answer that comes too late,
 // a request that is lost, a load that does not see a row that is there. A
 // request that nobody waits for any more may be applied at any later time, or
@@ -54,6 +54,7 @@ type protocol struct {
 	commits  uint8 // of the application, after the first row
 	faults   uint8
 	restores uint8 // of a backup
+	deploys  uint8 // of another mapping
 }
 
 // Values of a row and of a remote record.
@@ -106,7 +107,8 @@ type worker struct {
 	forced, inDoubt, deleted bool // as claimed
 	digest, remoteID         uint8
 	value, call, outcome     uint8
-	old                      bool // claimed before the database was restored
+	old                      bool  // claimed before the database was restored
+	mapping                  uint8 // of its process, also while it is idle
 }
 
 // request is a request on its way, or its answer on the way back.
@@ -148,6 +150,10 @@ type state struct {
 	held     bool  // deletes wait for a person
 	unasked  bool  // no person allowed any since a restore
 	unheld   bool  // one went nevertheless
+
+	deploys   uint8 // left
+	installed uint8 // the mapping
+	resweep   bool  // for it, still to come
 }
 
 // kind of a step: only the protocol's own steps lead to a clean group.
@@ -163,7 +169,7 @@ type emit func(name string, k kind, after state)
 
 // start is a row that was registered and never sent.
 func (p protocol) start() state {
-	return state{row: valueA, group: group{generation: 1}, commits: p.commits, faults: p.faults, restores: p.restores}
+	return state{row: valueA, group: group{generation: 1}, commits: p.commits, faults: p.faults, restores: p.restores, deploys: p.deploys}
 }
 
 // next calls out with every step from s.
@@ -191,6 +197,7 @@ func (p protocol) next(s state, out emit) {
 	}
 	p.settle(s, out)
 	p.beyond(s, out)
+	p.deploy(s, out)
 	if s.group.parked && s.row != none {
 		s.group.parked = false
 		out("retry-by-hand", own, s) // once the row can be seen

@@ -74,7 +74,7 @@ func TestBrokenVariants(t *testing.T) {
 		{"refusal parks over a newer touch", rules{parkOverTouch: true}, upsert, stuck},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { test.found(t, 0) })
+		t.Run(test.name, func(t *testing.T) { test.found(t, protocol{}) })
 	}
 }
 
@@ -87,13 +87,14 @@ type variant struct {
 }
 
 // found searches with more and more commits and faults until it breaks.
-func (b variant) found(t *testing.T, restores uint8) {
+// Of with, restores and deploys count.
+func (b variant) found(t *testing.T, with protocol) {
 	bounds := [][2]uint8{{2, 0}, {2, 1}, {2, 2}, {3, 2}}
-	if restores > 0 {
+	if with.restores > 0 {
 		bounds = [][2]uint8{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}}
 	}
 	for _, n := range bounds {
-		p := protocol{rules: b.rules, class: b.class, commits: n[0], faults: n[1], restores: restores}
+		p := protocol{rules: b.rules, class: b.class, commits: n[0], faults: n[1], restores: with.restores, deploys: with.deploys}
 		v := p.check(mostStates)
 		if v.violation == "" {
 			continue
@@ -115,6 +116,9 @@ func (p protocol) String() string {
 	}
 	if p.restores > 0 {
 		words = append(words, "a restore")
+	}
+	if p.deploys > 0 {
+		words = append(words, "a deployment")
 	}
 	return strings.Join(append(words, fmt.Sprintf("%d commits", p.commits), fmt.Sprintf("%d faults", p.faults)), ", ")
 }

@@ -39,6 +39,6 @@ func TestBrokenRestores(t *testing.T) {
 		{"blind, made again when it is gone", rules{goneRepeats: true}, blind, duplicate},
 		{"restored, and epochs begin again", rules{epochsRestart: true}, upsert, falseClean},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.found(t, 1) })
+		t.Run(test.name, func(t *testing.T) { test.found(t, protocol{restores: 1}) })
 	}
 }

@@ -42,5 +42,7 @@ type rules struct {
 	noRest          bool // after one, groups are claimed at once
 	sweepsRows      bool // after one, only groups are forced whose row is there
 	epochsRestart   bool // after one, epochs go on from the backup's
+	anyMapping      bool // a process with another mapping than the installed one goes on
+	mappingUnswept  bool // a deployment asks for no sweep
 	foldTwice       bool // allowed: the log is deleted after the raise, not with it
 }

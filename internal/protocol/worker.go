@@ -8,7 +8,10 @@ func (p protocol) claim(s state, i int, out emit) {
 	if p.class != upsert && g.inDoubt && g.remoteID == 0 && !p.claimInDoubt {
 		return // HoldInDoubt
 	}
-	if s.workers[1-i].phase == idle && i == 1 {
+	if s.workers[i].mapping != s.installed && !p.anyMapping {
+		return
+	}
+	if s.workers[1-i].phase == idle && s.workers[0].mapping == s.workers[1].mapping && i == 1 {
 		return // the workers are alike
 	}
 	s.group.epoch = max(s.group.epoch, s.epochs) + 1
@@ -17,7 +20,7 @@ func (p protocol) claim(s state, i int, out emit) {
 	s.workers[i] = worker{
 		phase: claimed, epoch: s.group.epoch, generation: g.generation,
 		forced: g.forced > g.synced, inDoubt: g.inDoubt, deleted: g.deleted != 0,
-		digest: g.digest, remoteID: g.remoteID,
+		digest: g.digest, remoteID: g.remoteID, mapping: s.workers[i].mapping,
 	}
 	if p.evidenceSpent {
 		s.workers[i].deleted = g.deleted > g.synced
@@ -39,6 +42,7 @@ func (p protocol) load(s state, i int, out emit) {
 
 func (p protocol) plan(s *state, i int, value uint8) {
 	w := &s.workers[i]
+	value = translate(value, w.mapping)
 	w.value = value
 	digest := w.digest
 	w.digest = none
@@ -94,7 +98,7 @@ func (w *worker) then(call uint8) { w.phase, w.call = ready, call }
 
 // finish forgets all that the recording does not need.
 func (w *worker) finish(outcome uint8) {
-	f := worker{phase: done, outcome: outcome, epoch: w.epoch, generation: w.generation, old: w.old}
+	f := worker{phase: done, outcome: outcome, epoch: w.epoch, generation: w.generation, old: w.old, mapping: w.mapping}
 	if outcome == synced {
 		f.value, f.remoteID = w.value, w.remoteID
 	}
@@ -174,7 +178,7 @@ func (s *state) abandon(i int) {
 func (p protocol) record(s state, i int, out emit) {
 	w := s.workers[i]
 	alive := s.alive(i)
-	s.workers[i] = worker{}
+	s.workers[i] = worker{mapping: w.mapping}
 	if w.epoch != s.group.epoch && !p.noEpochGuard {
 		out("record-stale", own, s)
 		return
@@ -222,7 +226,7 @@ func (p protocol) lose(s state, i int, out emit) {
 		n.group.inDoubt = !p.noDoubt
 		out("lease-ends-under-live-worker", environment, n)
 	}
-	s.workers[i] = worker{}
+	s.workers[i] = worker{mapping: s.workers[i].mapping}
 	s.abandon(i)
 	out("crash", environment, s)
 }
