@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -155,6 +157,18 @@ func keyable(c store.Column) bool {
 		return true
 	}
 	return c.Type == "oid" || c.Type == "inet" || c.Type == "macaddr"
+}
+
+// KeyFault is why a column of this type can be in no key of a sync; empty: it can.
+func (db *DB) KeyFault(ctx context.Context, c store.Column) (why string, err error) {
+	if keyable(c) {
+		return "", nil
+	}
+	err = db.pool.QueryRow(ctx, keyFault, c.Type).Scan(&why)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", err
+	}
+	return cmp.Or(why, "it has no one way to be written"), nil
 }
 
 // indexFindings warns of every foreign key on a path that has no index on the

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // UnknownTableError is about a table that a person named and that can't be a
@@ -74,11 +76,12 @@ func (s *schema) named(names []string) ([]*table, error) {
 // one fits.
 func (s *schema) find(name string) (*table, string) {
 	var alike []*table
+	parsed := store.ParseTable(name).String() // with the quotes that are needed, and no others
 	for _, t := range s.tables {
-		if t.written == name || t.String() == name {
+		if t.written == name || t.String() == name || t.written == parsed || t.String() == parsed {
 			return t, ""
 		}
-		if strings.EqualFold(t.Name, name) || strings.EqualFold(t.String(), name) {
+		if strings.EqualFold(t.Name, name) || strings.EqualFold(t.String(), parsed) {
 			alike = append(alike, t)
 		}
 	}

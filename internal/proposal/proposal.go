@@ -72,8 +72,9 @@ type schema struct {
 // table is a table with the foreign keys that lead from and to it.
 type table struct {
 	*store.TableInfo
-	written string // as a configuration names it
-	unfit   string // why it can't be in a sync; empty: it can
+	written string            // as a configuration names it
+	faults  map[string]string // of the columns of keys: why their types can be none
+	unfit   string            // why it can't be in a sync; empty: it can
 	out, in []*link
 }
 
@@ -117,6 +118,9 @@ func survey(ctx context.Context, catalog store.Catalog) (*schema, error) {
 		if t.written, err = writtenName(ctx, catalog, info.Table); err != nil {
 			return nil, err
 		}
+		if t.faults, err = faults(ctx, catalog, info); err != nil {
+			return nil, fmt.Errorf("examine the keys of table %s: %w", name, err)
+		}
 		t.unfit = unfit(t)
 		s.tables = append(s.tables, t)
 	}
@@ -143,16 +147,50 @@ func writtenName(ctx context.Context, catalog store.Catalog, t store.Table) (str
 	return t.String(), nil
 }
 
+// judge is a catalogue that knows more of a column than its kind.
+type judge interface {
+	// KeyFault is why the column can be in no key, neither in a primary one nor
+	// in one that leads to another row; empty: it can.
+	KeyFault(ctx context.Context, c store.Column) (string, error)
+}
+
+// faults are those of the columns of a table's primary and foreign keys.
+func faults(ctx context.Context, catalog store.Catalog, t *store.TableInfo) (map[string]string, error) {
+	keys := slices.Clone(t.Key)
+	for _, fk := range t.ForeignKeys {
+		keys = append(keys, fk.Columns...)
+	}
+	found := map[string]string{}
+	for _, name := range keys {
+		c, ok := column(t, name)
+		if !ok {
+			continue
+		}
+		why := ""
+		if j, ok := catalog.(judge); ok {
+			var err error
+			if why, err = j.KeyFault(ctx, c); err != nil {
+				return nil, err
+			}
+		} else if slices.Contains([]store.Kind{store.Float, store.Time, store.Bytes, store.JSON}, c.Kind) {
+			why = "it has no one way to be written"
+		}
+		if why != "" {
+			found[c.Name] = why
+		}
+	}
+	return found, nil
+}
+
 // unfit is why a table can be in no sync.
 func unfit(t *table) string {
 	if len(t.Key) == 0 {
 		return "it has no primary key, so its rows can't be told apart; add one"
 	}
 	for _, name := range t.Key {
-		c, _ := t.Column(name)
-		switch c.Kind {
-		case store.Float, store.Time, store.Bytes, store.JSON:
-			return fmt.Sprintf("its primary key has a column of type %s, which has no one way to be written", c.Kind)
+		if why := t.faults[name]; why != "" {
+			c, _ := t.Column(name)
+			return fmt.Sprintf("the column %s of its primary key is of type %s, which can be no key: %s", name, c.Type, why)
 		}
 	}
 	return ""
@@ -167,7 +205,7 @@ func (s *schema) follow(child *table, fk store.ForeignKey) {
 	for i := range fk.Columns {
 		from, ok1 := column(child.TableInfo, fk.Columns[i])
 		to, ok2 := column(l.target.TableInfo, fk.To[i])
-		if !ok1 || !ok2 || from.Kind != to.Kind && !(numeral(from.Kind) && numeral(to.Kind)) {
+		if !ok1 || !ok2 || child.faults[from.Name] != "" || l.target.faults[to.Name] != "" || from.Kind != to.Kind && !(numeral(from.Kind) && numeral(to.Kind)) {
 			return
 		}
 		l.via, l.to = append(l.via, from.Name), append(l.to, to.Name)

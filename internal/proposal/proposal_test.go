@@ -39,7 +39,10 @@ CREATE TABLE "Sales Dep.".leads (id integer PRIMARY KEY);
 CREATE SCHEMA sales;
 CREATE TABLE sales."Order" (id uuid PRIMARY KEY, kunde integer REFERENCES public."Kunden", seller integer REFERENCES public."Kunden", doc jsonb, at double precision);
 CREATE TABLE sales.items (id bigserial PRIMARY KEY, "order" uuid REFERENCES sales."Order", amount numeric);
-CREATE TABLE sales.readings (at timestamptz PRIMARY KEY);
+CREATE TABLE sales.readings (at timestamptz PRIMARY KEY, value numeric);
+CREATE TABLE sales.terms (every interval PRIMARY KEY, name text);
+CREATE TABLE sales.boxes (sizes integer[] PRIMARY KEY, name text);
+CREATE TABLE sales.offers (id integer PRIMARY KEY, every interval REFERENCES sales.terms, sizes integer[] REFERENCES sales.boxes);
 `
 
 // onSQLite has what only SQLite takes: keys between kinds, names in any case.
@@ -196,6 +199,52 @@ func TestTablesThatCannotBeRoots(t *testing.T) {
 	empty := open(t, "sqlite", `CREATE TABLE logs (line TEXT)`)
 	if p, err := Make(context.Background(), empty, Options{}); !errors.Is(err, ErrNothing) || p.Tables != 1 {
 		t.Errorf("nothing to propose: %+v, %v", p, err)
+	}
+}
+
+// What types can be keys, PostgreSQL alone knows: a table that has others is no
+// root, and no relation goes by them.
+func TestProposedKeysCanBeKeys(t *testing.T) {
+	t.Parallel()
+	db := open(t, "postgres", `CREATE TABLE "Kunden" (id integer PRIMARY KEY);`+onPostgres)
+	for table, refused := range map[string]string{
+		"sales.terms":      "the column every of its primary key is of type interval, which can be no key: it has no one way to be written",
+		"sales.boxes":      "the column sizes of its primary key is of type integer[], which can be no key: it holds many values, not one",
+		"sales.readings":   "",
+		"sales.offers":     "",
+		`"sales"."Order"`:  "",
+		`"sales".items`:    "",
+		`"public".Kunden`:  "",
+		`"Sales Dep."`:     `there are: `,
+		`sales."nonsense"`: `there are: `,
+	} {
+		p, err := Make(t.Context(), db, Options{Source: "x", Tables: []string{table}})
+		if refused != "" {
+			if err == nil || !strings.Contains(err.Error(), refused) {
+				t.Errorf("%s: %v, want %q", table, err, refused)
+			}
+			continue
+		}
+		check(t, err)
+		f, err := config.Parse("upkeep.yaml", []byte(p.Text), func(string) (string, bool) { return "", false })
+		check(t, err)
+		remotes, err := f.Open(connectors)
+		check(t, err)
+		mappings, errs := f.Mappings(t.Context(), db, remotes)
+		check(t, errors.Join(errs...))
+		var syncs []upkeep.AnySync
+		for _, m := range mappings {
+			syncs = append(syncs, m)
+		}
+		e, err := upkeep.New(upkeep.Config{Database: db, Syncs: syncs})
+		check(t, err)
+		findings, err := e.Check(t.Context())
+		check(t, err)
+		for _, f := range findings {
+			if f.Severity == upkeep.Problem {
+				t.Errorf("%s: %+v\n%s", table, f, p.Text)
+			}
+		}
 	}
 }
 
