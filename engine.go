@@ -300,6 +300,9 @@ func (e *Engine) definition(name string) (*definition, error) {
 	for _, d := range e.defs {
 		names = append(names, d.Name)
 	}
+	if name == "" {
+		return nil, &told{fmt.Errorf("no sync is named; there are: %s", strings.Join(names, ", ")), ErrNoSync}
+	}
 	return nil, &told{fmt.Errorf("there is no sync %q%s; there are: %s", name, spelling.DidYouMean(name, names), strings.Join(names, ", ")), ErrNoSync}
 }
 

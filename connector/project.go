@@ -17,8 +17,11 @@ const maxExponent = 400
 // element (shaped like want's element at that place, or want's last one), and
 // a number that equals want's takes want's digits ("12.50" stays "12.50").
 // When all of it equals want, the answer is want byte for byte. A member that
-// got lacks is null.
+// got lacks is null, and so is a nil got: a field that the remote does not have.
 func Project(want, got json.RawMessage) (json.RawMessage, error) {
+	if got == nil {
+		got = json.RawMessage("null")
+	}
 	w, err := decode(want)
 	if err != nil {
 		return nil, fmt.Errorf("wanted value: %w", err)

@@ -35,6 +35,9 @@ func TestProject(t *testing.T) {
 			}
 		})
 	}
+	if out, err := connector.Project(json.RawMessage(`"x"`), nil); err != nil || string(out) != "null" {
+		t.Errorf("of a field that is not there: %s, %v; want null", out, err)
+	}
 	for _, bad := range []string{``, `{`, `nul`} {
 		if _, err := connector.Project(json.RawMessage(`1`), json.RawMessage(bad)); err == nil {
 			t.Errorf("%q: no error", bad)

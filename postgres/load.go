@@ -276,7 +276,7 @@ func (l *loading) attach(m *store.Member, parent *node, row store.Row, err error
 	}
 	if m.Relation != store.HasMany {
 		if parent.row[m.Name] != nil {
-			c.fail(fmt.Errorf("%s has more than one row; give it an order, so that the first is taken, or a where", m.Name))
+			c.fail(m.Several())
 			return false
 		}
 		parent.row[m.Name] = row

@@ -187,7 +187,7 @@ func (l *loader) hang(m *store.Member, r *reader, p *loading, values []any, n in
 		if m.Relation == store.HasMany {
 			p.top.fail(fmt.Errorf("%s: more than %d rows of table %s in one composite", m.Name, limit, m.Table.Name))
 		} else if m.Order == "" { // with one, the first is the one that is meant
-			p.top.fail(fmt.Errorf("%s has more than one row; give it an order, so that the first is taken, or a where", m.Name))
+			p.top.fail(m.Several())
 		}
 		return nil
 	}

@@ -210,6 +210,19 @@ type Member struct {
 	Members        []*Member
 }
 
+// Several is the refusal of a composite in which more than one row would be the
+// only one.
+func (m *Member) Several() error {
+	if m.Relation != BelongsTo {
+		return fmt.Errorf("%s has more than one row; give it an order, so that the first is taken, or a where", m.Name)
+	}
+	names := make([]string, len(m.To))
+	for i, c := range m.To {
+		names[i] = c.Name
+	}
+	return fmt.Errorf("%s has more than one row: %s of %s is not unique; let it point at what is", m.Name, strings.Join(names, ", "), m.Table)
+}
+
 // Aggregate is a count or a sum over a has_many relation.
 type Aggregate struct {
 	Name   string // key in the parent's Row

@@ -1,6 +1,9 @@
 package store
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestTableNames(t *testing.T) {
 	t.Parallel()
@@ -42,4 +45,16 @@ func FuzzTable(f *testing.F) {
 			t.Errorf("%q, %q: %s is read as %q", schema, name, table, ParseTable(table.String()))
 		}
 	})
+}
+
+func TestSeveralSaysWhatHelps(t *testing.T) {
+	shop := Table{Name: "shops"}
+	one := &Member{Name: "Shop", Relation: BelongsTo, Table: shop, To: []Column{{Name: "region"}, {Name: "no"}}}
+	if got, want := one.Several().Error(), "Shop has more than one row: region, no of shops is not unique; let it point at what is"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	one.Relation = HasOne
+	if got := one.Several().Error(); !strings.Contains(got, "give it an order") {
+		t.Error(got)
+	}
 }
