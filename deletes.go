@@ -24,13 +24,21 @@ func (e *Engine) HeldDeletes(ctx context.Context) ([]HeldDeletes, error) {
 
 // AllowDeletes lets n deletes of a sync go, beside its limit, and returns how
 // many of the groups that were held these are. If more are held, no more than n
-// go and the others stay held; else the limit counts anew from then on.
+// go and the others stay held; else the limit counts anew from then on. With n 0
+// it ends a hold that holds none, such as one after a restore.
 func (e *Engine) AllowDeletes(ctx context.Context, sync string, n int) (int64, error) {
 	if _, err := e.definition(sync); err != nil {
 		return 0, err
 	}
 	if n < 1 {
-		return 0, fmt.Errorf("%d deletes can't be allowed; say how many", n)
+		all, err := e.db.HeldDeletes(ctx)
+		if err != nil {
+			return 0, err
+		}
+		of := func(h HeldDeletes) bool { return h.Sync == sync }
+		if i := slices.IndexFunc(all, of); n < 0 || i < 0 || all[i].Held > 0 {
+			return 0, fmt.Errorf("%d deletes of %s can't be allowed; say how many of those that are held", n, sync)
+		}
 	}
 	return e.db.AllowDeletes(ctx, sync, n)
 }

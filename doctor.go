@@ -110,9 +110,7 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	}
 	findings = append(findings, goneFindings(gone)...)
 	for _, h := range status.HeldDeletes {
-		findings = append(findings, Finding{Severity: Problem, Subject: h.Sync,
-			Message: fmt.Sprintf("more records are to be deleted than its limit allows; held: %d", h.Held),
-			Fix:     fmt.Sprintf("see which with upkeep status %s --state parked; if they are meant, upkeep deletes %s --allow %d", h.Sync, h.Sync, h.Held)})
+		findings = append(findings, heldFinding(h))
 	}
 	findings = append(findings, e.jobFindings(status)...)
 	absent, err := e.Absent(ctx)
@@ -121,6 +119,18 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	}
 	findings = append(findings, absentFindings(absent)...)
 	return append(findings, remoteFindings(status)...), nil
+}
+
+// heldFinding says what to do about deletes that are held, also where none is yet.
+func heldFinding(h HeldDeletes) Finding {
+	if h.Held == 0 {
+		return Finding{Severity: Warning, Subject: h.Sync,
+			Message: "no delete goes out before a person allows it, since " + moment.Of(h.Since) + "; none waits for that now",
+			Fix:     "when nothing is looked at any more (upkeep status), end it: upkeep deletes " + h.Sync + " --allow 0"}
+	}
+	return Finding{Severity: Problem, Subject: h.Sync,
+		Message: fmt.Sprintf("more records are to be deleted than its limit allows; held: %d", h.Held),
+		Fix:     fmt.Sprintf("see which with upkeep status %s --state parked; if they are meant, upkeep deletes %s --allow %d", h.Sync, h.Sync, h.Held)}
 }
 
 // clockFinding compares the server's clock with this machine's: it was read
@@ -221,7 +231,7 @@ func remoteFindings(s *Status) []Finding {
 			found = append(found, Finding{Severity: Problem, Subject: r.Name, Message: store.BreakerOpen + r.Reason,
 				Fix: "see whether the remote works and the credentials are right; it is probed by itself, and at once after: upkeep resume " + r.Name})
 		case r.PausedFor > 0:
-			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("it asked for a pause, of which %s are left: %s", moment.Span(r.PausedFor), r.Reason),
+			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("it is paused for another %s: %s", moment.Span(r.PausedFor), r.Reason),
 				Fix: "nothing; if it comes often, lower its rate or concurrency"})
 		case r.OldestCall >= SlowCall:
 			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("calls under way: %d, the oldest for %s: it hangs, or is slow", r.Calls, moment.Span(r.OldestCall)),

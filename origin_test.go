@@ -498,7 +498,10 @@ func TestFileReplacedAtWork(t *testing.T) {
 	m, e := open()
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(s.ctx) }()
-	s.until("that it runs", func() bool { st, err := e.Status(s.ctx); return err == nil && len(st.Syncs) > 0 && st.Syncs[0].Clean == 3 })
+	s.until("that it runs", func() bool {
+		st, err := e.Status(s.ctx)
+		return err == nil && len(st.Syncs) > 0 && st.Syncs[0].Clean == 3
+	})
 	for _, step := range []func() error{b.backup, b.restore} {
 		if err := step(); err != nil {
 			t.Fatal(err)

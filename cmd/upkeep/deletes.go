@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
@@ -11,13 +12,13 @@ import (
 
 type deletesCmd struct {
 	Sync  string `arg:"" optional:"" help:"The sync's name. Default: all of them."`
-	Allow int    `placeholder:"N" help:"Let at most so many of this sync's deletes go: the number that was looked at. What was held beyond it since stays held."`
+	Allow *int   `placeholder:"N" help:"Let at most so many of this sync's deletes go: the number that was looked at. What was held beyond it since stays held. 0, where none is held: end the hold."`
 	JSON  bool   `help:"Print as JSON."`
 }
 
 // Run lists the deletes that are held back, or lets them go.
 func (c *deletesCmd) Run(p *program) error {
-	if c.Allow != 0 && (c.Sync == "" || c.Allow < 0) {
+	if c.Allow != nil && (c.Sync == "" || *c.Allow < 0) {
 		return usageError("--allow goes with a sync and the number of its deletes: upkeep deletes customer --allow 250")
 	}
 	s, err := p.openFor(c.Sync, setup.Options{})
@@ -35,7 +36,7 @@ func (c *deletesCmd) Run(p *program) error {
 			held = append(held, heldDeletesForm(h))
 		}
 	}
-	if c.Allow > 0 {
+	if c.Allow != nil {
 		return c.allow(p, s, held)
 	}
 	if c.JSON {
@@ -52,17 +53,26 @@ func (c *deletesCmd) Run(p *program) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.out, "\nWhich they are: upkeep status %[1]s --state parked. If they are meant: upkeep deletes %[1]s --allow %[2]d\n", held[0].Sync, held[0].Held)
+	if i := slices.IndexFunc(held, func(h heldDeletesForm) bool { return h.Held > 0 }); i >= 0 {
+		_, err = fmt.Fprintf(p.out, "\nWhich they are: upkeep status %[1]s --state parked. If they are meant: upkeep deletes %[1]s --allow %[2]d\n", held[i].Sync, held[i].Held)
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "\nNone waits now; the next ones will. To end that, when nothing is looked at any more (upkeep status): upkeep deletes %s --allow 0\n", held[0].Sync)
 	return err
 }
 
 // allow lets so many go, and no more than are held: what comes later was looked
 // at by nobody.
 func (c *deletesCmd) allow(p *program, s *setup.Setup, held []heldDeletesForm) error {
-	if len(held) == 0 || held[0].Held == 0 {
+	switch {
+	case len(held) == 0:
 		return fmt.Errorf("no deletes of %s are held", c.Sync)
+	case held[0].Held == 0 && *c.Allow > 0:
+		return fmt.Errorf("no deletes of %[1]s wait; to end that the next ones do: upkeep deletes %[1]s --allow 0", c.Sync)
+	case held[0].Held > 0 && *c.Allow == 0:
+		return fmt.Errorf("deletes of %[1]s wait: %[2]d; if they are meant: upkeep deletes %[1]s --allow %[2]d", c.Sync, held[0].Held)
 	}
-	n := min(held[0].Held, int64(c.Allow))
+	n := min(held[0].Held, int64(*c.Allow))
 	if _, err := s.Engine.AllowDeletes(p.ctx, c.Sync, int(n)); err != nil {
 		return err
 	}
@@ -72,9 +82,11 @@ func (c *deletesCmd) allow(p *program, s *setup.Setup, held []heldDeletesForm) e
 	}
 	text := fmt.Sprintf("%s of %s may go now", number(n, "delete"), c.Sync)
 	switch {
+	case n == 0:
+		text = fmt.Sprintf("deletes of %s go again, up to its limit", c.Sync)
 	case more > 0:
 		text += fmt.Sprintf("; held beyond that, and to be looked at: %d, see upkeep deletes %s", more, c.Sync)
-	case n < int64(c.Allow):
+	case n < int64(*c.Allow):
 		text += ", all that were held"
 	}
 	_, err := fmt.Fprintln(p.out, text)

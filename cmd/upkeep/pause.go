@@ -81,6 +81,25 @@ func (c *resumeCmd) Run(p *program) error {
 	for _, remote := range broken {
 		_, err = fmt.Fprintln(p.out, probing(remote))
 	}
+	if err != nil {
+		return err
+	}
+	return c.resting(p, s, what)
+}
+
+// resting says that a remote goes on only later whoever resumes it: it asked
+// for a pause itself, or a request of before a restore may still arrive there.
+func (c *resumeCmd) resting(p *program, s *setup.Setup, what upkeep.Pause) error {
+	st, err := s.Engine.Status(p.ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range st.Remotes {
+		if r.PausedFor > 0 && !r.Broken && (r.Name == what.Remote || slices.Contains(r.Syncs, what.Sync)) {
+			text := fmt.Sprintf("remote %s rests for another %s, which resume does not end: %s", r.Name, moment.Span(r.PausedFor), r.Reason)
+			_, err = fmt.Fprintln(p.out, oneLine(text))
+		}
+	}
 	return err
 }
 

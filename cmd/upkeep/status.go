@@ -197,7 +197,11 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 		}
 	}
 	for _, h := range st.HeldDeletes {
-		if _, err := fmt.Fprintf(w, "\n%s: deletes over its limit are held: %d; see upkeep deletes\n", h.Sync, h.Held); err != nil {
+		text := fmt.Sprintf("deletes over its limit are held: %d", h.Held)
+		if h.Held == 0 {
+			text = "no delete goes out before a person allows it; none waits now"
+		}
+		if _, err := fmt.Fprintf(w, "\n%s: %s; see upkeep deletes\n", h.Sync, text); err != nil {
 			return err
 		}
 	}
