@@ -130,8 +130,11 @@ func likenessOf(c store.Column) likeness {
 	case "text", "character varying":
 		return byBytes
 	}
-	if strings.HasPrefix(c.Type, "character varying(") {
+	switch {
+	case strings.HasPrefix(c.Type, "character varying("):
 		return byBytes
+	case strings.HasPrefix(c.Type, "numeric("): // all with as many digits after the point, so that 1.0 is never beside 1.00
+		return byValue
 	}
 	return byImage
 }
@@ -148,22 +151,26 @@ func likenessOf(c store.Column) likeness {
 // transaction id. Looking the columns up before each row instead would cost
 // half as much again as all the rest. With a watched column gone it logs that
 // it does not know what changed, with a key column gone it asks for a sweep.
+//
+// To make an expression ready is most of what it costs in a transaction of one
+// row. So the keys, which hardly ever change, are looked at once for all, and a
+// comparison is of as few parts as can be: see [same].
 func (w *watch) body() string {
 	if w.ordered != nil {
 		return w.commandBody()
 	}
 	o, n := "o := "+image("OLD", w.keys)+";", "n := "+image("NEW", w.keys)+";"
-	moved := "IF " + distinct(w.keys) + " THEN " + n + " END IF;"
-	var changed []string
-	for _, c := range w.columns {
-		changed = append(changed, "CASE WHEN "+distinct([]store.Column{c})+" THEN "+literal(c.Name)+" END")
-	}
-	which := "changed := pg_catalog.array_remove(ARRAY[" + strings.Join(changed, ",\n                ") + "]::pg_catalog.text[], NULL);"
+	moved := "IF (" + same(w.keys) + ") IS NOT TRUE THEN " + n + " END IF;"
+	others := slices.DeleteFunc(slices.Clone(w.columns), func(c store.Column) bool {
+		return slices.ContainsFunc(w.keys, func(k store.Column) bool { return k.Name == c.Name })
+	})
+	which := "IF " + same(w.keys) + " THEN\n                " + changed(others) +
+		"\n            ELSE\n                " + n + "\n                " + changed(w.columns) + "\n            END IF;"
 
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	p("\nDECLARE\n    o pg_catalog.jsonb;\n    n pg_catalog.jsonb;\n    changed pg_catalog.text[];\nBEGIN\n")
-	p("    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN\n%s", w.append("update", []string{o, moved, which}, []string{o, moved}))
+	p("    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN\n%s", w.append("update", []string{o, which}, []string{o, moved}))
 	p("    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN\n%s", w.append("insert", []string{n}, []string{n}))
 	p("    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN\n%s", w.append("delete", []string{o}, []string{o}))
 	p("    ELSE\n        INSERT INTO upkeep.touch (tbl, op) VALUES (%s, 'truncate');\n", literal(w.name()))
@@ -197,9 +204,20 @@ func present(columns []store.Column) string {
 		strings.Join(quoted, ", "), len(columns))
 }
 
-// distinct is [differ] for the function's text, which is read under whatever
-// search path the caller has: IS DISTINCT FROM would look its operator up in it.
-func distinct(columns []store.Column) string {
+// changed notes which of the columns have another value.
+func changed(columns []store.Column) string {
+	parts := make([]string, len(columns))
+	for i, c := range columns {
+		parts[i] = "CASE WHEN " + same([]store.Column{c}) + " THEN NULL ELSE " + literal(c.Name) + " END"
+	}
+	return "changed := pg_catalog.array_remove(ARRAY[" + strings.Join(parts, ",\n                ") + "]::pg_catalog.text[], NULL);"
+}
+
+// same is true when all columns have the values that they had, as [differ] says
+// that one has not, and false or NULL otherwise. It is for the function's text,
+// which is read under whatever search path the caller has: IS DISTINCT FROM would
+// look its operator up in it.
+func same(columns []store.Column) string {
 	var parts, olds, news []string
 	for _, c := range columns {
 		o, n := "OLD."+quote(c.Name), "NEW."+quote(c.Name)
@@ -208,16 +226,16 @@ func distinct(columns []store.Column) string {
 			olds, news = append(olds, o), append(news, n)
 			continue
 		}
-		unequal := o + " OPERATOR(pg_catalog.<>) " + n
+		equal := o + " OPERATOR(pg_catalog.=) " + n
 		if like == byBytes {
-			unequal = o + asText + " OPERATOR(pg_catalog.<>) " + n + asText + bytewise
+			equal = o + asText + " OPERATOR(pg_catalog.=) " + n + asText + bytewise
 		}
-		parts = append(parts, "("+unequal+" OR ("+o+" IS NULL) OPERATOR(pg_catalog.<>) ("+n+" IS NULL)) IS TRUE")
+		parts = append(parts, "("+equal+" OR "+o+" IS NULL AND "+n+" IS NULL)")
 	}
 	if len(olds) > 0 {
-		parts = append(parts, "pg_catalog.record_image_ne(ROW("+strings.Join(olds, ", ")+"), ROW("+strings.Join(news, ", ")+"))")
+		parts = append(parts, "pg_catalog.record_image_eq(ROW("+strings.Join(olds, ", ")+"), ROW("+strings.Join(news, ", ")+"))")
 	}
-	return strings.Join(parts, " OR ")
+	return strings.Join(parts, " AND ")
 }
 
 // image is the JSON object of a record's columns.
