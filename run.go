@@ -121,11 +121,17 @@ func (e *Engine) foldLoop(ctx context.Context, wake *waking) error {
 		if f.More {
 			return 0, nil
 		}
-		// A fold of many rows costs little more than one of a few: when they
-		// take long, because there are many or because the cores are full,
-		// more are let come together, so that the application has most of the time.
-		return max(idle.next(f.Rows > 0), min(3*took, foldRest)), nil
+		return max(idle.next(f.Rows > 0), rest(took, f.Rows)), nil
 	})
+}
+
+// rest is how long to wait after a fold. One of many rows costs little more than
+// one of a few: when they take long, because there are many or because the cores
+// are full, more are let come together, so that the application has most of the
+// time. When both is so, they would take long all the time, each with as few rows
+// as came since the last one; so then it is longer still.
+func rest(took time.Duration, rows int) time.Duration {
+	return min(took*time.Duration(max(3, rows/10)), foldRest)
 }
 
 // waking is whom the fold loop wakes.
