@@ -44,6 +44,24 @@ CREATE TRIGGER note AFTER UPDATE ON line_items FOR EACH ROW WHEN (OLD.id IS DIST
 	OR pg_catalog.record_image_ne(ROW(OLD.sku, OLD.qty, OLD.price, OLD.change), ROW(NEW.sku, NEW.qty, NEW.price, NEW.change)))
 	EXECUTE FUNCTION note()`
 
+	// toldIfMapped also tells what our capture tells, written for this one table:
+	// the order, the time, the transaction, the old and the new key, and which
+	// columns changed. It breaks when a column is renamed, and does as its caller's
+	// search path says.
+	toldIfMapped = `CREATE TABLE logged (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	xid xid8 NOT NULL DEFAULT pg_current_xact_id(), op text NOT NULL, line_id bigint, order_id bigint, new_line_id bigint, new_order_id bigint, columns text[]);
+CREATE TABLE dirty (order_id bigint PRIMARY KEY, generation bigint NOT NULL, since timestamptz NOT NULL);
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	INSERT INTO logged (op, line_id, order_id, new_line_id, new_order_id, columns)
+	VALUES ('update', OLD.id, OLD.order_id, NEW.id, NEW.order_id, array_remove(ARRAY[
+		CASE WHEN OLD.change IS DISTINCT FROM NEW.change THEN 'change' END, CASE WHEN OLD.id IS DISTINCT FROM NEW.id THEN 'id' END,
+		CASE WHEN OLD.order_id IS DISTINCT FROM NEW.order_id THEN 'order_id' END, CASE WHEN OLD.price IS DISTINCT FROM NEW.price THEN 'price' END,
+		CASE WHEN OLD.qty IS DISTINCT FROM NEW.qty THEN 'qty' END, CASE WHEN OLD.sku IS DISTINCT FROM NEW.sku THEN 'sku' END], NULL));
+	RETURN NULL; END $$;
+CREATE TRIGGER tell AFTER UPDATE ON line_items FOR EACH ROW WHEN (OLD.change IS DISTINCT FROM NEW.change OR OLD.id IS DISTINCT FROM NEW.id
+	OR OLD.order_id IS DISTINCT FROM NEW.order_id OR OLD.price IS DISTINCT FROM NEW.price OR OLD.qty IS DISTINCT FROM NEW.qty
+	OR OLD.sku IS DISTINCT FROM NEW.sku COLLATE "C") EXECUTE FUNCTION tell()`
+
 	// takeFour forgets what it takes, should the process die.
 	takeFour = `DELETE FROM dirty WHERE order_id IN (SELECT order_id FROM dirty LIMIT 4 FOR UPDATE SKIP LOCKED) RETURNING order_id`
 

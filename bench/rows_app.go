@@ -106,6 +106,10 @@ func (p *place) appWays(aim string, pick func() int64) ([]way, error) {
 	if err != nil {
 		return nil, err
 	}
+	told, err := p.with("told", toldIfMapped)
+	if err != nil {
+		return nil, err
+	}
 	alone := func(s *shop) func() (load, error) {
 		return func() (load, error) { return p.clients(s, pick) }
 	}
@@ -130,6 +134,8 @@ func (p *place) appWays(aim string, pick func() int64) ([]way, error) {
 		{"floor: a trigger that only appends the key to a table without an index, nobody following", "-", floor, alone(floor)},
 		{"floor: the same, and a process that empties that table ten times a second, and sends nothing", "-", floor, followed(floor, byLog, 0)},
 		{"floor: the least of it all: a trigger with such a WHEN appends the key, and a process folds, loads and sends, a remote of 50 ms, 8 at once", "-", noted, followed(noted, least, slow)},
+		{"floor: a trigger with such a WHEN that tells what ours tells: order, time, transaction, old and new key, changed columns; nobody following", "-", told, alone(told)},
+		{"floor: the same, and a process that folds, loads and sends, a remote of 50 ms, 8 at once", "-", told, followed(told, least, slow)},
 	}, nil
 }
 
