@@ -46,6 +46,15 @@ func TestVariablesInExpressions(t *testing.T) {
 	}
 }
 
+// Editors of Windows begin a file with a byte order mark, and end lines as they do.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	text := strings.ReplaceAll(one("    fields: {a: state}\n"), "\n", "\r\n")
+	if f := parse(t, "\ufeff"+text); len(mappings(t, f, nil)) != 1 {
+		t.Error("no sync is read")
+	}
+}
+
 // The environment is never read as code: a quote in it stays a quote.
 func TestVariablesAreNotCode(t *testing.T) {
 	t.Parallel()

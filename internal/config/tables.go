@@ -61,18 +61,26 @@ func (r *resolver) find(name string, at place) *store.TableInfo {
 	return info
 }
 
+// nearTables suggests a table. One of the same name that a name without a schema
+// does not find is in a schema that is not in the search path.
 func (r *resolver) nearTables(t store.Table) string {
 	all, err := r.catalog.Tables(r.ctx)
 	if err != nil {
 		return ""
 	}
-	var names []string
+	var names, elsewhere []string
 	for _, have := range all {
+		if t.Schema == "" && have.Name == t.Name {
+			elsewhere = append(elsewhere, have.String())
+		}
 		if t.Schema == "" {
 			names = append(names, store.Table{Name: have.Name}.String())
 		} else {
 			names = append(names, have.String())
 		}
+	}
+	if len(elsewhere) > 0 {
+		return fmt.Sprintf("write it with its schema, which is not in the role's search_path: %s", strings.Join(elsewhere, " or "))
 	}
 	return mapping.Suggest(t.String(), names)
 }

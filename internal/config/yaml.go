@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"unicode/utf8"
 
@@ -89,6 +90,7 @@ func (r *reader) read(data []byte) (root *value) {
 		r.fail(place{}, "opens more brackets than a configuration can have", "")
 		return nil
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // an editor's mark that it is UTF-8
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		r.syntax(err)
