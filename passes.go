@@ -63,6 +63,10 @@ func (p *passes) step(ctx context.Context, shape *store.Shape) (running, more bo
 	if state.Backlog > p.backlog(shape.Sync) {
 		return true, false, nil
 	}
+	// The pass may be another configuration's by now, over another table.
+	if _, err := p.db.Look(ctx, p.learned.Load().plan, nil); err != nil {
+		return false, false, err
+	}
 	passed, err := p.passed(ctx, shape)
 	if err == nil {
 		more, err = p.db.Backfill(ctx, passed, backfillPiece)

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // A migration that releases a table has its triggers put back at once, and not
@@ -139,6 +141,63 @@ func TestNewVersionStopsTheOldOne(t *testing.T) {
 			if name := string(r.Fields["entityId"]); name != strings.ToUpper(name) {
 				t.Errorf("%s was left as %s", r.ExternalID, name)
 			}
+		}
+	})
+}
+
+// outrun is a database whose first answer that a pass is under way comes when
+// another configuration has been installed meanwhile.
+type outrun struct {
+	store.Store
+	install func()
+	once    atomic.Bool
+	late    atomic.Int64 // steps of the pass after that
+}
+
+func (d *outrun) Sync(ctx context.Context, sync string) (store.SyncState, error) {
+	state, err := d.Store.Sync(ctx, sync)
+	if err == nil && state.Backfill.Running && d.once.CompareAndSwap(false, true) {
+		d.install()
+	}
+	return state, err
+}
+
+func (d *outrun) Backfill(ctx context.Context, shape *store.Shape, limit int) (bool, error) {
+	if d.once.Load() {
+		d.late.Add(1)
+	}
+	return d.Store.Backfill(ctx, shape, limit)
+}
+
+// Nor does it take a part in the pass: its root table may be another one, whose
+// end would be taken for the end of the new one's.
+func TestPassOfAnotherConfiguration(t *testing.T) {
+	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
+		s := shop(memory.Config{})
+		s.within(time.Minute)
+		s.fill()
+		type segment struct {
+			Name string `db:"segment"`
+		}
+		other := s.engine(upkeep.Sync[segment]{
+			Name: "customer", Table: "customers", To: s.to, Record: "customer",
+			Translate: func(c segment) (upkeep.Fields, error) { return upkeep.Fields{"entityId": c.Name}, nil },
+		})
+		db := &outrun{Store: s.open()}
+		db.install = func() {
+			if err := other.Install(s.ctx); err != nil {
+				t.Error(err)
+			}
+		}
+		e, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{customerSync(s.to)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Run(s.ctx); !errors.Is(err, upkeep.ErrPlan) {
+			t.Errorf("the old one ended with %v, want ErrPlan", err)
+		}
+		if n := db.late.Load(); n > 0 {
+			t.Errorf("the old one took %d steps of the new one's pass", n)
 		}
 	})
 }
