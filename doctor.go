@@ -230,6 +230,9 @@ func remoteFindings(s *Status) []Finding {
 		case r.Broken:
 			found = append(found, Finding{Severity: Problem, Subject: r.Name, Message: store.BreakerOpen + r.Reason,
 				Fix: "see whether the remote works and the credentials are right; it is probed by itself, and at once after: upkeep resume " + r.Name})
+		case r.PausedFor > 0 && strings.HasSuffix(r.Reason, settles):
+			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("nothing is sent for another %s: %s", moment.Span(r.PausedFor), r.Reason),
+				Fix: "nothing; it goes on by itself"})
 		case r.PausedFor > 0:
 			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("it is paused for another %s: %s", moment.Span(r.PausedFor), r.Reason),
 				Fix: "nothing; if it comes often, lower its rate or concurrency"})

@@ -91,6 +91,9 @@ func (e *Engine) examineOrigin(ctx context.Context) error {
 	return nil
 }
 
+// settles ends the reason of such a pause.
+const settles = ": waiting until no request from before can arrive"
+
 // rest lets every remote be for as long as a request may still land that the
 // registry has forgotten: one of a claim that was made just before.
 func (e *Engine) rest(ctx context.Context, why string) error {
@@ -101,7 +104,7 @@ func (e *Engine) rest(ctx context.Context, why string) error {
 				quiet = d.traits.Quiet + stall
 			}
 		}
-		if err := e.db.Pause(ctx, r.Name, e.cfg.Lease+quiet, why+": waiting until no request from before can arrive"); err != nil {
+		if err := e.db.Pause(ctx, r.Name, e.cfg.Lease+quiet, why+settles); err != nil {
 			return fmt.Errorf("pause %s after a restore: %w", r.Name, err)
 		}
 	}

@@ -197,6 +197,11 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 		if h.PausedFor <= 0 || s.remote.Calls(memory.Any) > 0 {
 			t.Errorf("a request of before the restore may still arrive: paused for %s, %d calls", h.PausedFor, s.remote.Calls(memory.Any))
 		}
+		findings, err := e.Doctor(s.ctx)
+		must(err)
+		if said := fmt.Sprint(findings); !strings.Contains(said, "nothing is sent for another") || strings.Contains(said, "asked for a pause") {
+			t.Errorf("of the pause doctor says %s", said)
+		}
 		// After the sweep a row comes and goes, whose record is forgotten.
 		s.exec("insert into users (id, name) values (13, 'again')")
 		s.until("the group", func() bool {
