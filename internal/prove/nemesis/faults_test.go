@@ -19,6 +19,7 @@ var faults = []fault{
 	{name: "SIGSTOP past the lease, SIGCONT", class: upsert, times: 1, inject: stopPastLease},
 	{name: "SIGSTOP past the doubt, SIGCONT", class: lookup, times: 1, long: true, inject: stopPastDoubt},
 	{name: "SIGTERM under load, a new worker", class: lookup, times: 3, inject: deploy},
+	{name: "another mapping beside the old one", class: upsert, times: 4, inject: deployAnother},
 	{name: "pg_terminate_backend of all", class: upsert, times: 3, inject: terminate},
 	{name: "PostgreSQL dies and recovers", class: lookup, times: 1, inject: killPostgres},
 	{name: "database cut off from the workers", class: upsert, times: 2, inject: cutDatabase},

@@ -143,8 +143,14 @@ func (p *Place) Advance(ctx context.Context, d time.Duration) error {
 // records again: where there are jobs, in jobs. What was judged may not be
 // deleted any more, but for what the new edition leaves out.
 func (p *Place) Edit() {
-	p.Worker.Edition++
 	p.Ended.Reset(nil)
+	p.Another()
+}
+
+// Another is Edit while there are workers of the edition before, which may still
+// delete what it did.
+func (p *Place) Another() {
+	p.Worker.Edition++
 	for id := range 10 * p.Writer.Orders {
 		if shop.LeftOut(p.Worker.Edition, id) {
 			p.Ended.Note("order", id)
