@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,24 +92,10 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	if err != nil {
 		return findings, err
 	}
-	var gone []Missed
-	for _, m := range missed {
-		if vitals.Now.Sub(m.At) > foundFor {
-			continue
-		}
-		if m.RowGone() {
-			gone = append(gone, m)
-			continue
-		}
-		what := "its record"
-		if len(m.Fields) > 0 {
-			what = "fields " + strings.Join(m.Fields, ", ") + ", which read " + strings.Join(m.Columns, ", ")
-		}
-		findings = append(findings, Finding{Severity: Problem, Subject: m.ID.String(),
-			Message: "a change was missed, found at " + moment.Of(m.At) + ": " + what,
-			Fix:     "it was sent; find out what wrote past the triggers, or what the translation reads beside its row, and look at everything once: upkeep audit " + m.Sync})
-	}
-	findings = append(findings, goneFindings(gone)...)
+	all := len(missed) < missedListed
+	missed = slices.DeleteFunc(missed, func(m Missed) bool { return vitals.Now.Sub(m.At) > foundFor })
+	findings = append(findings, missedFindings(slices.DeleteFunc(slices.Clone(missed), Missed.RowGone), all)...)
+	findings = append(findings, goneFindings(slices.DeleteFunc(missed, func(m Missed) bool { return !m.RowGone() }))...)
 	for _, h := range status.HeldDeletes {
 		findings = append(findings, heldFinding(h))
 	}
@@ -119,6 +106,42 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	}
 	findings = append(findings, absentFindings(absent)...)
 	return append(findings, remoteFindings(status)...), nil
+}
+
+// missedFindings tells of changes that were missed, newest first, those of one
+// sync and the same fields as one. all: no more were missed.
+func missedFindings(missed []Missed, all bool) (findings []Finding) {
+	cause := func(m Missed) string {
+		if len(m.Fields) == 0 {
+			return "its record"
+		}
+		return "fields " + strings.Join(m.Fields, ", ") + ", which read " + strings.Join(m.Columns, ", ")
+	}
+	for len(missed) > 0 {
+		first, what := missed[0], cause(missed[0])
+		keys := map[string]bool{} // a group may be missed again
+		missed = slices.DeleteFunc(missed, func(m Missed) bool {
+			alike := m.Sync == first.Sync && cause(m) == what
+			if alike {
+				keys[m.Key] = true
+			}
+			return alike
+		})
+		f := Finding{Severity: Problem, Subject: first.ID.String(),
+			Message: "a change was missed, found at " + moment.Of(first.At) + ": " + what,
+			Fix:     "it was sent; find out what wrote past the triggers, or what the translation reads beside its row, and look at everything once: upkeep audit " + first.Sync}
+		if n := len(keys); n > 1 {
+			more := ""
+			if !all {
+				more = " and more"
+			}
+			f.Subject = first.Sync
+			f.Message = fmt.Sprintf("changes were missed, of %d groups%s, such as %s, found until %s: %s", n, more, first.Key, moment.Of(first.At), what)
+			f.Fix = strings.Replace(f.Fix, "it was", "they were", 1)
+		}
+		findings = append(findings, f)
+	}
+	return findings
 }
 
 // heldFinding says what to do about deletes that are held, also where none is yet.

@@ -11,8 +11,9 @@ import (
 )
 
 type auditCmd struct {
-	Sync string `arg:"" optional:"" help:"The sync's name. Default: all of them."`
-	JSON bool   `help:"Print as JSON."`
+	Sync  string `arg:"" optional:"" help:"The sync's name. Default: all of them."`
+	Limit int    `default:"100" help:"How many changes to list at most; all are counted, and with --json all are listed."`
+	JSON  bool   `help:"Print as JSON."`
 }
 
 type missedForm struct {
@@ -25,6 +26,9 @@ type missedForm struct {
 
 // Run looks for changes that the triggers did not see.
 func (c *auditCmd) Run(p *program) error {
+	if c.Limit < 1 {
+		return usageError("--limit must be 1 or more")
+	}
 	s, misfit, err := setup.OpenFitting(p.ctx, p.options(setup.Options{}))
 	if err != nil {
 		return err
@@ -87,7 +91,7 @@ func (c *auditCmd) print(p *program, found []upkeep.Missed, audited int) error {
 		return printJSON(p.out, forms)
 	}
 	gone := map[string]int{}
-	for _, m := range found {
+	for i, m := range found {
 		what := "the whole record"
 		if m.RowGone() {
 			what = "its row is not there, and nobody saw it go"
@@ -95,7 +99,12 @@ func (c *auditCmd) print(p *program, found []upkeep.Missed, audited int) error {
 		} else if len(m.Fields) > 0 {
 			what = strings.Join(m.Fields, ", ") + " (made of " + strings.Join(m.Columns, ", ") + ")"
 		}
-		fmt.Fprintf(p.out, "missed: %s\n", oneLine(m.ID.String()+": "+what))
+		if i < c.Limit {
+			fmt.Fprintf(p.out, "missed: %s\n", oneLine(m.ID.String()+": "+what))
+		}
+	}
+	if len(found) > c.Limit {
+		fmt.Fprintln(p.out, "There are more: see them with --limit, or --json.")
 	}
 	switch {
 	case len(found) == 0 && audited == 0:
