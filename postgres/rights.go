@@ -67,14 +67,15 @@ func serverFindings(ctx context.Context, tx pgx.Tx) ([]store.Finding, error) {
 }
 
 func tableFindings(ctx context.Context, tx pgx.Tx, w *watch) ([]store.Finding, error) {
-	var owner, super, hidden bool
+	var owner, super, hidden, inherited bool
 	var unread []string // columns
 	var role, ownerName, persistence string
 	err := tx.QueryRow(ctx, `SELECT pg_has_role(c.relowner, 'USAGE'), (SELECT rolsuper FROM pg_roles r WHERE r.oid = c.relowner), CASE WHEN has_table_privilege(c.oid, 'SELECT') THEN '{}' ELSE
 			ARRAY(SELECT a.name FROM unnest($2::text[]) AS a(name) WHERE NOT has_column_privilege(c.oid, a.name, 'SELECT')) END,
-		row_security_active(c.oid), current_user, pg_get_userbyid(c.relowner), c.relpersistence::text
+		row_security_active(c.oid), current_user, pg_get_userbyid(c.relowner), c.relpersistence::text,
+		c.relkind <> 'p' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
 		FROM pg_class c WHERE c.oid = to_regclass($1)`, quoteTable(w.table), names(w.columns)).
-		Scan(&owner, &super, &unread, &hidden, &role, &ownerName, &persistence)
+		Scan(&owner, &super, &unread, &hidden, &role, &ownerName, &persistence, &inherited)
 	if err == pgx.ErrNoRows {
 		return []store.Finding{{Severity: store.Problem, Subject: w.name(), Message: "the table does not exist", Fix: "correct its name"}}, nil
 	}
@@ -107,6 +108,11 @@ func tableFindings(ctx context.Context, tx pgx.Tx, w *watch) ([]store.Finding, e
 	if persistence == "u" {
 		found = append(found, store.Finding{Severity: store.Warning, Subject: w.name(),
 			Message: "the table is unlogged: a crash empties it without a trace", Fix: "ALTER TABLE " + quoteTable(w.table) + " SET LOGGED"})
+	}
+	if inherited {
+		found = append(found, store.Finding{Severity: store.Warning, Subject: w.name(),
+			Message: "other tables inherit from it, and its primary key says nothing of their rows: two rows with one key hold up its syncs, or one of them is sent for both",
+			Fix:     "keep the keys apart: one sequence for all these tables, or a column of the key that tells them apart"})
 	}
 	for _, c := range w.keys {
 		if !keyable(c) {

@@ -101,3 +101,33 @@ func TestWrongSearchPath(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A primary key says nothing of the rows of tables that inherit; of partitions
+// it does.
+func TestInheritedTablesAreTold(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.exec(`CREATE TABLE media (id int PRIMARY KEY, v text)`, `CREATE TABLE parts (id int PRIMARY KEY, v text) PARTITION BY RANGE (id)`,
+		`CREATE TABLE parts_1 PARTITION OF parts DEFAULT`)
+	shapes := []*store.Shape{b.shape("media", store.Table{Name: "media"}, "v"), b.shape("parts", store.Table{Name: "parts"}, "v")}
+	warned := func() (n int) {
+		found, err := b.db.Rights(b.ctx, shapes)
+		b.ok(err)
+		for _, f := range found {
+			if f.Severity == store.Warning && strings.Contains(f.Message, "inherit") {
+				if f.Subject != "public.media" {
+					t.Errorf("of %s: %s", f.Subject, f.Message)
+				}
+				n++
+			}
+		}
+		return n
+	}
+	if n := warned(); n > 0 {
+		t.Errorf("%d warnings where nothing inherits", n)
+	}
+	b.exec(`CREATE TABLE records (rpm int) INHERITS (media)`)
+	if n := warned(); n != 1 {
+		t.Errorf("%d warnings", n)
+	}
+}

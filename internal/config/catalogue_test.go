@@ -77,6 +77,7 @@ func shop() catalogue {
 	c.define("products", "id:int", "code:text", "kind:text", "weight:int?")
 	c.define("transfers", "id:int", "from_user:int->users", "to_user:int->users")
 	c.define("logs", "line:text", "order_id:int->orders")
+	c.define("docs", "id:json", "title:text")
 	c.define("stock", "sku:text", "shop:int", "qty:int")
 	c.define("my.table", "id:int", "name:text")
 	c["stock"].Key = []string{"sku", "shop"}

@@ -200,7 +200,12 @@ func ref(c *compiler, n call) code {
 	}
 	for i, k := range keys[:len(columns)] {
 		want := Type{kind: columnKinds[columns[i].Kind]}
-		if !comparable(k.typ, want) || k.typ.is(open, list, object, float) && k.typ.kind != bad {
+		switch {
+		case comparable(k.typ, want) && (!k.typ.is(open, list, object, float) || k.typ.kind == bad):
+		case want.is(open, float):
+			c.fail(n.node, fmt.Sprintf("the key %s of sync %q is %s, and nothing can refer to such a key", columns[i].Name, name, want),
+				"give its table a primary key of numbers, texts, UUIDs or dates")
+		default:
 			c.fail(n.args[i+1], fmt.Sprintf("the key %s of sync %q is %s, not %s", columns[i].Name, name, want, k.typ), "convert with int(...) or string(...)")
 		}
 	}
