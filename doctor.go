@@ -257,7 +257,7 @@ func remoteFindings(s *Status) []Finding {
 			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("nothing is sent for another %s: %s", moment.Span(r.PausedFor), r.Reason),
 				Fix: "nothing; it goes on by itself"})
 		case r.PausedFor > 0:
-			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("it is paused for another %s: %s", moment.Span(r.PausedFor), r.Reason),
+			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf(store.PausedFor+"%s: %s", moment.Span(r.PausedFor), r.Reason),
 				Fix: "nothing; if it comes often, lower its rate or concurrency"})
 		case r.OldestCall >= SlowCall:
 			found = append(found, Finding{Severity: Warning, Subject: r.Name, Message: fmt.Sprintf("calls under way: %d, the oldest for %s: it hangs, or is slow", r.Calls, moment.Span(r.OldestCall)),

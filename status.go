@@ -301,7 +301,7 @@ func (r *Remote) Check(ctx context.Context, uses []connector.Use) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, r.traits().Timeout)
 	defer cancel()
 	for _, err := range checker.Check(ctx, uses) {
-		f := Finding{Severity: Problem, Subject: r.Name, Message: err.Error()}
+		f := Finding{Severity: Problem, Subject: r.Name, Message: err.Error(), Fix: remedy(err)}
 		var untried *connector.Untried
 		if errors.As(err, &untried) {
 			f.Severity, f.Fix = Note, untried.Help
@@ -313,6 +313,24 @@ func (r *Remote) Check(ctx context.Context, uses []connector.Use) []Finding {
 		found = append(found, f)
 	}
 	return found
+}
+
+// remedy says what to do about a call that failed while nothing was at stake, if
+// it was one.
+func remedy(err error) string {
+	var call *connector.Error
+	if !errors.As(err, &call) {
+		return ""
+	}
+	switch call.Kind {
+	case connector.Unauthorized:
+		return "see whether the credentials are right, and may do what is needed there"
+	case connector.RateLimited:
+		return "try again later; if it comes often, lower its rate or concurrency"
+	case connector.Unavailable, connector.Unknown:
+		return "see whether its address is right and can be reached from here, and whether it works"
+	}
+	return ""
 }
 
 // cautions are what the connection warns of without a call.

@@ -19,22 +19,28 @@ type Vitals struct {
 	Findings []Finding
 }
 
-// BreakerOpen is how the finding begins of a remote that failed too often.
-const BreakerOpen = "its breaker is open: "
+// How the finding begins of a remote that failed too often, and of one that
+// asked for a pause.
+const (
+	BreakerOpen = "its breaker is open: "
+	PausedFor   = "it is paused for another "
+)
 
 // ToldOnce puts what a system at work was found to have behind what its
 // configuration, database and remotes were. That a remote fails is in both, if
 // its breaker is open: it is one finding then, with what the remote says now
-// where that is something else.
+// where that is something else. So is that it still says why it is to be let be.
 func ToldOnce(checked, found []Finding) []Finding {
 	found = slices.Clone(found)
 	for i, f := range found {
-		if !strings.HasPrefix(f.Message, BreakerOpen) {
+		open, paused := strings.HasPrefix(f.Message, BreakerOpen), strings.HasPrefix(f.Message, PausedFor)
+		if !open && !paused {
 			continue
 		}
 		checked = slices.DeleteFunc(slices.Clone(checked), func(c Finding) bool {
-			same := c.Severity == Problem && c.Subject == f.Subject && c.Sync == ""
-			if same && !strings.Contains(f.Message, c.Message) {
+			says := strings.Contains(f.Message, c.Message)
+			same := c.Severity == Problem && c.Subject == f.Subject && c.Sync == "" && (open || says)
+			if same && !says {
 				found[i].Message += "; asked now: " + c.Message
 			}
 			return same
