@@ -129,6 +129,10 @@ func unreadable(v any, t reflect.Type) error {
 		}
 	case []byte:
 		what, hint = "a string of bytes", "; use []byte"
+	case map[string]any:
+		what = "a JSON object"
+	case []any:
+		what = "a JSON array"
 	default:
 		what = "this JSON value"
 	}
@@ -160,7 +164,7 @@ func pointedTo(t reflect.Type) string {
 
 // typeName is the name of a type as a program has it.
 func typeName(t reflect.Type) string {
-	return strings.ReplaceAll(t.String(), "store.Civil", "upkeep.Date")
+	return strings.NewReplacer("store.Civil", "upkeep.Date", "interface {}", "any").Replace(t.String())
 }
 
 func assignInt(field reflect.Value, v int64) error {

@@ -111,7 +111,7 @@ func TestMethodsWinOverKinds(t *testing.T) {
 			case "UnmarshalText":
 				want = "UnmarshalText was called with []uint8 " + c.text
 				if c.text == "" {
-					want = "this JSON value can't be read into "
+					want = "a JSON "
 				}
 			case "UnmarshalJSON":
 				want = "UnmarshalJSON was called with []uint8 " + c.inJSON

@@ -118,6 +118,14 @@ func TestMisfitsSayWhatFits(t *testing.T) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}
+	for want, c := range map[string]struct{ into, from any }{
+		"a JSON array can't be read into map[string]any": {new(map[string]any), []any{json.Number("1")}},
+		"a JSON object can't be read into []string":      {new([]string), map[string]any{"a": "x"}},
+	} {
+		if err := assign(reflect.ValueOf(c.into).Elem(), c.from); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
 	if err := assign(reflect.ValueOf(new(Date)).Elem(), nil); err == nil || !strings.Contains(err.Error(), "(*upkeep.Date)") {
 		t.Error(err)
 	}

@@ -60,7 +60,8 @@ func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 //	                             are json.Number, in a map[string]any and a []any too
 //	text[], integer[], arrays    slices of what takes the text of an element: []string, []int64,
 //	                             []bool, []decimal.Decimal, []*string where one may be NULL; string
-//	interval, all else           string, as the database writes it
+//	interval, all else           string, as the database writes it when it is cast to text
+//	                             (an inet with its mask, 10.0.0.1/32)
 //	any of them                  types with a Scan, an UnmarshalText or an UnmarshalJSON
 //
 // A method of the type wins over its kind: type Status string with an

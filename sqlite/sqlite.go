@@ -21,6 +21,10 @@
 // connections need a busy_timeout. A column that a trigger of Upkeep names
 // can be renamed (SQLite rewrites the trigger), but SQLite refuses to drop it
 // while the trigger is there.
+//
+// The package brings the driver modernc.org/sqlite, whose name is "sqlite". A
+// package that gives another driver that name, such as github.com/glebarez/sqlite,
+// can't be in the same program: database/sql panics at the start.
 package sqlite
 
 import (
