@@ -416,9 +416,8 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// A row that comes back must not keep what its record was ended with, and whether
-// it was ended may not be known: a mapping that does not say what it is while the
-// row is there is refused at its first record, and the next version says it.
+// A row that comes back must not keep what its record was ended with. A mapping that
+// does not say what that is else is refused at its first record; the next version does.
 func TestARowComesBackFromItsEnding(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(memory.Config{})

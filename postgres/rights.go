@@ -165,7 +165,7 @@ func keyable(c store.Column) bool {
 	return c.Type == "oid" || c.Type == "inet" || c.Type == "macaddr"
 }
 
-// KeyFault is why a column of this type can be in no key of a sync; empty: it can.
+// KeyFault implements [store.KeyJudge].
 func (db *DB) KeyFault(ctx context.Context, c store.Column) (why string, err error) {
 	if keyable(c) {
 		return "", nil

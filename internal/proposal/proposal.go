@@ -147,13 +147,6 @@ func writtenName(ctx context.Context, catalog store.Catalog, t store.Table) (str
 	return t.String(), nil
 }
 
-// judge is a catalogue that knows more of a column than its kind.
-type judge interface {
-	// KeyFault is why the column can be in no key, neither in a primary one nor
-	// in one that leads to another row; empty: it can.
-	KeyFault(ctx context.Context, c store.Column) (string, error)
-}
-
 // faults are those of the columns of a table's primary and foreign keys.
 func faults(ctx context.Context, catalog store.Catalog, t *store.TableInfo) (map[string]string, error) {
 	keys := slices.Clone(t.Key)
@@ -167,7 +160,7 @@ func faults(ctx context.Context, catalog store.Catalog, t *store.TableInfo) (map
 			continue
 		}
 		why := ""
-		if j, ok := catalog.(judge); ok {
+		if j, ok := catalog.(store.KeyJudge); ok {
 			var err error
 			if why, err = j.KeyFault(ctx, c); err != nil {
 				return nil, err

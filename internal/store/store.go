@@ -42,6 +42,13 @@ type Store interface {
 	Close() error
 }
 
+// KeyJudge is a Catalog that knows more of a column than its kind.
+type KeyJudge interface {
+	// KeyFault is why the column can be in no key, neither in a primary one nor
+	// in one that leads to another row; empty: it can.
+	KeyFault(ctx context.Context, c Column) (why string, err error)
+}
+
 // Usable is a Store that can be made of nothing, and says so before it is used.
 type Usable interface {
 	// Usable is nil, or says what the store lacks and how to make it.
