@@ -118,6 +118,12 @@ func (e connectError) Error() string {
 			lines = append(lines, line)
 		}
 	}
+	// That a server has no TLS is no news where it was then tried without.
+	address, refused := "", ": tls error: server refused TLS connection"
+	lines = slices.DeleteFunc(slices.Clone(lines), func(line string) (passed bool) {
+		address, passed = strings.CutSuffix(line, refused)
+		return passed && slices.ContainsFunc(lines, func(other string) bool { return other != line && strings.HasPrefix(other, address+":") })
+	})
 	return strings.Join(lines, "\n")
 }
 

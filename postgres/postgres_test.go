@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,3 +149,19 @@ func (a *appTx) Rollback() error {
 	return nil
 }
 func (a *appTx) Handle() any { return a.tx }
+
+// What keeps the database from being reached is said, and not the ways that
+// were tried before.
+func TestOpenSaysWhy(t *testing.T) {
+	t.Parallel()
+	url := strings.Replace(pgtest.New(t), "/test_", "/nowhere_", 1)
+	for _, mode := range []string{"prefer", "disable", "require"} {
+		_, err := postgres.Open(t.Context(), strings.Replace(url, "sslmode=disable", "sslmode="+mode, 1))
+		if err == nil {
+			t.Fatalf("%s: it opened %s", mode, url)
+		}
+		if said := strings.Contains(err.Error(), "TLS"); said != (mode == "require") || !said && !strings.Contains(err.Error(), "does not exist") {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+}
