@@ -43,14 +43,15 @@ import (
 //
 // Values are set as GORM sets them when it reads: through the Scan of the
 // field's type, whatever its kind, or its serializer; NULL leaves the zero value
-// in a field that is not a pointer, and a decimal goes into a float64. A Scan
-// gets what the driver of PostgreSQL hands over: a string, int64, float64, bool,
-// []byte or time.Time; of numeric a string with all digits, of json []byte, on
-// SQLite too. JSON is written anew for it, without white space; a JSON column
-// with a text, true, false or null alone comes as that value. Times are in UTC.
-// What GORM can't read parks the group. Hooks such
-// as AfterFind are not called. Relations of kind many2many can't be loaded:
-// declare the join table as a model of its own.
+// in a field that is not a pointer (in a time.Time the year 1, which is sent as
+// such: take a pointer where there may be none), and a decimal goes into a
+// float64. A Scan gets what the driver of PostgreSQL hands over: a string, int64,
+// float64, bool, []byte or time.Time; of numeric a string with all digits, of
+// json []byte, on SQLite too. JSON is written anew for it, without white space; a
+// JSON column with a text, true, false or null alone comes as that value. Times
+// are in UTC. What GORM can't read parks the group. Hooks such as AfterFind are
+// not called. Relations of kind many2many can't be loaded: declare the join table
+// as a model of its own.
 type Model[T any] struct {
 	// Name of the sync, unique in a configuration.
 	Name string
