@@ -162,7 +162,7 @@ func SplitKey(key string, n int) ([]string, error) {
 		return nil, fmt.Errorf(`key %q does not fit: the table's primary key has %d columns; give a value for each, with commas between, and write a comma inside a value as \,: 'Rome\, RM,42'`, key, n)
 	}
 	if len(parts) != n {
-		return nil, fmt.Errorf("key %q does not fit: the table's primary key has %d columns; give a value for each, with commas between: \"eu,42\"", key, n)
+		return nil, fmt.Errorf("key %q does not fit: the table's primary key has %d columns; give a value for each, in its order, with commas between", key, n)
 	}
 	return parts, nil
 }
