@@ -93,7 +93,9 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 		return findings, err
 	}
 	all := len(missed) < missedListed
-	missed = slices.DeleteFunc(missed, func(m Missed) bool { return vitals.Now.Sub(m.At) > foundFor })
+	missed = slices.DeleteFunc(missed, func(m Missed) bool {
+		return vitals.Now.Sub(m.At) > foundFor || e.byName[m.Sync] == nil // a sync that left the configuration is kept no more
+	})
 	findings = append(findings, missedFindings(slices.DeleteFunc(slices.Clone(missed), Missed.RowGone), all)...)
 	findings = append(findings, goneFindings(slices.DeleteFunc(missed, func(m Missed) bool { return !m.RowGone() }))...)
 	for _, h := range status.HeldDeletes {
