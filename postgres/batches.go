@@ -11,7 +11,7 @@ import (
 
 // givenKeys begins a conversation as [byKey] does a transaction. In a batch a
 // statement is a single command.
-var givenKeys = []string{"BEGIN", `SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('enable_hashjoin', 'off', true),
+var givenKeys = []string{begin, `SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('enable_hashjoin', 'off', true),
 	set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)`}
 
 // conversation is a transaction in batches: its BEGIN goes out with its first

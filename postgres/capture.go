@@ -103,6 +103,12 @@ func setPlan(ctx context.Context, c *pgxpool.Conn, plan, replaces string) error 
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockFold)); err != nil {
 			return err
 		}
+		// The same for claims under way, whose plan is that of their snapshot: one
+		// that stood still for long could else take a group after the sweep that
+		// follows. What comes later waits for its lock first, and sees the new plan.
+		if _, err := tx.Exec(ctx, "LOCK TABLE upkeep.groups IN EXCLUSIVE MODE"); err != nil {
+			return err
+		}
 		// That the row was put back from a backup must not be covered up.
 		_, err = tx.Exec(ctx, `UPDATE upkeep.settings SET plan = $1,
 			written_by = CASE WHEN xmin = written_by::xid THEN pg_current_xact_id() ELSE written_by END`, plan)

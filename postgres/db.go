@@ -81,7 +81,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 		params["application_name"] = "upkeep"
 	}
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, forms+"; "+durable, pgx.QueryExecModeSimpleProtocol)
+		_, err := c.Exec(ctx, forms+"; "+durable+"; "+committed, pgx.QueryExecModeSimpleProtocol)
 		return err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
@@ -155,12 +155,20 @@ const (
 	fewKeys = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 )
 
+// begin is at the level that our statements are made for, also where the database's
+// or the role's is stricter: a serializable transaction of ours could make one of
+// the application's fail, which only appends to our log.
+const (
+	begin     = "BEGIN ISOLATION LEVEL READ COMMITTED"
+	committed = "SET default_transaction_isolation = 'read committed'"
+)
+
 // writing begins a transaction that writes. Rows that a policy hides are an
 // error in it, since they would look like rows that are not there.
-var writing = pgx.TxOptions{BeginQuery: "BEGIN; SET LOCAL row_security = off; " + largeTables}
+var writing = pgx.TxOptions{BeginQuery: begin + "; SET LOCAL row_security = off; " + largeTables}
 
 // byKey begins a transaction that writes groups whose keys it is given.
-var byKey = pgx.TxOptions{BeginQuery: "BEGIN; " + largeTables + "; " + fewKeys}
+var byKey = pgx.TxOptions{BeginQuery: begin + "; " + largeTables + "; " + fewKeys}
 
 // retries is how often a transaction that lost against another one (deadlock,
 // serialization) is begun again.

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/upkeep-sync/upkeep/internal/store"
 	"github.com/upkeep-sync/upkeep/postgres"
 )
 
@@ -118,6 +120,55 @@ func TestSettings(t *testing.T) {
 		odd.folds(1, name, s)
 		if groups, err := db.Groups(b.ctx, "s", "", "", 10); err != nil || len(groups) != 1 || groups[0].Key != keys[0] {
 			t.Errorf("%s: groups %+v, %v", name, groups, err)
+		}
+	}
+}
+
+// Our transactions are not serializable where the database's are by default: the
+// application's, which append to the log that we read, could fail because of them.
+func TestOurIsolation(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.exec(`CREATE TABLE t (id int PRIMARY KEY, v text)`, `INSERT INTO t SELECT n, 'v' FROM generate_series(1, 5) n`)
+	b.migrate()
+	s := b.shape("s", table("t"), "v")
+	b.install(s)
+	b.exec(`CREATE FUNCTION strict() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF current_setting('transaction_isolation') <> 'read committed' THEN
+				RAISE EXCEPTION '% at level %', TG_TABLE_NAME, current_setting('transaction_isolation');
+			END IF;
+			RETURN NULL;
+		END $$`)
+	for _, own := range []string{"groups", "syncs", "attempts", "touch"} {
+		b.exec(fmt.Sprintf(`CREATE TRIGGER strict AFTER INSERT OR UPDATE OR DELETE ON upkeep.%s EXECUTE FUNCTION strict()`, own))
+	}
+	b.exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database()); END $$`)
+	pool, err := pgxpool.New(b.ctx, b.url)
+	b.ok(err)
+	t.Cleanup(pool.Close)
+	for name, db := range map[string]*postgres.DB{"Open": open(t, b.url), "New": postgres.New(pool)} {
+		b.exec(`UPDATE t SET v = v || 'w'`)
+		ok := func(what string, err error) {
+			if err != nil {
+				t.Errorf("%s: %s: %v", name, what, err)
+			}
+		}
+		_, err := db.Fold(b.ctx, []*store.Shape{s}, plan, 100)
+		ok("fold", err)
+		claims, err := db.Claim(b.ctx, store.ClaimRequest{Holder: "w", Lease: time.Minute, Limit: 10, Syncs: []store.ClaimSync{{Sync: "s"}}})
+		ok("claim", err)
+		if len(claims) != 5 {
+			t.Errorf("%s: %d claims", name, len(claims))
+		}
+		var results []store.Result
+		for _, c := range claims {
+			results = append(results, store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, Outcome: store.Synced, RemoteID: "r" + c.Key,
+				Attempt: &store.Attempt{Action: "create", Outcome: "ok"}, Calls: 1})
+		}
+		_, err = db.Record(b.ctx, results, nil)
+		ok("record", err)
+		if name == "Open" { // over a program's pool it is one statement, which reads nothing
+			ok("append", db.Append(b.ctx, nil, []store.Touch{{ID: store.ID{Sync: "s", Key: "1"}, Force: true}}))
 		}
 	}
 }
