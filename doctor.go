@@ -35,7 +35,7 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 	}
 	if same, err := e.installed(ctx); err == nil && !same {
 		findings = append(findings, Finding{Severity: Warning, Subject: "configuration", Message: "it is not the one that is installed; the capture was not examined",
-			Fix: "see the difference with upkeep plan, and install it with upkeep apply"})
+			Fix: "see the difference with upkeep plan; to have this one, stop every upkeep run with the other, and then start it with this one, or install it with upkeep apply"})
 	}
 	more, err := e.Condition(ctx)
 	return store.ToldOnce(findings, more), err

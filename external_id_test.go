@@ -3,6 +3,7 @@ package upkeep_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -96,6 +97,44 @@ func TestExternalIDOfAnotherSync(t *testing.T) {
 	})
 }
 
+// What another sync's records have for external ids is foreseen as refused, and is
+// one cause in the log.
+func TestExternalIDOfAnotherSyncIsForeseen(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.users(20)
+		first := s.engine(customerSync(s.to))
+		stop := s.run(first)
+		s.quiet(first)
+		stop()
+
+		person := customerSync(s.to)
+		person.Name, person.ExternalID = "person", func(u User) string { return fmt.Sprintf("customer-%d", u.ID) }
+		log := new(safeBuffer)
+		both, err := upkeep.New(upkeep.Config{Database: s.open(), Logger: slog.New(slog.NewTextHandler(log, nil)), Syncs: []upkeep.AnySync{customerSync(s.to), person}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var reason string
+		f, err := both.Forecast(s.ctx, upkeep.ForecastOptions{Each: func(c upkeep.RecordChange) error {
+			reason = c.Reason
+			return nil
+		}})
+		if err != nil || f.Calls() != 0 || f.Syncs[0].Unchanged != 20 || f.Syncs[1].Refused != 20 || !strings.Contains(reason, "is also that of customer/") {
+			t.Errorf("foreseen: %+v, the last for %q, %v", f, reason, err)
+		}
+		s.run(both)
+		s.quiet(both)
+		if parked := s.parked(both); len(parked) != 20 {
+			t.Errorf("parked %v", parked)
+		}
+		s.until("all to be told", func() bool { return strings.Contains(log.String(), "groups=20 ") })
+		if n := strings.Count(log.String(), "is also that of customer/"); n != 10 {
+			t.Errorf("one cause is told %d times:\n%s", n, log)
+		}
+	})
+}
+
 // Two rows with one external id do not take turns with one record: the second
 // is parked, with the other's name, and goes when the other is gone.
 func TestExternalIDThatIsNotUnique(t *testing.T) {
@@ -117,7 +156,7 @@ func TestExternalIDThatIsNotUnique(t *testing.T) {
 			second = "1"
 		}
 		name := map[string]string{"1": `"Ada"`, "2": `"Bob"`}
-		if want := `its external id "same" is also that of customer/` + first; !strings.Contains(parked["customer/"+second], want) {
+		if want := `its external id is taken: "same" is also that of customer/` + first; !strings.Contains(parked["customer/"+second], want) {
 			t.Errorf("parked %v, want %q", parked, want)
 		}
 		s.field("customer", "same", "entityId", name[first])

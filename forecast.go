@@ -376,6 +376,9 @@ func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *For
 		if !j.done {
 			j.compare()
 		}
+	}
+	r.namesakes(ctx, jobs)
+	for _, j := range jobs {
 		if err := f.count(s, j); err != nil {
 			return err
 		}

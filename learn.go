@@ -147,7 +147,7 @@ func (e *Engine) announce(ctx context.Context, plan string) error {
 	if same {
 		e.log.Info(retyped)
 	} else {
-		e.log.Warn("this configuration is another than the one that was installed; processes that run with the other one stop")
+		e.log.Warn("this configuration is another than the one that was installed; processes that run with the other one stop; started again with it, they install theirs again and this one stops")
 	}
 	return err
 }

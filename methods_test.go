@@ -72,6 +72,7 @@ func TestTypesReadTheirColumns(t *testing.T) {
 		Upper upper `db:"up"`
 	}
 	type all struct {
+		ID     int64  `db:"id"`
 		Up     upper  `db:"up"`
 		Maybe  *upper `db:"maybe"`
 		Level  level  `db:"level"`
@@ -93,7 +94,7 @@ func TestTypesReadTheirColumns(t *testing.T) {
 			create table parts (id integer primary key, all_id integer not null references all_types(id), coded text not null, up text not null);
 			insert into all_types values (1, 'low', 'low', 'high', 'enc:W1', null, 12000, 'yes', 19.95, 'x', '"y"'), (2, 'low', null, 'none', 'enc:W1', null, 12000, 'yes', 19.95, 'x', '"y"');
 			insert into parts values (1, 1, 'enc:P', 'up')`)
-			e := s.engine(upkeep.Sync[all]{Name: "a", Table: "all_types", To: s.to, Record: "a", Translate: func(v all) (upkeep.Fields, error) {
+			e := s.engine(upkeep.Sync[all]{Name: "a", Table: "all_types", To: s.to, Record: "a", ExternalID: func(v all) string { return fmt.Sprintf("a-%d", v.ID) }, Translate: func(v all) (upkeep.Fields, error) {
 				return upkeep.Fields{"all": words(v.Up, *v.Maybe, int(v.Level), v.Coded, v.None == nil, int(v.Km), bool(v.Yes), int(v.Cents), v.Loud, v.InJSON, v.Parts)}, nil
 			}})
 			s.run(e)
@@ -101,7 +102,7 @@ func TestTypesReadTheirColumns(t *testing.T) {
 			s.field("a", "a-1", "all", `"LOW LOW 2 W1 true 12 true 1995 x! y! [{P UP}]"`)
 			s.state(e, "a", "2", upkeep.Parked)
 			x, err := e.Explain(s.ctx, "a", "2")
-			if want := `UnmarshalText of upkeep_test.level: there is no level "none"`; err != nil || !strings.Contains(x.Why, want) {
+			if want := `parked: load: level: UnmarshalText of upkeep_test.level: there is no level "none"`; err != nil || !strings.Contains(x.Why, want) {
 				t.Errorf("%q (%v), want %s", x.Why, err, want)
 			}
 		})

@@ -88,7 +88,7 @@ func (j *job) shares(n store.Namesake) {
 		if n.Sync != j.claim.Sync {
 			cure = "two syncs can't write one record: let their ids differ, or make one sync of the two"
 		}
-		j.refuse(fmt.Sprintf("its external id %q is also that of %s: %s, or delete one of the rows, then run: upkeep retry %s", j.record.ExternalID, n.ID, cure, j.claim.Args()))
+		j.refuse(fmt.Sprintf("its external id is taken: %q is also that of %s: %s, or delete one of the rows, then run: upkeep retry %s", j.record.ExternalID, n.ID, cure, j.claim.Args()))
 	}
 }
 

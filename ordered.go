@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -124,13 +125,17 @@ func (e *Engine) Command(ctx context.Context, tx any, sync string, key ...any) e
 
 // Skip drops the oldest command that waits of a group, notes that in the
 // group's history, and lets the group go on: for a version that the remote
-// will never take. It is an error if none waits, or while a worker is at it.
+// will never take. It is [ErrNoCommand] if none waits, as always of a sync that
+// delivers the latest state, and [ErrClaimed] while a worker is at it.
 func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {
 	id, err := e.group(ctx, sync, key)
 	if err != nil {
 		return Command{}, err
 	}
 	c, err := e.db.SkipCommand(ctx, id)
+	if (errors.Is(err, ErrNoCommand) || errors.Is(err, ErrClaimed)) && e.byName[id.Sync].Deliver != Every {
+		err = fmt.Errorf("%w: %s: its sync delivers the latest state, and only one that delivers every version has any", ErrNoCommand, id)
+	}
 	c.Payload = nil
 	return c, err
 }

@@ -209,7 +209,8 @@ var (
 	ErrNotInstalled = store.ErrNotInstalled
 	// ErrPlan: another process has installed another configuration. Run
 	// returns it so that an old deployment stops: start again with the new
-	// configuration.
+	// configuration. An engine that is started again with the old one installs
+	// that again, and the new deployment stops.
 	ErrPlan = store.ErrPlan
 	// ErrNoTable: a declared table does not exist, or the role can't see it.
 	ErrNoTable = store.ErrNoTable

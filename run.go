@@ -311,7 +311,9 @@ func (e *Engine) forever(ctx context.Context, what string, step func() (time.Dur
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, store.ErrPlan), errors.Is(err, store.ErrNotInstalled), errors.Is(err, store.ErrReplaced):
+		case errors.Is(err, store.ErrPlan):
+			return store.ErrPlan // where it was met does not matter, what to do does
+		case errors.Is(err, store.ErrNotInstalled), errors.Is(err, store.ErrReplaced):
 			return fmt.Errorf("%s: %w", what, err)
 		case store.Closed(err):
 			return fmt.Errorf("%s: the database was closed while Run was at work: close it, or its pool, when Run has returned (%w)", what, err)

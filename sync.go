@@ -147,11 +147,17 @@ func decoded[T, R any](d *description, f func(T) (R, error)) func(Row) (R, error
 		var v T
 		if err := d.decode(r, &v); err != nil {
 			var zero R
-			return zero, err
+			return zero, unread{err}
 		}
 		return f(v)
 	}
 }
+
+// unread is the error of a row of which a value does not go into its field: a
+// matter of no function, since none was called.
+type unread struct{ error }
+
+func (u unread) Unwrap() error { return u.error }
 
 func withoutError[T, R any](f func(T) R) func(T) (R, error) {
 	if f == nil {

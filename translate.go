@@ -45,7 +45,7 @@ func (j *job) translate() {
 		doing = "when"
 		pass, err := j.def.When(row)
 		if err != nil {
-			j.refuse("when: " + err.Error())
+			j.refuse(reasonOf(doing, err))
 			return
 		}
 		if !pass {
@@ -55,8 +55,16 @@ func (j *job) translate() {
 	}
 	doing = "translate"
 	if err := j.represent(row); err != nil {
-		j.refuse("translate: " + err.Error())
+		j.refuse(reasonOf(doing, err))
 	}
+}
+
+// reasonOf says what went wrong, and in which function, if it was in one.
+func reasonOf(doing string, err error) string {
+	if errors.As(err, new(unread)) {
+		doing = "load"
+	}
+	return doing + ": " + err.Error()
 }
 
 // unseen is how the reason begins of a group without a row that nobody saw go.
@@ -107,7 +115,7 @@ func (j *job) identify(row Row) error {
 	if j.def.ExternalID != nil {
 		id, err := j.def.ExternalID(row)
 		if err != nil {
-			return fmt.Errorf("external id: %w", err)
+			return errors.New(reasonOf("external id", err))
 		}
 		if id == "" {
 			return fmt.Errorf("external id: it is empty; it must be made from the row's key")

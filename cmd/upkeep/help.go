@@ -112,7 +112,7 @@ var guides = map[string]guide{
 	"skip":               {more: "It is dropped for good; the group's history says so. It is for a version that the remote will never take.", examples: []string{"upkeep skip shipment 42"}},
 	"deletes":            {more: "Nothing that was held goes out before somebody looked. While deletes go on coming, allow the number that you saw: no more than that go, and what is beyond it is held again. A row that came back meanwhile is no delete any more.", examples: []string{"upkeep deletes", "upkeep deletes customer --allow 250"}},
 	"uninstall":          {more: "Its triggers, tables and functions go; the application's tables and the records at the remotes stay. Stop every upkeep run first.", examples: []string{"upkeep uninstall", "upkeep uninstall --yes"}},
-	"sandbox netsuite":   {more: "It prints the lines for upkeep.yaml, and how faults are set." + faultWords, examples: []string{"upkeep sandbox netsuite", "upkeep sandbox netsuite --latency 50ms"}},
+	"sandbox netsuite":   {more: "It prints the lines for upkeep.yaml, and how faults are set." + faultWords, examples: []string{"upkeep sandbox netsuite", "upkeep sandbox netsuite --latency 50ms --field custentity_born:date"}},
 	"sandbox salesforce": {more: "It prints the lines for upkeep.yaml, and how faults are set." + faultWords + bulkFaultWords, examples: []string{"upkeep sandbox salesforce --daily 1000"}},
 	"sandbox webhook":    {more: "It prints the lines for upkeep.yaml.", examples: []string{"upkeep sandbox webhook"}},
 	"demo": {

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector/netsuite/netsuitetest"
@@ -21,6 +24,7 @@ type sandboxNetsuiteCmd struct {
 	Listen      string        `default:"127.0.0.1:7780" help:"Address to listen on."`
 	Latency     time.Duration `help:"How long each answer takes, such as 50ms."`
 	Concurrency int           `default:"5" help:"How many requests the account takes at once."`
+	Field       []string      `placeholder:"NAME:KIND" help:"A custom field of the account, such as custentity_born:date. KIND is text, integer, decimal, checkbox or date; text, if it is left out. May be given again."`
 	Seed        uint64        `placeholder:"N" help:"Makes the dice of faults with a probability repeatable."`
 }
 
@@ -29,7 +33,11 @@ func (c *sandboxNetsuiteCmd) Run(p *program) error {
 	if c.Concurrency < 1 {
 		return usageError("--concurrency must be 1 or more")
 	}
-	account, err := netsuitetest.New(netsuitetest.Config{Concurrency: c.Concurrency, Seed: c.Seed})
+	fields, err := customFields(c.Field)
+	if err != nil {
+		return err
+	}
+	account, err := netsuitetest.New(netsuitetest.Config{Concurrency: c.Concurrency, CustomFields: fields, Seed: c.Seed})
 	if err != nil {
 		return fmt.Errorf("make the sandbox account: %w", err)
 	}
@@ -41,8 +49,32 @@ func (c *sandboxNetsuiteCmd) Run(p *program) error {
 	}
 	return serveSandbox(p, c.Listen, account, func(url string) string {
 		return fmt.Sprintf(sandboxText, url, netsuitetest.Account, netsuitetest.ConsumerKey, netsuitetest.ConsumerSecret,
-			netsuitetest.TokenID, netsuitetest.TokenSecret, c.Concurrency)
+			netsuitetest.TokenID, netsuitetest.TokenSecret, c.Concurrency, customFieldNames(fields))
 	})
+}
+
+// customFields reads NAME:KIND.
+func customFields(given []string) (fields []netsuitetest.CustomField, err error) {
+	for _, g := range given {
+		name, kind, _ := strings.Cut(g, ":")
+		known := func(words string, w string) bool { return slices.Contains(strings.Fields(words), w) }
+		if !known("text integer decimal checkbox date", cmp.Or(kind, "text")) {
+			return nil, usageError("--field " + g + ": the kind is one of text, integer, decimal, checkbox and date, as in custentity_born:date")
+		}
+		if where, rest, _ := strings.Cut(name, "_"); !known("custentity custbody custcol custitem", where) || rest == "" {
+			return nil, usageError("--field " + g + ": a custom field's name begins with custentity_ (customers), custbody_ (orders), custcol_ (their lines) or custitem_ (items)")
+		}
+		fields = append(fields, netsuitetest.CustomField{Name: name, Kind: kind})
+	}
+	return fields, nil
+}
+
+func customFieldNames(more []netsuitetest.CustomField) string {
+	var names []string
+	for _, f := range slices.Concat(netsuitetest.DefaultCustomFields(), more) {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // serveSandbox listens, says so, and serves until the context ends.
@@ -77,6 +109,11 @@ remotes:
         consumer_secret: %[4]s
         token_id: %[5]s
         token_secret: %[6]s
+
+Its record types, with the commonest of their fields: customer, contact, employee, partner, vendor; salesOrder, itemFulfillment,
+invoice, cashSale, returnAuthorization, fulfillmentRequest, vendorBill; inventoryItem, nonInventorySaleItem, serviceSaleItem;
+and lists such as subsidiary and currency. Its custom fields, to which --field custentity_born:date adds one:
+%[8]s.
 
 What it holds, what it saw, and what somebody else might change there:
 

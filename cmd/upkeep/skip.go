@@ -28,7 +28,7 @@ func (c *skipCmd) Run(p *program) error {
 	dropped, err := s.Engine.Skip(p.ctx, c.Sync, c.Key)
 	switch {
 	case errors.Is(err, upkeep.ErrNoCommand):
-		return fmt.Errorf("no version of %s waits; see: upkeep explain %s", id, id.Args())
+		return fmt.Errorf("%w; see: upkeep explain %s", err, id.Args())
 	case errors.Is(err, upkeep.ErrClaimed):
 		return fmt.Errorf("a worker is at %s at this moment; try again, or pause it first: upkeep pause %s", id, c.Sync)
 	case err != nil:

@@ -75,6 +75,6 @@ const MostCommands = 10_000
 
 // Errors of [Commands.SkipCommand].
 var (
-	ErrNoCommand = errors.New("no command waits")
+	ErrNoCommand = errors.New("no version waits")
 	ErrClaimed   = errors.New("a worker is at this group")
 )

@@ -405,7 +405,7 @@ var (
 	ErrNoGroup = errors.New("no such group")
 	// ErrPlan: another process has installed another configuration; stop and
 	// start again with that one.
-	ErrPlan = errors.New("another process has installed another configuration: start this one again with the same, or stop the other")
+	ErrPlan = errors.New("another process has installed another configuration: start this one again with the same, or stop every process that has the other first")
 	// ErrMoved: the registry may be another one than it was; look where it comes
 	// from before anything is claimed.
 	ErrMoved = errors.New("the registry may have been replaced")
