@@ -50,7 +50,7 @@ A path to a copy of the schema works in place of the URL.
 - Anchors and aliases of YAML (` + "`&name`, `*name`, `<<`" + `) are not supported: write the value out.
 - A duration is a number with a unit: ` + "`500ms`, `30s`, `15m`, `1h30m`" + `.
 - In ` + "`fields`, `create_fields`, `when`, `external_id` and `transform`" + ` a text is an [expression](expressions.md); numbers, true, false and null are themselves, and maps and lists of expressions stand for maps and lists. A fixed text is an expression too, so it has two pairs of quotes: ` + "`'\"B\"'`" + `.
-- Names of remotes and syncs are letters, digits, ` + "`_` and `-`" + `, at most 63, and begin with a letter. A sync's name is part of the external ids by default: renaming it makes new records.
+- Names of remotes and syncs are letters, digits, ` + "`_` and `-`" + `, at most 63, and begin with a letter. A sync's name is part of the external ids by default: renaming it makes new records, unless it has an ` + "`external_id`" + ` of its own. By that its records are found under the new name, where the remote makes or finds records by a key of yours; a row that is deleted between the two leaves its record there.
 `
 
 // Reference is the page about the configuration, in Markdown: the keys from
