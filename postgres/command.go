@@ -53,16 +53,19 @@ func orderedWatches(shapes []*store.Shape) []*watch {
 func (w *watch) commandBody() string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	syncs := make([]string, len(w.ordered))
+	for i, s := range w.ordered {
+		syncs[i] = literal(s.Sync)
+	}
+	these := "unnest(ARRAY[" + strings.Join(syncs, ", ") + "]) s"
 	gap := func(reason string) {
-		p("INSERT INTO upkeep.command_gaps (sync, reason) SELECT s, %s FROM unnest(ARRAY[", reason)
-		for i, s := range w.ordered {
-			p("%s%s", strings.Repeat(", ", min(i, 1)), literal(s.Sync))
-		}
-		p("]) s;\n")
+		p("INSERT INTO upkeep.command_gaps (sync, reason) SELECT s, %s FROM %s;\n", reason, these)
 	}
 	p("\n#variable_conflict use_column\nDECLARE\n    groups jsonb := '[]';\n    hits jsonb;\n    failed text;\nBEGIN\n")
 	p("    IF TG_OP = 'TRUNCATE' THEN\n        ")
 	gap(literal(w.name() + " was truncated"))
+	// What was read before the commit (of immediate constraints) had the rows yet.
+	p("        DELETE FROM upkeep.commands c USING %s WHERE c.xid = pg_current_xact_id() AND c.sync = s;\n", these)
 	p("        RETURN NULL;\n    END IF;\n    BEGIN\n")
 	for _, s := range w.ordered {
 		s.Root.Walk(func(path string, m, _ *store.Member) {

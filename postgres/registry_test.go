@@ -52,7 +52,7 @@ func (b *bench) explainClaim(r store.ClaimRequest) []string {
 	b.ok(err)
 	defer c.Release()
 	rows, err := c.Query(b.ctx, "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+postgres.Claiming,
-		r.Holder, r.Limit, []string{"s", "other"}, []int64{1, 1}, []bool{false, false}, int64(1), []*bool{nil, nil}, []bool{false, false}, r.Mark)
+		r.Holder, r.Limit, []string{"s", "other"}, []int64{1, 1}, []bool{false, false}, int64(1), []*bool{nil, nil}, []bool{false, false}, r.Mark, r.Plan)
 	b.ok(err)
 	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	b.ok(err)

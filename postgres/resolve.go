@@ -60,6 +60,7 @@ func resolve(s *store.Shape, sources []*source) (sql string, args []any) {
 		return fmt.Sprintf("$%d", len(args))
 	}
 	var ctes, found, missing, over, last []string
+	var ofMembers []int64
 	keys := map[string]string{}
 	for i, o := range sources {
 		ids, name := param(o.ids), fmt.Sprintf("found%d", i)
@@ -89,6 +90,7 @@ func resolve(s *store.Shape, sources []*source) (sql string, args []any) {
 		default:
 			most := ""
 			if o.wide() {
+				ofMembers = append(ofMembers, o.ids...)
 				most = fmt.Sprintf(" LIMIT %d", piece+1)
 				full = fmt.Sprintf("(SELECT count(*) > %d FROM %s)", piece, name)
 				all += " WHERE NOT " + full
@@ -98,6 +100,9 @@ func resolve(s *store.Shape, sources []*source) (sql string, args []any) {
 			keys[o.member.Table.String()] = causeKey(o.member)
 		}
 		found, over, last = append(found, all), append(over, full), append(last, end)
+	}
+	if s.Every && len(ofMembers) > 0 {
+		ctes, found = append(ctes, unfound(param(ofMembers))), append(found, "SELECT * FROM unfound")
 	}
 	key := "NULL"
 	if len(keys) > 0 {
@@ -133,6 +138,18 @@ func waiting(s *store.Shape) string {
 	}
 	return `
 			OR (SELECT true FROM upkeep.commands c WHERE c.sync = $1 AND c.key = p.key LIMIT 1)`
+}
+
+// unfound are the groups that have versions of the same transactions as touches
+// of members' rows, and that are not dirty. The trigger found them when the rows
+// were changed. By now the root row may be gone, or refer to another row: another
+// transaction, which did not see this one, was first.
+func unfound(ids string) string {
+	return `unfound AS (
+		SELECT c.key, x.id, NULL::bigint AS gone, NULL::bigint AS came, true AS there, false AS force
+		FROM (SELECT t.xid, max(t.id) AS id FROM upkeep.touch t WHERE t.id = ANY(` + ids + `) GROUP BY t.xid) x
+		JOIN upkeep.commands c ON c.xid = x.xid AND c.sync = $1 LEFT JOIN upkeep.groups g ON g.sync = $1 AND g.key = c.key
+		WHERE g.key IS NULL OR g.generation = g.synced_generation OR g.holder IS NOT NULL LIMIT ` + strconv.Itoa(piece) + `)`
 }
 
 // groupsAfter is a piece of a sync's groups, and of what will be groups since

@@ -1,0 +1,351 @@
+package ordered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// step is one thing that happens.
+func (o *ordering) step() {
+	s := rapid.SampledFrom(o.sessions).Draw(o.T, "session")
+	if o.alone != nil {
+		s = o.alone
+	}
+	do := rapid.SampledFrom([]string{"transaction", "transaction", "transaction", "transaction", "change", "change", "change", "end", "end",
+		"finish", "start", "stop", "kill", "fault", "settle", "resync"}).Draw(o.T, "step")
+	if o.alone != nil && do != "change" {
+		do = "end"
+	}
+	switch do {
+	case "transaction":
+		if s.open {
+			s.end(o)
+		}
+		for range rapid.IntRange(1, 3).Draw(o.T, "changes") {
+			s.change(o)
+		}
+		s.end(o)
+	case "change":
+		s.change(o)
+	case "end":
+		s.end(o)
+	case "finish":
+		o.finish()
+	case "start":
+		o.start()
+	case "stop", "kill":
+		o.stop(do == "kill")
+	case "fault":
+		o.fault()
+	case "settle":
+		o.settle()
+	case "resync":
+		o.ok(o.control.Resync(o.ctx, upkeep.Resync{Sync: rapid.SampledFrom([]string{"every", "latest"}).Draw(o.T, "sync"), Force: rapid.Bool().Draw(o.T, "force")}))
+	}
+}
+
+// change is a change in a transaction, which it begins if there is none.
+func (s *session) change(o *ordering) {
+	if !s.open {
+		s.snapshot = !o.total && rapid.IntRange(0, 7).Draw(o.T, "snapshot") == 7
+		s.open, s.truncated, s.immediate, s.began, s.seen, s.points = true, false, false, o.commits, map[string]bool{}, nil
+		o.Logf("%s begins, snapshot %v", s.name(), s.snapshot)
+		s.run("begin" + map[bool]string{true: " isolation level repeatable read"}[s.snapshot])
+	}
+	switch rapid.IntRange(0, 11).Draw(o.T, "before") {
+	case 9:
+		s.run(fmt.Sprint("savepoint s", len(s.points)))
+		s.points = append(s.points, maps.Clone(s.seen))
+		o.Log(s.name(), "savepoint", len(s.points)-1)
+	case 10:
+		if len(s.points) > 0 {
+			s.back(o, rapid.IntRange(0, len(s.points)-1).Draw(o.T, "back to"))
+		}
+	case 11:
+		if o.quiet(s) {
+			s.run("set constraints all immediate")
+			o.alone, s.immediate = s, true
+			o.Log(s.name(), "immediate")
+		}
+	}
+	for _, sql := range o.draw(o.T) {
+		truncates := strings.HasPrefix(sql, "truncate")
+		if truncates && !o.quiet(s) {
+			return
+		}
+		if truncates && o.worker != nil {
+			// To who has a snapshot from before it, a truncated table is empty: the
+			// server says so of TRUNCATE. No worker reads meanwhile.
+			o.stop(false)
+			o.paused = true
+		}
+		before := o.read(s)
+		if err := s.exec(sql); err != nil {
+			o.Logf("%s %s -> %v", s.name(), sql, err)
+			if len(s.points) > 0 {
+				s.back(o, len(s.points)-1)
+				return
+			}
+			s.rollback(o)
+			return
+		}
+		after := o.read(s)
+		o.Logf("%s %s", s.name(), sql)
+		if truncates {
+			o.alone, s.truncated = s, true
+			if s.immediate { // versions were read, with rows that are gone
+				clear(s.seen)
+			}
+			continue
+		}
+		for _, m := range []map[string]version{before, after} {
+			for k := range m {
+				if before[k] != after[k] {
+					s.seen[k] = true
+				}
+			}
+		}
+	}
+}
+
+func (s *session) name() string { return fmt.Sprint("connection ", slices.Index(s.o.sessions, s)) }
+
+// back goes back to a savepoint.
+func (s *session) back(o *ordering, n int) {
+	s.run(fmt.Sprint("rollback to s", n))
+	s.seen, s.points = maps.Clone(s.points[n]), s.points[:n+1]
+	o.Log(s.name(), "back to savepoint", n)
+}
+
+// quiet tells whether no other transaction is open.
+func (o *ordering) quiet(s *session) bool {
+	return len(o.prepared) == 0 && !slices.ContainsFunc(o.sessions, func(other *session) bool { return other.open && other != s })
+}
+
+func (s *session) rollback(o *ordering) {
+	s.run("rollback")
+	o.Log(s.name(), "rolls back")
+	s.done(o)
+}
+
+func (s *session) done(o *ordering) {
+	s.open = false
+	if o.alone == s {
+		o.alone = nil
+	}
+	if o.paused {
+		o.paused = false
+		o.start()
+	}
+}
+
+// end ends a transaction, if there is one.
+func (s *session) end(o *ordering) {
+	if !s.open {
+		return
+	}
+	ends := []string{"commit", "commit", "commit", "commit", "commit", "commit", "rollback"}
+	if o.alone != s && !o.total && len(o.prepared) < 3 {
+		ends = append(ends, "prepare")
+	}
+	how := rapid.SampledFrom(ends).Draw(o.T, "end")
+	var saw map[string]version
+	if s.snapshot || how == "prepare" {
+		saw = o.read(s)
+	}
+	switch how {
+	case "rollback":
+		s.rollback(o)
+	case "commit":
+		err := s.exec("commit")
+		o.Log(s.name(), "commits", err)
+		s.done(o)
+		if err != nil && o.total && strings.Contains(err.Error(), "lock timeout") {
+			return // the application's own trigger waited for another's lock
+		}
+		o.ok(err)
+		o.committed(s, saw, nil)
+	case "prepare":
+		o.names++
+		p := &prepared{session: *s, name: fmt.Sprintf("%s %d", o.schema, o.names), saw: saw, at: map[string]int{}}
+		for k, was := range o.every {
+			p.at[k] = len(was.steps)
+		}
+		err := s.exec("prepare transaction '" + p.name + "'")
+		o.Logf("%s prepares %q: %v", s.name(), p.name, err)
+		o.ok(err)
+		s.done(o)
+		o.prepared = append(o.prepared, p)
+	}
+}
+
+// finish ends a prepared transaction.
+func (o *ordering) finish() {
+	if len(o.prepared) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(o.prepared)-1).Draw(o.T, "which")
+	p := o.prepared[i]
+	o.prepared = slices.Delete(o.prepared, i, i+1)
+	how := rapid.SampledFrom([]string{"commit", "commit", "rollback"}).Draw(o.T, "end of the prepared")
+	o.Logf("%s prepared %q", how, p.name)
+	o.observer.run(how + " prepared '" + p.name + "'")
+	if how == "commit" {
+		o.committed(&p.session, p.saw, func(k string) (int, bool) { return p.at[k], len(pastOf(o.every, k).steps) > p.at[k] })
+	}
+}
+
+func (o *ordering) endAll() {
+	for _, s := range o.sessions {
+		s.end(o)
+	}
+	for len(o.prepared) > 0 {
+		o.finish()
+	}
+}
+
+// mortal is a database whose process may be killed: then nothing that it did
+// is recorded, and it does no more.
+type mortal struct {
+	upkeep.Database
+	dead *atomic.Bool
+}
+
+var errKilled = errors.New("the process was killed")
+
+func (m mortal) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, error) {
+	if m.dead.Load() {
+		return nil, errKilled
+	}
+	return m.Database.Claim(ctx, r)
+}
+
+func (m mortal) Record(ctx context.Context, results []store.Result, byHand []string) ([]store.ID, error) {
+	if m.dead.Load() {
+		return nil, errKilled
+	}
+	return m.Database.Record(ctx, results, byHand)
+}
+
+type worker struct {
+	cancel context.CancelFunc
+	dead   *atomic.Bool
+	done   chan error
+}
+
+func (o *ordering) start() {
+	if o.worker != nil {
+		return
+	}
+	o.Log("a worker starts")
+	ctx, cancel := context.WithCancel(o.ctx)
+	w := &worker{cancel, new(atomic.Bool), make(chan error, 1)}
+	e := o.engine(mortal{o.db, w.dead})
+	go func() { w.done <- e.Run(ctx) }()
+	o.worker = w
+}
+
+func (o *ordering) stop(kill bool) {
+	if o.worker == nil {
+		return
+	}
+	o.Log("the worker stops, killed:", kill)
+	w := o.worker
+	o.worker = nil
+	w.dead.Store(kill)
+	w.cancel()
+	if err := <-w.done; err != nil && !kill {
+		o.Errorf("run: %v", err)
+	}
+}
+
+// fault lets one of the next calls fail.
+func (o *ordering) fault() {
+	f := memory.Fault{
+		On:    rapid.SampledFrom([]memory.Verb{memory.Create, memory.Update, memory.Update, memory.Delete}).Draw(o.T, "verb"),
+		After: rapid.IntRange(0, 2).Draw(o.T, "after"),
+	}
+	kind := rapid.SampledFrom([]string{"busy", "unknown", "applied", "late", "refused"}).Draw(o.T, "fault")
+	switch kind {
+	case "busy":
+		f.Err = memory.Err(connector.Busy)
+	case "unknown":
+		f.Err = memory.Err(connector.Unknown)
+	case "applied":
+		f.Err, f.Applied = memory.Err(connector.Unknown), true
+	case "late":
+		f.Late = true
+	case "refused": // until the next look
+		o.remote.FailWhen(func(q memory.Request) *memory.Fault {
+			if string(q.Fields["state"]) == `"bad"` {
+				return &memory.Fault{Err: memory.Err(connector.Rejected)}
+			}
+			return nil
+		})
+	}
+	o.Log("fault", kind, f.On, f.After)
+	if kind != "refused" {
+		o.remote.Fail(f)
+	}
+}
+
+// settle mends the remote, waits until all is delivered, and compares.
+func (o *ordering) settle() {
+	o.Helper()
+	if o.alone != nil {
+		return
+	}
+	o.Log("all is to be delivered")
+	o.start()
+	o.remote.Heal()
+	_, err := o.control.Retry(o.ctx, "", "")
+	o.ok(err)
+	began, calls, moved := time.Now(), 0, time.Now()
+	for {
+		st, err := o.control.Status(o.ctx)
+		if err != nil {
+			o.Fatalf("not delivered: %v\n%s", err, o.lane())
+		}
+		left := st.Pending
+		for _, c := range st.Syncs {
+			left += int(c.Groups - c.Clean - c.Gone + c.Commands)
+			if c.Backfill.Running {
+				left++
+			}
+		}
+		if left == 0 {
+			break
+		}
+		select {
+		case err := <-o.worker.done:
+			o.worker.done <- err
+			o.Fatalf("the worker ended: %v", err)
+		case <-time.After(time.Until(began.Add(time.Minute))):
+			o.Fatalf("not delivered: %+v\n%s", st, o.lane())
+		case <-time.After(3 * time.Millisecond):
+		}
+		if n := o.remote.Calls(memory.Any); n > calls {
+			calls, moved = n, time.Now()
+		}
+		if time.Since(moved) > 150*time.Millisecond { // what waits, waits for the clock
+			o.remote.Land(-1)
+			o.ahead += time.Hour
+			o.observer.run(fmt.Sprintf(`create or replace function upkeep.clock() returns timestamptz language sql volatile as 'select pg_catalog.clock_timestamp() + %d * interval ''1 second'''`, int(o.ahead.Seconds())))
+			moved = time.Now()
+		}
+	}
+	o.compare()
+}
