@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/upkeep-sync/upkeep/internal/store"
 	"github.com/upkeep-sync/upkeep/postgres"
 )
 
@@ -55,5 +56,37 @@ func TestStartWhileAnotherIsAtIt(t *testing.T) {
 			hold("SELECT pg_advisory_unlock($1)")
 			b.ok(<-ended)
 		})
+	}
+}
+
+// A claim goes by the plan of its snapshot. While one is under way, which may
+// stand still for long, no other plan is installed: its sweep would come to the
+// group first, and the claim after it.
+func TestPlanWaitsForClaims(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.exec(`CREATE TABLE t (id int PRIMARY KEY, v text)`)
+	b.migrate()
+	s := b.shape("s", table("t"), "v")
+	b.install(s)
+	claim, err := b.app.Begin(b.ctx)
+	b.ok(err)
+	defer func() { _ = claim.Rollback(b.ctx) }()
+	_, err = claim.Exec(b.ctx, `UPDATE upkeep.groups SET epoch = epoch WHERE false`)
+	b.ok(err)
+	done := make(chan error, 1)
+	go func() { done <- b.db.Install(b.ctx, []*store.Shape{s}, "another", "") }()
+	for waits := ""; waits != "1"; {
+		waits = b.query(`SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = 'upkeep.groups'::regclass`)[0]
+		select {
+		case err := <-done:
+			t.Fatalf("installed while a claim is under way: %v", err)
+		default:
+		}
+	}
+	b.ok(claim.Commit(b.ctx))
+	b.ok(<-done)
+	if got := b.query(`SELECT plan FROM upkeep.settings`)[0]; got != "another" {
+		t.Errorf("the plan is %q", got)
 	}
 }
