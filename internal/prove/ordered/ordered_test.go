@@ -53,6 +53,7 @@ func TestOrdered(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){"step": func(*rapid.T) { o.step() }})
 		o.endAll()
 		o.settle()
+		o.stop(false)
 		o.observer.run("drop schema " + o.schema + " cascade")
 		commits += o.commits
 		for _, p := range o.every {
