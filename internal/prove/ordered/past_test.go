@@ -3,6 +3,7 @@ package ordered
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +110,20 @@ func (p *past) explains(seen []held, e endings) bool {
 		return deliver(s.version, then) || !s.must && from(then)
 	}
 	return from(at{})
+}
+
+// endsWith tells only whether the last of what the remote had is right.
+func (p *past) endsWith(seen []held, e endings) bool {
+	loose := past{steps: slices.Clone(p.steps)}
+	for i := range len(loose.steps) - 1 {
+		loose.steps[i].must = false
+	}
+	for i := range max(1, len(seen)) {
+		if loose.explains(seen[i:], e) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *past) String() string {

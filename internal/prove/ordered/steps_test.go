@@ -287,7 +287,7 @@ func (o *ordering) fault() {
 	case "applied":
 		f.Err, f.Applied = memory.Err(connector.Unknown), true
 	case "late":
-		f.Late = true
+		f.Late, o.tardy = true, true
 	case "refused": // until the next look
 		o.remote.FailWhen(func(q memory.Request) *memory.Fault {
 			if string(q.Fields["state"]) == `"bad"` {
