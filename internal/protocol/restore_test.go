@@ -10,16 +10,7 @@ func TestRestore(t *testing.T) {
 	for _, b := range search {
 		for _, class := range []class{upsert, lookup, blind} {
 			p := protocol{class: class, commits: b[0], faults: b[1], restores: 1}
-			t.Run(p.String(), func(t *testing.T) {
-				v := p.check(mostStates)
-				switch {
-				case v.violation != "":
-					t.Fatalf("the protocol breaks a promise:\n%v", v)
-				case v.full:
-					t.Fatalf("not searched to the end: %v", v)
-				}
-				t.Log(v)
-			})
+			t.Run(p.String(), p.holds)
 		}
 	}
 }
