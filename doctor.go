@@ -60,6 +60,11 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	findings = append(findings, vitals.Findings...)
 	findings = append(findings, clockFinding(vitals.Now, before, e.cfg.Clock.Now())...)
 	findings = append(findings, logFinding(vitals, status)...)
+	plans, err := e.db.Plans(ctx)
+	if err != nil {
+		return findings, err
+	}
+	findings = append(findings, turnFindings(plans, vitals.Now)...)
 	vain := &vain{e, map[ID]*Link{}}
 	for _, c := range status.Syncs {
 		findings = append(findings, syncFindings(c, heldOf(status, c.Sync), pauseOf(status.Pauses, e.byName[c.Sync]))...)

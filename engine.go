@@ -171,6 +171,9 @@ func (e *Engine) install(ctx context.Context) error {
 	if err := e.db.Install(ctx, l.shapes, l.plan, ""); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
+	if err := e.notePlan(ctx); err != nil {
+		return err
+	}
 	if err := e.sweep(ctx, lost); err != nil {
 		return err
 	}

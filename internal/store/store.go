@@ -27,6 +27,7 @@ type Store interface {
 	Deletes
 	Jobs
 	Audits
+	Notes
 	Origins
 
 	// Name is the database for people, without a secret in it:

@@ -89,6 +89,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"deletes", deleteTests()},
 		{"job", jobTests()},
 		{"vitals", vitalTests()},
+		{"notes", noteTests()},
 		{"preview", previewTests()},
 		{"keys", keyTests()},
 		{"command", commandTests()},
