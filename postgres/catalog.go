@@ -65,6 +65,9 @@ func readTable(ctx context.Context, tx pgx.Tx, t store.Table) (*store.TableInfo,
 	if err := readIndexes(ctx, tx, oid, info); err != nil {
 		return nil, err
 	}
+	if err := readValues(ctx, tx, oid, info); err != nil {
+		return nil, err
+	}
 	info.ForeignKeys, err = readForeignKeys(ctx, tx, oid)
 	return info, err
 }

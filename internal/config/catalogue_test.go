@@ -81,5 +81,6 @@ func shop() catalogue {
 	c.define("stock", "sku:text", "shop:int", "qty:int")
 	c.define("my.table", "id:int", "name:text")
 	c["stock"].Key = []string{"sku", "shop"}
+	c["products"].Values = map[string][]string{"kind": {"pen", "book", "gift card"}}
 	return c
 }

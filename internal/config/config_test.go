@@ -87,9 +87,12 @@ func problems(name string, data []byte) string {
 		return err.Error() + "\n"
 	}
 	var out strings.Builder
-	_, errs := f.Mappings(context.Background(), shop(), nil)
+	_, doubts, errs := f.Fitting(context.Background(), shop(), nil)
 	for _, err := range errs {
 		fmt.Fprintln(&out, err)
+	}
+	for _, doubt := range doubts {
+		fmt.Fprintf(&out, "doubt: %v\n", doubt)
 	}
 	var made []*closed
 	if _, err := f.Open(connectors(&made)); err != nil {

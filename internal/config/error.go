@@ -67,6 +67,7 @@ type reader struct {
 	env     func(string) (string, bool)
 	secrets []string // values that came from outside
 	errs    Errors
+	doubts  Errors // what is no problem and hardly meant
 
 	failures int // how often something was wrong, also in a place that is in errs already
 
@@ -93,17 +94,31 @@ func (r *reader) problem(at place, message, help string) *Error {
 	return &Error{File: r.name, Line: at.line, Column: at.column, Message: r.blot(message), Help: r.blot(help), Excerpt: r.excerpt(at)}
 }
 
-// take returns the problems in the order of the file, and forgets them.
+// doubt notes what is no problem and hardly meant.
+func (r *reader) doubt(at place, message, help string) {
+	e := r.problem(at, message, help)
+	if !slices.ContainsFunc(r.doubts, func(other *Error) bool { return *other == *e }) {
+		r.doubts = append(r.doubts, e)
+	}
+}
+
+// take returns the problems in the order of the file, and forgets them and the
+// doubts.
 func (r *reader) take() Errors {
 	errs := r.errs
-	r.errs = nil
+	r.errs, r.doubts = nil, nil
+	inOrder(errs)
+	return errs
+}
+
+// inOrder sorts by the place in the file.
+func inOrder(errs Errors) {
 	slices.SortStableFunc(errs, func(a, b *Error) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line
 		}
 		return a.Column - b.Column
 	})
-	return errs
 }
 
 // blot removes the values that came from outside: an error may quote what

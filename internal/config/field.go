@@ -166,6 +166,7 @@ func (r *reader) compile(scope *mapping.Scope, e *expression, want mapping.Want)
 	}
 	own := *scope
 	own.Constants = e.constants
+	own.Doubt = func(d *mapping.Error) { r.doubt(r.placeIn(e.at, d.From), d.Message, d.Help) }
 	code, errs := own.Compile(e.source, want)
 	for _, err := range errs {
 		r.failIn(e, err)

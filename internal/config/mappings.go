@@ -20,7 +20,7 @@ import (
 // would be loaded. Every problem is returned, each an [*Error]; with any of
 // them there are no mappings.
 func (f *File) Mappings(ctx context.Context, catalog store.Catalog, remotes map[string]*upkeep.Remote) ([]upkeep.Mapping, []error) {
-	out, errs := f.Fitting(ctx, catalog, remotes)
+	out, _, errs := f.Fitting(ctx, catalog, remotes)
 	if len(errs) > 0 {
 		return nil, errs
 	}
@@ -28,8 +28,9 @@ func (f *File) Mappings(ctx context.Context, catalog store.Catalog, remotes map[
 }
 
 // Fitting is [File.Mappings] that returns, beside the problems, the syncs that
-// have none and refer to none that has.
-func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[string]*upkeep.Remote) ([]upkeep.Mapping, []error) {
+// have none and refer to none that has, and doubts: what is no problem and hardly
+// meant, such as a comparison with a label that an enum does not have.
+func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[string]*upkeep.Remote) (fit []upkeep.Mapping, doubts Errors, problems []error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	unfit := map[string]bool{}
@@ -58,7 +59,9 @@ func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[s
 			unfit[s.name] = unfit[s.name] || f.reader.failures > before
 		}
 	}
-	return fitting(out, unfit), f.reader.take().Unwrap()
+	doubts = f.reader.doubts
+	inOrder(doubts)
+	return fitting(out, unfit), doubts, f.reader.take().Unwrap()
 }
 
 // Located is a mapping of the file that can say which places in it no longer

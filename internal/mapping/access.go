@@ -204,7 +204,7 @@ func (c *compiler) slice(n *ast.SliceNode) code {
 		return out
 	}
 	lo, hi := bound(n.From, 0), bound(n.To, 1<<62)
-	t := from.typ
+	t := from.typ.anything()
 	t.null = t.null || lo.typ.null || hi.typ.null
 	return code{typ: t, run: func(f *frame) (any, error) {
 		var v [3]any

@@ -21,6 +21,7 @@ func (c *compiler) equality(n *ast.BinaryNode) code {
 		return c.mismatch(n, a.typ, b.typ)
 	}
 	want := n.Operator == "=="
+	c.doubt(n, fmt.Sprintf("this is always %t", !want), a.typ, b.typ, n.Left, n.Right)
 	return code{typ: Type{kind: boolean}, run: func(f *frame) (any, error) {
 		x, err := a.run(f)
 		if err != nil {
@@ -161,6 +162,7 @@ func (c *compiler) in(n *ast.BinaryNode) code {
 	if b.typ.kind == list && !comparable(a.typ, *b.typ.elem) {
 		return c.mismatch(n, a.typ, *b.typ.elem)
 	}
+	c.doubtIn(n, a.typ, b.typ)
 	return test(a, b, func(x, y any) bool {
 		return slices.ContainsFunc(items(y), func(e any) bool { return equal(x, e) })
 	})

@@ -163,10 +163,11 @@ func (c *compiler) decimalLiteral(n *ast.FloatNode) code {
 }
 
 func (c *compiler) literal(n *ast.StringNode) code {
+	s := n.Value
 	if c.scope.Literal != nil {
-		return constant(Type{kind: text}, c.scope.Literal(n.Value))
+		s = c.scope.Literal(s)
 	}
-	return constant(Type{kind: text}, n.Value)
+	return constant(Type{kind: text, values: []string{s}}, s)
 }
 
 func (c *compiler) let(n *ast.VariableDeclaratorNode) code {

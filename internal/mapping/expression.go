@@ -31,6 +31,9 @@ type Scope struct {
 	Constants map[string]string
 	// Literal may replace the text of a string literal. Nil: as it is.
 	Literal func(string) string
+	// Doubt is told what is no error and hardly meant: a text that a column can't
+	// hold. Nil: nobody is.
+	Doubt func(*Error)
 }
 
 // Want is what an expression must give.

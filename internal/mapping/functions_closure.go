@@ -182,6 +182,7 @@ func sorted(c *compiler, n call) code {
 func reduced(c *compiler, n call) code {
 	l, elem, ok := c.list(n.args[0], "reduce")
 	start := c.compile(n.args[2])
+	start.typ = start.typ.anything()
 	if !ok {
 		return code{run: nothing}
 	}

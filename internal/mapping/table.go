@@ -116,5 +116,9 @@ func (t *Table) aggregate(function string, column store.Column) store.Aggregate 
 // column is the type of a column's values.
 func (t *Table) column(c store.Column) Type {
 	nullable := c.Nullable && !slices.Contains(t.Info.Key, c.Name)
-	return Type{kind: columnKinds[c.Kind], null: nullable}
+	out := Type{kind: columnKinds[c.Kind], null: nullable, values: t.Info.Values[c.Name]}
+	if out.values != nil {
+		out.of = t.Info.Name + "." + c.Name
+	}
+	return out
 }

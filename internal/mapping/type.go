@@ -45,6 +45,8 @@ type Type struct {
 	table  *Table          // of a row
 	elem   *Type           // of a list
 	fields map[string]Type // of an object
+	values []string        // of a text: all that it can be; nil: anything
+	of     string          // the column that says so; empty: the expression itself does
 }
 
 // String is the type in words: "list of integer", "text or null".
@@ -157,8 +159,7 @@ func unify(a, b Type) (Type, bool) {
 	case a.kind == object && b.kind == object:
 		return unifyObjects(a, b, nullable)
 	case a.kind == b.kind:
-		a.null = nullable
-		return a, true
+		return a.either(b), true
 	case a.kind == reference || b.kind == reference || a.hasRows() || b.hasRows():
 		return Type{}, false
 	}

@@ -50,7 +50,7 @@ func Doctor(ctx context.Context, o Options, progress func(what string)) ([]upkee
 	defer s.Close()
 	progress(s.Database.Name() + " and the remotes")
 	findings, err := s.Engine.Doctor(ctx)
-	return located(s.file, findings), err
+	return append(located(s.file, findings), warnings(s.doubts)...), err
 }
 
 // located gives the findings that a sync is to blame for their places in the file.
@@ -73,6 +73,16 @@ func shown(e *config.Error) (subject, message, fix string) {
 		message += "\n" + e.Excerpt
 	}
 	return subject, message, e.Help
+}
+
+// warnings are the findings about what a file hardly means.
+func warnings(doubts config.Errors) (found []upkeep.Finding) {
+	for _, e := range doubts {
+		f := upkeep.Finding{Severity: upkeep.Warning}
+		f.Subject, f.Message, f.Fix = shown(e)
+		found = append(found, f)
+	}
+	return found
 }
 
 // check is an examination under way.
@@ -109,8 +119,9 @@ func (c *check) all() error {
 		c.remotes(s.Remotes, nil)
 		return nil
 	}
-	mappings, problems := file.Fitting(c.ctx, s.Database, s.Remotes)
+	mappings, doubts, problems := file.Fitting(c.ctx, s.Database, s.Remotes)
 	c.configured(errors.Join(problems...))
+	c.findings = append(c.findings, warnings(doubts)...)
 	if remotesErr != nil || len(problems) > 0 {
 		// What the database and the remotes can say without all syncs is said.
 		c.rights(s, mappings)
@@ -170,8 +181,9 @@ func (c *check) sound() {
 		c.problem("source", err.Error(), "check source in "+c.Path+", and that the database can be reached from here")
 		return
 	}
-	_, problems := file.Mappings(c.ctx, s.Database, s.Remotes)
+	_, doubts, problems := file.Fitting(c.ctx, s.Database, s.Remotes)
 	c.configured(errors.Join(problems...))
+	c.findings = append(c.findings, warnings(doubts)...)
 	c.remotes(s.Remotes, nil)
 }
 

@@ -57,8 +57,9 @@ type Setup struct {
 	Database upkeep.Database
 	Remotes  map[string]*upkeep.Remote
 
-	file *config.File
-	fit  []string
+	file   *config.File
+	fit    []string
+	doubts config.Errors
 }
 
 // Open opens everything. The error tells all problems that can be told at
@@ -88,13 +89,14 @@ func OpenFitting(ctx context.Context, o Options) (s *Setup, misfit, err error) {
 		}
 		return nil, nil, errors.Join(err, s.Close())
 	}
-	mappings, problems := file.Fitting(ctx, s.Database, remotes)
+	mappings, doubts, problems := file.Fitting(ctx, s.Database, remotes)
 	if configErr != nil {
 		return nil, nil, errors.Join(&ConfigError{errors.Join(append([]error{configErr}, problems...)...)}, s.Close())
 	}
 	if len(problems) > 0 {
 		misfit = &ConfigError{&misfitError{errors.Join(problems...)}}
 	}
+	s.doubts = doubts
 	c := o.Engine
 	c.LosslessFailover = file.LosslessFailover
 	c.Database = s.Database

@@ -107,9 +107,13 @@ type TableInfo struct {
 	Columns     []Column
 	Key         []string // primary key, in order; empty: there is none
 	ForeignKeys []ForeignKey
-	Indexes     [][]string // column lists of usable (valid, not partial) indexes, the key's too
-	Unique      [][]string // columns of the valid, not partial unique indexes, the key's left out
-	Rows        int64      // the database's own estimate
+	// Values are the only texts that a column can hold, NULL aside, by its name, as
+	// the database declares them: an enum's labels. A column that is not here may
+	// hold any.
+	Values  map[string][]string
+	Indexes [][]string // column lists of usable (valid, not partial) indexes, the key's too
+	Unique  [][]string // columns of the valid, not partial unique indexes, the key's left out
+	Rows    int64      // the database's own estimate
 }
 
 // Column finds a column by its exact name.
