@@ -135,6 +135,46 @@ func TestExternalIDOfAnotherSyncIsForeseen(t *testing.T) {
 	})
 }
 
+// So it is where neither has made a record yet, and the forecast is what comes of it.
+func TestExternalIDsThatAreNewAreForeseen(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.users(20)
+		first, person, contact := customerSync(s.to), customerSync(s.to), customerSync(s.to)
+		person.Name, person.ExternalID = "person", func(u User) string { return fmt.Sprintf("customer-%d", u.ID/2) }
+		contact.Name, contact.Record, contact.ExternalID = "contact", "contact", func(u User) string { return fmt.Sprintf("customer-%d", u.ID) }
+		e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{first, person, contact}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		foreseen := func(when string) (calls int64) {
+			t.Helper()
+			reasons := map[string]string{}
+			f, err := e.Forecast(s.ctx, upkeep.ForecastOptions{Each: func(c upkeep.RecordChange) error {
+				reasons[c.Sync+"/"+c.Key] = c.Reason
+				return nil
+			}})
+			if err != nil || f.Syncs[0].Refused != 0 || f.Syncs[1].Refused != 19 || f.Syncs[2].Refused != 0 {
+				t.Fatalf("%s: %+v, %v", when, f, err)
+			}
+			for key, other := range map[string]string{"person/2": "customer/1: two syncs can't write one record", "person/20": "customer/10: two syncs"} {
+				if !strings.Contains(reasons[key], "is also that of "+other) {
+					t.Errorf("%s: %s is refused for %q", when, key, reasons[key])
+				}
+			}
+			return f.Calls()
+		}
+		if calls := foreseen("before"); calls != 41 {
+			t.Errorf("%d calls foreseen", calls)
+		}
+		s.run(e)
+		s.quiet(e)
+		if parked := s.parked(e); len(parked) != 19 || len(s.remote.Records("customer")) != 21 {
+			t.Errorf("parked %v, %d records", parked, len(s.remote.Records("customer")))
+		}
+	})
+}
+
 // Two rows with one external id do not take turns with one record: the second
 // is parked, with the other's name, and goes when the other is gone.
 func TestExternalIDThatIsNotUnique(t *testing.T) {

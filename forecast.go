@@ -104,7 +104,7 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 		return nil, err
 	}
 	l := &learned{shapes: shapes}
-	f := &forecaster{ForecastOptions: o, took: map[*Remote][]time.Duration{}, swept: map[string]bool{}, installed: true}
+	f := &forecaster{ForecastOptions: o, took: map[*Remote][]time.Duration{}, swept: map[string]bool{}, makes: map[madeName]store.ID{}, installed: true}
 	if l.secret, err = e.db.Secret(ctx); errors.Is(err, ErrNotInstalled) {
 		f.installed = false
 	} else if err != nil {
@@ -229,6 +229,7 @@ type forecaster struct {
 	parked    map[string]string // groups of the piece, with the reason
 	found     Forecast
 	took      map[*Remote][]time.Duration // earlier calls
+	makes     map[madeName]store.ID       // the records that would be made, where two could be one
 	swept     map[string]bool             // syncs of whose records none can be of an earlier installation
 }
 
@@ -378,6 +379,7 @@ func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *For
 		}
 	}
 	r.namesakes(ctx, jobs)
+	f.unlike(jobs)
 	for _, j := range jobs {
 		if err := f.count(s, j); err != nil {
 			return err

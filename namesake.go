@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
@@ -71,6 +72,27 @@ func (r *runner) namesakes(ctx context.Context, due []*job) {
 			} else if n, there := found[j.claim.Key]; there {
 				j.shares(n)
 			}
+		}
+	}
+}
+
+// madeName is a digest of the remote and the recordName of a record that a forecast
+// would make: there may be a million of them.
+type madeName [16]byte
+
+// unlike refuses the jobs of a forecast that would make a record which another one
+// would make before them: the registry knows of neither.
+func (f *forecaster) unlike(jobs []*job) {
+	for _, j := range jobs {
+		if what, _ := j.rehearsed(); j.def.among == nil || what != "create" {
+			continue
+		}
+		sum := sha256.Sum256([]byte(strings.Join([]string{j.def.To.Name, j.record.Type, j.record.ExternalID}, "\x00")))
+		name := madeName(sum[:16])
+		if other, taken := f.makes[name]; !taken {
+			f.makes[name] = j.claim.ID
+		} else if other != j.claim.ID {
+			j.shares(store.Namesake{ID: other})
 		}
 	}
 }
