@@ -60,6 +60,7 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	findings = append(findings, vitals.Findings...)
 	findings = append(findings, clockFinding(vitals.Now, before, e.cfg.Clock.Now())...)
 	findings = append(findings, logFinding(vitals, status)...)
+	findings = append(findings, failureFindings(status.Failures)...)
 	plans, err := e.db.Plans(ctx)
 	if err != nil {
 		return findings, err
@@ -182,12 +183,12 @@ func clockFinding(server, before, after time.Time) []Finding {
 }
 
 func logFinding(v *store.Vitals, s *Status) []Finding {
-	if v.OldestTouch < oldTouch {
+	if v.OldestTouch < oldTouch || slices.ContainsFunc(s.Failures, func(f Failure) bool { return f.Stage == folding }) {
 		return nil
 	}
 	return []Finding{{Severity: Problem, Subject: "touch log",
 		Message: fmt.Sprintf("it is not folded: its oldest row waits for %s; it has %d rows and %d MB", moment.Span(v.OldestTouch), s.Pending, v.LogBytes>>20),
-		Fix:     "start upkeep run; if it is at work, its folding fails, and it logs why"}}
+		Fix:     "start upkeep run"}}
 }
 
 // heldOf is how many of a sync's parked groups are deletes over its limit,

@@ -162,6 +162,16 @@ type Counts = store.Counts
 //	Failure string // why it does not go on at the moment; empty: it does
 type Progress = store.Progress
 
+// Failure is a stage of the work that fails in a process as a whole, and is tried
+// again and again; see [Status].
+//
+//	Stage  string    // "fold", "care", "work for netsuite"
+//	Holder string    // the process, as Engine.Name has it
+//	Since  time.Time // when it began to fail
+//	At     time.Time // the last time
+//	Reason string    // its error then; what may quote a value of a row is left out
+type Failure = store.Failure
+
 // Pause is a pause that a person made; see [Engine.Pause]. Subject returns the
 // kind of what is paused, "remote" or "sync", and its name.
 //

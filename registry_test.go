@@ -21,7 +21,7 @@ import (
 func TestAliasesAreDocumentedWithTheirFields(t *testing.T) {
 	aliases := map[string]reflect.Type{
 		"ID": reflect.TypeFor[ID](), "Group": reflect.TypeFor[Group](), "Cause": reflect.TypeFor[Cause](), "Attempt": reflect.TypeFor[Attempt](),
-		"Counts": reflect.TypeFor[Counts](), "Progress": reflect.TypeFor[Progress](), "Finding": reflect.TypeFor[Finding](), "Pause": reflect.TypeFor[Pause](),
+		"Counts": reflect.TypeFor[Counts](), "Progress": reflect.TypeFor[Progress](), "Finding": reflect.TypeFor[Finding](), "Pause": reflect.TypeFor[Pause](), "Failure": reflect.TypeFor[Failure](),
 	}
 	file, err := parser.ParseFile(token.NewFileSet(), "registry.go", nil, parser.ParseComments)
 	if err != nil {

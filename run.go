@@ -92,7 +92,7 @@ func (e *Engine) foldLoop(ctx context.Context, wake *waking) error {
 	idle := pacer{fast: pollFast, slow: pollSlow}
 	var looked time.Time
 	busy := false // then it is as well to fold at once
-	return e.forever(ctx, "fold", func() (time.Duration, error) {
+	return e.forever(ctx, folding, e.noting(ctx, folding, func() (time.Duration, error) {
 		began, l := e.cfg.Clock.Now(), e.learned.Load()
 		if !busy || began.Sub(looked) > lookEvery {
 			looked = began
@@ -122,7 +122,7 @@ func (e *Engine) foldLoop(ctx context.Context, wake *waking) error {
 			return 0, nil
 		}
 		return max(idle.next(f.Rows > 0), rest(took, f.Rows)), nil
-	})
+	}))
 }
 
 // rest is how long to wait after a fold. One of many rows costs little more than
@@ -208,34 +208,39 @@ func (e *Engine) backlog(sync string) int {
 
 // careLoop mends the capture when somebody altered it, and forgets old history.
 func (e *Engine) careLoop(ctx context.Context, wake *waking) error {
+	care := e.noting(ctx, "care", func() (time.Duration, error) { return 0, e.care(ctx, wake) })
 	return e.forever(ctx, "care", func() (time.Duration, error) {
-		if err := e.examineOrigin(ctx); err != nil {
-			return 0, err
-		}
-		var capture error // what can't be mended keeps nothing else from being done
-		if wake.released.Swap(false) {
-			if capture = e.putBack(ctx); capture != nil {
-				wake.released.Store(true)
-			}
-		}
-		if capture == nil {
-			capture = e.inspect(ctx)
-		}
-		if err := e.sweepLater(ctx); err != nil {
-			return 0, err
-		}
-		if err := e.giveUpJobs(ctx); err != nil {
-			return 0, err
-		}
-		if _, err := e.db.FreeDeletes(ctx, slices.Sorted(maps.Keys(e.byName))); err != nil {
-			return 0, err
-		}
-		if err := errors.Join(capture, e.db.Prune(ctx, e.cfg.History)); err != nil {
+		if _, err := care(); err != nil {
 			return 0, err
 		}
 		e.sleep(ctx, careEvery, wake.care)
 		return 0, nil
 	})
+}
+
+func (e *Engine) care(ctx context.Context, wake *waking) error {
+	if err := e.examineOrigin(ctx); err != nil {
+		return err
+	}
+	var capture error // what can't be mended keeps nothing else from being done
+	if wake.released.Swap(false) {
+		if capture = e.putBack(ctx); capture != nil {
+			wake.released.Store(true)
+		}
+	}
+	if capture == nil {
+		capture = e.inspect(ctx)
+	}
+	if err := e.sweepLater(ctx); err != nil {
+		return err
+	}
+	if err := e.giveUpJobs(ctx); err != nil {
+		return err
+	}
+	if _, err := e.db.FreeDeletes(ctx, slices.Sorted(maps.Keys(e.byName))); err != nil {
+		return err
+	}
+	return errors.Join(capture, e.db.Prune(ctx, e.cfg.History))
 }
 
 // putBack puts the triggers back that a migration took away with

@@ -74,7 +74,8 @@ func (r *runner) run(ctx context.Context) error {
 // there is nothing to do or the remote asks for peace.
 func (r *runner) dispatch(ctx context.Context) error {
 	idle := pacer{fast: pollFast, slow: pollNet}
-	return r.forever(ctx, "work for "+r.remote.Name, func() (time.Duration, error) {
+	stage := "work for " + r.remote.Name
+	return r.forever(ctx, stage, r.noting(ctx, stage, func() (time.Duration, error) {
 		room, wait, err := r.gate.room(ctx, r.appetite())
 		if err != nil {
 			return 0, err
@@ -98,7 +99,7 @@ func (r *runner) dispatch(ctx context.Context) error {
 		}
 		r.sleep(ctx, idle.next(n > 0), r.wake)
 		return 0, nil
-	})
+	}))
 }
 
 // appetite is how many more groups to claim: for the calls that the senders

@@ -29,6 +29,9 @@ type Status struct {
 	Pauses []Pause
 	// Jobs are the bulk jobs at the remotes, oldest first.
 	Jobs []Job
+	// Failures are what processes can't do as things are, such as to fold the
+	// log; each is tried again and again. They are gone when it works.
+	Failures []Failure
 }
 
 // PendingMost is the highest Status.Pending that is counted.
@@ -111,6 +114,9 @@ func Stored(ctx context.Context, db Database, remotes ...*Remote) (*Status, erro
 		return nil, err
 	}
 	if s.Jobs, err = db.Jobs(ctx); err != nil {
+		return nil, err
+	}
+	if s.Failures, err = db.Failures(ctx, failing); err != nil {
 		return nil, err
 	}
 	if s.Syncs, err = db.Counts(ctx); err != nil {

@@ -2,9 +2,13 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -36,6 +40,49 @@ func (db *DB) Plans(ctx context.Context) ([]store.PlanNote, error) {
 		err := r.Scan(&n.At, &n.Plan, &n.Holder, &n.Syncs)
 		n.At = n.At.UTC()
 		return n, err
+	})
+	return all, installed(err)
+}
+
+// NoteFailure implements [store.Notes].
+func (db *DB) NoteFailure(ctx context.Context, stage, holder string, failed error) error {
+	_, err := db.pool.Exec(ctx, `
+		WITH old AS (DELETE FROM upkeep.failures WHERE at < (SELECT upkeep.clock()) - interval '1 day' AND holder <> $2)
+		INSERT INTO upkeep.failures AS f (stage, holder, since, at, reason)
+		SELECT $1, $2, now, now, $3 FROM upkeep.clock() AS now
+		ON CONFLICT (stage, holder) DO UPDATE SET at = excluded.at, reason = excluded.reason`, clean(stage), clean(holder), clean(withoutValues(failed)))
+	return installed(err)
+}
+
+// withoutValues is the text of an error, without what the server or a function of
+// the user's may have written a value into.
+func withoutValues(failed error) string {
+	text := failed.Error()
+	var e *pgconn.PgError
+	if errors.As(failed, &e) && (strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "P0")) {
+		text = strings.ReplaceAll(text, e.Message, "what the server says may quote a value of a row, and is in the log of the process")
+	}
+	return text
+}
+
+// NoteWell implements [store.Notes].
+func (db *DB) NoteWell(ctx context.Context, stage, holder string) error {
+	_, err := db.pool.Exec(ctx, "DELETE FROM upkeep.failures WHERE stage = $1 AND holder = $2", clean(stage), clean(holder))
+	return installed(err)
+}
+
+// Failures implements [store.Notes].
+func (db *DB) Failures(ctx context.Context, within time.Duration) ([]store.Failure, error) {
+	rows, err := db.pool.Query(ctx, `SELECT stage, holder, since, at, reason FROM upkeep.failures
+		WHERE at > (SELECT upkeep.clock()) - $1 * interval '1 microsecond' ORDER BY stage COLLATE "C", holder COLLATE "C"`, within.Microseconds())
+	if err != nil {
+		return nil, installed(err)
+	}
+	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Failure, error) {
+		var f store.Failure
+		err := r.Scan(&f.Stage, &f.Holder, &f.Since, &f.At, &f.Reason)
+		f.Since, f.At = f.Since.UTC(), f.At.UTC()
+		return f, err
 	})
 	return all, installed(err)
 }

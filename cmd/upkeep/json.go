@@ -21,8 +21,9 @@ type statusJSON struct {
 	HeldDeletes []heldDeletesForm `json:"held_deletes"`
 	Pauses      []pauseForm       `json:"pauses"`
 	Jobs        []jobForm         `json:"jobs"`
-	Capture     []findingForm     `json:"capture"` // what keeps changes from being noticed
-	Absent      []absentForm      `json:"absent"`  // processes that seem to have died
+	Failures    []failureForm     `json:"failures"` // what processes can't do as things are
+	Capture     []findingForm     `json:"capture"`  // what keeps changes from being noticed
+	Absent      []absentForm      `json:"absent"`   // processes that seem to have died
 }
 
 type syncForm struct {
@@ -85,6 +86,14 @@ type absentForm struct {
 	GroupsUntil *time.Time  `json:"groups_until,omitempty"`
 }
 
+type failureForm struct {
+	Stage  string    `json:"stage"`
+	Holder string    `json:"process"`
+	Since  time.Time `json:"since"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+}
+
 type slotsForm struct {
 	Remote string    `json:"remote"`
 	Slots  int       `json:"slots"`
@@ -107,7 +116,10 @@ func absentForms(all []upkeep.Absent) []absentForm {
 }
 
 func statusForm(database string, st *upkeep.Status) statusJSON {
-	f := statusJSON{Database: database, Pending: st.Pending, OldestTouch: st.OldestTouch.Seconds(), Syncs: []syncForm{}, Remotes: []remoteForm{}, HeldDeletes: heldDeletesForms(st.HeldDeletes), Pauses: pauseForms(st.Pauses), Jobs: jobForms(st.Jobs)}
+	f := statusJSON{Database: database, Pending: st.Pending, OldestTouch: st.OldestTouch.Seconds(), Syncs: []syncForm{}, Remotes: []remoteForm{}, HeldDeletes: heldDeletesForms(st.HeldDeletes), Pauses: pauseForms(st.Pauses), Jobs: jobForms(st.Jobs), Failures: []failureForm{}}
+	for _, x := range st.Failures {
+		f.Failures = append(f.Failures, failureForm(x))
+	}
 	for _, c := range st.Syncs {
 		s := syncForm{Sync: c.Sync, Groups: c.Groups, Clean: c.Clean, Dirty: c.Dirty, Claimed: c.Claimed, InDoubt: c.InDoubt,
 			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Waits: c.OldestWaiting.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved,

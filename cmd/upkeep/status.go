@@ -196,6 +196,11 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 			return err
 		}
 	}
+	for _, f := range st.Failures {
+		if _, err := fmt.Fprintf(w, "\n%s\n", failureText(f)); err != nil {
+			return err
+		}
+	}
 	for _, h := range st.HeldDeletes {
 		text := fmt.Sprintf("deletes over its limit are held: %d", h.Held)
 		if h.Held == 0 {
@@ -224,10 +229,18 @@ func heldText(c upkeep.Counts) string {
 	return oneLine(fmt.Sprintf("%s is held, since its groups can't be loaded: %s", c.Sync, c.Held))
 }
 
+// failureText is a line on what a process can't do.
+func failureText(f upkeep.Failure) string {
+	return oneLine(fmt.Sprintf("%s fails in %s since %s: %s", f.Stage, f.Holder, moment.Of(f.Since), f.Reason))
+}
+
 func pending(st *upkeep.Status) string {
 	said := touches(st.Pending)
 	if st.OldestTouch > oldTouch {
-		said += ", the oldest " + moment.Span(st.OldestTouch) + " old: is upkeep run at work? If it is, it logs why it can't fold"
+		said += ", the oldest " + moment.Span(st.OldestTouch) + " old"
+		if !slices.ContainsFunc(st.Failures, func(f upkeep.Failure) bool { return f.Stage == "fold" }) {
+			said += ": is upkeep run at work?"
+		}
 	}
 	return said
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -8,7 +9,7 @@ import (
 )
 
 func noteTests() []test {
-	return []test{{"plans", testPlanNotes}}
+	return []test{{"plans", testPlanNotes}, {"failures", testFailureNotes}}
 }
 
 func testPlanNotes(e *env) {
@@ -41,4 +42,32 @@ func testPlanNotes(e *env) {
 	e.ok(err)
 	e.equal("notes that are kept", len(all), store.PlansKept)
 	e.equal("the newest of them", all[0].Plan, fmt.Sprint(2*store.PlansKept-1))
+}
+
+func testFailureNotes(e *env) {
+	failures := func() (got string) {
+		e.t.Helper()
+		all, err := e.Store.Failures(e.ctx, time.Minute)
+		e.ok(err)
+		for _, f := range all {
+			got += fmt.Sprint(f.Stage, " ", f.Holder, " ", f.Reason, ", since ", f.At.Sub(f.Since).Round(10*time.Second), "; ")
+		}
+		return got
+	}
+	fail := func(stage, holder, why string) {
+		e.t.Helper()
+		e.ok(e.Store.NoteFailure(e.ctx, stage, holder, errors.New(why)))
+	}
+	e.equal("failures at first", failures(), "")
+	fail("fold", "first", "no right")
+	fail("care", "second", "no table")
+	e.Advance(40 * time.Second)
+	fail("fold", "first", "no right at all")
+	e.equal("failures", failures(), "care second no table, since 0s; fold first no right at all, since 40s; ")
+	e.Advance(40 * time.Second)
+	e.equal("failures but those of one who died", failures(), "fold first no right at all, since 40s; ")
+	e.ok(e.Store.NoteWell(e.ctx, "fold", "second"))
+	e.equal("failures when another one works", failures(), "fold first no right at all, since 40s; ")
+	e.ok(e.Store.NoteWell(e.ctx, "fold", "first"))
+	e.equal("failures when it works", failures(), "")
 }

@@ -9,7 +9,18 @@ CREATE TABLE upkeep.plans (
     holder text NOT NULL,
     syncs  jsonb NOT NULL
 );
-REVOKE ALL ON TABLE upkeep.plans FROM PUBLIC;
+
+-- What a process can't do as things are, for people: its last error at it. A row
+-- goes when it works again.
+CREATE TABLE upkeep.failures (
+    stage  text NOT NULL,
+    holder text NOT NULL,
+    since  timestamptz NOT NULL,
+    at     timestamptz NOT NULL,
+    reason text NOT NULL,
+    PRIMARY KEY (stage, holder)
+);
+REVOKE ALL ON TABLE upkeep.plans, upkeep.failures FROM PUBLIC;
 
 -- +goose Down
-DROP TABLE upkeep.plans;
+DROP TABLE upkeep.plans, upkeep.failures;

@@ -11,5 +11,17 @@ CREATE TABLE upkeep_plans (
     syncs  TEXT NOT NULL
 );
 
+-- What a process can't do as things are, for people: its last error at it. A row
+-- goes when it works again.
+CREATE TABLE upkeep_failures (
+    stage  TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    since  INTEGER NOT NULL,
+    at     INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (stage, holder)
+) WITHOUT ROWID;
+
 -- +goose Down
 DROP TABLE upkeep_plans;
+DROP TABLE upkeep_failures;
