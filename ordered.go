@@ -68,6 +68,11 @@ func (j *job) take(c store.Command) {
 	j.command = &c
 	j.result.Command, j.result.Version = c.Number, j.def.version
 	j.composite = nil
+	if c.Late {
+		j.finish(store.Result{Outcome: store.Released, PassedOver: fmt.Sprintf(
+			"command %d of %s was committed when a newer one had ended the record: it was passed over", c.Number, moment.Of(c.At))})
+		return
+	}
 	if c.Refused != "" && c.RefusedVersion == j.def.version {
 		j.refuse(c.Refused) // a touch, or a later command, is no reason to try again
 		return

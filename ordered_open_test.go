@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
@@ -48,7 +49,8 @@ func TestVersionsThatNoRowLeadsTo(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.quiet(e)
-	s.wantDelivered("ticket-1", `1 "Ann"`, "deleted", `1 "Bea"`, "deleted")
+	s.wantDelivered("ticket-1", `1 "Ann"`, "deleted") // or it would be made again
+	s.wantGap(e, "1", "passed over")
 	s.wantDelivered("ticket-2", `2 "Ann"`, `2 "Bea"`)
 
 	// The row refers to another one before its version is committed.
@@ -65,6 +67,58 @@ func TestVersionsThatNoRowLeadsTo(t *testing.T) {
 	s.wantDelivered("ticket-2", `2 "Ann"`, `2 "Bea"`, `2 "Dan"`)
 	if st, err := e.Status(s.ctx); err != nil || st.Syncs[0].Commands != 0 {
 		t.Errorf("versions that nobody delivers: %+v, %v", st.Syncs, err)
+	}
+}
+
+// A version that was read when its transaction was prepared comes to light when
+// a later one has ended the record: it would make it again.
+func TestVersionPreparedBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.tickets(2)
+	s.exec(`alter table notes drop constraint notes_ticket_id_fkey`) // it would keep the row
+	e := s.engine(ticketSync(s.to))
+	s.run(e)
+	s.quiet(e)
+	prepare := func(name, sql string) {
+		t.Helper()
+		tx := s.begin()
+		for _, do := range []string{sql, "prepare transaction '" + name + "'"} {
+			if err := tx.exec(s.ctx, do); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = tx.end(false) // nothing is open any more
+	}
+	prepare("notes", `update notes set text = 'late' where id = 11`)
+	s.exec(`set statement_timeout = '2s'; delete from tickets where id = 1; reset statement_timeout`)
+	s.quiet(e)
+	s.wantDelivered("ticket-1", `0 "new"`, "deleted")
+	s.exec(`commit prepared 'notes'`)
+	s.quiet(e)
+	s.wantDelivered("ticket-1", `0 "new"`, "deleted")
+	s.wantGap(e, "1", "passed over")
+	// What comes after the end makes it again.
+	s.exec(`insert into tickets (id, version) values (1, 7)`)
+	s.quiet(e)
+	s.wantDelivered("ticket-1", `0 "new"`, "deleted", `7 "new"`)
+
+	// One that is not delivered yet has its place, whatever comes to light first.
+	prepare("more", `update notes set text = 'later' where id = 21`)
+	s.exec(`set statement_timeout = '2s'; update tickets set version = 1 where id = 2; reset statement_timeout`)
+	s.exec(`commit prepared 'more'`)
+	s.quiet(e)
+	if gaps, err := e.Explain(s.ctx, "ticket", "2"); err != nil || len(gaps.Gaps) != 0 {
+		t.Errorf("%+v, %v", gaps, err)
+	}
+}
+
+// wantGap wants the newest gap of a ticket to say something.
+func (s *shop) wantGap(e *upkeep.Engine, key, says string) {
+	s.t.Helper()
+	x, err := e.Explain(s.ctx, "ticket", key)
+	if err != nil || len(x.Gaps) == 0 || !strings.Contains(x.Gaps[0].Reason, says) {
+		s.t.Errorf("the gaps of ticket %s are %+v, want one that says %q, %v", key, x.Gaps, says, err)
 	}
 }
 

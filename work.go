@@ -372,6 +372,7 @@ func (j *job) finish(res store.Result) {
 	}
 	if j.command != nil {
 		res.Command, res.Version = keep.Command, keep.Version
+		res.Ends = j.goal != present
 		switch {
 		case res.Outcome == store.Refused && (res.Reason == store.DeleteHeld || len(res.WaitsFor) > 0):
 			res.Command = 0 // a person, or another record, lets it go: the command itself is not refused

@@ -15,9 +15,15 @@ import (
 
 const commandColumns = `c.sync, c.key, c.number, c.at, c.xid::text, c.payload IS NULL, c.unordered, c.refused, c.refused_version`
 
+// late says of a command c whether another that was delivered ended the group's
+// record, and was not committed yet when c was read. A transaction that this
+// server has not come to yet is one of another, whose copy the registry is.
+const late = `EXISTS (SELECT FROM upkeep.groups g WHERE g.sync = c.sync AND g.key = c.key
+	AND g.ended_xid < pg_snapshot_xmax(pg_current_snapshot()) AND NOT pg_visible_in_snapshot(g.ended_xid, c.snapshot))`
+
 func scanCommand(row pgx.CollectableRow) (store.Command, error) {
 	var c store.Command
-	err := row.Scan(&c.Sync, &c.Key, &c.Number, &c.At, &c.Tx, &c.Deleted, &c.Unordered, &c.Refused, &c.RefusedVersion, &c.Payload)
+	err := row.Scan(&c.Sync, &c.Key, &c.Number, &c.At, &c.Tx, &c.Deleted, &c.Unordered, &c.Refused, &c.RefusedVersion, &c.Late, &c.Payload)
 	c.At = c.At.UTC()
 	return c, err
 }
@@ -35,7 +41,7 @@ func (db *DB) NextCommands(ctx context.Context, ids []store.ID) (map[store.ID]st
 			found[c.ID] = c
 		}
 		return err
-	}, `SELECT `+commandColumns+`, c.payload FROM unnest($1::text[], $2::text[]) AS a(sync, key)
+	}, `SELECT `+commandColumns+`, `+late+`, c.payload FROM unnest($1::text[], $2::text[]) AS a(sync, key)
 		CROSS JOIN LATERAL (
 			SELECT * FROM upkeep.commands c WHERE c.sync = a.sync AND c.key = a.key ORDER BY c.number LIMIT 1) c`, syncs, keys)
 	if err != nil {
@@ -46,7 +52,7 @@ func (db *DB) NextCommands(ctx context.Context, ids []store.ID) (map[store.ID]st
 
 // WaitingCommands implements [store.Commands].
 func (db *DB) WaitingCommands(ctx context.Context, id store.ID, limit int) ([]store.Command, error) {
-	rows, err := db.pool.Query(ctx, `SELECT `+commandColumns+`, NULL::jsonb FROM upkeep.commands c
+	rows, err := db.pool.Query(ctx, `SELECT `+commandColumns+`, false, NULL::jsonb FROM upkeep.commands c
 		WHERE c.sync = $1 AND c.key = $2 ORDER BY c.number LIMIT $3`, clean(id.Sync), clean(id.Key), limit)
 	if err != nil {
 		return nil, installed(err)
@@ -105,7 +111,7 @@ func (db *DB) SkipCommand(ctx context.Context, id store.ID) (store.Command, erro
 		}
 		rows, err := tx.Query(ctx, `DELETE FROM upkeep.commands c WHERE c.sync = $1 AND c.key = $2 AND c.number = (
 				SELECT min(number) FROM upkeep.commands WHERE sync = $1 AND key = $2)
-			RETURNING `+commandColumns+`, c.payload`, clean(id.Sync), clean(id.Key))
+			RETURNING `+commandColumns+`, false, c.payload`, clean(id.Sync), clean(id.Key))
 		if err != nil {
 			return err
 		}
@@ -151,7 +157,7 @@ func (db *DB) Gaps(ctx context.Context, sync, key string, limit int) ([]store.Ga
 }
 
 // finishCommands does to commands what their results say: one that was
-// delivered goes, one that was refused keeps why. It runs in the transaction
+// delivered goes, one that was passed over leaves a gap, one that was refused keeps why. It runs in the transaction
 // that records the results, for those that were applied.
 func finishCommands(ctx context.Context, tx runner, fresh []store.Result) error {
 	type done struct {
@@ -160,12 +166,17 @@ func finishCommands(ctx context.Context, tx runner, fresh []store.Result) error 
 		Number  int64  `json:"number"`
 		Refused string `json:"refused"`
 		Version string `json:"version"`
+		Passed  string `json:"passed"`
+		Ends    bool   `json:"ends"`
 	}
-	var delivered, refused []done
+	var delivered, passed, refused []done
 	for _, r := range fresh {
-		d := done{Sync: clean(r.Sync), Key: clean(r.Key), Number: r.Command}
+		d := done{Sync: clean(r.Sync), Key: clean(r.Key), Number: r.Command, Ends: r.Ends}
 		switch {
 		case r.Command == 0:
+		case r.PassedOver != "":
+			d.Passed = clean(r.PassedOver)
+			passed = append(passed, d)
 		case r.Outcome == store.Synced || r.Outcome == store.Removed:
 			delivered = append(delivered, d)
 		case r.Outcome == store.Refused:
@@ -173,13 +184,16 @@ func finishCommands(ctx context.Context, tx runner, fresh []store.Result) error 
 			refused = append(refused, d)
 		}
 	}
-	const these = `jsonb_to_recordset($1::jsonb) AS d(sync text, key text, number bigint, refused text, version text)
+	const these = `jsonb_to_recordset($1::jsonb) AS d(sync text, key text, number bigint, refused text, version text, passed text, ends boolean)
 		WHERE c.sync = d.sync AND c.key = d.key AND c.number = d.number`
 	for _, part := range []struct {
 		rows []done
 		sql  string
 	}{
-		{delivered, `DELETE FROM upkeep.commands c USING ` + these},
+		{delivered, `WITH gone AS (DELETE FROM upkeep.commands c USING ` + these + ` RETURNING c.sync, c.key, c.xid, d.ends)
+			UPDATE upkeep.groups g SET ended_xid = gone.xid FROM gone WHERE gone.ends AND g.sync = gone.sync AND g.key = gone.key`},
+		{passed, `WITH passed AS (DELETE FROM upkeep.commands c USING ` + these + ` RETURNING c.sync, c.key, c.xid, d.passed)
+			INSERT INTO upkeep.command_gaps (sync, key, xid, reason) SELECT * FROM passed`},
 		{refused, `UPDATE upkeep.commands c SET refused = d.refused, refused_version = d.version FROM ` + these},
 	} {
 		if len(part.rows) == 0 {

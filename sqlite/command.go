@@ -214,8 +214,14 @@ func (d *DB) Gaps(ctx context.Context, sync, key string, limit int) (gaps []stor
 	return gaps, err
 }
 
-// finishedCommand is what a result says of its command.
-type finishedCommand struct {
+// passedCommand is one that is not delivered, and why.
+type passedCommand struct {
+	Number int64
+	Why    string
+}
+
+// refusedCommand is one that was not taken, why, and by which mapping.
+type refusedCommand struct {
 	Number           int64
 	Refused, Version string
 }

@@ -117,7 +117,8 @@ type writing struct {
 	saved    map[string]int64
 
 	delivered []int64 // numbers of commands
-	refused   []finishedCommand
+	passed    []passedCommand
+	refused   []refusedCommand
 }
 
 // attemptRow is one row of the history.
@@ -150,6 +151,9 @@ func (w *writing) apply(r store.Result, g *held) {
 	waits := false
 	switch r.Outcome {
 	case store.Released:
+		if r.PassedOver != "" {
+			w.passed = append(w.passed, passedCommand{r.Command, r.PassedOver})
+		}
 		waits = g.Waiting && !touched
 		a.Reason = text(g.Reason)
 		a.Waiting = waits
@@ -186,7 +190,7 @@ func (w *writing) apply(r store.Result, g *held) {
 		}
 	case store.Refused:
 		if r.Command != 0 {
-			w.refused = append(w.refused, finishedCommand{r.Command, r.Reason, r.Version})
+			w.refused = append(w.refused, refusedCommand{r.Command, r.Reason, r.Version})
 		}
 		if a.Parked = !touched; touched {
 			due, a.Reason, a.Attempts = w.now, nil, 0
@@ -304,6 +308,10 @@ func (w *writing) write(ctx context.Context, tx *sql.Tx, byHand []string) error 
 			SELECT value->>'Sync', value->>'Key', value->>'At', value->>'Epoch', value->>'Action', value->>'Outcome', value->>'Status',
 				value->>'Message', value->>'Fields', value->>'Took' FROM json_each(?1) ORDER BY key`, w.attempts, nil},
 		{len(w.delivered), `DELETE FROM upkeep_commands WHERE number IN (SELECT value FROM json_each(?1))`, w.delivered, nil},
+		{len(w.passed), `INSERT INTO upkeep_command_gaps (sync, key, at, reason)
+			SELECT c.sync, c.key, ?2, j.value->>'Why' FROM json_each(?1) AS j JOIN upkeep_commands AS c ON c.number = j.value->>'Number'`,
+			w.passed, []any{w.now}},
+		{len(w.passed), `DELETE FROM upkeep_commands WHERE number IN (SELECT value->>'Number' FROM json_each(?1))`, w.passed, nil},
 		{len(w.refused), `UPDATE upkeep_commands SET refused = j.v->>'Refused', refused_version = j.v->>'Version'
 			FROM (SELECT value AS v FROM json_each(?1)) AS j WHERE number = j.v->>'Number'`, w.refused, nil},
 	} {

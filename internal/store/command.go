@@ -47,6 +47,11 @@ type Command struct {
 	// it; empty: not refused.
 	Refused        string
 	RefusedVersion string
+	// Late: a command was delivered that ended the record, and whose transaction
+	// this version's had not seen: it was prepared, or read from a snapshot of
+	// before. From NextCommands only, and never where one transaction writes at
+	// a time.
+	Late bool
 	// Payload is the composite, as [DecodePayload] reads it; nil if Deleted.
 	Payload json.RawMessage
 }

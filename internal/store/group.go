@@ -190,9 +190,14 @@ type Result struct {
 	// Command is the number of the command that was delivered; zero: the
 	// current state was. Synced and Removed delete it and leave the group
 	// dirty and due, for the command or the state that follows; Refused keeps
-	// the reason and Version, of the mapping, with it.
+	// the reason and Version, of the mapping, with it. Ends says that it ended
+	// the record: versions of before are [Command.Late] if they come after it.
 	Command int64
 	Version string
+	Ends    bool
+	// PassedOver is why the command was not delivered, and is not to be: Released
+	// deletes it and leaves a [Gap].
+	PassedOver string
 }
 
 // RecordState is what others must know of a group's record before they refer

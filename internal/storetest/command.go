@@ -18,6 +18,7 @@ func commandTests() []test {
 		{"not delivered", testCommandKept},
 		{"refused and retried", testCommandRefused},
 		{"skipped", testCommandSkipped},
+		{"passed over", testCommandPassedOver},
 		{"pruned", testCommandPruned},
 		{"lane given up", testCommandLaneGivenUp},
 		{"uninstalled", testCommandUninstalled},
@@ -198,6 +199,23 @@ func testCommandKept(e *env) {
 	e.ok(err)
 	e.equal("stale", len(stale), 1)
 	e.equal("next after a stale result", e.next("sales_order/1").Number, first.Number)
+}
+
+func testCommandPassedOver(e *env) {
+	_, first := e.twoCommands()
+	r := result(e.claimOne("w", "sales_order/1"), store.Released)
+	r.Command, r.PassedOver = first.Number, "its time is over"
+	e.record(r)
+	gaps, err := e.Store.Gaps(e.ctx, "sales_order", "1", 10)
+	e.ok(err)
+	if len(gaps) != 1 || gaps[0].Reason != "its time is over" || gaps[0].Tx != first.Tx {
+		e.t.Errorf("gaps %+v of %+v", gaps, first)
+	}
+	if c := e.next("sales_order/1"); c.Number <= first.Number {
+		e.t.Errorf("after %+v comes %+v", first, c)
+	}
+	e.wantState("sales_order/1", store.Dirty)
+	e.claimOne("w", "sales_order/1") // due at once
 }
 
 func testCommandRefused(e *env) {

@@ -22,6 +22,7 @@ CREATE TABLE upkeep.commands (
     key             text COLLATE "C" NOT NULL,
     xid             xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     at              timestamptz NOT NULL DEFAULT upkeep.clock(),
+    snapshot        pg_snapshot NOT NULL,      -- in which it was read
     payload         jsonb,
     unordered       text NOT NULL DEFAULT '',  -- why its place or its being whole is not certain
     refused         text NOT NULL DEFAULT '',  -- why it was not taken
@@ -29,6 +30,10 @@ CREATE TABLE upkeep.commands (
     PRIMARY KEY (sync, key, number)
 );
 CREATE INDEX commands_at ON upkeep.commands (at);
+
+-- The transaction whose version ended the group's record last. A version that
+-- was read in a snapshot which does not have it yet would make the record again.
+ALTER TABLE upkeep.groups ADD COLUMN ended_xid xid8;
 CREATE INDEX commands_xid ON upkeep.commands (xid, sync, key);
 
 -- Versions that did not become commands; kept as long as history.
@@ -143,6 +148,7 @@ DECLARE
     unordered text;
     gap text;
     composite jsonb;
+    snapshot pg_snapshot;
     p record;
 BEGIN
     IF NOT EXISTS (SELECT FROM upkeep.command_pending c WHERE c.xid = NEW.xid AND c.sync = NEW.sync AND c.key = NEW.key) THEN
@@ -162,8 +168,8 @@ BEGIN
             gap := 'statement_timeout left no time to read it';
         ELSE
             BEGIN
-                EXECUTE format('SELECT upkeep.%I($1)', 'compose_' || left(encode(sha256(convert_to(p.sync, 'UTF8')), 'hex'), 10))
-                    INTO composite USING p.root;
+                EXECUTE format('SELECT upkeep.%I($1), pg_current_snapshot()', 'compose_' || left(encode(sha256(convert_to(p.sync, 'UTF8')), 'hex'), 10))
+                    INTO composite, snapshot USING p.root;
             EXCEPTION WHEN OTHERS THEN
                 -- Messages of other classes may hold a row's values.
                 gap := 'it could not be read: SQLSTATE ' || SQLSTATE || CASE WHEN SQLSTATE LIKE '42%' THEN ', ' || SQLERRM ELSE '' END;
@@ -178,7 +184,7 @@ BEGIN
                 WHEN (p.sync || '/' || p.key) = ANY (missed) THEN 'another transaction changed the group at the same moment'
                 WHEN isolation LIKE 'read %' THEN ''
                 ELSE 'its transaction was ' || isolation || ', and may not have seen another one that changed the group' END;
-            INSERT INTO upkeep.commands (sync, key, payload, unordered) VALUES (p.sync, p.key, composite, unordered);
+            INSERT INTO upkeep.commands (sync, key, snapshot, payload, unordered) VALUES (p.sync, p.key, snapshot, composite, unordered);
         END IF;
     END LOOP;
     RETURN NULL;
@@ -208,6 +214,7 @@ REVOKE ALL ON FUNCTION upkeep.try_command_lock(bigint, boolean, timestamptz), up
 
 -- +goose Down
 DROP FUNCTION upkeep.command(text, text, jsonb);
+ALTER TABLE upkeep.groups DROP COLUMN ended_xid;
 DROP TABLE upkeep.command_pending, upkeep.commands, upkeep.command_gaps;
 DROP FUNCTION upkeep.commit_commands(), upkeep.lock_commands(xid8, timestamptz),
     upkeep.try_command_lock(bigint, boolean, timestamptz);

@@ -28,7 +28,7 @@ const few = "5"
 func TestMain(m *testing.M) {
 	flag.Parse()
 	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" || f.Name == "rapid.seed" })
 	if !given {
 		_ = flag.Set("rapid.seed", "1") // the same cases each time: the long form is for others
 		_ = flag.Set("rapid.checks", few)
@@ -250,7 +250,7 @@ func (o *ordering) committed(s *session, saw map[string]version, loose func(key 
 	overtaken := s.began < o.commits
 	late := o.late()
 	keys := map[string]bool{}
-	for _, m := range []map[string]version{o.now, now} {
+	for _, m := range []map[string]version{o.now, now, saw} {
 		for k := range m {
 			keys[k] = true
 		}
@@ -269,6 +269,8 @@ func (o *ordering) committed(s *session, saw map[string]version, loose func(key 
 		if loose != nil {
 			from, is = loose(k)
 		}
+		// What it saw is passed over if the record was ended since.
+		inTime := !p.endedSince(s.at[k])
 		switch {
 		case !changed && !s.seen[k] && !stale:
 		case late[k] || s.truncated && !(s.seen[k] && v.there):
@@ -277,7 +279,7 @@ func (o *ordering) committed(s *session, saw map[string]version, loose func(key 
 			for i := from; i < len(p.steps); i++ { // whose outcome was unknown goes again, behind this one
 				p.strays = append(p.strays, stray{step{p.steps[i].version, false}, i + 1, len(p.steps)})
 			}
-			p.strays = append(p.strays, stray{step{saw[k], s.seen[k]}, from, len(p.steps)})
+			p.strays = append(p.strays, stray{step{saw[k], s.seen[k] && inTime}, from, len(p.steps)})
 			p.steps = append(p.steps, step{v, false})
 		case !s.seen[k]:
 			// Others made a row refer to what this one changed, and neither saw the
@@ -287,7 +289,7 @@ func (o *ordering) committed(s *session, saw map[string]version, loose func(key 
 			}
 			p.steps = append(p.steps, step{v, !first && !overtaken && !stale})
 		case stale:
-			p.steps = append(p.steps, step{saw[k], true}, step{v, false})
+			p.steps = append(p.steps, step{saw[k], inTime}, step{v, false})
 		default:
 			p.steps = append(p.steps, step{v, true})
 		}
@@ -296,6 +298,15 @@ func (o *ordering) committed(s *session, saw map[string]version, loose func(key 
 		o.commits++
 	}
 	o.now = now
+}
+
+// steps tells how many steps each group has.
+func (o *ordering) steps() map[string]int {
+	at := map[string]int{}
+	for k, was := range o.every {
+		at[k] = len(was.steps)
+	}
+	return at
 }
 
 func pastOf(all map[string]*past, key string) *past {
@@ -366,6 +377,7 @@ type session struct {
 	truncated      bool
 	immediate      bool            // its versions are read after each statement
 	began          int             // commits before
+	at             map[string]int  // steps of each group before
 	seen           map[string]bool // groups that its statements have changed, as it saw them itself
 	points         []map[string]bool
 }

@@ -62,6 +62,11 @@ type stray struct {
 	from, to int
 }
 
+// endedSince tells whether the record was ended by a step from that one on.
+func (p *past) endedSince(i int) bool {
+	return slices.ContainsFunc(p.steps[i:], func(s step) bool { return !s.there || s.off })
+}
+
 // explains tells whether what the remote had, one after the other and all
 // different from the one before, is what the past makes of it: each version in
 // its place, and none left out that must be there.

@@ -61,7 +61,7 @@ func (o *ordering) step() {
 func (s *session) change(o *ordering) {
 	if !s.open {
 		s.snapshot = !o.total && rapid.IntRange(0, 7).Draw(o.T, "snapshot") == 7
-		s.open, s.truncated, s.immediate, s.began, s.seen, s.points = true, false, false, o.commits, map[string]bool{}, nil
+		s.open, s.truncated, s.immediate, s.began, s.at, s.seen, s.points = true, false, false, o.commits, o.steps(), map[string]bool{}, nil
 		o.Logf("%s begins, snapshot %v", s.name(), s.snapshot)
 		s.run("begin" + map[bool]string{true: " isolation level repeatable read"}[s.snapshot])
 	}
@@ -180,10 +180,7 @@ func (s *session) end(o *ordering) {
 		o.committed(s, saw, nil)
 	case "prepare":
 		o.names++
-		p := &prepared{session: *s, name: fmt.Sprintf("%s %d", o.schema, o.names), saw: saw, at: map[string]int{}}
-		for k, was := range o.every {
-			p.at[k] = len(was.steps)
-		}
+		p := &prepared{session: *s, name: fmt.Sprintf("%s %d", o.schema, o.names), saw: saw, at: o.steps()}
 		err := s.exec("prepare transaction '" + p.name + "'")
 		o.Logf("%s prepares %q: %v", s.name(), p.name, err)
 		o.ok(err)
