@@ -22,5 +22,5 @@ prove: ## show under faults that the promises are kept, in minutes (docs/promise
 	scripts/prove
 
 .PHONY: prove-long
-prove-long: ## the same with more of everything, in one to two hours
+prove-long: ## the same with more of everything, in an hour or two
 	scripts/prove long
