@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -110,8 +111,8 @@ func (e *Engine) adopt(ctx context.Context) error {
 	if _, err := e.db.Look(ctx, now.plan, nil); err != nil {
 		return err
 	}
+	e.log.Info(retyped, "columns", retypedColumns(e.learned.Load().shapes, now.shapes))
 	e.learned.Store(now)
-	e.log.Info(retyped)
 	return nil
 }
 
@@ -123,11 +124,71 @@ func (e *Engine) installAnew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := e.db.Install(ctx, now.shapes, now.plan, e.learned.Load().plan); err != nil {
+	before := e.learned.Load()
+	if now.plan != before.plan {
+		e.log.Info(retyped, "columns", retypedColumns(before.shapes, now.shapes))
+	}
+	if err := e.db.Install(ctx, now.shapes, now.plan, before.plan); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
 	e.learned.Store(now)
-	return nil
+	return e.notePlan(ctx)
+}
+
+// retypedColumns are the columns that differ between two readings of the same
+// declarations, for people: "users.name: text not null, now varchar(100)".
+func retypedColumns(before, now []*store.Shape) []string {
+	was, is := columnTypes(before), columnTypes(now)
+	found := []string{}
+	for _, name := range slices.Sorted(maps.Keys(is)) {
+		if old, there := was[name]; there && old != is[name] {
+			found = append(found, fmt.Sprintf("%s: %s, now %s", name, old, is[name]))
+		}
+	}
+	return found
+}
+
+// columnTypes are the types of all columns that shapes read, by table and column.
+func columnTypes(shapes []*store.Shape) map[string]string {
+	all := map[string]string{}
+	add := func(m *store.Member, columns []store.Column) {
+		for _, c := range columns {
+			text := c.Type
+			if !c.Nullable {
+				text += " not null"
+			}
+			all[m.Table.String()+"."+c.Name] = text
+		}
+	}
+	for _, s := range shapes {
+		s.Root.Walk(func(_ string, m, parent *store.Member) {
+			add(m, slices.Concat(m.Key, m.Columns, m.Fragment))
+			switch {
+			case parent == nil:
+			case m.Relation == store.BelongsTo:
+				add(parent, m.Via)
+				add(m, m.To)
+			default:
+				add(m, m.Via)
+				add(parent, m.To)
+			}
+		})
+	}
+	return all
+}
+
+// otherwise lists the syncs whose declarations, or what they mean in the
+// database, are not those of the newest note of a plan.
+func (e *Engine) otherwise(ctx context.Context) ([]string, error) {
+	notes, err := e.db.Plans(ctx)
+	if err != nil || len(notes) == 0 {
+		return nil, err
+	}
+	own, err := e.digests()
+	if err != nil {
+		return nil, err
+	}
+	return differing(notes[0].Syncs, own), nil
 }
 
 // announce says that another configuration is about to be replaced.
@@ -144,10 +205,12 @@ func (e *Engine) announce(ctx context.Context, plan string) error {
 	for _, c := range known {
 		same = same && e.byName[c.Sync] != nil
 	}
+	syncs, noteErr := e.otherwise(ctx)
+	err = errors.Join(err, noteErr)
 	if same {
-		e.log.Info(retyped)
+		e.log.Info(retyped, "syncs", syncs)
 	} else {
-		e.log.Warn("this configuration is another than the one that was installed; processes that run with the other one stop; started again with it, they install theirs again and this one stops")
+		e.log.Warn("this configuration is another than the one that was installed; processes that run with the other one stop; started again with it, they install theirs again and this one stops", "syncs", syncs)
 	}
 	return err
 }

@@ -20,7 +20,8 @@ func TestReleaseIsNoticed(t *testing.T) {
 	t.Parallel()
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
 	s.fill()
-	e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: withoutNets{}})
+	log := new(safeBuffer)
+	e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: withoutNets{}, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +35,9 @@ func TestReleaseIsNoticed(t *testing.T) {
 	s.exec(`update users set name = 'seen' where id = 1`)
 	s.quiet(e)
 	s.inSync(e, "customer")
+	if !strings.Contains(log.String(), "released a table; its triggers are put back\" tables=[public.users]") {
+		t.Errorf("the log names no table: %s", log)
+	}
 }
 
 // retypings are ways to give a watched column another type, on each database.
@@ -56,8 +60,10 @@ func TestRetypedUnderARunningProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := makeShop(t, memory.Config{}, test.open)
+			s.within(20 * time.Second)
 			s.fill()
-			e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: withoutNets{}})
+			own := new(safeBuffer)
+			e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: withoutNets{}, Logger: slog.New(slog.NewTextHandler(own, nil))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,6 +86,10 @@ func TestRetypedUnderARunningProcess(t *testing.T) {
 			s.quiet(e)
 			s.inSync(e, "customer")
 			s.field("customer", "customer-1", "entityId", `"sent by the first"`)
+			s.until("the log to name the column", func() bool { return strings.Contains(own.String(), "users.name: ") && strings.Contains(own.String(), " not null, now ") })
+			if name != "released" && !strings.Contains(log.String(), "syncs=[customer]") {
+				t.Errorf("the log of the one that starts names no sync: %s", log)
+			}
 		})
 	}
 }

@@ -249,7 +249,16 @@ func (e *Engine) putBack(ctx context.Context) error {
 	if e.learned.Load() == nil { // it is only being installed
 		return nil
 	}
-	e.log.Info("a migration released a table; its triggers are put back")
+	// Of another process that put them back already nothing is left to tell.
+	if changes, err := e.db.Preview(ctx, e.learned.Load().shapes); err == nil {
+		tables := []string{}
+		for _, c := range changes {
+			if name := c.Table.String(); !slices.Contains(tables, name) {
+				tables = append(tables, name)
+			}
+		}
+		e.log.Info("a migration released a table; its triggers are put back", "tables", tables)
+	}
 	if err := e.installAnew(ctx); err != nil {
 		return fmt.Errorf("put the triggers of a released table back: %w", err)
 	}
@@ -267,7 +276,6 @@ func (e *Engine) inspect(ctx context.Context) error {
 		return err
 	}
 	if misfit == nil && now.plan != l.plan {
-		e.log.Info(retyped)
 		return e.installAnew(ctx)
 	}
 	findings, err := e.db.Inspect(ctx, l.shapes)

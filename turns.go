@@ -23,17 +23,37 @@ const turnsWithin = 15 * time.Minute
 // notePlan leaves a note of this process's plan, so that configurations that
 // take turns are seen from another process.
 func (e *Engine) notePlan(ctx context.Context) error {
-	l := e.learned.Load()
-	n := store.PlanNote{Plan: l.plan, Holder: e.cfg.Name, Syncs: map[string]string{}}
+	digests, err := e.digests()
+	if err != nil {
+		return err
+	}
+	return e.db.NotePlan(ctx, store.PlanNote{Plan: e.learned.Load().plan, Holder: e.cfg.Name, Syncs: digests})
+}
+
+// digests are those of what each sync's declaration means in the database.
+func (e *Engine) digests() (map[string]string, error) {
+	l, all := e.learned.Load(), map[string]string{}
 	for i, d := range e.defs {
 		b, err := json.Marshal([]any{d.version, l.shapes[i]})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		sum := sha256.Sum256(b)
-		n.Syncs[d.Name] = hex.EncodeToString(sum[:8])
+		all[d.Name] = hex.EncodeToString(sum[:8])
 	}
-	return e.db.NotePlan(ctx, n)
+	return all, nil
+}
+
+// differing lists the syncs whose digests differ, and those that only one has.
+func differing(a, b map[string]string) (syncs []string) {
+	names := slices.Sorted(maps.Keys(a))
+	for name := range b {
+		if _, both := a[name]; !both {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(names, func(name string) bool { return a[name] == b[name] })
 }
 
 // turnFindings tells of configurations that are installed by turns. One that
@@ -68,10 +88,8 @@ func turnFindings(notes []store.PlanNote, now time.Time) []Finding {
 	for _, n := range ranked {
 		who = append(who, n.Holder+" installed one at "+moment.Of(n.At))
 		for _, o := range ranked {
-			for sync, digest := range n.Syncs {
-				if o.Syncs[sync] != digest {
-					differ[sync] = true
-				}
+			for _, sync := range differing(n.Syncs, o.Syncs) {
+				differ[sync] = true
 			}
 		}
 	}
