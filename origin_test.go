@@ -515,7 +515,7 @@ func TestFileReplacedAtWork(t *testing.T) {
 	calls := func() int { return s.remote.Calls(memory.Create) + s.remote.Calls(memory.Update) }
 	before := calls()
 	m.moved.Store(true) // as it is found ten seconds later
-	if err := <-ended; !errors.Is(err, store.ErrReplaced) || !strings.Contains(err.Error(), "shop.db") {
+	if err := <-ended; !errors.Is(err, upkeep.ErrReplaced) || !strings.Contains(err.Error(), "shop.db") {
 		t.Errorf("it ended: %v; the file was replaced", err)
 	}
 	if n := calls() - before; n > 0 {

@@ -222,6 +222,10 @@ var (
 	// configuration. An engine that is started again with the old one installs
 	// that again, and the new deployment stops.
 	ErrPlan = store.ErrPlan
+	// ErrReplaced: another database file was put in the place of the one that
+	// this process has open (SQLite). Run returns it, since the application
+	// writes to the other one: open the database anew, as a new process does.
+	ErrReplaced = store.ErrReplaced
 	// ErrNoTable: a declared table does not exist, or the role can't see it.
 	ErrNoTable = store.ErrNoTable
 	// ErrNoSync: no declared sync has this name. The text says which there are.

@@ -67,7 +67,7 @@ func fieldNames(t reflect.Type) (names []string) {
 }
 
 func TestErrorsAreKnownThroughWrapping(t *testing.T) {
-	for public, internal := range map[error]error{ErrNotInstalled: store.ErrNotInstalled, ErrPlan: store.ErrPlan, ErrNoTable: store.ErrNoTable} {
+	for public, internal := range map[error]error{ErrNotInstalled: store.ErrNotInstalled, ErrPlan: store.ErrPlan, ErrReplaced: store.ErrReplaced, ErrNoTable: store.ErrNoTable} {
 		if !errors.Is(fmt.Errorf("fold: %w", internal), public) {
 			t.Errorf("%v is not known as the public error", internal)
 		}

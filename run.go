@@ -38,8 +38,8 @@ const (
 // Config.Drain at most), records them and returns nil: a clean stop leaves
 // nothing in doubt. A database that goes away is waited for. It returns an
 // error when the configuration does not fit the database, when another process
-// installed another one, when Upkeep was uninstalled, when the program closes the
-// database under it, or, at once, when this engine runs already.
+// installed another one, when Upkeep was uninstalled, when a database file was
+// replaced under it, when the program closes the database, or, at once, when this engine runs already.
 func (e *Engine) Run(ctx context.Context) (err error) {
 	if !e.running.CompareAndSwap(false, true) {
 		return errors.New("this engine runs already: call Run once; more engines on one database are made with upkeep.New")
