@@ -89,3 +89,56 @@ func TestAChangeBeforeTheFirstSweepMakesNothingTwice(t *testing.T) {
 		}
 	})
 }
+
+// A record of before is deleted with its row also when this installation has not
+// sent it yet, and one that was never sent anywhere costs a look and no more.
+func TestARowDeletedBeforeItWasSentTakesItsRecordOfBefore(t *testing.T) {
+	for _, class := range []connector.Class{connector.Upsert, connector.Lookup} {
+		t.Run(fmt.Sprint("class ", class), func(t *testing.T) {
+			onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+				s := newShop(memory.Config{Class: class})
+				s.users(3)
+				e := s.engine(customerSync(s.to))
+				stop := s.run(e)
+				s.quiet(e)
+				stop()
+				if err := e.Uninstall(s.ctx); err != nil {
+					t.Fatal(err)
+				}
+				e = s.engine(customerSync(s.to))
+				if err := e.Install(s.ctx); err != nil {
+					t.Fatal(err)
+				}
+				if err := e.Pause(s.ctx, upkeep.Pause{Sync: "customer"}); err != nil {
+					t.Fatal(err)
+				}
+				s.run(e)
+				s.exec(`insert into users (id, name) values (4, 'Zoe')`)
+				for _, key := range []string{"2", "4"} {
+					s.state(e, "customer", key, upkeep.Dirty)
+				}
+				s.exec(`delete from users where id in (2, 4)`)
+				s.until("the deletes to be folded", func() bool {
+					for _, key := range []string{"2", "4"} {
+						if x, err := e.Explain(s.ctx, "customer", key); err != nil || !x.Group.DeleteSeen {
+							return false
+						}
+					}
+					return true
+				})
+				s.remote.Forget()
+				if _, err := e.Resume(s.ctx, upkeep.Pause{Sync: "customer"}); err != nil {
+					t.Fatal(err)
+				}
+				s.quiet(e)
+				s.inSync(e, "customer")
+				if n := len(s.remote.Records("customer")); n != 2 {
+					t.Errorf("%d records of 2 users", n)
+				}
+				if n := s.remote.Calls(memory.Delete); n != 1 {
+					t.Errorf("%d deletes: %+v", n, s.remote.Requests())
+				}
+			})
+		})
+	}
+}

@@ -41,7 +41,7 @@ func (v verdict) String() string {
 // clean is what the registry and the touch log say.
 func (s *state) clean() bool {
 	g := s.group
-	return s.log[0] == 0 && g.generation == g.synced && !g.held && !g.inDoubt && !g.parked
+	return !s.uninstalled && s.pass == swept && s.log[0] == 0 && g.generation == g.synced && !g.held && !g.inDoubt && !g.parked
 }
 
 // broken looks at one state.
@@ -55,7 +55,7 @@ func (s *state) broken() violation {
 		return unheld
 	case s.wrongSkip:
 		return falseSkip
-	case s.clean() && !s.forgetful() && s.records[0]|s.records[1] != translate(s.row, s.installed):
+	case s.clean() && !s.forgetful() && !(s.left && s.row == none) && s.records[0]|s.records[1] != translate(s.row, s.installed):
 		return falseClean
 	}
 	return ""
@@ -226,7 +226,7 @@ func rank(all []*uint8) {
 
 func (w worker) order() [10]uint8 {
 	flags := uint8(0)
-	for i, b := range [...]bool{w.forced, w.inDoubt, w.deleted, w.old} {
+	for i, b := range [...]bool{w.forced, w.inDoubt, w.deleted, w.old, w.fresh, w.unknown} {
 		if b {
 			flags |= 1 << i
 		}

@@ -11,9 +11,11 @@
 // touch log that says so. Two workers that fold, claim, load, compare, find,
 // send and record as store.Registry and store.Claim have it. A remote of any
 // class. A database, rows and registry in one, that is put back to what it was
-// (restore.go). Another mapping that is deployed beside the first (deploy.go). Faults, a bounded number of them at any moment: a
-// crash, a lease that ends under a live worker, an answer that comes too late,
-// a request that is lost, a load that does not see a row that is there. A
+// (restore.go). Another mapping that is deployed beside the first (deploy.go). An
+// uninstall, and an installation after it that knows nothing (install.go). Faults,
+// a bounded number of them at any moment: a crash, a lease that ends under a live
+// worker, an answer that comes too late, a request that is lost, a load that does
+// not see a row that is there. A
 // request that nobody waits for any more may be applied at any later time, or
 // never; once the quiet time D+Z is over it is not (settling waits for that),
 // but a worker that was held up may record its answer however late.
@@ -55,6 +57,7 @@ type protocol struct {
 	faults   uint8
 	restores uint8 // of a backup
 	deploys  uint8 // of another mapping
+	installs uint8 // after an uninstall
 }
 
 // Values of a row and of a remote record.
@@ -109,6 +112,8 @@ type worker struct {
 	value, call, outcome     uint8
 	old                      bool  // claimed before the database was restored
 	mapping                  uint8 // of its process, also while it is idle
+	fresh                    bool  // claimed before the first sweep was over
+	unknown                  bool  // nothing went out for the group yet
 }
 
 // request is a request on its way, or its answer on the way back.
@@ -124,6 +129,7 @@ type group struct {
 	epoch                               uint8
 	held, inDoubt, parked               bool
 	digest, remoteID                    uint8
+	unknown                             bool // nothing went out for it since this installation began
 }
 
 // state is everything. It is comparable.
@@ -154,6 +160,11 @@ type state struct {
 	deploys   uint8 // left
 	installed uint8 // the mapping
 	resweep   bool  // for it, still to come
+
+	installs    uint8 // left
+	uninstalled bool  // and not yet installed anew
+	pass        uint8 // of the first sweep, the next to come
+	left        bool  // a record may be there whose row went when nobody saw it
 }
 
 // kind of a step: only the protocol's own steps lead to a clean group.
@@ -169,7 +180,7 @@ type emit func(name string, k kind, after state)
 
 // start is a row that was registered and never sent.
 func (p protocol) start() state {
-	return state{row: valueA, group: group{generation: 1}, commits: p.commits, faults: p.faults, restores: p.restores, deploys: p.deploys}
+	return state{row: valueA, group: group{generation: 1}, commits: p.commits, faults: p.faults, restores: p.restores, deploys: p.deploys, installs: p.installs}
 }
 
 // next calls out with every step from s.
@@ -198,6 +209,7 @@ func (p protocol) next(s state, out emit) {
 	p.settle(s, out)
 	p.beyond(s, out)
 	p.deploy(s, out)
+	p.installation(s, out)
 	if s.group.parked && s.row != none {
 		s.group.parked = false
 		out("retry-by-hand", own, s) // once the row can be seen
@@ -209,8 +221,8 @@ func (p protocol) commit(s state, out emit) {
 		return
 	}
 	for to, name := range [...]string{"commit-delete", "commit-A", "commit-B"} {
-		if uint8(to) == s.row {
-			continue
+		if uint8(to) == s.row || s.row == none && p.class == lookup && (s.left || s.group.unknown) {
+			continue // a limit that is documented: the key of what nobody looked for is used again
 		}
 		n := s
 		n.commits--
@@ -224,7 +236,7 @@ func (p protocol) commit(s state, out emit) {
 			entry = logInsert
 		}
 		for j := range n.log {
-			if n.log[j] == 0 {
+			if n.log[j] == 0 && !n.uninstalled {
 				n.log[j] = entry
 				break
 			}
@@ -240,6 +252,14 @@ func (p protocol) fold(s state, out emit) {
 			continue
 		}
 		n := s
+		if n.group.generation == 0 && n.row == none { // no group is made for a row that is gone
+			n.left = true
+			n.log = [3]uint8{}
+			copy(n.log[:], s.log[take+1:])
+			out("fold-nothing", own, n)
+			continue
+		}
+		n.group.unknown = n.group.unknown || n.group.generation == 0
 		n.group.generation++
 		n.group.parked = false
 		for _, entry := range s.log[:take+1] {

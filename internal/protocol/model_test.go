@@ -89,14 +89,14 @@ type variant struct {
 }
 
 // found searches with more and more commits and faults until it breaks.
-// Of with, restores and deploys count.
+// Of with, restores, deploys and installs count.
 func (b variant) found(t *testing.T, with protocol) {
 	bounds := [][2]uint8{{2, 0}, {2, 1}, {2, 2}, {3, 2}}
-	if with.restores > 0 {
+	if with.restores+with.installs > 0 {
 		bounds = [][2]uint8{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}}
 	}
 	for _, n := range bounds {
-		p := protocol{rules: b.rules, class: b.class, commits: n[0], faults: n[1], restores: with.restores, deploys: with.deploys}
+		p := protocol{rules: b.rules, class: b.class, commits: n[0], faults: n[1], restores: with.restores, deploys: with.deploys, installs: with.installs}
 		v := p.check(mostStates)
 		if v.violation == "" {
 			continue
@@ -118,6 +118,9 @@ func (p protocol) String() string {
 	}
 	if p.restores > 0 {
 		words = append(words, "a restore")
+	}
+	if p.installs > 0 {
+		words = append(words, "a second installation")
 	}
 	if p.deploys > 0 {
 		words = append(words, "a deployment")

@@ -100,4 +100,6 @@ func (s *state) paused() bool { return s.restored == unnoticed || s.restored == 
 
 // forgetful: what the registry says may be older than the remote, and the sweep
 // that sends everything again is still to come.
-func (s *state) forgetful() bool { return s.paused() || s.sweep || s.resweep }
+func (s *state) forgetful() bool {
+	return s.paused() || s.sweep || s.resweep || s.uninstalled || s.pass != swept
+}

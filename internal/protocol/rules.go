@@ -44,5 +44,9 @@ type rules struct {
 	epochsRestart   bool // after one, epochs go on from the backup's
 	anyMapping      bool // a process with another mapping than the installed one goes on
 	mappingUnswept  bool // a deployment asks for no sweep
+	installsAtOnce  bool // a new installation begins while requests of an earlier one may land
+	firstUnforced   bool // its first sweep forces nothing
+	firstUnfound    bool // class Lookup: nor is looked for what is touched before that came to it
+	unknownIsGone   bool // nor, once its row is deleted, what was never sent
 	foldTwice       bool // allowed: the log is deleted after the raise, not with it
 }

@@ -21,6 +21,7 @@ func (p protocol) claim(s state, i int, out emit) {
 		phase: claimed, epoch: s.group.epoch, generation: g.generation,
 		forced: g.forced > g.synced, inDoubt: g.inDoubt, deleted: g.deleted != 0,
 		digest: g.digest, remoteID: g.remoteID, mapping: s.workers[i].mapping,
+		fresh: s.pass != swept, unknown: g.unknown,
 	}
 	if p.evidenceSpent {
 		s.workers[i].deleted = g.deleted > g.synced
@@ -55,7 +56,7 @@ func (p protocol) plan(s *state, i int, value uint8) {
 		w.then(callDelete)
 	case value == none && (w.inDoubt || w.forced) && p.class == blind:
 		w.finish(refused)
-	case value == none && (w.inDoubt || w.forced && !p.removeUnfound):
+	case value == none && (w.inDoubt || w.forced && !p.removeUnfound || w.unknown && p.class != blind && !p.unknownIsGone):
 		w.then(callFind)
 	case value == none:
 		w.finish(removed)
@@ -87,7 +88,7 @@ func (p protocol) planCreate(s *state, w *worker) {
 		w.finish(released) // what the sweep forces is not made
 	case p.class == lookup && w.inDoubt && !p.claimInDoubt && !(gone && p.remakeInDoubt):
 		w.finish(released) // until the doubt is over
-	case p.class == lookup && (w.forced || s.looks) && !p.createUnfound:
+	case p.class == lookup && (w.forced || s.looks || w.fresh && !p.firstUnfound) && !p.createUnfound:
 		w.then(callFind)
 	default:
 		w.then(callCreate)
@@ -98,7 +99,7 @@ func (w *worker) then(call uint8) { w.phase, w.call = ready, call }
 
 // finish forgets all that the recording does not need.
 func (w *worker) finish(outcome uint8) {
-	f := worker{phase: done, outcome: outcome, epoch: w.epoch, generation: w.generation, old: w.old, mapping: w.mapping}
+	f := worker{phase: done, outcome: outcome, epoch: w.epoch, generation: w.generation, old: w.old, mapping: w.mapping, unknown: w.unknown && w.call == 0}
 	if outcome == synced {
 		f.value, f.remoteID = w.value, w.remoteID
 	}
@@ -184,12 +185,14 @@ func (p protocol) record(s state, i int, out emit) {
 		return
 	}
 	g := &s.group
+	g.unknown = g.unknown && w.unknown
 	if alive || p.noEpochGuard {
 		g.held = false
 	}
 	switch w.outcome {
 	case synced:
 		g.digest, g.remoteID = w.value, w.remoteID
+		s.left = false
 		g.inDoubt = g.inDoubt && !p.syncedEndsDoubt
 	case removed, vanished:
 		g.digest, g.remoteID = none, 0
