@@ -32,6 +32,8 @@ var samples = map[store.Kind][]any{
 type unfit struct {
 	err error
 	fix string // what to do; empty: the error says it
+
+	table string // that is to blame; empty: none
 }
 
 func (u *unfit) Error() string {
@@ -65,11 +67,11 @@ func (d *description) misfitsAt(path string, m *store.Member) (wrong, nullable [
 			}
 			if err := misfit(f.typ, c); err != nil {
 				what, fix, _ := strings.Cut(err.Error(), "; ")
-				wrong = append(wrong, &unfit{fmt.Errorf("%scolumn %s of %s (%s) and the field %s: %s", of(path), c.Name, m.Table, c.Type, f.field, what),
-					cmp.Or(fix, "give the field a type that takes what the column holds")})
+				wrong = append(wrong, &unfit{err: fmt.Errorf("%scolumn %s of %s (%s) and the field %s: %s", of(path), c.Name, m.Table, c.Type, f.field, what),
+					fix: cmp.Or(fix, "give the field a type that takes what the column holds")})
 			} else if c.Nullable && assign(reflect.New(f.typ).Elem(), nil) != nil {
-				nullable = append(nullable, &unfit{fmt.Errorf("%scolumn %s of %s may be NULL and the field %s can't: a row with NULL is refused", of(path), c.Name, m.Table, f.field),
-					fmt.Sprintf("make the field a pointer (*%s), or the column not null", pointedTo(f.typ))})
+				nullable = append(nullable, &unfit{err: fmt.Errorf("%scolumn %s of %s may be NULL and the field %s can't: a row with NULL is refused", of(path), c.Name, m.Table, f.field),
+					fix: fmt.Sprintf("make the field a pointer (*%s), or the column not null", pointedTo(f.typ))})
 			}
 		}
 	}

@@ -46,7 +46,12 @@ type resolver struct {
 
 // fail notes a problem, and what to do about it.
 func (r *resolver) fail(fix, format string, args ...any) {
-	r.errs = append(r.errs, &unfit{fmt.Errorf("sync %q: "+format, append([]any{r.sync}, args...)...), fix})
+	r.failAt("", fix, format, args...)
+}
+
+// failAt is fail that names the table that is to blame.
+func (r *resolver) failAt(table, fix, format string, args ...any) {
+	r.errs = append(r.errs, &unfit{fmt.Errorf("sync %q: "+format, append([]any{r.sync}, args...)...), fix, table})
 }
 
 // examine lets the database compile what would load the shape.
@@ -56,7 +61,7 @@ func (r *resolver) examine(s *store.Shape) {
 		r.fail("", "examine the statements that load it: %w", err)
 	}
 	for _, f := range found {
-		r.fail(f.Fix, "%s%s", of(f.Subject), f.Message)
+		r.failAt(f.Table, f.Fix, "%s%s", of(f.Subject), f.Message)
 	}
 }
 

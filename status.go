@@ -226,11 +226,12 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 }
 
 // Rights says what the database's role may not do of what the syncs need, each
-// with the statement that grants it, and what else is wrong with their tables
-// for every sync alike. It is a part of [Engine.Check], without the remotes.
+// with the statement that grants it, and what else is wrong with their tables.
+// It is a part of [Engine.Check], without the remotes.
 func (e *Engine) Rights(ctx context.Context) ([]Finding, error) {
-	_, whole, _ := e.fitting(ctx)
-	return e.rights(ctx, whole)
+	_, whole, findings := e.fitting(ctx)
+	rights, err := e.rights(ctx, whole)
+	return append(findings, rights...), err
 }
 
 func (e *Engine) rights(ctx context.Context, shapes []*store.Shape) ([]Finding, error) {
@@ -267,7 +268,10 @@ func (e *Engine) fitting(ctx context.Context) (shapes, whole []*store.Shape, fin
 		for _, one := range split(err) {
 			f := Finding{Severity: Problem, Subject: d.Name, Message: one.Error()}
 			if u, ok := one.(*unfit); ok {
-				f.Message, f.Fix = u.err.Error(), u.fix
+				f.Message, f.Fix, f.Table = u.err.Error(), u.fix, u.table
+			}
+			if f.Table != "" {
+				f.Sync = d.Name
 			}
 			findings = append(findings, f)
 		}

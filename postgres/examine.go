@@ -78,12 +78,19 @@ func unfit(ctx context.Context, conn *pgx.Conn, path string, m *store.Member) (*
 			return nil, err
 		}
 		if why != "" {
-			return &store.Finding{Severity: store.Problem, Subject: path,
-				Message: fmt.Sprintf("column %s of %s is of type %s, which can be no key: %s", c.Name, m.Table, c.Type, why),
-				Fix:     "give the table a primary key of numbers, texts, UUIDs or dates, and this column a unique index"}, nil
+			f := noKey(m.Table, c, why)
+			f.Subject = path
+			return &f, nil
 		}
 	}
 	return nil, nil
+}
+
+// noKey is the problem of a column that can be in no key.
+func noKey(t store.Table, c store.Column, why string) store.Finding {
+	return store.Finding{Severity: store.Problem, Subject: t.String(), Table: t.String(),
+		Message: fmt.Sprintf("column %s of %s is of type %s, which can be no key: %s", c.Name, t, c.Type, why),
+		Fix:     "give the table a primary key of numbers, texts, UUIDs or dates, and this column a unique index"}
 }
 
 // keyFault is why a type, of a domain the one under it, can't be a key; empty: it
@@ -103,7 +110,7 @@ const keyFault = `
 
 // refusal says why PostgreSQL refuses to load a member.
 func refusal(path string, m, parent *store.Member, e *pgconn.PgError) store.Finding {
-	f := store.Finding{Severity: store.Problem, Subject: path, Message: fmt.Sprintf("PostgreSQL refuses the statement that would load %s: %s (SQLSTATE %s)", m.Table, e.Message, e.Code)}
+	f := store.Finding{Severity: store.Problem, Subject: path, Table: m.Table.String(), Message: fmt.Sprintf("PostgreSQL refuses the statement that would load %s: %s (SQLSTATE %s)", m.Table, e.Message, e.Code)}
 	if e.Code != "42883" || parent == nil { // no such operator
 		return f
 	}

@@ -116,7 +116,7 @@ func tableFindings(ctx context.Context, tx pgx.Tx, w *watch) ([]store.Finding, e
 	}
 	for _, c := range w.keys {
 		if !keyable(c) {
-			problem(fmt.Sprintf("column %s of type %s can't be part of a key here", c.Name, c.Type), "use a key of numbers, text, uuid or dates")
+			found = append(found, noKey(w.table, c, manyForms))
 		}
 	}
 	return found, nil
@@ -155,6 +155,8 @@ func (db *DB) grants(ctx context.Context, t store.Table) ([]string, error) {
 	return out, nil
 }
 
+const manyForms = "it has no one way to be written"
+
 // keyable says whether a key of the column's type can be written as text and
 // read back the same in every session.
 func keyable(c store.Column) bool {
@@ -174,7 +176,7 @@ func (db *DB) KeyFault(ctx context.Context, c store.Column) (why string, err err
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return "", err
 	}
-	return cmp.Or(why, "it has no one way to be written"), nil
+	return cmp.Or(why, manyForms), nil
 }
 
 // indexFindings warns of every foreign key on a path that has no index on the

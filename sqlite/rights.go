@@ -114,7 +114,7 @@ func (d *DB) Examine(ctx context.Context, shape *store.Shape) (found []store.Fin
 				err = rows.Close()
 			}
 			if err != nil {
-				found = append(found, store.Finding{Severity: store.Problem, Subject: path, Message: fmt.Sprintf("SQLite refuses the statement that would load %s: %v", m.Table, err)})
+				found = append(found, store.Finding{Severity: store.Problem, Subject: path, Table: m.Table.String(), Message: fmt.Sprintf("SQLite refuses the statement that would load %s: %v", m.Table, err)})
 			}
 		})
 		return ctx.Err()

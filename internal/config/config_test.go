@@ -87,11 +87,11 @@ func problems(name string, data []byte) string {
 		return err.Error() + "\n"
 	}
 	var out strings.Builder
-	_, doubts, errs := f.Fitting(context.Background(), shop(), nil)
-	for _, err := range errs {
+	fit := f.Fitting(context.Background(), shop(), nil)
+	for _, err := range fit.Problems {
 		fmt.Fprintln(&out, err)
 	}
-	for _, doubt := range doubts {
+	for _, doubt := range fit.Doubts {
 		fmt.Fprintf(&out, "doubt: %v\n", doubt)
 	}
 	var made []*closed

@@ -17,6 +17,7 @@ import (
 
 	"github.com/upkeep-sync/upkeep/internal/mapping"
 	"github.com/upkeep-sync/upkeep/internal/spelling"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // File is a configuration that was read.
@@ -26,11 +27,13 @@ type File struct {
 	// LosslessFailover says that a failover of the source loses no commit.
 	LosslessFailover bool
 
-	remotes []*remote
-	syncs   []*syncDecl
+	sourceAt place
+	remotes  []*remote
+	syncs    []*syncDecl
 
-	mu     sync.Mutex // guards reader
+	mu     sync.Mutex // guards what follows
 	reader *reader
+	tables map[string]*store.TableInfo // by the names in the file, of the last [File.Fitting]
 }
 
 var fileKeys = []string{"source", "failover", "remotes", "syncs"}
@@ -65,7 +68,7 @@ func examine(name string, data []byte, env func(string) (string, bool)) (*File, 
 	f := &File{reader: r}
 	if root := r.read(data); root != nil && len(r.errs) == r.doubles && r.is(root, object) {
 		r.keys(root, "a configuration", fileKeys)
-		f.Source = r.source(root)
+		f.Source, f.sourceAt = r.source(root)
 		if v := root.get("failover"); v != nil {
 			f.LosslessFailover = r.choice(v, "lossy", "lossless") == "lossless"
 		}
@@ -87,16 +90,15 @@ func (f *File) Syncs() []string {
 	return out
 }
 
-func (r *reader) source(root *value) string {
+func (r *reader) source(root *value) (string, place) {
 	v := root.get("source")
 	if v == nil {
-		if misspelt(root, "source", fileKeys) {
-			return ""
+		if !misspelt(root, "source", fileKeys) {
+			r.fail(root.at, "there is no source", "write source: postgres://... or source: sqlite:shop.db")
 		}
-		r.fail(root.at, "there is no source", "write source: postgres://... or source: sqlite:shop.db")
-		return ""
+		return "", root.at
 	}
-	return r.word(v)
+	return r.word(v), v.at
 }
 
 // keys reports unknown keys of a map.

@@ -20,27 +20,42 @@ import (
 // would be loaded. Every problem is returned, each an [*Error]; with any of
 // them there are no mappings.
 func (f *File) Mappings(ctx context.Context, catalog store.Catalog, remotes map[string]*upkeep.Remote) ([]upkeep.Mapping, []error) {
-	out, _, errs := f.Fitting(ctx, catalog, remotes)
-	if len(errs) > 0 {
-		return nil, errs
+	fit := f.Fitting(ctx, catalog, remotes)
+	if len(fit.Problems) > 0 {
+		return nil, fit.Problems
 	}
-	return out, nil
+	return fit.Mappings, nil
 }
 
-// Fitting is [File.Mappings] that returns, beside the problems, the syncs that
-// have none and refer to none that has, and doubts: what is no problem and hardly
-// meant, such as a comparison with a label that an enum does not have.
-func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[string]*upkeep.Remote) (fit []upkeep.Mapping, doubts Errors, problems []error) {
+// Fit is how the syncs of a file and the tables of a database go together.
+type Fit struct {
+	// Mappings are the syncs that have no problem and refer to none that has.
+	Mappings []upkeep.Mapping
+	// Others are what the other syncs load, as far as it is known: their tables can
+	// be examined, and nothing be translated.
+	Others []upkeep.Mapping
+	// Problems are all there are, each an [*Error].
+	Problems []error
+	// Doubts are what is no problem and hardly meant, such as a comparison with a
+	// label that an enum does not have.
+	Doubts Errors
+}
+
+// Fitting is [File.Mappings] that also returns what can be said of a file that has
+// problems.
+func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[string]*upkeep.Remote) (fit Fit) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	unfit := map[string]bool{}
+	unfit, loose := map[string]bool{}, map[string]bool{}
 	r := &resolver{reader: f.reader, ctx: ctx, catalog: catalog, tables: map[string]*store.TableInfo{}}
 	trees := map[string]*tree{}
 	for _, s := range f.syncs {
 		before := f.reader.failures
 		trees[s.name] = r.resolve(s.from, nil)
-		unfit[s.name] = trees[s.name] == nil || f.reader.failures > before
+		loose[s.name] = trees[s.name] == nil || f.reader.failures > before
+		unfit[s.name] = loose[s.name]
 	}
+	f.tables = r.tables
 	to := maps.Clone(remotes)
 	if to == nil {
 		to = map[string]*upkeep.Remote{}
@@ -59,9 +74,21 @@ func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[s
 			unfit[s.name] = unfit[s.name] || f.reader.failures > before
 		}
 	}
-	doubts = f.reader.doubts
-	inOrder(doubts)
-	return fitting(out, unfit), doubts, f.reader.take().Unwrap()
+	fit.Mappings = fitting(slices.Clone(out), unfit)
+	for _, m := range out {
+		if unfit[m.Name] && !loose[m.Name] {
+			fit.Others = append(fit.Others, upkeep.Mapping{Name: m.Name, From: m.From, To: m.To, Record: m.Record, ByHand: m.ByHand, Deliver: m.Deliver, Translate: untranslated})
+		}
+	}
+	fit.Doubts = f.reader.doubts
+	inOrder(fit.Doubts)
+	fit.Problems = f.reader.take().Unwrap()
+	return fit
+}
+
+// untranslated is for a sync of which only the tables are looked at.
+func untranslated(upkeep.Row) (upkeep.Fields, error) {
+	return nil, errors.New("the configuration does not fit the tables")
 }
 
 // Located is a mapping of the file that can say which places in it no longer
@@ -87,18 +114,45 @@ func (f *File) Uses(remote string, fit []upkeep.Mapping) (uses []connector.Use) 
 	return uses
 }
 
-// Blame makes an [Error], at its place, of what is wrong with a sync's field at
-// the remote, or without a field with its record type. Nil if the file has no
-// such sync.
-func (f *File) Blame(sync, field, message, help string) *Error {
+// Blame makes an [Error], at its place, of a finding that a sync is to blame for: a
+// table that it names, a field at the remote, or with neither its record type. Nil
+// if the finding names no sync or table of the file.
+func (f *File) Blame(found upkeep.Finding) *Error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range f.syncs {
-		if s.name == sync {
-			return f.reader.problem(s.place(field), message, help)
+		switch {
+		case found.Sync != "" && s.name != found.Sync:
+		case found.Table != "":
+			if at := f.named(found.Table, s.from); at != nil {
+				return f.reader.problem(*at, found.Message, found.Fix)
+			}
+		case found.Sync != "":
+			return f.reader.problem(s.place(found.Field), found.Message, found.Fix)
 		}
 	}
 	return nil
+}
+
+// named is where relations name a table first, as far as it was found in the
+// database; nil: nowhere.
+func (f *File) named(table string, relations ...*relation) *place {
+	for _, rel := range relations {
+		if info := f.tables[rel.table]; info != nil && info.Table.String() == table {
+			return &rel.tableAt
+		}
+		if at := f.named(table, rel.members...); at != nil {
+			return at
+		}
+	}
+	return nil
+}
+
+// AtSource makes an [Error], at its place, of what is wrong with the source.
+func (f *File) AtSource(message, help string) *Error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reader.problem(f.sourceAt, message, help)
 }
 
 // place is where a field of the remote is named first, or without one the record
@@ -173,10 +227,7 @@ func (f *File) Outlines(remotes map[string]*upkeep.Remote) []upkeep.Mapping {
 	var out []upkeep.Mapping
 	for _, s := range f.syncs {
 		if to := remotes[s.to]; to != nil {
-			out = append(out, upkeep.Mapping{Name: s.name, From: &upkeep.Relation{Table: s.from.table}, To: to, Record: s.record, ByHand: s.byHand, Deliver: s.deliver,
-				Translate: func(upkeep.Row) (upkeep.Fields, error) {
-					return nil, errors.New("the configuration does not fit the tables")
-				}})
+			out = append(out, upkeep.Mapping{Name: s.name, From: &upkeep.Relation{Table: s.from.table}, To: to, Record: s.record, ByHand: s.byHand, Deliver: s.deliver, Translate: untranslated})
 		}
 	}
 	return out

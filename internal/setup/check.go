@@ -10,6 +10,7 @@ import (
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/memory"
 	"github.com/upkeep-sync/upkeep/internal/config"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -56,7 +57,7 @@ func Doctor(ctx context.Context, o Options, progress func(what string)) ([]upkee
 // located gives the findings that a sync is to blame for their places in the file.
 func located(file *config.File, findings []upkeep.Finding) []upkeep.Finding {
 	for i, f := range findings {
-		if e := file.Blame(f.Sync, f.Field, f.Message, f.Fix); e != nil {
+		if e := file.Blame(f); e != nil {
 			findings[i].Subject, findings[i].Message, findings[i].Fix = shown(e)
 		}
 	}
@@ -115,16 +116,16 @@ func (c *check) all() error {
 	}
 	c.progress("the database")
 	if s.Database, err = openDatabase(c.ctx, file.Source); err != nil {
-		c.problem("source", err.Error(), "check source in "+c.Path+", and that the database can be reached from here; tables, columns and rights were not examined")
+		c.unreached(file, err)
 		c.remotes(s.Remotes, nil)
 		return nil
 	}
-	mappings, doubts, problems := file.Fitting(c.ctx, s.Database, s.Remotes)
-	c.configured(errors.Join(problems...))
-	c.findings = append(c.findings, warnings(doubts)...)
-	if remotesErr != nil || len(problems) > 0 {
+	fit := file.Fitting(c.ctx, s.Database, s.Remotes)
+	mappings := fit.Mappings
+	c.fitted(fit)
+	if remotesErr != nil || len(fit.Problems) > 0 {
 		// What the database and the remotes can say without all syncs is said.
-		c.rights(s, mappings)
+		c.rights(s, append(slices.Clone(mappings), fit.Others...))
 		before := len(c.findings)
 		c.remotes(s.Remotes, func(r *upkeep.Remote) []connector.Use { return file.Uses(r.Name, mappings) })
 		located(file, c.findings[before:])
@@ -178,13 +179,24 @@ func (c *check) sound() {
 	}
 	c.progress("the database")
 	if s.Database, err = openDatabase(c.ctx, file.Source); err != nil {
-		c.problem("source", err.Error(), "check source in "+c.Path+", and that the database can be reached from here")
+		c.unreached(file, err)
 		return
 	}
-	_, doubts, problems := file.Fitting(c.ctx, s.Database, s.Remotes)
-	c.configured(errors.Join(problems...))
-	c.findings = append(c.findings, warnings(doubts)...)
+	fit := file.Fitting(c.ctx, s.Database, s.Remotes)
+	c.fitted(fit)
+	c.rights(s, append(fit.Mappings, fit.Others...))
 	c.remotes(s.Remotes, nil)
+}
+
+// unreached is the problem of a database that can't be opened.
+func (c *check) unreached(file *config.File, err error) {
+	c.configError(file.AtSource(err.Error(), "correct source, and see that the database can be reached from here; tables, columns and rights were not examined"))
+}
+
+// fitted tells what is wrong with how the syncs and the tables go together.
+func (c *check) fitted(fit config.Fit) {
+	c.configured(errors.Join(fit.Problems...))
+	c.findings = append(c.findings, warnings(fit.Doubts)...)
 }
 
 // configured makes findings of the problems of a configuration; false when
@@ -239,12 +251,15 @@ func (c *check) work(s *Setup) error {
 	return err
 }
 
-// rights examines what the role may do, for the syncs that fit the tables: one
-// that does not keeps no right of the others from being told.
-func (c *check) rights(s *Setup, fit []upkeep.Mapping) {
+// rights examines the tables of syncs, and what the role may do with them, without
+// their remotes: a sync that does not fit its tables keeps nothing of the others
+// from being told.
+func (c *check) rights(s *Setup, syncs []upkeep.Mapping) {
 	engine := c.Engine
 	engine.Database = s.Database
-	for _, m := range fit {
+	nowhere := &upkeep.Remote{Name: "nowhere", Connection: memory.New(memory.Config{}).Connect()}
+	for _, m := range syncs {
+		m.To, m.RefersTo, m.Initialize = nowhere, nil, nil
 		engine.Syncs = append(engine.Syncs, m)
 	}
 	examine := func(ctx context.Context) ([]upkeep.Finding, error) { return s.Database.Rights(ctx, nil) }
@@ -252,7 +267,7 @@ func (c *check) rights(s *Setup, fit []upkeep.Mapping) {
 		examine = e.Rights
 	}
 	found, err := examine(c.ctx)
-	c.findings = append(c.findings, found...)
+	c.findings = append(c.findings, located(s.file, found)...)
 	if err != nil {
 		c.problem(s.Database.Name(), err.Error(), "")
 	}

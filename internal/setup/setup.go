@@ -89,18 +89,18 @@ func OpenFitting(ctx context.Context, o Options) (s *Setup, misfit, err error) {
 		}
 		return nil, nil, errors.Join(err, s.Close())
 	}
-	mappings, doubts, problems := file.Fitting(ctx, s.Database, remotes)
+	fit := file.Fitting(ctx, s.Database, remotes)
 	if configErr != nil {
-		return nil, nil, errors.Join(&ConfigError{errors.Join(append([]error{configErr}, problems...)...)}, s.Close())
+		return nil, nil, errors.Join(&ConfigError{errors.Join(append([]error{configErr}, fit.Problems...)...)}, s.Close())
 	}
-	if len(problems) > 0 {
-		misfit = &ConfigError{&misfitError{errors.Join(problems...)}}
+	if len(fit.Problems) > 0 {
+		misfit = &ConfigError{&misfitError{errors.Join(fit.Problems...)}}
 	}
-	s.doubts = doubts
+	s.doubts = fit.Doubts
 	c := o.Engine
 	c.LosslessFailover = file.LosslessFailover
 	c.Database = s.Database
-	for _, m := range mappings {
+	for _, m := range fit.Mappings {
 		c.Syncs = append(c.Syncs, file.Located(m))
 		s.fit = append(s.fit, m.Name)
 	}

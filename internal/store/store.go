@@ -89,6 +89,9 @@ type Finding struct {
 	// Sync and Field are what of a declaration is to blame: a field that the
 	// remote does not have, or with no Field the record type. Empty: nothing.
 	Sync, Field string
+	// Table is the table that is to blame, by its [Table.String], where the
+	// declaration of a sync is wrong in naming it. Empty: none is.
+	Table string
 }
 
 // Severity of a finding.
