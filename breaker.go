@@ -2,10 +2,12 @@ package upkeep
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 )
 
 // leave ends a call that began then, and learns from its answer.
@@ -56,11 +58,27 @@ func (g *gate) wellAgain(ctx context.Context) {
 	g.log.Info("the remote answers again", "remote", g.remote.Name)
 }
 
+// longestAsked is for how long a remote, or a record of it, is left alone at most
+// because it was asked for: then one try says whether it is still so. A quota of a
+// day costs some tries until the day is over, and a slip of the remote's ("in
+// three years") an hour.
+const longestAsked = time.Hour
+
+// asked is how long to wait as an error says, zero if it does not, and what to
+// tell of the error: with what was asked for, where that is more.
+func asked(e *connector.Error) (wait time.Duration, text string) {
+	text = cut(e.Error(), maxMessage)
+	if e.RetryAfter <= longestAsked {
+		return max(e.RetryAfter, 0), text
+	}
+	return longestAsked, fmt.Sprintf("%s (it asked to be left alone for %s; it is tried again after %s)", text, moment.Span(e.RetryAfter), moment.Span(longestAsked))
+}
+
 // pause leaves the remote alone for as long as it asked, or, when it did not
 // say, for a growing time.
 func (g *gate) pause(ctx context.Context, e *connector.Error) {
 	g.mu.Lock()
-	d := e.RetryAfter
+	d, text := asked(e)
 	now := g.cfg.Clock.Now()
 	if !g.pausedUntil.After(now) { // one step for all calls that were refused together
 		g.throttled++
@@ -74,7 +92,7 @@ func (g *gate) pause(ctx context.Context, e *connector.Error) {
 	}
 	g.signal()
 	g.mu.Unlock()
-	if err := g.db.Pause(ctx, g.remote.Name, d, cut(e.Error(), maxMessage)); err != nil {
+	if err := g.db.Pause(ctx, g.remote.Name, d, text); err != nil {
 		g.log.Error("pause remote", "remote", g.remote.Name, "error", err)
 	}
 }

@@ -409,10 +409,10 @@ func (c *caller) judge(err error) {
 		return
 	}
 	e := connector.AsError(err)
-	reason := cut(e.Error(), maxMessage)
+	after, reason := asked(e)
 	last := c.job.claim.Attempts+1 >= c.cfg.MaxAttempts
 	free := c.gate.troubled()
-	wait := max(c.backoff(c.job.claim.Attempts+1), e.RetryAfter)
+	wait := max(c.backoff(c.job.claim.Attempts+1), after)
 	res := store.Result{Reason: reason, After: wait}
 	switch e.Kind {
 	case connector.Unknown:

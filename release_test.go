@@ -86,7 +86,9 @@ func TestRetypedUnderARunningProcess(t *testing.T) {
 			s.quiet(e)
 			s.inSync(e, "customer")
 			s.field("customer", "customer-1", "entityId", `"sent by the first"`)
-			s.until("the log to name the column", func() bool { return strings.Contains(own.String(), "users.name: ") && strings.Contains(own.String(), " not null, now ") })
+			s.until("the log to name the column", func() bool {
+				return strings.Contains(own.String(), "users.name: ") && strings.Contains(own.String(), " not null, now ")
+			})
 			if name != "released" && !strings.Contains(log.String(), "syncs=[customer]") {
 				t.Errorf("the log of the one that starts names no sync: %s", log)
 			}

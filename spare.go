@@ -155,8 +155,8 @@ func (s *spare) leave(ctx context.Context, began time.Time, err error) {
 		return
 	}
 	s.lookAt = time.Time{}
-	e := connector.AsError(err)
-	if err := s.db.Pause(ctx, s.remote.Name, max(e.RetryAfter, spareEvery), cut(e.Error(), maxMessage)); err != nil {
+	wait, text := asked(connector.AsError(err))
+	if err := s.db.Pause(ctx, s.remote.Name, max(wait, spareEvery), text); err != nil {
 		s.log.Error("pause remote", "remote", s.remote.Name, "error", err)
 	}
 }

@@ -72,6 +72,8 @@ type Error struct {
 	// RetryAfter is how long the remote asked to wait. Zero: it did not say.
 	// With RateLimited nothing is sent to the remote for so long; with the
 	// other kinds the record rests for at least so long before it goes again.
+	// More than an hour is an hour: then it is tried, so that a remote which
+	// goes wrong stops nothing for good.
 	RetryAfter time.Duration
 	// Status is the HTTP status, zero when there was no answer.
 	Status int

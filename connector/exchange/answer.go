@@ -9,11 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// longestRetryAfter bounds what a remote may ask for.
-const longestRetryAfter = time.Hour
+// longestRetryAfter keeps what a remote asks for within what can be counted. How
+// much of it is waited is for who calls.
+const longestRetryAfter = 365 * 24 * time.Hour
 
 // RetryAfter reads the header of that name, as seconds or as a date (RFC 9110,
-// section 10.2.3); zero if there is none, an hour at most.
+// section 10.2.3); zero if there is none, a year at most.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if n, err := strconv.Atoi(v); err == nil {

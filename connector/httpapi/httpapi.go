@@ -147,8 +147,8 @@ func (c *compiler) retryAfter() {
 	}
 }
 
-// longestWait bounds what a remote may ask for.
-const longestWait = time.Hour
+// longestWait keeps what a remote asks for within what can be counted.
+const longestWait = 365 * 24 * time.Hour
 
 // retryAfter is what the remote asked to wait: Retry-After, or the header that
 // the configuration names.
