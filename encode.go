@@ -261,8 +261,12 @@ func plainText(s string) (any, error) {
 	return s, nil
 }
 
-// plainTime is a moment as JSON has it; RFC 3339 knows four digits of a year.
+// plainTime is a moment as JSON has it; RFC 3339 knows four digits of a year. The
+// zero time.Time is what a program has that set none.
 func plainTime(t time.Time) (any, error) {
+	if t.IsZero() {
+		return nil, errors.New("the zero time.Time is no moment; send nil for none, or a text if the year 1 is meant")
+	}
 	t = t.UTC()
 	if y := t.Year(); y < 0 || y > 9999 {
 		return nil, fmt.Errorf("the year %d of a time can't be sent; years 0 to 9999 can", y)

@@ -110,6 +110,9 @@ func TestDatesThatCannotBeSent(t *testing.T) {
 		"field due: month 2, day 30 of the year 2026 is no date":         Date{Year: 2026, Month: 2, Day: 30},
 		"field due: the year 12026 of a date can't be sent":              &far,
 		"field due: the year 12026 of a time can't be sent":              far.Time(),
+		"field due: the zero time.Time is no moment; send nil for none":  time.Time{},
+		"field due: [0]: the zero time.Time is no moment":                []*time.Time{{}},
+		"field due: x: the zero time.Time is no moment":                  map[string]any{"x": sql.NullTime{Valid: true}},
 		"field due: x: the year -1 of a date can't be sent; years 0 to ": map[string]any{"x": Date{Year: -1, Month: 1, Day: 1}},
 	} {
 		got, err := encode(Fields{"due": v}, nil)

@@ -5,6 +5,8 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -61,7 +63,7 @@ func assignByMethod(field reflect.Value, v any) (done bool, err error) {
 		if !ok {
 			return true, unreadable(v, field.Type())
 		}
-		return true, ofMethod("UnmarshalText", to, u.UnmarshalText([]byte(text)))
+		return true, ofMethod("UnmarshalText", to, u.UnmarshalText([]byte(ofAddress(to, text))))
 	}
 	_, isBytes := v.([]byte)
 	list := field.Kind() == reflect.Slice || field.Kind() == reflect.Map || field.Kind() == reflect.Array
@@ -69,6 +71,18 @@ func assignByMethod(field reflect.Value, v any) (done bool, err error) {
 		return false, nil
 	}
 	return true, unmarshalJSON(fromJSON, v)
+}
+
+// ofAddress is the text of a column without the mask that PostgreSQL writes behind
+// an inet of one address (10.0.0.1/32), for the types that take no mask.
+func ofAddress(to any, text string) string {
+	switch to.(type) {
+	case *netip.Addr, *net.IP:
+		if p, err := netip.ParsePrefix(text); err == nil && p.IsSingleIP() {
+			return p.Addr().String()
+		}
+	}
+	return text
 }
 
 func unmarshalJSON(to json.Unmarshaler, v any) error {

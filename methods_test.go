@@ -3,8 +3,11 @@ package upkeep_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
@@ -62,6 +65,32 @@ func (l *loud) UnmarshalJSON(b []byte) error {
 	err := json.Unmarshal(b, &s)
 	*l = loud(s + "!")
 	return err
+}
+
+// A type of an address takes an inet of one address; the mask that the database
+// writes behind it is no part of it. A network is none.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	type host struct {
+		ID   int64        `db:"id"`
+		Addr netip.Addr   `db:"addr"`
+		IP   net.IP       `db:"addr"`
+		Net  netip.Prefix `db:"addr"`
+		None *netip.Addr  `db:"none"`
+	}
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.within(40 * time.Second)
+	s.exec(`create table hosts (id integer primary key, addr inet not null, none inet); insert into hosts values (1, '10.0.0.1'), (2, '::1'), (3, '10.0.0.0/8')`)
+	e := s.engine(upkeep.Sync[host]{Name: "h", Table: "hosts", To: s.to, Record: "h", Translate: func(h host) (upkeep.Fields, error) {
+		return upkeep.Fields{"all": words(h.Addr, h.IP, h.Net, h.None)}, nil
+	}})
+	s.run(e)
+	s.quiet(e)
+	s.field("h", "h-1", "all", `"10.0.0.1 10.0.0.1 10.0.0.1/32 <nil>"`)
+	s.field("h", "h-2", "all", `"::1 ::1 ::1/128 <nil>"`)
+	if x := s.state(e, "h", "3", upkeep.Parked); !strings.Contains(x.Why, "UnmarshalText of netip.Addr: ") || !strings.Contains(x.Why, "10.0.0.0/8") {
+		t.Errorf("a network: %s", x.Why)
+	}
 }
 
 // What a type makes of a value is what is sent, from both databases.

@@ -61,7 +61,8 @@ func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 //	text[], integer[], arrays    slices of what takes the text of an element: []string, []int64,
 //	                             []bool, []decimal.Decimal, []*string where one may be NULL; string
 //	interval, all else           string, as the database writes it when it is cast to text
-//	                             (an inet with its mask, 10.0.0.1/32)
+//	                             (an inet with its mask, 10.0.0.1/32; netip.Addr and net.IP
+//	                             take one without a network, netip.Prefix any)
 //	any of them                  types with a Scan, an UnmarshalText or an UnmarshalJSON
 //
 // A method of the type wins over its kind: type Status string with an

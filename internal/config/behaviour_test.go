@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -132,6 +133,16 @@ func TestWhenWrittenOut(t *testing.T) {
 	m := mappings(t, parse(t, one("    when: false\n    fields: {a: 1}\n")), nil)["order"]
 	if in, err := m.When(nil); in || err != nil {
 		t.Error("when: false is not never")
+	}
+}
+
+// A row's first moment of the year 1 is what is sent, and not a time that nobody set.
+func TestYearOne(t *testing.T) {
+	t.Parallel()
+	m := mappings(t, parse(t, one("    fields: {a: placed_at, b: '{x: [placed_at]}', c: placed_at == nil}\n")), nil)["order"]
+	got, err := m.Translate(upkeep.Row{"placed_at": time.Time{}})
+	if want := "map[a:0001-01-01T00:00:00Z b:map[x:[0001-01-01T00:00:00Z]] c:false]"; err != nil || fmt.Sprint(got) != want {
+		t.Errorf("got %v (%v), want %s", got, err, want)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -178,7 +179,8 @@ func (r *reader) compile(scope *mapping.Scope, e *expression, want mapping.Want)
 func (f *field) eval(row store.Row) (any, error) {
 	switch {
 	case f.code != nil:
-		return f.code.Eval(row)
+		v, err := f.code.Eval(row)
+		return spelled(v), err
 	case f.names != nil:
 		out := make(map[string]any, len(f.names))
 		for i, name := range f.names {
@@ -238,4 +240,25 @@ func (f *field) refersTo(into map[string]bool) {
 			into[s] = true
 		}
 	}
+}
+
+// spelled has the first moment of the year 1, which a row may hold, as the text
+// that is sent for it. As a time it would be Go's zero one, which a program has
+// that set none, and which is refused.
+func spelled(v any) any {
+	switch v := v.(type) {
+	case time.Time:
+		if v.IsZero() {
+			return v.UTC().Format(time.RFC3339Nano)
+		}
+	case []any: // what holds times was made by the expression
+		for i, e := range v {
+			v[i] = spelled(e)
+		}
+	case map[string]any:
+		for k, e := range v {
+			v[k] = spelled(e)
+		}
+	}
+	return v
 }
