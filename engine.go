@@ -34,9 +34,10 @@ type Engine struct {
 	looks      *looks
 	learned    atomic.Pointer[learned]
 	provenance provenance
-	said       said                  // what was logged of the capture
-	running    atomic.Bool           // Run is at work
-	failed     atomic.Pointer[error] // what ended Run; nil: it is at work, or ended as it was told
+	said       said                      // what was logged of the capture
+	running    atomic.Bool               // Run is at work
+	reached    atomic.Pointer[time.Time] // when it last looked at the log; see Ready
+	failed     atomic.Pointer[error]     // what ended Run; nil: it is at work, or ended as it was told
 }
 
 // New examines the whole configuration and returns every problem at once. It

@@ -24,6 +24,9 @@ func (e *Engine) noting(ctx context.Context, stage string, step func() (time.Dur
 	noted := false
 	return func() (time.Duration, error) {
 		wait, err := step()
+		if err == nil {
+			e.reach(stage)
+		}
 		switch {
 		case ctx.Err() != nil, errors.Is(err, store.ErrPlan), errors.Is(err, store.ErrNotInstalled), errors.Is(err, store.ErrReplaced):
 		case err != nil:

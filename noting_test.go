@@ -20,14 +20,7 @@ func TestFoldThatFailsIsTold(t *testing.T) {
 		e := s.engine(customerSync(s.to))
 		s.run(e)
 		s.quiet(e)
-		onSQLite := s.app(`create trigger stands_in_the_way before delete on upkeep_touch begin select raise(abort, 'no right at all'); end`) == nil
-		want, end := "no right at all", `drop trigger stands_in_the_way`
-		if !onSQLite {
-			want, end = "may quote a value", `drop trigger stands_in_the_way on upkeep.touch`
-			s.exec(`create function public.refuse() returns trigger language plpgsql as $$ begin
-				raise exception 'invalid input: "Ada"' using errcode = '22P02'; end $$;
-				create trigger stands_in_the_way before delete on upkeep.touch for each row execute function public.refuse()`)
-		}
+		end, want := s.refuseFolds()
 		s.exec(`update users set name = 'not folded' where id = 1`)
 		another := s.engine(customerSync(s.to))
 		failure := func() *upkeep.Failure {
@@ -57,4 +50,17 @@ func TestFoldThatFailsIsTold(t *testing.T) {
 		s.quiet(e)
 		s.field("customer", "customer-1", "entityId", `"not folded"`)
 	})
+}
+
+// refuseFolds has every fold fail until the statement end is run; an error of it
+// has the text told.
+func (s *shop) refuseFolds() (end, told string) {
+	s.t.Helper()
+	if s.app(`create trigger stands_in_the_way before delete on upkeep_touch begin select raise(abort, 'no right at all'); end`) == nil { // SQLite
+		return `drop trigger stands_in_the_way`, "no right at all"
+	}
+	s.exec(`create function public.refuse() returns trigger language plpgsql as $$ begin
+		raise exception 'invalid input: "Ada"' using errcode = '22P02'; end $$;
+		create trigger stands_in_the_way before delete on upkeep.touch for each row execute function public.refuse()`)
+	return `drop trigger stands_in_the_way on upkeep.touch`, "may quote a value"
 }

@@ -46,6 +46,7 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 	}
 	defer e.running.Store(false)
 	e.failed.Store(nil)
+	e.reached.Store(nil)
 	defer func() {
 		if err != nil {
 			e.failed.Store(&err)

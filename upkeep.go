@@ -38,8 +38,8 @@
 // [Engine.Plan] says what would be installed, and [Engine.Forecast] which
 // records would be sent. [Engine.Check] examines a configuration against the database and the remote
 // before anything is installed, and [Engine.Doctor] one that is at work.
-// [Engine.Status] counts groups by state,
-// [Engine.Groups] lists them, [Engine.Explain] tells all about one, and
+// [Engine.Status] counts groups by state, [Engine.Ready] tells a probe whether
+// this process is at work, [Engine.Groups] lists groups, [Engine.Explain] tells all about one, and
 // [Engine.Verify] compares records with what the remote really has.
 // [Engine.Pause] holds a remote or a sync back until [Engine.Resume].
 // [Engine.Retry] lets parked groups go again, [Engine.Resync] looks at groups
