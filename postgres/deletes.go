@@ -137,7 +137,7 @@ func freeDeletes(ctx context.Context, tx pgx.Tx, syncs []string, most int) (int6
 		WITH held AS MATERIALIZED (
 			SELECT sync, key FROM upkeep.groups WHERE sync = ANY ($1) AND parked AND reason = $2
 			ORDER BY sync, key LIMIT $3 FOR UPDATE)
-		UPDATE upkeep.groups g SET parked = false, attempts = 0, reason = '', due_at = (SELECT upkeep.clock())
+		UPDATE upkeep.groups g SET parked = false, attempts = 0, reason = '', due_at = (SELECT upkeep.clock()), dirty_since = (SELECT upkeep.clock())
 		FROM held h WHERE g.sync = h.sync AND g.key = h.key`, syncs, store.DeleteHeld, most)
 	return tag.RowsAffected(), err
 }

@@ -278,7 +278,8 @@ func wakeDependents(ctx context.Context, tx runner, news []store.ID) error {
 					parked = g.parked AND NOT p.referring AND NOT p.waiting,
 					cause = CASE WHEN p.referring THEN `+causeOf("'reference'", "clock.now")+` ELSE g.cause END,
 					touched_at = CASE WHEN p.referring THEN clock.now ELSE g.touched_at END,
-					dirty_since = coalesce(g.dirty_since, clock.now),
+					-- Late from now on, and not since it began to wait.
+					dirty_since = CASE WHEN p.waiting THEN clock.now ELSE coalesce(g.dirty_since, clock.now) END,
 					due_at = CASE WHEN g.holder IS NOT NULL THEN g.due_at
 						WHEN p.waiting OR p.referring AND NOT `+queued+` THEN clock.now ELSE g.due_at END
 				FROM page p, clock WHERE g.sync = p.sync AND g.key = p.key

@@ -17,7 +17,9 @@ import (
 // raised; that wakes it if it was clean, parked or waiting, and leaves its
 // next time alone if it was dirty: a touch must not defeat a backoff. A
 // deleted_generation of 1 is an observed delete of the root row, -1 an insert;
-// less says that the row is back since the delete of generation -1 - it.
+// less says that the row is back since the delete of generation -1 - it. What was
+// parked, or is woken by what it waited for, is late from now on; what waited and
+// was touched may wait on, and keeps its age.
 const raising = `
 	ON CONFLICT (sync, key) DO UPDATE SET
 		generation = g.generation + 1,
@@ -31,7 +33,8 @@ const raising = `
 		reason = CASE WHEN ` + queued + ` THEN g.reason ELSE '' END,
 		parked = false, waits_for = '{}',
 		cause = excluded.cause, touched_at = excluded.touched_at,
-		dirty_since = CASE WHEN g.generation > g.synced_generation THEN g.dirty_since ELSE excluded.dirty_since END`
+		dirty_since = CASE WHEN g.generation > g.synced_generation AND NOT g.parked AND NOT (g.waits_for <> '{}' AND (excluded.cause).op = 'reference')
+			THEN g.dirty_since ELSE excluded.dirty_since END`
 
 // queued is true of a group g that is dirty and neither parked nor waiting.
 const queued = `(g.generation > g.synced_generation AND NOT g.parked AND g.waits_for = '{}')`

@@ -143,7 +143,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 	rows, err := db.pool.Query(ctx, `
 		WITH g AS (
 			SELECT sync, `+stateOf+` AS state,
-				CASE WHEN generation > synced_generation AND NOT parked THEN dirty_since END AS dirty_since, reason
+				CASE WHEN generation > synced_generation AND NOT parked THEN dirty_since END AS dirty_since, reason, waits_for <> '{}' AS waits
 			FROM upkeep.groups),
 		n AS (
 			SELECT sync, count(*) AS groups,
@@ -151,7 +151,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 				count(*) FILTER (WHERE state = 'claimed') AS claimed, count(*) FILTER (WHERE state = 'in doubt') AS in_doubt,
 				count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'parked') AS parked,
 				count(*) FILTER (WHERE state = 'gone') AS gone,
-				min(dirty_since) FILTER (WHERE state <> 'waiting') AS oldest, min(dirty_since) FILTER (WHERE state = 'waiting') AS waits,
+				min(dirty_since) FILTER (WHERE NOT waits) AS oldest, min(dirty_since) FILTER (WHERE waits) AS waits,
 				max(substr(reason, length($1) + 1)) FILTER (WHERE state IN ('dirty', 'claimed') AND starts_with(reason, $1)) AS held
 			FROM g GROUP BY sync),
 		waiting AS (SELECT sync, count(*) AS commands, min(at) AS oldest_command FROM upkeep.commands GROUP BY sync),

@@ -56,7 +56,7 @@ func (d *DB) SpendDeletes(ctx context.Context, sync string, want, most int) (g s
 }
 
 // freeSome makes up to ?4 groups of a sync due that are parked for the reason ?2.
-const freeSome = `UPDATE upkeep_groups SET parked = 0, attempts = 0, reason = NULL, due_at = ?3
+const freeSome = `UPDATE upkeep_groups SET parked = 0, attempts = 0, reason = NULL, due_at = ?3, dirty_since = ?3
 	WHERE (sync, key) IN (SELECT sync, key FROM upkeep_groups WHERE sync = ?1 AND parked AND reason = ?2 AND holder IS NULL ORDER BY key LIMIT ?4)`
 
 // ReturnDeletes implements [store.Deletes].
@@ -101,7 +101,7 @@ func (d *DB) FreeDeletes(ctx context.Context, syncs []string) (freed int64, err 
 	err = d.update(ctx, "free deletes", func(tx *sql.Tx) error {
 		freed = 0
 		for _, sync := range syncs {
-			r, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, attempts = 0, reason = NULL, due_at = ?3
+			r, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, attempts = 0, reason = NULL, due_at = ?3, dirty_since = ?3
 				WHERE sync = ?1 AND parked AND reason = ?2 AND holder IS NULL
 				AND EXISTS (SELECT 1 FROM upkeep_deletes d WHERE d.sync = ?1 AND NOT d.held)`, sync, store.DeleteHeld, d.now())
 			if err != nil {

@@ -229,7 +229,9 @@ func (d *DB) writeBatch(ctx context.Context, tx *sql.Tx, b *batch, plan string) 
 // raiseSQL raises the groups of a list. A group that is not there is made if
 // its entry says so. What a touch does to when the group is due:
 // a group that is held stays with its holder; one that is parked, waiting or
-// clean is due now; one that is dirty already keeps its turn, or its backoff.
+// clean is due now; one that is dirty already keeps its turn, or its backoff. What
+// was parked, or is woken by what it waited for, is late from now on; what waited
+// and was touched may wait on, and keeps its age.
 const raiseSQL = `INSERT INTO upkeep_groups (sync, key, generation, forced_generation, deleted_generation, due_at, backfill,
 		cause, touched_at, dirty_since)
 	SELECT value->>0, value->>1, 1, value->>2, value->>3, ?2, ?3, value->>5, ?2, ?2 FROM json_each(?1)
@@ -249,7 +251,8 @@ const raiseSQL = `INSERT INTO upkeep_groups (sync, key, generation, forced_gener
 		waiting = CASE WHEN holder IS NULL THEN 0 ELSE waiting END,
 		cause = excluded.cause,
 		touched_at = excluded.touched_at,
-		dirty_since = CASE WHEN generation = synced_generation THEN excluded.dirty_since ELSE dirty_since END`
+		dirty_since = CASE WHEN generation = synced_generation OR parked OR waiting AND excluded.cause->>'op' = 'reference'
+			THEN excluded.dirty_since ELSE dirty_since END`
 
 // raise raises the generations of all hits and counts.
 func (d *DB) raise(ctx context.Context, tx *sql.Tx, h *hits) (int, error) {

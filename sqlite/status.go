@@ -147,9 +147,9 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		rows, err := tx.QueryContext(ctx, `WITH n AS (SELECT sync, count(*) AS n,
 				sum(s = 'clean') AS clean, sum(s = 'dirty') AS dirty, sum(s = 'claimed') AS claimed, sum(s = 'in doubt') AS doubt,
 				sum(s = 'waiting') AS waiting, sum(s = 'parked') AS parked, sum(s = 'gone') AS gone,
-				min(CASE WHEN s <> 'waiting' THEN since END) AS since, min(CASE WHEN s = 'waiting' THEN since END) AS waits,
+				min(CASE WHEN NOT waiting_still THEN since END) AS since, min(CASE WHEN waiting_still THEN since END) AS waits,
 				max(CASE WHEN s IN ('dirty', 'claimed') AND substr(reason, 1, length(?1)) = ?1 THEN substr(reason, length(?1) + 1) END) AS held
-			FROM (SELECT g.sync, `+stateExpr+` AS s, CASE WHEN g.generation > g.synced_generation AND NOT g.parked THEN g.dirty_since END AS since, g.reason
+			FROM (SELECT g.sync, `+stateExpr+` AS s, CASE WHEN g.generation > g.synced_generation AND NOT g.parked THEN g.dirty_since END AS since, g.reason, g.waiting AS waiting_still
 				FROM upkeep_groups AS g) GROUP BY sync)
 			SELECT coalesce(n.sync, upkeep_syncs.sync), coalesce(n, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
 				coalesce(doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), since, coalesce(touches, 0),

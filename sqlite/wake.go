@@ -49,13 +49,13 @@ func (w *writing) wake(ctx context.Context, tx *sql.Tx) error {
 }
 
 // wakeList makes those of the groups due that wait for nothing that is not
-// there.
+// there. They are late from now on, and not since they began to wait.
 func wakeList(ctx context.Context, tx *sql.Tx, ids []store.ID, now int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	list := idsJSON(ids)
-	_, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET waiting = 0, parked = 0, due_at = ?2, attempts = 0, reason = NULL
+	_, err := tx.ExecContext(ctx, `UPDATE upkeep_groups SET waiting = 0, parked = 0, due_at = ?2, dirty_since = ?2, attempts = 0, reason = NULL
 		FROM (SELECT DISTINCT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j
 		WHERE sync = j.s AND upkeep_groups.key = j.k AND waiting AND holder IS NULL AND NOT EXISTS (
 			SELECT 1 FROM upkeep_edges AS e LEFT JOIN upkeep_groups AS p ON p.sync = e.on_sync AND p.key = e.on_key

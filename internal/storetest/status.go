@@ -16,6 +16,7 @@ func statusTests() []test {
 		{"oldest", testOldest},
 		{"oldest that is tried again", testOldestRetried},
 		{"oldest that waits", testOldestWaiting},
+		{"oldest that is woken", testOldestWoken},
 		{"oldest touch", testOldestTouch},
 		{"attempts", testAttempts},
 		{"prune", testPrune},
@@ -147,6 +148,50 @@ func testOldestWaiting(e *env) {
 	if c.Oldest != 0 || c.Waiting != 1 || c.OldestWaiting < time.Minute || c.OldestWaiting > 2*time.Minute {
 		e.t.Errorf("oldest %v, %d wait since %v; want none, and 1 since 1m", c.Oldest, c.Waiting, c.OldestWaiting)
 	}
+}
+
+// What is woken by the record that it waited for, or parked and touched, is late
+// from then on; what waits is not late while
+// somebody looks at it.
+func testOldestWoken(e *env) {
+	child, ps := e.parentAndChild("customer/1")
+	e.record(waits(child, "customer/1"))
+	e.Advance(2 * time.Hour) // the net under the wait
+	var c store.Claim
+	for _, one := range e.claim("w", 10) { // the customer's lease ran out
+		if one.ID.String() == "customer/1" {
+			ps[0] = one
+		} else {
+			c = one
+		}
+	}
+	if got := e.counts("sales_order"); got.Oldest != 0 || got.OldestWaiting < 2*time.Hour {
+		e.t.Errorf("of one that waits, while it is looked at: oldest %v, waits since %v", got.Oldest, got.OldestWaiting)
+	}
+	e.record(waits(c, "customer/1"))
+	e.exec(`UPDATE orders SET state = 'touched' WHERE id = 1`)
+	e.fold()
+	e.record(waits(e.claimOne("w", "sales_order/1"), "customer/1"))
+	if got := e.counts("sales_order"); got.OldestWaiting < 2*time.Hour {
+		e.t.Errorf("one that waits and was touched waits since %v", got.OldestWaiting)
+	}
+	e.record(synced(ps[0], "r-1"))
+	e.Advance(time.Minute)
+	woken := func(why string) {
+		e.t.Helper()
+		if got := e.counts("sales_order").Oldest; got < time.Minute || got > 2*time.Minute {
+			e.t.Errorf("%s: oldest is %v, want about 1m", why, got)
+		}
+	}
+	woken("woken")
+	refused := result(e.claimOne("w", "sales_order/1"), store.Refused)
+	refused.Reason = "no"
+	e.record(refused)
+	e.Advance(24 * time.Hour)
+	e.exec(`UPDATE orders SET state = 'mended' WHERE id = 1`)
+	e.fold()
+	e.Advance(time.Minute)
+	woken("parked and touched")
 }
 
 func testOldestTouch(e *env) {

@@ -184,8 +184,12 @@ func testManyWaiters(e *env) {
 	}
 	e.record(rs...)
 	e.equal("claims", len(e.claim("w", 5000)), 0)
+	e.Advance(30 * time.Second) // less than a lease
 	e.record(synced(parent, "r-1"))
 	e.fold()
+	if got := e.counts("sales_order").Oldest; got > 20*time.Second {
+		e.t.Errorf("once the parent is there they are late for %v, since they began to wait", got)
+	}
 	e.equal("claims once the parent is there", len(e.claim("w", 5000)), 1502)
 }
 
