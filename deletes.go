@@ -17,9 +17,24 @@ import (
 type HeldDeletes = store.HeldDeletes
 
 // HeldDeletes lists the syncs whose limit of deletes was reached
-// ([Mapping].DeleteLimit), by name.
+// ([Mapping].DeleteLimit), by name. What was held stays so when the limit is
+// raised, or taken away: [Engine.AllowDeletes] lets it go, since the configuration
+// does not say that somebody has looked at it.
 func (e *Engine) HeldDeletes(ctx context.Context) ([]HeldDeletes, error) {
-	return e.db.HeldDeletes(ctx)
+	all, err := e.db.HeldDeletes(ctx)
+	return e.stillHeld(all), err
+}
+
+// stillHeld leaves out syncs that have no limit any more and hold nothing: what is
+// deleted from now on goes.
+func (e *Engine) stillHeld(all []HeldDeletes) []HeldDeletes {
+	return slices.DeleteFunc(all, func(h HeldDeletes) bool { return h.Held == 0 && e.unlimited(h.Sync) })
+}
+
+// unlimited says whether a sync's deletes have no limit.
+func (e *Engine) unlimited(sync string) bool {
+	d := e.byName[sync]
+	return d != nil && d.DeleteLimit < 0
 }
 
 // AllowDeletes lets n deletes of a sync go, beside its limit, and returns how

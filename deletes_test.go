@@ -3,6 +3,7 @@ package upkeep_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -116,6 +117,69 @@ func TestDeleteLimitOfOnesOwn(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A higher limit, or none, is about what is deleted from then on. What to do about
+// what was held before is said.
+func TestRaisedLimitLetsGoWhatIsLookedAt(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.within(time.Minute)
+	s.users(8)
+	limited := func(most int) *upkeep.Engine {
+		to := customerSync(s.to)
+		to.DeleteLimit = most
+		return s.engine(to)
+	}
+	left := func(want int) {
+		t.Helper()
+		if n := len(s.remote.Records("customer")); n != want {
+			t.Errorf("%d records are left, want %d", n, want)
+		}
+	}
+	said := func(e *upkeep.Engine, want string) {
+		t.Helper()
+		if f, err := e.Condition(s.ctx); err != nil || (want != "") != strings.Contains(fmt.Sprint(f), "held") || !strings.Contains(fmt.Sprint(f), want) {
+			t.Errorf("doctor finds %v (%v), want %q", f, err, want)
+		}
+	}
+	e := limited(1)
+	stop := s.run(e)
+	s.quiet(e)
+	s.exec(`delete from users where id > 5`)
+	s.quiet(e)
+	left(7)
+	stop()
+	e = limited(100)
+	stop = s.run(e)
+	s.quiet(e)
+	left(7)
+	said(e, "upkeep deletes customer --allow 2; a higher delete_limit alone lets none of them go")
+	stop()
+	e = limited(-1)
+	s.run(e)
+	s.exec(`delete from users where id = 1`)
+	s.quiet(e)
+	left(6)
+	said(e, "its deletes have no limit any more, and those that were held before stay held: 2")
+	held, err := e.Groups(s.ctx, "customer", upkeep.Parked, "", 10)
+	if err != nil || len(held) != 2 {
+		t.Fatalf("%v, %v", held, err)
+	}
+	if x, err := e.Explain(s.ctx, "customer", held[0].Key); err != nil || !strings.Contains(x.Why, "or for this one upkeep retry customer "+held[0].Key) {
+		t.Errorf("%+v, %v", x, err)
+	}
+	for _, g := range held {
+		if _, err := e.Retry(s.ctx, "customer", g.Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.quiet(e)
+	left(4)
+	said(e, "")
+	if all, err := e.HeldDeletes(s.ctx); err != nil || len(all) > 0 {
+		t.Errorf("held: %v, %v", all, err)
+	}
 }
 
 func TestAllowDeletesSaysWhatIsWrong(t *testing.T) {

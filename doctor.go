@@ -105,7 +105,7 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	findings = append(findings, missedFindings(slices.DeleteFunc(slices.Clone(missed), Missed.RowGone), all)...)
 	findings = append(findings, goneFindings(slices.DeleteFunc(missed, func(m Missed) bool { return !m.RowGone() }))...)
 	for _, h := range status.HeldDeletes {
-		findings = append(findings, heldFinding(h))
+		findings = append(findings, heldFinding(h, e.unlimited(h.Sync)))
 	}
 	findings = append(findings, e.jobFindings(status)...)
 	absent, err := e.Absent(ctx)
@@ -152,16 +152,22 @@ func missedFindings(missed []Missed, all bool) (findings []Finding) {
 	return findings
 }
 
-// heldFinding says what to do about deletes that are held, also where none is yet.
-func heldFinding(h HeldDeletes) Finding {
+// heldFinding says what to do about deletes that are held, also where none is yet,
+// and where the limit that held them was taken away since.
+func heldFinding(h HeldDeletes, unlimited bool) Finding {
 	if h.Held == 0 {
 		return Finding{Severity: Warning, Subject: h.Sync,
 			Message: "no delete goes out before a person allows it, since " + moment.Of(h.Since) + "; none waits for that now",
 			Fix:     "when nothing is looked at any more (upkeep status), end it: upkeep deletes " + h.Sync + " --allow 0"}
 	}
-	return Finding{Severity: Problem, Subject: h.Sync,
+	f := Finding{Severity: Problem, Subject: h.Sync,
 		Message: fmt.Sprintf("more records are to be deleted than its limit allows; held: %d", h.Held),
-		Fix:     fmt.Sprintf("see which with upkeep status %s --state parked; if they are meant, upkeep deletes %s --allow %d", h.Sync, h.Sync, h.Held)}
+		Fix:     fmt.Sprintf("see which with upkeep status %s --state parked; if they are meant, upkeep deletes %s --allow %d; a higher delete_limit alone lets none of them go", h.Sync, h.Sync, h.Held)}
+	if unlimited {
+		f.Message = fmt.Sprintf("its deletes have no limit any more, and those that were held before stay held: %d", h.Held)
+		f.Fix, _, _ = strings.Cut(f.Fix, "; a higher")
+	}
+	return f
 }
 
 // clockFinding compares the server's clock with this machine's: it was read

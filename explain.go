@@ -278,6 +278,9 @@ func (x *Explanation) why(d *definition, j *job) string {
 			return fmt.Sprintf("parked: %[1]s; later versions (%[2]d) wait for it; try it again with: upkeep retry %[3]s, or leave it out with: upkeep skip %[3]s",
 				g.Reason, len(x.Commands)-1, g.Args())
 		}
+		if g.Reason == store.DeleteHeld && j.def.DeleteLimit < 0 {
+			return fmt.Sprintf("parked: %s; the sync has no limit any more, and what was held before stays held until somebody says so: upkeep deletes %s --allow N, or for this one upkeep retry %s", g.Reason, g.Sync, g.Args())
+		}
 		if g.Reason == store.DeleteHeld {
 			return fmt.Sprintf("parked: %s %s --allow N, where N is how many that command says are held (upkeep retry would only park it again)", g.Reason, g.Sync)
 		}

@@ -68,6 +68,7 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.HeldDeletes = e.stillHeld(s.HeldDeletes)
 	counts := s.Syncs
 	s.Syncs = nil
 	for _, d := range e.defs {
