@@ -206,17 +206,19 @@ func TestTablesThatCannotBeRoots(t *testing.T) {
 // root, and no relation goes by them.
 func TestProposedKeysCanBeKeys(t *testing.T) {
 	t.Parallel()
-	db := open(t, "postgres", `CREATE TABLE "Kunden" (id integer PRIMARY KEY);`+onPostgres)
+	db := open(t, "postgres", `CREATE TABLE "Kunden" (id integer PRIMARY KEY); CREATE TABLE kunden (id integer PRIMARY KEY);`+onPostgres)
 	for table, refused := range map[string]string{
-		"sales.terms":      "the column every of its primary key is of type interval, which can be no key: it has no one way to be written",
-		"sales.boxes":      "the column sizes of its primary key is of type integer[], which can be no key: it holds many values, not one",
-		"sales.readings":   "",
-		"sales.offers":     "",
-		`"sales"."Order"`:  "",
-		`"sales".items`:    "",
-		`"public".Kunden`:  "",
-		`"Sales Dep."`:     `there are: `,
-		`sales."nonsense"`: `there are: `,
+		"sales.terms":       "the column every of its primary key is of type interval, which can be no key: it has no one way to be written",
+		"sales.boxes":       "the column sizes of its primary key is of type integer[], which can be no key: it holds many values, not one",
+		"sales.readings":    "",
+		"sales.offers":      "",
+		`"sales"."Order"`:   "",
+		`"sales".items`:     "",
+		`"public".Kunden`:   "",
+		`"public"."Kunden"`: "",
+		`public.KUNDEN`:     "it may be any of: ",
+		`"Sales Dep."`:      `there are: `,
+		`sales."nonsense"`:  `there are: `,
 	} {
 		p, err := Make(t.Context(), db, Options{Source: "x", Tables: []string{table}})
 		if refused != "" {
