@@ -56,6 +56,10 @@ var shopTables = []struct {
 // of them takes one lock.
 const many = 100
 
+// crowd is how many groups one row may lead to, for versions of it to be captured,
+// and the beginning of the ids of as many orders of one customer and one more.
+const crowd = 1000
+
 // draw is a change: one statement or, where a row goes and comes again, two.
 func (s shop) draw(t *rapid.T) []string {
 	tb := rapid.SampledFrom(shopTables).Draw(t, "table")

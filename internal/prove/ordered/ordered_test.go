@@ -88,6 +88,7 @@ type ordering struct {
 	syncs   []upkeep.AnySync
 	control *upkeep.Engine
 	worker  *worker
+	engines int  // of a worker
 	paused  bool // the worker, until a table is truncated
 	ahead   time.Duration
 	gaps    map[string]int // for want of time, by key
@@ -101,7 +102,8 @@ func begin(rt *rapid.T, url, schema string) *ordering {
 			rapid.SampledFrom([]upkeep.Action{upkeep.Delete, upkeep.Delete, upkeep.Set, upkeep.Keep}).Draw(rt, "on delete"),
 			rapid.SampledFrom([]upkeep.Action{upkeep.Delete, upkeep.Set, upkeep.Keep}).Draw(rt, "when false"),
 		},
-		remote: memory.New(memory.Config{Batch: rapid.SampledFrom([]int{0, 5}).Draw(rt, "batch")}),
+		engines: rapid.SampledFrom([]int{1, 1, 2}).Draw(rt, "engines"),
+		remote:  memory.New(memory.Config{Batch: rapid.SampledFrom([]int{0, 5}).Draw(rt, "batch")}),
 	}
 	o.ctx, o.cancel = context.WithTimeout(context.Background(), 2*time.Minute)
 	o.observer = o.connect(url)
@@ -121,6 +123,9 @@ func begin(rt *rapid.T, url, schema string) *ordering {
 		if rapid.IntRange(0, 3).Draw(rt, "rows before") < 3 {
 			_ = o.observer.exec(sql) // or what it refers to is not there
 		}
+	}
+	if rapid.IntRange(0, 7).Draw(rt, "crowd") == 7 {
+		_ = o.observer.exec(fmt.Sprintf("insert into orders select n, 1, 'a' from generate_series(%d, %d) n", crowd, 2*crowd))
 	}
 	var err error
 	o.db, err = postgres.Open(o.ctx, url)
@@ -270,7 +275,7 @@ func (o *ordering) committed(s *session, saw map[string]version, loose func(key 
 			from, is = loose(k)
 		}
 		// What it saw is passed over if the record was ended since.
-		inTime := !p.endedSince(s.at[k])
+		inTime := !s.crowded && !p.endedSince(s.at[k])
 		switch {
 		case !changed && !s.seen[k] && !stale:
 		case late[k] || s.truncated && !(s.seen[k] && v.there):
@@ -287,11 +292,11 @@ func (o *ordering) committed(s *session, saw map[string]version, loose func(key 
 			if stale {
 				p.steps = append(p.steps, step{saw[k], false})
 			}
-			p.steps = append(p.steps, step{v, !first && !overtaken && !stale})
+			p.steps = append(p.steps, step{v, !first && !overtaken && !stale && !s.crowded})
 		case stale:
 			p.steps = append(p.steps, step{saw[k], inTime}, step{v, false})
 		default:
-			p.steps = append(p.steps, step{v, true})
+			p.steps = append(p.steps, step{v, !s.crowded})
 		}
 	}
 	if !maps.Equal(o.now, now) {
@@ -375,6 +380,7 @@ type session struct {
 
 	open, snapshot bool // snapshot: REPEATABLE READ
 	truncated      bool
+	crowded        bool            // it changed a row that too many groups are made of
 	immediate      bool            // its versions are read after each statement
 	began          int             // commits before
 	at             map[string]int  // steps of each group before

@@ -48,6 +48,7 @@ func (e endings) next(r held, v version) held {
 type past struct {
 	steps  []step
 	strays []stray
+	skips  int // of versions that a person let be left out
 }
 
 type step struct {
@@ -74,6 +75,7 @@ func (p *past) explains(seen []held, e endings) bool {
 	type at struct {
 		step, seen int
 		strays     uint64 // that must be and were delivered
+		skips      int    // versions that must be and were not
 	}
 	tried := map[at]bool{}
 	var from func(a at) bool
@@ -95,14 +97,15 @@ func (p *past) explains(seen []held, e endings) bool {
 			}
 			return from(to)
 		}
-		done := a.step == len(p.steps) && a.seen == len(seen)
+		done, left := a.step == len(p.steps) && a.seen == len(seen), p.skips-a.skips
 		for i, s := range p.strays {
 			if a.strays&(1<<i) != 0 {
 				continue
 			}
 			then := a
 			if s.must {
-				done, then.strays = false, a.strays|1<<i
+				left--
+				done, then.strays = done && left >= 0, a.strays|1<<i
 			}
 			if s.from <= a.step && a.step <= s.to && deliver(s.version, then) {
 				return true
@@ -111,8 +114,12 @@ func (p *past) explains(seen []held, e endings) bool {
 		if done || a.step == len(p.steps) {
 			return done
 		}
-		s, then := p.steps[a.step], at{a.step + 1, a.seen, a.strays}
-		return deliver(s.version, then) || !s.must && from(then)
+		s, then := p.steps[a.step], at{a.step + 1, a.seen, a.strays, a.skips}
+		if deliver(s.version, then) || !s.must && from(then) {
+			return true
+		}
+		then.skips++
+		return s.must && then.skips <= p.skips && then.step < len(p.steps) && from(then) // never what is there now
 	}
 	return from(at{})
 }
@@ -212,9 +219,13 @@ func TestExplains(t *testing.T) {
 		"never there":              {past{steps: []step{{version{}, true}, {c, true}}}, nil, true},
 		"archived":                 {past{steps: []step{{a, true}, {c, true}}}, []held{has("a"), archived}, true},
 		"archived, and not told":   {past{steps: []step{{a, true}, {c, true}}}, []held{has("a")}, false},
-		"a stray":                  {past{[]step{{a, true}, {a, true}}, []stray{{step{b, true}, 1, 2}}}, []held{has("a"), has("b"), has("a")}, true},
-		"a stray before its time":  {past{[]step{{a, true}}, []stray{{step{b, true}, 1, 1}}}, []held{has("b"), has("a")}, false},
-		"a stray that is left out": {past{[]step{{a, true}}, []stray{{step{b, true}, 0, 1}}}, []held{has("a")}, false},
+		"one is skipped":           {past{steps: []step{{a, true}, {b, true}, {version{}, true}}, skips: 1}, []held{has("a"), {}}, true},
+		"skipped, and one more":    {past{steps: []step{{a, true}, {b, true}, {a, true}, {version{}, true}}, skips: 1}, []held{{}}, false},
+		"the last is no skip":      {past{steps: []step{{a, true}, {b, true}}, skips: 1}, []held{has("a")}, false},
+		"a stray":                  {past{[]step{{a, true}, {a, true}}, []stray{{step{b, true}, 1, 2}}, 0}, []held{has("a"), has("b"), has("a")}, true},
+		"a stray before its time":  {past{[]step{{a, true}}, []stray{{step{b, true}, 1, 1}}, 0}, []held{has("b"), has("a")}, false},
+		"a stray that is skipped":  {past{[]step{{a, true}}, []stray{{step{b, true}, 0, 1}}, 1}, []held{has("a")}, true},
+		"a stray that is left out": {past{[]step{{a, true}}, []stray{{step{b, true}, 0, 1}}, 0}, []held{has("a")}, false},
 	} {
 		if got := x.past.explains(x.seen, whole); got != x.want {
 			t.Errorf("%s: %v", name, got)

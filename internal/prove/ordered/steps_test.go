@@ -25,7 +25,7 @@ func (o *ordering) step() {
 		s = o.alone
 	}
 	do := rapid.SampledFrom([]string{"transaction", "transaction", "transaction", "transaction", "change", "change", "change", "end", "end",
-		"finish", "start", "stop", "kill", "fault", "settle", "resync"}).Draw(o.T, "step")
+		"finish", "start", "stop", "kill", "fault", "settle", "resync", "skip"}).Draw(o.T, "step")
 	if o.alone != nil && do != "change" {
 		do = "end"
 	}
@@ -52,6 +52,8 @@ func (o *ordering) step() {
 		o.fault()
 	case "settle":
 		o.settle()
+	case "skip":
+		o.skip()
 	case "resync":
 		o.ok(o.control.Resync(o.ctx, upkeep.Resync{Sync: rapid.SampledFrom([]string{"every", "latest"}).Draw(o.T, "sync"), Force: rapid.Bool().Draw(o.T, "force")}))
 	}
@@ -61,7 +63,7 @@ func (o *ordering) step() {
 func (s *session) change(o *ordering) {
 	if !s.open {
 		s.snapshot = !o.total && rapid.IntRange(0, 7).Draw(o.T, "snapshot") == 7
-		s.open, s.truncated, s.immediate, s.began, s.at, s.seen, s.points = true, false, false, o.commits, o.steps(), map[string]bool{}, nil
+		s.open, s.truncated, s.crowded, s.immediate, s.began, s.at, s.seen, s.points = true, false, false, false, o.commits, o.steps(), map[string]bool{}, nil
 		o.Logf("%s begins, snapshot %v", s.name(), s.snapshot)
 		s.run("begin" + map[bool]string{true: " isolation level repeatable read"}[s.snapshot])
 	}
@@ -111,13 +113,15 @@ func (s *session) change(o *ordering) {
 			}
 			continue
 		}
+		changed := map[string]bool{}
 		for _, m := range []map[string]version{before, after} {
 			for k := range m {
 				if before[k] != after[k] {
-					s.seen[k] = true
+					changed[k], s.seen[k] = true, true
 				}
 			}
 		}
+		s.crowded = s.crowded || len(changed) > crowd && (strings.Contains(sql, "customers") || strings.Contains(sql, "regions"))
 	}
 }
 
@@ -250,8 +254,19 @@ func (o *ordering) start() {
 	o.Log("a worker starts")
 	ctx, cancel := context.WithCancel(o.ctx)
 	w := &worker{cancel, new(atomic.Bool), make(chan error, 1)}
-	e := o.engine(mortal{o.db, w.dead})
-	go func() { w.done <- e.Run(ctx) }()
+	ended := make(chan error, o.engines)
+	for range o.engines {
+		e := o.engine(mortal{o.db, w.dead})
+		go func() { ended <- e.Run(ctx) }()
+	}
+	go func() { // one that ends takes the others with it
+		var errs []error
+		for range o.engines {
+			errs = append(errs, <-ended)
+			cancel()
+		}
+		w.done <- errors.Join(errs...)
+	}()
 	o.worker = w
 }
 
@@ -296,6 +311,25 @@ func (o *ordering) fault() {
 	o.Log("fault", kind, f.On, f.After)
 	if kind != "refused" {
 		o.remote.Fail(f)
+	}
+}
+
+// skip is a person who lets the oldest version of a group be left out.
+func (o *ordering) skip() {
+	key := fmt.Sprint(rapid.IntRange(1, shopTables[0].ids).Draw(o.T, "skipped"))
+	said := func() string {
+		return o.observer.ask("select count(*)::text from upkeep.attempts where action = 'skip' and key = '" + key + "'")
+	}
+	was := said()
+	c, err := o.control.Skip(o.ctx, "every", key)
+	o.Log("skip", key, c.Number, err)
+	switch {
+	case err == nil && said() == was:
+		o.Fatalf("the version %d of %s was skipped, and its history does not say so", c.Number, key)
+	case err == nil:
+		pastOf(o.every, key).skips++
+	case !errors.Is(err, upkeep.ErrNoCommand) && !errors.Is(err, upkeep.ErrClaimed) && !errors.Is(err, store.ErrNoGroup):
+		o.Fatal(err)
 	}
 }
 
