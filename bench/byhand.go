@@ -37,12 +37,14 @@ CREATE TRIGGER enqueue AFTER UPDATE ON line_items FOR EACH ROW WHEN (OLD.* IS DI
 
 // kinds of followers.
 const (
-	byList = "list" // by the engine: articles
-	byFlag = "flag"
-	byJobs = "jobs"
-	byLog  = "log"
-	byPoll = "poll"
-	least  = "least"
+	byList  = "list"  // by the engine: articles
+	byEvery = "every" // by the engine: every version of the orders
+	byFlag  = "flag"
+	byJobs  = "jobs"
+	byLog   = "log"
+	byPoll  = "poll"
+	least   = "least"
+	keeps   = "keeps" // the least, and what was sent is recorded
 )
 
 // followByHand does until ctx ends what the workers of such a program do: as
@@ -53,7 +55,7 @@ func (f *following) followByHand(ctx context.Context) error {
 		return f.followLog(ctx)
 	case byPoll:
 		return f.poll(ctx)
-	case least:
+	case least, keeps:
 		return f.followLeast(ctx)
 	}
 	pool, err := pgxpool.New(ctx, f.URL)

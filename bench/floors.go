@@ -63,7 +63,18 @@ CREATE TRIGGER tell AFTER UPDATE ON line_items FOR EACH ROW WHEN (OLD.change IS 
 	OR OLD.sku IS DISTINCT FROM NEW.sku COLLATE "C") EXECUTE FUNCTION tell()`
 
 	// takeFour forgets what it takes, should the process die.
-	takeFour = `DELETE FROM dirty WHERE order_id IN (SELECT order_id FROM dirty LIMIT 4 FOR UPDATE SKIP LOCKED) RETURNING order_id`
+	takeFour = `DELETE FROM dirty WHERE order_id IN (SELECT order_id FROM dirty LIMIT 4 FOR UPDATE SKIP LOCKED) RETURNING order_id, generation`
+
+	// leaseFour takes orders for a minute and no longer, so that they are sent
+	// again should the process die, and recordFour says what was sent: the least
+	// of a protocol that loses nothing. It tells nobody what was sent, or what
+	// went wrong, and never sends less than everything.
+	leasable  = "ALTER TABLE dirty ADD sent bigint NOT NULL DEFAULT 0, ADD until timestamptz; CREATE INDEX due ON dirty (since) WHERE generation > sent"
+	leaseFour = `UPDATE dirty d SET until = now() + interval '1 minute' FROM (
+		SELECT order_id FROM dirty WHERE generation > sent AND (until IS NULL OR until < now()) ORDER BY since LIMIT 4 FOR UPDATE SKIP LOCKED) t
+	WHERE d.order_id = t.order_id RETURNING d.order_id, d.generation`
+	recordFour = `UPDATE dirty d SET sent = r.generation, until = NULL, since = now()
+	FROM unnest($1::bigint[], $2::bigint[]) AS r(order_id, generation) WHERE d.order_id = r.order_id`
 
 	// neverFires is a row trigger that compares one number, and calls nothing.
 	neverFires = `CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
@@ -86,7 +97,8 @@ var leastRows = []string{
 // followLeast does the least that is following: it folds the log of
 // [loggedIfMapped] ten times a second, takes four orders at a time, loads them,
 // and waits as long as the remote's answers take. It compares nothing, records
-// nothing, and knows of no limit, no failure and no other process.
+// nothing, and knows of no limit, no failure and no other process. One that
+// [keeps] leases what it takes, and records what it sent.
 func (f *following) followLeast(ctx context.Context) error {
 	pool, err := pgxpool.New(ctx, f.URL)
 	if err != nil {
@@ -116,12 +128,20 @@ func (f *following) followLeast(ctx context.Context) error {
 }
 
 func (f *following) sendFour(ctx context.Context, pool *pgxpool.Pool) error {
-	rows, err := pool.Query(ctx, takeFour)
+	take := takeFour
+	if f.Kind == keeps {
+		take = leaseFour
+	}
+	rows, err := pool.Query(ctx, take)
 	if err != nil {
 		return err
 	}
-	orders, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
+	var orders, generations []int64
+	var order, generation int64
+	if _, err := pgx.ForEachRow(rows, []any{&order, &generation}, func() error {
+		orders, generations = append(orders, order), append(generations, generation)
+		return nil
+	}); err != nil {
 		return err
 	}
 	if len(orders) == 0 {
@@ -137,7 +157,11 @@ func (f *following) sendFour(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := pool.SendBatch(ctx, batch).Close(); err != nil {
 		return err
 	}
-	return pause(ctx, f.Latency)
+	if err := pause(ctx, f.Latency); err != nil || f.Kind != keeps {
+		return err
+	}
+	_, err = pool.Exec(ctx, recordFour, orders, generations)
+	return err
 }
 
 // poll asks whether there is anything, as often as an idle engine does.

@@ -154,7 +154,11 @@ func follow(ctx context.Context, in io.Reader, out io.Writer) error {
 
 func engineOn(db upkeep.Database, remote connector.Connection, kind string) (*upkeep.Engine, error) {
 	to := &upkeep.Remote{Name: "remote", Connection: remote}
-	var sync upkeep.AnySync = salesOrder(to)
+	orders := salesOrder(to)
+	if kind == byEvery {
+		orders.Deliver = upkeep.Every
+	}
+	var sync upkeep.AnySync = orders
 	if kind == byList {
 		sync = article(to)
 	}

@@ -76,6 +76,8 @@ func bench(ctx context.Context, args []string) error {
 	run := flags.String("run", "", "measure only the rows whose name this `regexp` matches")
 	ways := flags.String("ways", "", "of the rows app and hot, measure only the ways whose name this `regexp` matches")
 	short := flags.Bool("quick", false, "smaller sizes, about two minutes in all")
+	turns := flags.Int("turns", 0, "measure what is compared so many times in turns (3)")
+	each := flags.Duration("each", 0, "in the rows app and hot, let the clients run for so long each time (6s; with -quick 1s)")
 	list := flags.Bool("list", false, "list the rows' names")
 	profiles := flags.String("profile", "", "write a CPU profile of each follower to this `folder`")
 	statements := flags.Bool("statements", false, "after each row, and each way that is compared, print what took most of the database's time (needs pg_stat_statements)")
@@ -101,6 +103,12 @@ func bench(ctx context.Context, args []string) error {
 	p := &place{ctx: ctx, size: full, progress: os.Stderr, profiles: *profiles, shops: map[string]*shop{}}
 	if *short {
 		p.size = quick
+	}
+	if *turns > 0 {
+		p.size.repeats = *turns
+	}
+	if *each > 0 {
+		p.size.load = *each
 	}
 	p.apart = *stages
 	if p.ways, err = regexp.Compile(*ways); err != nil {

@@ -174,6 +174,26 @@ func (p parts) each(n int64) parts {
 	return parts{p.application / d, p.clients / d, p.queries / d, p.follower / d, p.vacuum / d, p.rest / d, stages}
 }
 
+// middle is the median of each part.
+func middle(all []parts) parts {
+	of := func(part func(parts) time.Duration) time.Duration {
+		each := make([]time.Duration, len(all))
+		for i, p := range all {
+			each[i] = part(p)
+		}
+		return median(each)
+	}
+	stages := map[string]time.Duration{}
+	for name := range all[0].stages {
+		stages[name] = of(func(p parts) time.Duration { return p.stages[name] })
+	}
+	return parts{
+		of(func(p parts) time.Duration { return p.application }), of(func(p parts) time.Duration { return p.clients }),
+		of(func(p parts) time.Duration { return p.queries }), of(func(p parts) time.Duration { return p.follower }),
+		of(func(p parts) time.Duration { return p.vacuum }), of(func(p parts) time.Duration { return p.rest }), stages,
+	}
+}
+
 // String tells the parts in microseconds; nothing where nothing is known.
 func (p parts) String() string {
 	if p.application == 0 {

@@ -110,6 +110,10 @@ func (p *place) appWays(aim string, pick func() int64) ([]way, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept, err := p.with("kept", toldIfMapped+"; "+leasable)
+	if err != nil {
+		return nil, err
+	}
 	alone := func(s *shop) func() (load, error) {
 		return func() (load, error) { return p.clients(s, pick) }
 	}
@@ -136,6 +140,7 @@ func (p *place) appWays(aim string, pick func() int64) ([]way, error) {
 		{"floor: the least of it all: a trigger with such a WHEN appends the key, and a process folds, loads and sends, a remote of 50 ms, 8 at once", "-", noted, followed(noted, least, slow)},
 		{"floor: a trigger with such a WHEN that tells what ours tells: order, time, transaction, old and new key, changed columns; nobody following", "-", told, alone(told)},
 		{"floor: the same, and a process that folds, loads and sends, a remote of 50 ms, 8 at once", "-", told, followed(told, least, slow)},
+		{"floor: the same, and that process leases what it takes, and records what it sent", "-", kept, followed(kept, keeps, slow)},
 	}, nil
 }
 
@@ -146,7 +151,7 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 		return nil, err
 	}
 	ways = slices.DeleteFunc(ways, func(w way) bool { return w.name != "nothing" && !p.ways.MatchString(w.name) })
-	tps, cpu, per := make([][]float64, len(ways)), make([][]time.Duration, len(ways)), make([]parts, len(ways))
+	tps, cpu, per := make([][]float64, len(ways)), make([][]time.Duration, len(ways)), make([][]parts, len(ways))
 	for n := range p.size.repeats {
 		for i, w := range ways {
 			p.say("%s: %s, %d of %d", what, w.name, n+1, p.size.repeats)
@@ -163,7 +168,7 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", w.name, err)
 			}
-			tps[i], cpu[i], per[i] = append(tps[i], got.tps), append(cpu[i], got.cpu), got.per
+			tps[i], cpu[i], per[i] = append(tps[i], got.tps), append(cpu[i], got.cpu), append(per[i], got.per)
 		}
 	}
 	var out []result
@@ -172,7 +177,7 @@ func (p *place) besides(what, aim string, pick func() int64) ([]result, error) {
 		got := median(tps[i+1])
 		out = append(out, result{"throughput, " + what + ": " + w.name, w.aim, fmt.Sprintf("%.2f", got/base),
 			fmt.Sprintf("%.0f of %.0f transactions a second, %d clients", got, base, p.size.clients) +
-				share(median(cpu[i+1]), median(cpu[0]), "transaction") + per[i+1].String()})
+				share(median(cpu[i+1]), median(cpu[0]), "transaction") + middle(per[i+1]).String()})
 	}
 	return out, nil
 }

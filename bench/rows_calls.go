@@ -18,7 +18,7 @@ func (p *place) calls() ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, pool, err := p.installed(s.url)
+	db, pool, err := p.installed(s.url, "")
 	if err != nil {
 		return nil, err
 	}

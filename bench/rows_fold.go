@@ -32,13 +32,13 @@ func (p *planned) Install(ctx context.Context, shapes []*store.Shape, plan, repl
 
 // installed is a database with an engine installed, and the pool of the one
 // connection that it works on, so that the server's process is known.
-func (p *place) installed(url string) (*planned, *pgxpool.Pool, error) {
+func (p *place) installed(url, kind string) (*planned, *pgxpool.Pool, error) {
 	pool, err := onlyOne(p.ctx, url)
 	if err != nil {
 		return nil, nil, err
 	}
 	db := newPlanned(pool)
-	engine, err := engineOn(db, newSink(0, 1, false, false), "")
+	engine, err := engineOn(db, newSink(0, 1, false, false), kind)
 	if err == nil {
 		err = engine.Install(p.ctx)
 	}
@@ -60,7 +60,7 @@ func (p *place) fold() ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, pool, err := p.installed(watched.url)
+	db, pool, err := p.installed(watched.url, "")
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,8 @@ func (p *place) fold() ([]result, error) {
 				"floor: one statement that empties a log of the groups' own keys into a table of dirty ones: " + us(b)})
 		}
 	}
-	return out, nil
+	versions, err := p.foldVersions()
+	return append(out, versions...), err
 }
 
 func us(d time.Duration) string { return fmt.Sprintf("%.1f us", float64(d.Nanoseconds())/1000) }
@@ -125,6 +126,11 @@ func (p *place) folding(s *shop, on *pgxpool.Pool, n int, before string, fold fu
 	if err := p.exec(s, fmt.Sprintf(change, s.orders*linesPerOrder, n)); err != nil {
 		return 0, err
 	}
+	return p.using(on, fold)
+}
+
+// using is how long f kept the server's process of a pool of one on a core.
+func (p *place) using(on *pgxpool.Pool, f func() error) (time.Duration, error) {
 	c, err := on.Acquire(p.ctx)
 	if err != nil {
 		return 0, err
@@ -132,8 +138,59 @@ func (p *place) folding(s *shop, on *pgxpool.Pool, n int, before string, fold fu
 	pid := int(c.Conn().PgConn().PID())
 	c.Release()
 	began := onCore(pid)
-	err = fold()
+	err = f()
 	return onCore(pid) - began, err
+}
+
+// foldVersions is what a fold does more for a sync that delivers every version:
+// it looks for groups that only the versions of the same transactions lead to.
+// The same touches, of a transaction each, are folded with that and without it.
+func (p *place) foldVersions() ([]result, error) {
+	s, err := p.shop("versions", p.size.shop)
+	if err != nil {
+		return nil, err
+	}
+	db, pool, err := p.installed(s.url, byEvery)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	if err := p.exec(s, "INSERT INTO upkeep.groups (sync, key) SELECT 'sales_order', id::text FROM orders ON CONFLICT DO NOTHING"); err != nil {
+		return nil, err
+	}
+	state := *db.shapes[0]
+	state.Every = false
+	ways := [][]*store.Shape{{&state}, db.shapes}
+	const (
+		clean  = `DELETE FROM upkeep.commands; UPDATE upkeep.groups SET synced_generation = generation, due_at = NULL, dirty_since = NULL WHERE due_at IS NOT NULL`
+		change = `DO $$ BEGIN SET synchronous_commit = off; FOR i IN 1..%d LOOP
+			UPDATE line_items SET qty = qty + 1 WHERE id = 1 + floor(random() * %d)::bigint; COMMIT; END LOOP; END $$`
+	)
+	var out []result
+	for _, n := range foldedAtOnce {
+		cost := make([][]time.Duration, len(ways))
+		for range p.size.folds {
+			for i, shapes := range ways {
+				if err := p.exec(s, clean); err != nil {
+					return nil, err
+				}
+				if err := p.exec(s, fmt.Sprintf(change, n, s.orders*linesPerOrder)); err != nil {
+					return nil, err
+				}
+				d, err := p.using(pool, func() error {
+					_, err := db.Fold(p.ctx, shapes, db.plan, 5_000)
+					return err
+				})
+				if err != nil {
+					return nil, err
+				}
+				cost[i] = append(cost[i], d/time.Duration(n))
+			}
+		}
+		out = append(out, result{fmt.Sprintf("folding %d touches at once, of a transaction each and a sync that delivers every version: the server's CPU for each", n), "-",
+			us(median(cost[1])), "without the look for groups that only a version leads to: " + us(median(cost[0]))})
+	}
+	return out, nil
 }
 
 // onlyOne is a pool of one connection, whose server process does all.
