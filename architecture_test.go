@@ -35,6 +35,7 @@ var imports = map[string][]string{
 	"internal/mapping":   {".", "connector", "internal/store", "internal/spelling"},
 	"dashboard/...":      {".", "connector", "internal/store"},
 	"gormsync":           {".", "connector", "internal/spelling", "internal/store"},
+	"metrics":            {"."},
 	"cmd/...":            {"..."},
 }
 
@@ -44,6 +45,9 @@ var imports = map[string][]string{
 func sandbox(folder string) bool { return strings.HasSuffix(folder, "test") }
 
 var standardOnly = []string{"connector", "internal/protocol"}
+
+// onlyIn is the folder that modules are for: who does without it does without them.
+var onlyIn = map[string]string{"gorm.io/": "gormsync", "github.com/prometheus/": "metrics"}
 
 // goPackage is what go list says of a package.
 type goPackage struct {
@@ -108,6 +112,11 @@ func covers(pattern, folder string) bool {
 // mayImport reads the table; to is not the standard library.
 func mayImport(from, to string) bool {
 	if !ours(to) {
+		for modules, folder := range onlyIn {
+			if strings.HasPrefix(to, modules) && from != folder {
+				return false
+			}
+		}
 		return !slices.Contains(standardOnly, from)
 	}
 	to = folderOf(to)
@@ -176,6 +185,14 @@ func TestImportTable(t *testing.T) {
 		{"internal/config", module + "/postgres", false},
 		{"internal/store", module + "/connector", false},
 		{"gormsync", module + "/sqlite", false},
+		{"gormsync", "gorm.io/gorm", true},
+		{".", "gorm.io/gorm", false},
+		{"metrics", "github.com/prometheus/client_golang/prometheus", true},
+		{".", "github.com/prometheus/client_golang/prometheus", false},
+		{"cmd/upkeep", "github.com/prometheus/client_golang/prometheus", false},
+		{"metrics", module, true},
+		{"metrics", module + "/postgres", false},
+		{".", module + "/metrics", false},
 		{"examples/shop", module + "/connector/netsuite/netsuitetest", true},
 		{"upkeeptest", module + "/sqlite", true},
 		{"upkeeptest", module + "/cmd/upkeep", false},

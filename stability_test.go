@@ -19,7 +19,7 @@ import (
 var updateNames = flag.Bool("update-names", false, "write the names that there are to testdata/names.txt")
 
 // promised are the packages whose names docs/stability.md speaks of.
-var promised = []string{".", "connector", "connector/memory", "connector/netsuite", "postgres", "sqlite", "upkeeptest", "gormsync"}
+var promised = []string{".", "connector", "connector/memory", "connector/netsuite", "postgres", "sqlite", "upkeeptest", "gormsync", "metrics"}
 
 // TestNamesStay: what testdata/names.txt lists is there, as it is listed. What
 // is new is added to it at a release, with: go test -run TestNamesStay -update-names .

@@ -15,11 +15,13 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/setup"
 	"github.com/upkeep-sync/upkeep/internal/store"
+	"github.com/upkeep-sync/upkeep/metrics"
 )
 
 type runCmd struct {
 	Once      bool          `help:"Work until there is nothing left to do, then exit: for cron. Groups that are parked, or wait for a record that is not to come, don't count, but make the exit status 3; one in doubt is waited for, which takes as long as its remote may still apply the call. It gives up on remotes that keep failing, unless --within says for how long."`
 	Within    time.Duration `help:"With --once: fail when there is still work after so long, such as 10m, and not before. Default: no limit, but it gives up on remotes that keep failing."`
+	Listen    string        `placeholder:"ADDR" help:"Serve /metrics for Prometheus, and /livez and /readyz for what probes processes, at this address over plain HTTP: 127.0.0.1:9090 for this machine only, :9090 for every address of it. There is no authentication; names of syncs and remotes and numbers are shown, and nothing of a row. Default: off."`
 	Drain     time.Duration `default:"30s" help:"How long a stop waits for the calls under way. A second signal stops at once."`
 	Name      string        `placeholder:"NAME" help:"Name of this process among those that share the database; a random part is put behind it. Default: host and process id."`
 	LogFormat string        `enum:"text,json" default:"text" help:"Format of the log on standard error: text or json."`
@@ -36,6 +38,8 @@ func (c *runCmd) Run(p *program) error {
 		return usageError("--within goes with --once")
 	case c.Within < 0:
 		return usageError("--within must not be negative")
+	case c.Once && c.Listen != "":
+		return usageError("--listen goes without --once: what ends by itself is not there to be asked")
 	case c.Drain <= 0:
 		return usageError("--drain must be more than nothing")
 	}
@@ -44,6 +48,11 @@ func (c *runCmd) Run(p *program) error {
 	if c.LogFormat == "json" {
 		p.err = lastWords{log}
 	}
+	asked, err := listenOn(p.ctx, c.Listen)
+	if err != nil {
+		return err
+	}
+	defer asked.close()
 	s, err := p.open(setup.Options{Engine: upkeep.Config{Logger: log, Drain: c.Drain, Name: c.Name}})
 	if err != nil {
 		return err
@@ -59,11 +68,13 @@ func (c *runCmd) Run(p *program) error {
 	log.Info("upkeep runs", "database", s.Database.Name(), "syncs", strings.Join(s.Syncs(), " "))
 	g, ctx := errgroup.WithContext(p.ctx)
 	g.Go(func() error {
+		defer asked.close() // not before: a scrape shows how a stop goes
 		if err := s.Engine.Run(ctx); err != nil {
 			return err
 		}
 		return errStopped // ends follow
 	})
+	g.Go(func() error { return asked.serve(metrics.Handler(s.Engine), log) })
 	g.Go(func() error { return follow(ctx, s.Engine, log) })
 	switch err := g.Wait(); {
 	case errors.Is(err, store.ErrNotInstalled): // it was, a moment ago

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -46,6 +48,7 @@ func TestMain(m *testing.M) {
 //	sigterm                 send SIGTERM to all background commands
 //	insist                  send SIGTERM again and again until they have ended
 //	until PATTERN CMD ...   run a command until its output matches
+//	get STATUS URL          ask until the answer has this status, and print it
 func TestScript(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -63,6 +66,7 @@ func TestScript(t *testing.T) {
 			"sandbox": startSandbox, "fault": addFault, "await": await, "records": printRecords, "postgres": newPostgres,
 			"sql": runSQL, "schema": writeSchema, "sigterm": sigterm, "insist": insist, "until": until,
 			"exits": exits, "freeport": freePort, "standin": startStandIn, "seen": printSeen, "calls": printCalls,
+			"get": get,
 		},
 	})
 }
@@ -296,4 +300,19 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 func printCalls(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 0, "calls")
 	fmt.Fprintf(ts.Stdout(), "update customer: %d\n", account(ts).Stats().Calls["update customer"])
+}
+
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 2, "get STATUS URL")
+	var body []byte
+	waitFor(ts, args[1]+" to answer with "+args[0], func() bool {
+		answer, err := http.Get(args[1])
+		if err != nil {
+			return false // nobody listens yet
+		}
+		defer answer.Body.Close()
+		body, err = io.ReadAll(answer.Body)
+		return err == nil && strconv.Itoa(answer.StatusCode) == args[0]
+	})
+	fmt.Fprintf(ts.Stdout(), "%s", body)
 }
