@@ -32,6 +32,9 @@ type Explanation struct {
 	// "nothing", "wait" or "refuse"; Changed names the fields of an update.
 	Send    string
 	Changed []string
+	// LookFirst: the record is looked for by its external id before that. One that
+	// is there is updated with all fields in the place of a "create".
+	LookFirst bool
 	// Missing are those that the record refers to and that are not at the remote,
 	// for which it waits. Record has "(record of customer/7)" in their places.
 	Missing []ID
@@ -102,6 +105,9 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 		x.Record = &j.record
 	}
 	x.Send, x.Changed = j.rehearsed()
+	if x.LookFirst, err = e.looksFirst(ctx, d, j, x.Send); err != nil {
+		return nil, err
+	}
 	x.WhenFalse = j.composite != nil && j.goal != present
 	if x.Send == "wait" && x.Record == nil {
 		if err := x.outlook(ctx, newRunner(e, d.To), j); err != nil {
@@ -136,6 +142,19 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 		x.Why = trouble + "; " + x.Why
 	}
 	return x, nil
+}
+
+// looksFirst says whether what is to be done with a job begins with a look for its
+// record.
+func (e *Engine) looksFirst(ctx context.Context, d *definition, j *job, send string) (bool, error) {
+	if j.claim.RemoteID != "" || send != "create" && send != "delete" || !d.finds() {
+		return false, nil
+	}
+	r := newRunner(e, d.To)
+	if err := r.learnSwept(ctx); err != nil {
+		return false, err
+	}
+	return r.mustFind(j), nil
 }
 
 // outlook fills in what the record of a job that waits is to be, with what is

@@ -210,6 +210,12 @@ func printRecord(w io.Writer, x *upkeep.Explanation) {
 		"wait":    "can't be sent yet",
 		"refuse":  "would not be sent",
 	}[x.Send]
+	switch {
+	case x.LookFirst && x.Send == "create":
+		note = "would be looked for by this id first: one that is there would be updated, otherwise it would be created, with the fields marked *"
+	case x.LookFirst:
+		note = "would be looked for by this id first, and deleted if it is there"
+	}
 	if x.Send == "nothing" && (x.Group == nil || x.Group.RemoteID == "") {
 		note = "which is not to be there: nothing would be sent"
 	}

@@ -1,0 +1,42 @@
+package upkeep_test
+
+import (
+	"testing"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+// That a record is looked for before it is made is told.
+func TestLooksAreExplained(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{Class: connector.Lookup})
+	s.exec(`insert into users(id, name) values (1, 'Ada')`)
+	e := s.engine(customerSync(s.to))
+	if err := e.Install(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	explained := func(key string) *upkeep.Explanation {
+		t.Helper()
+		x, err := e.Explain(s.ctx, "customer", key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	if x := explained("1"); x.Send != "create" || !x.LookFirst {
+		t.Errorf("before the first sweep: %s, a look first: %t", x.Send, x.LookFirst)
+	}
+	s.run(e)
+	s.quiet(e)
+	s.remote.Fail(memory.Fault{On: memory.Create, ExternalID: "customer-2", Err: &connector.Error{Kind: connector.Exists, Message: "taken"}})
+	s.exec(`insert into users(id, name) values (2, 'Bob')`)
+	s.quiet(e)
+	if x := explained("1"); x.Send != "nothing" || x.LookFirst {
+		t.Errorf("up to date: %s, a look first: %t", x.Send, x.LookFirst)
+	}
+	if x := explained("2"); x.Send != "create" || !x.LookFirst || x.Group.State != upkeep.Parked {
+		t.Errorf("one that clashes: %s, a look first: %t, %s", x.Send, x.LookFirst, x.Group.State)
+	}
+}
