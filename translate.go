@@ -61,10 +61,20 @@ func (j *job) translate() {
 
 // reasonOf says what went wrong, and in which function, if it was in one.
 func reasonOf(doing string, err error) string {
+	err = spoken(err)
 	if errors.As(err, new(unread)) {
 		doing = "load"
 	}
 	return doing + ": " + err.Error()
+}
+
+// spoken is an error of a function of the user's; in the place of a nil pointer,
+// whose own text would be a panic or somebody else's, what is wrong with it.
+func spoken(err error) error {
+	if !isNil(err) {
+		return err
+	}
+	return fmt.Errorf("it returned an error that holds a nil %[1]T, which is not nil in Go: where nothing failed return nil itself, and declare variables for it as error, not as %[1]T", err)
 }
 
 // unseen is how the reason begins of a group without a row that nobody saw go.
@@ -172,7 +182,7 @@ func (j *job) represent(row Row) error {
 			j.create, err = frozen(j.create)
 		}
 		if err != nil {
-			return fmt.Errorf("create fields: %w", err)
+			return fmt.Errorf("create fields: %w", spoken(err))
 		}
 		if err := references(j.create, mine); err != nil {
 			return err
@@ -184,7 +194,7 @@ func (j *job) represent(row Row) error {
 	if j.def.Initialize != nil {
 		from, err := j.def.Initialize(row)
 		if err != nil {
-			return fmt.Errorf("initialize: %w", err)
+			return fmt.Errorf("initialize: %w", spoken(err))
 		}
 		if from.Sync == "" {
 			return fmt.Errorf("initialize: there is no record to make it from: the key is null")
