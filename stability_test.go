@@ -11,6 +11,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +35,7 @@ func TestNamesStay(t *testing.T) {
 		}
 	}
 	names = append(names, keysOfConfiguration(t)...)
+	names = append(names, metricsOfDocument(t)...)
 	if *updateNames {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
@@ -205,6 +207,16 @@ func (l *lister) typ(s *ast.TypeSpec) {
 	default:
 		l.add("%s %s", s.Name.Name, l.text(s.Type))
 	}
+}
+
+// metricsOfDocument lists the metrics with their labels. Package metrics compares
+// the document with what is shown.
+func metricsOfDocument(t *testing.T) (names []string) {
+	t.Helper()
+	for _, m := range regexp.MustCompile("(?m)^\\| `(upkeep_[a-z_]+(?:\\{[a-z,]+\\})?)` \\|").FindAllStringSubmatch(readText(t, "docs/operations.md"), -1) {
+		names = append(names, "metric "+m[1])
+	}
+	return names
 }
 
 // keysOfConfiguration lists the keys of the YAML file, from its schema.

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
+
 	"github.com/upkeep-sync/upkeep/connector/netsuite/netsuitetest"
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
 )
@@ -33,7 +35,7 @@ const root = "../.."
 //	text      runs nothing
 //	go        stands in an example: TestGoBlocksInDocumentsAreExamples, in the root
 //	json      is valid
-//	yaml      passes "upkeep check"; a fragment is completed first, with "salesforce" for that remote. file=NAME keeps it for the blocks below
+//	yaml      passes "upkeep check"; a fragment is completed first, with "salesforce" for that remote. file=NAME keeps it for the blocks below. With "foreign" it is another program's, and only has to be YAML
 //	sql       runs on shop.db; with "postgres", on a PostgreSQL database, as=ROLE, and with "refused" must fail
 //	sh        runs line by line; with "postgres" and as=ROLE, DATABASE_URL and WAREHOUSE_URL are that database
 //	console   the same, for lines after "$ "; what follows is the output, "..." for anything
@@ -240,6 +242,12 @@ func (d *desk) own(text string) string {
 }
 
 func (d *desk) yaml(at string, b block) {
+	if _, foreign := b.is["foreign"]; foreign {
+		if err := yaml.Unmarshal([]byte(b.text), new(any)); err != nil {
+			d.Errorf("%s: not YAML: %v", at, err)
+		}
+		return
+	}
 	name, keep := b.is["file"]
 	if !keep {
 		name = fmt.Sprintf("block-%d.yaml", b.line)
