@@ -86,6 +86,8 @@ func ask(ctx context.Context, c *conversation, queries []*query, last bool) erro
 	return err
 }
 
+var errUndescribed = errors.New("the connection's mode of queries does not have statements described; use another default_query_exec_mode: cache_statement, cache_describe or describe_exec")
+
 // read reads the rows. All results come binary, or are text: the values then do
 // not depend on a setting.
 func (q *query) read(rows pgx.Rows) error {
@@ -94,7 +96,7 @@ func (q *query) read(rows pgx.Rows) error {
 		raw := rows.RawValues()
 		for _, f := range rows.FieldDescriptions() {
 			if f.Format != pgx.BinaryFormatCode && f.DataTypeOID != pgtype.TextOID {
-				return errors.New("the connection's mode of queries does not have statements described; use another default_query_exec_mode: cache_statement, cache_describe or describe_exec")
+				return errUndescribed
 			}
 		}
 		n := int64(binary.BigEndian.Uint64(raw[0]))

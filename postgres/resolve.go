@@ -146,13 +146,17 @@ func waiting(s *store.Shape) string {
 // unfound are the groups that have versions of the same transactions as touches
 // of members' rows, and that are not dirty. The trigger found them when the rows
 // were changed. By now the root row may be gone, or refer to another row: another
-// transaction, which did not see this one, was first.
+// transaction, which did not see this one, was first. OFFSET 0 has each looked up
+// by its index: the planner would else compare all versions that wait with all the
+// transactions.
 func unfound(ids string) string {
 	return `unfound AS (
 		SELECT c.key, x.id, NULL::bigint AS gone, NULL::bigint AS came, true AS there, false AS force
 		FROM (SELECT t.xid, max(t.id) AS id FROM upkeep.touch t WHERE t.id = ANY(` + ids + `) GROUP BY t.xid) x
-		JOIN upkeep.commands c ON c.xid = x.xid AND c.sync = $1 LEFT JOIN upkeep.groups g ON g.sync = $1 AND g.key = c.key
-		WHERE g.key IS NULL OR g.generation = g.synced_generation OR g.holder IS NOT NULL LIMIT ` + strconv.Itoa(piece) + `)`
+		CROSS JOIN LATERAL (SELECT c.key FROM upkeep.commands c WHERE c.xid = x.xid AND c.sync = $1 OFFSET 0) c
+		LEFT JOIN LATERAL (SELECT g.generation = g.synced_generation OR g.holder IS NOT NULL AS free
+			FROM upkeep.groups g WHERE g.sync = $1 AND g.key = c.key OFFSET 0) g ON true
+		WHERE g.free IS NOT FALSE LIMIT ` + strconv.Itoa(piece) + `)`
 }
 
 // groupsAfter is a piece of a sync's groups, and of what will be groups since
