@@ -194,7 +194,7 @@ func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool, known m
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(got)) {
-		if g, known := known[key]; want[key] == nil && !parked[key] && (known || !c.Forgotten[key]) {
+		if g, known := known[key]; want[key] == nil && !parked[key] && (known && !c.Blind || !c.Forgotten[key]) {
 			v.add(&v.Lost, "%s is at the remote, and its row is not there or does not pass; its group is %q", key, g.State)
 		}
 	}

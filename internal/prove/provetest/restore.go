@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/prove/oracle"
 	"github.com/upkeep-sync/upkeep/internal/prove/shop"
 	"github.com/upkeep-sync/upkeep/internal/prove/worker"
@@ -26,8 +27,10 @@ func (p *Place) Rewind(ctx context.Context) error {
 }
 
 // Forget notes what a restored registry can know nothing of: the records at the
-// remote that have neither a row nor a group with a remote id. From here on
-// deletes are judged. No request may be under way.
+// remote that have neither a row nor a group with a remote id. Where none can be
+// looked up, a row that came back since everything was looked at is of no help:
+// no sweep has forced its group. From here on deletes are judged. No request may
+// be under way.
 func (p *Place) Forget(ctx context.Context) error {
 	rows, groups, err := p.known(ctx)
 	if err != nil {
@@ -38,7 +41,9 @@ func (p *Place) Forget(ctx context.Context) error {
 	}
 	for _, r := range p.Remote.Records() {
 		key := r.Type + "/" + r.ExternalID
-		if g := groups[key]; rows[key] == nil && g.RemoteID == "" && g.InDoubtUntil.IsZero() {
+		g := groups[key]
+		unseen := rows[key] == nil || p.Worker.Class == connector.Blind && g.ForcedGeneration == 0
+		if unseen && g.RemoteID == "" && g.InDoubtUntil.IsZero() {
 			p.Forgotten[key] = true
 		}
 	}
