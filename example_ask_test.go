@@ -230,7 +230,7 @@ func ExampleErrKey() {
 	err = engine.Touch(context.Background(), nil, "custmer", 1)
 	fmt.Println(errors.Is(err, upkeep.ErrNoSync), err)
 	// Output:
-	// true "Ada" can be no key of main.users, which has id of type INTEGER
+	// true "Ada" can be no key of main.users, whose key is id of type INTEGER
 	// true there is no sync "custmer" (did you mean customer?); there are: customer
 }
 

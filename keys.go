@@ -155,7 +155,7 @@ func unreal(text string) bool {
 
 // noKey is an [ErrKey] about a text that is no value of a key's type.
 func noKey(shape *store.Shape, key string) error {
-	return notKey(fmt.Errorf("%q can be no key of %s, which has %s", key, shape.Root.Table, keyTypes(shape)))
+	return notKey(fmt.Errorf("%q can be no key of %s, whose key is %s", key, shape.Root.Table, keyTypes(shape)))
 }
 
 // keyTypes are the columns of a sync's key, with their types.

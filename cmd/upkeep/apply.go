@@ -55,6 +55,9 @@ func (c *applyCmd) Run(p *program) error {
 func ask(p *program) error {
 	fmt.Fprint(p.out, "Install? [y/N] ")
 	answer, err := bufio.NewReader(io.LimitReader(p.in, 100)).ReadString('\n')
+	if err != nil { // nobody ended the line
+		fmt.Fprintln(p.out)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}

@@ -45,7 +45,7 @@ func (c *initCmd) Run(p *program) error {
 	var unknown *proposal.UnknownTableError
 	switch {
 	case errors.As(err, &unknown):
-		return usageError(unknown.Error())
+		return usageError(err.Error())
 	case errors.Is(err, proposal.ErrNothing):
 		return fmt.Errorf("%w: %s has %s, none with a primary key that can name a record", err, db.Name(), count(made.Tables, "table"))
 	case err != nil:

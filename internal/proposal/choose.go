@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -25,9 +26,10 @@ var ledgers = []string{"schema_migrations", "ar_internal_metadata", "goose_db_ve
 
 // choose picks the roots: those that were named, or else the tables that most
 // others hang on.
-func (s *schema) choose(named []string) ([]*table, error) {
+func (s *schema) choose(named []string) (roots []*table, unknown []*UnknownTableError, err error) {
 	if len(named) > 0 {
-		return s.named(named)
+		roots, unknown = s.named(named)
+		return roots, unknown, nil
 	}
 	var fit, parents []*table
 	for _, t := range s.tables {
@@ -44,7 +46,7 @@ func (s *schema) choose(named []string) ([]*table, error) {
 		from = fit
 	}
 	if len(from) == 0 {
-		return nil, ErrNothing
+		return nil, nil, ErrNothing
 	}
 	slices.SortStableFunc(from, func(a, b *table) int {
 		if c := cmp.Compare(b.children(), a.children()); c != 0 {
@@ -53,23 +55,22 @@ func (s *schema) choose(named []string) ([]*table, error) {
 		// Of two alike, the one that leads on to others says more.
 		return cmp.Compare(len(b.out), len(a.out))
 	})
-	return from[:min(len(from), rootsMost)], nil
+	return from[:min(len(from), rootsMost)], nil, nil
 }
 
-func (s *schema) named(names []string) ([]*table, error) {
-	var out []*table
+func (s *schema) named(names []string) (out []*table, unknown []*UnknownTableError) {
 	for _, name := range names {
 		t, why := s.find(name)
 		switch {
 		case t == nil:
-			return nil, &UnknownTableError{name, why}
+			unknown = append(unknown, &UnknownTableError{name, why})
 		case t.unfit != "":
-			return nil, &UnknownTableError{name, t.unfit}
+			unknown = append(unknown, &UnknownTableError{name, t.unfit})
 		case !slices.Contains(out, t):
 			out = append(out, t)
 		}
 	}
-	return out, nil
+	return out, unknown
 }
 
 // find is the table that a person means by a name, in whatever case when only
@@ -92,6 +93,9 @@ func (s *schema) find(name string) (*table, string) {
 		var all []string
 		for _, t := range s.tables {
 			all = append(all, shown(t.written))
+		}
+		if near := spelling.Nearest(name, all); near != "" {
+			return nil, notThere + "; did you mean " + near + "?"
 		}
 		if len(all) > 20 {
 			all = append(all[:20], "...")

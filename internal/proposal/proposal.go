@@ -41,16 +41,19 @@ var ErrNothing = errors.New("no table of this database can be the root of a sync
 const rootsMost = 3
 
 // Make reads the catalogue and writes the proposal. The same catalogue gives
-// the same text. With [ErrNothing], or an [UnknownTableError], the proposal says
+// the same text. With [ErrNothing], or an [UnknownTableError] for each such name, the proposal says
 // how many tables there are and nothing else.
 func Make(ctx context.Context, catalog store.Catalog, o Options) (*Proposal, error) {
 	s, err := survey(ctx, catalog)
 	if err != nil {
 		return nil, err
 	}
-	roots, err := s.choose(o.Tables)
-	if unknown := (*UnknownTableError)(nil); errors.As(err, &unknown) && strings.HasPrefix(unknown.Why, notThere) {
-		unknown.Why = whyNot(ctx, catalog, unknown)
+	roots, unknown, err := s.choose(o.Tables)
+	for _, u := range unknown {
+		if strings.HasPrefix(u.Why, notThere) {
+			u.Why = whyNot(ctx, catalog, u)
+		}
+		err = errors.Join(err, u)
 	}
 	if err != nil {
 		return &Proposal{Tables: len(s.tables)}, err

@@ -189,7 +189,7 @@ func TestTheNetSuiteLinesAreOnesToUse(t *testing.T) {
 func TestTablesThatCannotBeRoots(t *testing.T) {
 	t.Parallel()
 	db := open(t, "sqlite", `CREATE TABLE logs (line TEXT); CREATE TABLE Users (id INTEGER PRIMARY KEY)`)
-	for table, want := range map[string]string{"logs": "no primary key", "orders": "there are: Users, logs", "users": ""} {
+	for table, want := range map[string]string{"logs": "no primary key", "orders": "there are: Users, logs", "users": "", "Usres": "it does not exist; did you mean Users?"} {
 		_, err := Make(t.Context(), db, Options{Source: "x", Tables: []string{table}})
 		var unknown *UnknownTableError
 		if want == "" && err != nil || want != "" && (!errors.As(err, &unknown) || !strings.Contains(err.Error(), want)) {
