@@ -48,6 +48,9 @@ func (c *compiler) unknown(n node, name string, t *Table) code {
 	} else if whole := strings.TrimSpace(string(c.source)); whole == name && spelling.Nearest(name, t.Names()) == "" {
 		help += fmt.Sprintf("; a fixed text has quotes inside those of YAML: '\"%s\"'", name)
 	}
+	if of := t.whose(name); of != "" {
+		help = fmt.Sprintf("for the text, which %s can be, write it in quotes: %q", of, name)
+	}
 	return c.fail(n, fmt.Sprintf("table %s has no column or relation %q", t.Info.Name, name), help)
 }
 

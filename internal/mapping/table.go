@@ -113,6 +113,17 @@ func (t *Table) aggregate(function string, column store.Column) store.Aggregate 
 	return a
 }
 
+// whose is the first column of which it is known that a text is one of its values;
+// empty: none.
+func (t *Table) whose(value string) string {
+	for _, c := range t.Info.Columns {
+		if slices.Contains(t.Info.Values[c.Name], value) {
+			return c.Name
+		}
+	}
+	return ""
+}
+
 // column is the type of a column's values.
 func (t *Table) column(c store.Column) Type {
 	nullable := c.Nullable && !slices.Contains(t.Info.Key, c.Name)
