@@ -202,6 +202,20 @@ func TestTablesThatCannotBeRoots(t *testing.T) {
 	}
 }
 
+// The example of a condition is one of the table's own, if what a column can be is
+// known.
+func TestProposedConditionIsTheirs(t *testing.T) {
+	t.Parallel()
+	db := open(t, "postgres", `CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TABLE "Odd" (id integer PRIMARY KEY, "the mood" mood, mood mood);
+		CREATE TABLE plain (id integer PRIMARY KEY, state text)`)
+	for table, want := range map[string]string{"Odd": `mood != "sad"; `, "plain": `state != "draft"; `} {
+		p, err := Make(t.Context(), db, Options{Source: "x", Tables: []string{table}})
+		if err != nil || !strings.Contains(p.Text, "    #   "+want) {
+			t.Errorf("%s: no %q in\n%s\n%v", table, want, p.Text, err)
+		}
+	}
+}
+
 // What types can be keys, PostgreSQL alone knows: a table that has others is no
 // root, and no relation goes by them.
 func TestProposedKeysCanBeKeys(t *testing.T) {

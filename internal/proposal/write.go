@@ -2,6 +2,7 @@ package proposal
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -89,6 +90,18 @@ func (w *writer) file() string {
 	return w.b.String()
 }
 
+// condition is an example of a when: of a column of which it is known what it can
+// be, if there is one.
+func condition(t *table) string {
+	plain := regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	for _, c := range t.Columns {
+		if values := t.Values[c.Name]; len(values) > 1 && plain.MatchString(c.Name) && plain.MatchString(values[0]) {
+			return fmt.Sprintf("%s != %q", c.Name, values[0])
+		}
+	}
+	return `state != "draft"`
+}
+
 func (w *writer) writeSync(t *table, first bool) {
 	teach := func(s string) string {
 		if !first {
@@ -117,7 +130,7 @@ func (w *writer) writeSync(t *table, first bool) {
 	}
 	if first {
 		w.line(2, "# when: an expression that says which rows are to be at the remote, such as")
-		w.line(2, "#   state != \"draft\"; when_false: keep (the default) or delete says what becomes of the others")
+		w.line(2, "#   %s; when_false: keep (the default) or delete says what becomes of the others", condition(t))
 	}
 	w.line(2, "to: remote")
 	w.line(2, "record: %s%s", text(w.sync[t]), teach("  # the remote's name for the kind of record: customer, salesOrder, ..."))
