@@ -23,6 +23,7 @@ func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 		if failed := e.failed.Load(); failed != nil {
 			return *failed
 		}
+		began := e.cfg.Clock.Now()
 		left, err := e.left(ctx, progress)
 		switch {
 		case err != nil && ctx.Err() == nil:
@@ -33,7 +34,9 @@ func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 			first = left
 		}
 		last = orElse(left, last)
-		if err := e.cfg.Clock.Sleep(ctx, 50*time.Millisecond); err != nil {
+		// A look counts all groups, and there may be millions.
+		took := e.cfg.Clock.Now().Sub(began)
+		if err := e.cfg.Clock.Sleep(ctx, max(50*time.Millisecond, min(9*took, 5*time.Second))); err != nil {
 			return e.unquiet(err, first, last)
 		}
 	}

@@ -182,6 +182,13 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 	return counts, installed(err)
 }
 
+// Moves implements [store.Registry].
+func (db *DB) Moves(ctx context.Context) (int64, error) {
+	var n int64
+	err := db.pool.QueryRow(ctx, "SELECT coalesce(sum(touches + calls + saved + done), 0)::bigint FROM upkeep.syncs").Scan(&n)
+	return n, installed(err)
+}
+
 // Pending implements [store.Registry].
 func (db *DB) Pending(ctx context.Context, limit int) (int, error) {
 	var n int

@@ -187,6 +187,16 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 	return all, err
 }
 
+// Moves is a number that differs when something was done.
+// It implements [store.Registry].
+func (d *DB) Moves(ctx context.Context) (int64, error) {
+	var n int64
+	err := d.view(ctx, "look whether something was done", func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT coalesce(sum(touches + calls + saved + done), 0) FROM upkeep_syncs`).Scan(&n)
+	})
+	return n, err
+}
+
 // Pending is how many rows the touch log has, at most limit.
 // It implements [store.Registry].
 func (d *DB) Pending(ctx context.Context, limit int) (int, error) {

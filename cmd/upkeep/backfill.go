@@ -99,20 +99,11 @@ func (f *filling) work(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		defer stop()
-		tick := time.NewTicker(backfillLook)
-		defer tick.Stop()
-		for {
-			done, err := f.look(ctx)
-			if err != nil || done {
-				over = done
-				return err
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-tick.C:
-			}
-		}
+		return repeat(ctx, backfillLook, func() (done bool, err error) {
+			done, err = f.look(ctx)
+			over = done
+			return done, err
+		})
 	})
 	if err := g.Wait(); err != nil {
 		return err

@@ -75,7 +75,7 @@ func (c *runCmd) Run(p *program) error {
 		return errStopped // ends follow
 	})
 	g.Go(func() error { return asked.serve(metrics.Handler(s.Engine), log) })
-	g.Go(func() error { return follow(ctx, s.Engine, log) })
+	g.Go(func() error { return follow(ctx, s, log) })
 	switch err := g.Wait(); {
 	case errors.Is(err, store.ErrNotInstalled): // it was, a moment ago
 		return errors.New("upkeep uninstall has removed Upkeep from this database, or it was replaced by another one; this process has stopped, and nothing is sent any more. To begin anew: upkeep run")
@@ -233,30 +233,28 @@ func tally(st *upkeep.Status) string {
 
 // follow logs a line for each sync in which something moved, and nothing when
 // nothing did.
-func follow(ctx context.Context, e *upkeep.Engine, log *slog.Logger) error {
-	tick := time.NewTicker(followEvery)
-	defer tick.Stop()
-	before := map[string]upkeep.Counts{}
-	look := func(report func(before, now upkeep.Counts)) {
-		st, err := e.Status(ctx)
+func follow(ctx context.Context, s *setup.Setup, log *slog.Logger) error {
+	moves := int64(-1)
+	var before map[string]upkeep.Counts
+	return repeat(ctx, followEvery, func() (bool, error) {
+		n, err := s.Database.Moves(ctx)
+		if err != nil || n == moves {
+			return false, nil // not installed yet, or the database is away: the engine logs that
+		}
+		st, err := s.Engine.Status(ctx)
 		if err != nil {
-			return // not installed yet, or the database is away: the engine logs that
+			return false, nil
+		}
+		moves = n
+		first := before == nil
+		if first {
+			before = map[string]upkeep.Counts{}
 		}
 		for _, c := range st.Syncs {
-			report(before[c.Sync], c)
+			b := before[c.Sync]
 			before[c.Sync] = c
-		}
-	}
-	look(func(_, _ upkeep.Counts) {})
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		look(func(b, c upkeep.Counts) {
-			if !moved(b, c) {
-				return
+			if first || !moved(b, c) {
+				continue
 			}
 			args := []any{"sync", c.Sync, "calls", c.Calls - b.Calls, "saved", c.Saved - b.Saved, "clean", c.Clean, "dirty", c.Dirty + c.Claimed,
 				"in_doubt", c.InDoubt, "waiting", c.Waiting, "parked", c.Parked, "lag", moment.Span(c.Oldest)}
@@ -264,8 +262,9 @@ func follow(ctx context.Context, e *upkeep.Engine, log *slog.Logger) error {
 				args = append(args, "backfill", backfill(c))
 			}
 			log.Info("progress", args...)
-		})
-	}
+		}
+		return false, nil
+	})
 }
 
 // moved compares what changes by work, and not the lag, which grows by itself.

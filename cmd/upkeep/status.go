@@ -38,25 +38,21 @@ func (c *statusCmd) Run(p *program) error {
 		_, err := v.look()
 		return err
 	}
-	tick := time.NewTicker(c.Every)
-	defer tick.Stop()
-	for {
+	var misfit error // what does not fit is told when the screen stays
+	err := repeat(p.ctx, c.Every, func() (bool, error) {
 		if isTerminal(p.out) {
 			fmt.Fprint(p.out, "\x1b[H\x1b[2J")
 		}
 		shown, err := v.look()
-		if err != nil && !shown {
-			if p.ctx.Err() != nil {
-				return nil
-			}
-			return err
+		if shown {
+			misfit, err = err, nil
 		}
-		select {
-		case <-p.ctx.Done():
-			return err // what does not fit, now that the screen stays
-		case <-tick.C:
-		}
+		return false, err
+	})
+	if err != nil {
+		return err
 	}
+	return misfit
 }
 
 // statusView looks once or again and again.

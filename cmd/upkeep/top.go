@@ -50,30 +50,18 @@ func (c *topCmd) Run(p *program) (err error) {
 			go untilQuit(in, stop)
 		}
 	}
-	tick := time.NewTicker(c.Every)
-	defer tick.Stop()
-	for {
+	return repeat(ctx, c.Every, func() (bool, error) {
 		st, err := s.Engine.Status(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		if t.blockers = nil; slices.ContainsFunc(st.Syncs, func(c upkeep.Counts) bool { return c.Waiting > 0 }) {
-			if t.blockers, err = s.Engine.Blockers(ctx, blockersShown); err != nil && ctx.Err() == nil {
-				return err
+			if t.blockers, err = s.Engine.Blockers(ctx, blockersShown); err != nil {
+				return false, err
 			}
 		}
-		if err := t.show(st, time.Now()); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+		return false, t.show(st, time.Now())
+	})
 }
 
 // untilQuit reads keys and stops at q or Ctrl-C, which a terminal in raw mode

@@ -232,6 +232,10 @@ type Registry interface {
 	Attempts(ctx context.Context, id ID, limit int) ([]Attempt, error)
 	// Counts is a line per sync that has groups or is known.
 	Counts(ctx context.Context) ([]Counts, error)
+	// Moves is another number than before when something was folded, sent, found
+	// to be equal, or passed over by a backfill. Counts looks at all groups; this
+	// tells cheaply whether it is worth it.
+	Moves(ctx context.Context) (int64, error)
 	// Pending is how many rows the touch log has, at most limit.
 	Pending(ctx context.Context, limit int) (int, error)
 	// OldestTouch is the age of the oldest row of the touch log, of so many at

@@ -92,14 +92,26 @@ func testCounters(e *env) {
 	c := e.counts("sales_order")
 	e.equal("calls", c.Calls, int64(2))
 	saved := c.Saved
+	last := int64(-1)
+	moves := func(what string, want bool) {
+		e.t.Helper()
+		n, err := e.Store.Moves(e.ctx)
+		e.ok(err)
+		e.equal("moves after "+what, n != last, want)
+		last = n
+	}
+	moves("a backfill", true)
+	moves("nothing", false)
 	e.exec(`UPDATE orders SET state = 'a' WHERE id = 1`)
 	e.fold()
+	moves("a fold", true)
 	e.exec(`UPDATE orders SET state = 'b' WHERE id = 1`)
 	e.fold()
 	e.equal("saved by a touch of a dirty group", e.counts("sales_order").Saved-saved, int64(1))
 	r := synced(e.claimOne("w", "sales_order/1"), "r-1")
 	r.Calls = 0
 	e.record(r)
+	moves("equal digests", true)
 	e.equal("saved by equal digests", e.counts("sales_order").Saved-saved, int64(2))
 	e.equal("calls", e.counts("sales_order").Calls, int64(2))
 	e.equal("touches", e.counts("sales_order").Touches-c.Touches, int64(2))
