@@ -207,9 +207,11 @@ func (e *Engine) announce(ctx context.Context, plan string) error {
 	}
 	syncs, noteErr := e.otherwise(ctx)
 	err = errors.Join(err, noteErr)
-	if same {
+	switch {
+	case same && len(syncs) == 0: // another process with this configuration was quicker
+	case same:
 		e.log.Info(retyped, "syncs", syncs)
-	} else {
+	default:
 		e.log.Warn("this configuration is another than the one that was installed; processes that run with the other one stop; started again with it, they install theirs again and this one stops", "syncs", syncs)
 	}
 	return err

@@ -196,6 +196,7 @@ type Quota = store.Quota
 //	Fix      string // what to do, often a statement to run; empty: nothing more to say
 //	Sync     string // whose declaration is to blame, of what a remote does not have
 //	Field    string // which field of it; empty: the record type
+//	Table    string // which table a declaration is wrong to name; empty: none
 type Finding = store.Finding
 
 // Severity of a [Finding].
