@@ -2,6 +2,9 @@ package upkeep
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,6 +24,7 @@ type provenance struct {
 	unsure   atomic.Bool  // the database was out of reach: look before anything is claimed
 	furthest atomic.Int64 // the highest Place seen
 	restored atomic.Bool  // once: a record that is to be made may be there
+	since    atomic.Int64 // when it was restored, in microseconds of the database's clock
 	examined atomic.Int64 // how often it was looked at
 	mark     atomic.Value // store.Origin.Mark, a string
 	looked   atomic.Int64 // when, in nanoseconds of the engine's clock
@@ -84,11 +88,19 @@ func (e *Engine) examineOrigin(ctx context.Context) error {
 		return err
 	}
 	e.provenance.restored.Store(!at.IsZero())
+	e.provenance.since.Store(at.UnixMicro())
 	e.provenance.examined.Add(1)
 	e.provenance.mark.Store(now.Mark) // after the count: who sees it sees that too
 	e.provenance.unsure.Store(false)
 	e.provenance.looked.Store(e.cfg.Clock.Now().UnixNano())
 	return nil
+}
+
+// registry is [connector.Record.Registry]. It gives nothing of the secret away.
+func (e *Engine) registry() string {
+	mac := hmac.New(sha256.New, e.learned.Load().secret)
+	fmt.Fprintf(mac, "registry %d", e.provenance.since.Load())
+	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
 // settles ends the reason of such a pause.

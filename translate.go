@@ -114,7 +114,7 @@ func (j *job) end(e Ending) {
 
 // identify fills in the record's type and external id.
 func (j *job) identify(row Row) error {
-	j.record = connector.Record{Type: j.def.Record, ExternalID: j.def.Name + "-" + j.claim.Key, Version: j.claim.Epoch, Generation: j.claim.Generation}
+	j.record = connector.Record{Type: j.def.Record, ExternalID: j.def.Name + "-" + j.claim.Key, Version: j.claim.Epoch, Generation: j.claim.Generation, Registry: j.registry}
 	if j.command != nil {
 		j.record.Command = j.command.Number
 	}

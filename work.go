@@ -64,8 +64,9 @@ type job struct {
 	leftOut   []string            // the fields that refer to them
 	wakes     []store.ID          // what gets its try if the remote refuses this record without them
 
-	spent  *store.Grant // of the limit of its sync, to a delete; nil: none
-	forgot bool         // a record may be there that the registry does not know
+	spent    *store.Grant // of the limit of its sync, to a delete; nil: none
+	registry string       // connector.Record.Registry
+	forgot   bool         // a record may be there that the registry does not know
 
 	done    bool // nothing (more) to send: result is complete
 	result  store.Result
@@ -162,6 +163,7 @@ func (r *runner) newJob(c store.Claim, claimedAt time.Time) *job {
 	j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: claimedAt.Add(r.cfg.Lease), since: claimedAt.Sub(c.TouchedAt)}
 	// It may be of before a restore, or of an earlier installation if nothing went
 	// out for a row yet that is deleted.
+	j.registry = r.registry()
 	j.forgot = c.RemoteID == "" && j.def.finds() && (r.provenance.restored.Load() || c.DeleteSeen && c.ExternalID == "")
 	j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests, Granted: c.Granted}
 	return j

@@ -45,6 +45,11 @@ type Record struct {
 	// often that version is sent, whatever the generation, and no other version
 	// has it: it makes a key for idempotency. An update then has all fields.
 	Command int64
+	// Registry is an opaque text that is another one after Upkeep was installed
+	// anew, and after each restore of its registry: there generations and numbers
+	// of commands come again for other writes. It belongs into every key for
+	// idempotency.
+	Registry string
 }
 
 // Origin is the remote record from which another is initialized, such as the

@@ -26,3 +26,16 @@ func TestIdentityOfCommands(t *testing.T) {
 		t.Error("two generations have one key")
 	}
 }
+
+// Generations and numbers come again in another registry.
+func TestIdentityOfRegistries(t *testing.T) {
+	t.Parallel()
+	of := func(registry string, command int64) ident {
+		return identity(creating, connector.Change{Record: connector.Record{Type: "t", ExternalID: "x", Generation: 1, Command: command, Registry: registry}})
+	}
+	for _, command := range []int64{0, 1} {
+		if bytes.Equal(of("a", command), of("b", command)) || !bytes.Equal(of("a", command), of("a", command)) {
+			t.Errorf("the keys of two registries, command %d", command)
+		}
+	}
+}

@@ -200,13 +200,14 @@ func (c *Connection) scopeOf(r *recordAPI, v verb, rec connector.Record, id stri
 type ident []byte
 
 // identity is that of changes, by the records' types, keys and generations, or
-// the numbers of their commands.
+// the numbers of their commands, and the registry that counts these.
 func identity(v verb, all ...connector.Change) ident {
 	id := sized(nil, v.String())
 	for _, x := range all {
 		id = sized(id, x.Record.Type)
 		id = sized(id, x.Record.ExternalID)
 		id = sized(id, x.RemoteID)
+		id = sized(id, x.Record.Registry)
 		id = binary.BigEndian.AppendUint64(id, uint64(x.Record.Command))
 		if x.Record.Command == 0 {
 			id = binary.BigEndian.AppendUint64(id, uint64(x.Record.Generation))

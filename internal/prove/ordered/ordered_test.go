@@ -281,6 +281,9 @@ func (o *ordering) committed(s *session, saw map[string]version, loose func(key 
 		case late[k] || s.truncated && !(s.seen[k] && v.there):
 			p.steps = append(p.steps, step{v, false})
 		case is && saw[k] != o.now[k] || is && s.seen[k]:
+			if !saw[k].there || saw[k].off { // older than what others read since, which is passed over
+				p.excuse(from)
+			}
 			for i := from; i < len(p.steps); i++ { // whose outcome was unknown goes again, behind this one
 				p.strays = append(p.strays, stray{step{p.steps[i].version, false}, i + 1, len(p.steps)})
 			}

@@ -68,6 +68,16 @@ func (p *past) endedSince(i int) bool {
 	return slices.ContainsFunc(p.steps[i:], func(s step) bool { return !s.there || s.off })
 }
 
+// excuse lets what comes from a step on be left out.
+func (p *past) excuse(from int) {
+	for i := from; i < len(p.steps); i++ {
+		p.steps[i].must = false
+	}
+	for i, s := range p.strays {
+		p.strays[i].must = s.must && s.to < from
+	}
+}
+
 // explains tells whether what the remote had, one after the other and all
 // different from the one before, is what the past makes of it: each version in
 // its place, and none left out that must be there.
