@@ -73,16 +73,15 @@ func (j *job) take(c store.Command) {
 			"command %d of %s was committed when a newer one had ended the record: it was passed over", c.Number, moment.Of(c.At))})
 		return
 	}
+	if !c.Deleted {
+		composite := store.DecodePayload(j.shape, c.Payload)
+		j.composite = &composite
+	}
 	if c.Refused != "" && c.RefusedVersion == j.def.version {
 		j.refuse(c.Refused) // a touch, or a later command, is no reason to try again
 		return
 	}
-	if c.Deleted {
-		j.claim.DeleteSeen = true
-		return
-	}
-	composite := store.DecodePayload(j.shape, c.Payload)
-	j.composite = &composite
+	j.claim.DeleteSeen = j.claim.DeleteSeen || c.Deleted
 }
 
 // refusal names the command in the reason why it was refused.

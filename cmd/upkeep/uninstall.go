@@ -31,16 +31,20 @@ func (c *uninstallCmd) Run(p *program) error {
 	if err != nil {
 		done = "Upkeep was not installed, or was an older version; nothing of it is there now."
 	}
-	var groups, open int64
+	var groups, open, commands int64
 	for _, n := range counts {
 		groups += n.Groups
 		open += n.Claimed + n.InDoubt
+		commands += n.Commands
 	}
 	fmt.Fprintf(p.out, "From %s this removes Upkeep's triggers, its touch log, the registry of %d groups and their history.\n"+
 		"Your own tables and the records at the remotes stay. Stop every upkeep run first.\n", db.Name(), groups)
 	if open > 0 {
 		fmt.Fprintf(p.out, "Requests for %d of them may still arrive at a remote. Before Upkeep is installed again, let run (or run --once)\n"+
 			"bring them to an end, or wait for the remote's quiet time and a minute more: what arrives late would come after what is sent anew.\n", open)
+	}
+	if commands > 0 {
+		fmt.Fprintf(p.out, "Versions that wait to be delivered, %d, are dropped: let run (or run --once) deliver them first if they matter.\n", commands)
 	}
 	if !c.Yes {
 		fmt.Fprint(p.out, "Remove? [y/N] ")
