@@ -161,9 +161,9 @@ func (r *runner) load(ctx context.Context, claims []store.Claim, claimedAt time.
 
 func (r *runner) newJob(c store.Claim, claimedAt time.Time) *job {
 	j := &job{def: r.byName[c.Sync], shape: r.shape(c.Sync), claim: c, deadline: claimedAt.Add(r.cfg.Lease), since: claimedAt.Sub(c.TouchedAt)}
+	j.registry = r.registry()
 	// It may be of before a restore, or of an earlier installation if nothing went
 	// out for a row yet that is deleted.
-	j.registry = r.registry()
 	j.forgot = c.RemoteID == "" && j.def.finds() && (r.provenance.restored.Load() || c.DeleteSeen && c.ExternalID == "")
 	j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests, Granted: c.Granted}
 	return j
