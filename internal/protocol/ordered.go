@@ -1,11 +1,20 @@
 package protocol
 
+import (
+	"cmp"
+	"slices"
+)
+
 // A machine of its own for the ordered lane: the commands of one group, which
 // are appended as the application commits, a claim that takes the oldest, and
 // the state when none waits. The remote may refuse a command, an answer may be
-// lost, and a request that was given up may land later. What must hold: the versions arrive in their order, each at least
-// once before any later one, none is left out but by a person; a clean group has
-// delivered all; and from every state it can become clean.
+// lost, and a request that was given up may land later. One transaction of the
+// application may be prepared, or read from a snapshot, and commit behind others.
+// What must hold: the versions arrive in their order, each at least once before
+// any later one that was there when it was taken, none is left out but by a
+// person; but one that comes to light when a newer one has ended the record is not
+// to make it again; a clean group has delivered all; and from every state it can
+// become clean.
 
 // orderedRules are those that a broken variant leaves out.
 type orderedRules struct {
@@ -16,7 +25,29 @@ type orderedRules struct {
 	unknownIsDone bool // a command with an unknown outcome counts as delivered
 	cleanAfterOne bool // a delivered command makes the group clean
 	goesInDoubt   bool // a claim does not wait until no earlier request can land
+	makesAgain    bool // a version that an ended record did not see is delivered like any
+	byNumber      bool // it is told by its number instead of by its snapshot
+	passesAll     bool // a version behind any newer one is passed over
 }
+
+// versions is a set of them.
+type versions uint8
+
+func (v versions) has(version uint8) bool { return v&(1<<version) != 0 }
+func (v *versions) add(version uint8)     { *v |= 1 << version }
+
+// other is the transaction that may commit behind others.
+type other uint8
+
+const (
+	notBegun other = iota
+	began          // it reads from a snapshot, and has no number yet
+	prepared       // its version has a number, and is not to be seen
+	over
+)
+
+// passed is the outcome of a command that is passed over.
+const passed uint8 = 200
 
 // orderedProtocol is what is explored.
 type orderedProtocol struct {
@@ -24,42 +55,41 @@ type orderedProtocol struct {
 	bad uint8 // the version that the remote refuses until a person mends it; 0: none
 }
 
-// orderedState is everything. Versions are 1, 2, 3, ...
+// orderedState is everything. Versions are 1, 2, 3, ..., and so are the states
+// that no version has, as two transactions made them.
 type orderedState struct {
-	row      uint8    // the version that is committed
-	waiting  [3]uint8 // commands, oldest first
-	state    uint8    // the version that was delivered last, as the registry has it
-	clean    bool
-	parked   bool
-	mended   bool  // by a person: the remote takes everything
-	skipped  uint8 // by a person: a bit for each version
-	phase    uint8 // of the worker
-	number   uint8 // of the command that it took; 0: the state
-	loaded   uint8 // the version that it sends
-	outcome  uint8
-	touched  bool  // since the claim
-	remote   uint8 // the version at the remote
-	doubt    bool  // the group is in doubt
-	late     uint8 // the version of a request that may still land; 0: none
-	overtook bool  // a version came before an older one, or that was left out
-	commits  uint8
-	faults   uint8
+	row       uint8 // the state that is committed
+	numbers   uint8 // that were given out
+	made      versions
+	ends      versions // in which the record is not to be there
+	waiting   [4]uint8 // commands, oldest first
+	state     uint8    // what was delivered last, as the registry has it
+	ended     uint8    // the version that ended the record last, as the registry has it
+	clean     bool
+	parked    bool
+	mended    bool     // by a person: the remote takes everything
+	left      versions // out: skipped by a person, or passed over
+	phase     uint8    // of the worker
+	number    uint8    // of the command that it took; 0: the state
+	loaded    uint8    // the version that it sends
+	knew      bool     // the version of the other transaction was there when it took this one
+	outcome   uint8
+	touched   bool  // since the claim
+	remote    uint8 // the version at the remote
+	delivered versions
+	doubt     bool  // the group is in doubt
+	late      uint8 // the version of a request that may still land; 0: none
+	overtook  bool  // a version came before an older one, or was left out, or made a record again
+	other     other
+	behind    uint8 // its version; 0: none yet
+	saw       uint8 // the newest version that it saw
+	commits   uint8
+	faults    uint8
 }
 
 // next calls out with every step.
 func (p orderedProtocol) next(s orderedState, out func(string, kind, orderedState)) {
-	if s.commits > 0 {
-		n := s
-		n.commits--
-		n.row++
-		n.append(n.row)
-		n.clean, n.touched = false, true
-		if p.touchRetries && n.parked { // a touch frees: the next one goes
-			n.parked = false
-			n.drop()
-		}
-		out("commit", environment, n)
-	}
+	p.commit(s, out)
 	switch s.phase {
 	case idle:
 		if n := s; !s.clean && !s.parked && (!s.doubt || p.goesInDoubt) {
@@ -99,19 +129,64 @@ func (p orderedProtocol) next(s orderedState, out func(string, kind, orderedStat
 		n.mended, n.parked = true, false
 		out("retry-by-hand", own, n)
 		if s.waiting[0] != 0 {
-			s.parked, s.skipped = false, s.skipped|1<<s.waiting[0]
+			s.parked = false
+			s.left.add(s.waiting[0])
 			s.drop()
 			out("skip-by-hand", environment, s)
 		}
 	}
 }
 
-func (s *orderedState) append(version uint8) {
-	for i := range s.waiting {
-		if s.waiting[i] == 0 {
-			s.waiting[i] = version
-			return
+// commit is what the application does: another state of the row, or its end, and
+// what the other transaction does.
+func (p orderedProtocol) commit(s orderedState, out func(string, kind, orderedState)) {
+	if s.commits > 0 {
+		n := s
+		n.commits--
+		n.numbers++
+		n.row = n.numbers
+		n.append(p, n.row)
+		out("commit", environment, n)
+		if !s.ends.has(s.row) {
+			n.ends.add(n.row)
+			out("commit-deletion", environment, n)
 		}
+	}
+	n := s
+	switch {
+	case s.other == notBegun && !s.ends.has(s.row):
+		n.other, n.saw = began, s.row
+		out("other-begins", environment, n)
+		n.numbers++
+		n.other, n.behind = prepared, n.numbers
+		out("other-prepares", environment, n)
+	case s.other == began || s.other == prepared:
+		if s.other == began {
+			n.numbers++
+			n.behind = n.numbers
+		}
+		n.other = over
+		switch {
+		case s.row == s.saw:
+			n.row = n.behind
+		case !s.ends.has(s.row): // what both have written
+			n.numbers++
+			n.row = n.numbers
+		}
+		n.append(p, n.behind)
+		out("other-commits", environment, n)
+	}
+}
+
+// append makes a version a command.
+func (s *orderedState) append(p orderedProtocol, version uint8) {
+	s.made.add(version)
+	s.waiting[len(s.waiting)-1] = version
+	slices.SortStableFunc(s.waiting[:], func(a, b uint8) int { return cmp.Compare(a-1, b-1) }) // 0 comes last
+	s.clean, s.touched = false, true
+	if p.touchRetries && s.parked { // a touch frees: the next one goes
+		s.parked = false
+		s.drop()
 	}
 }
 
@@ -127,18 +202,69 @@ func (s *orderedState) land(p orderedProtocol) {
 	if version == p.bad && !s.mended {
 		return
 	}
-	s.overtook = s.overtook || version < s.remote
+	s.arrives(version)
+}
+
+// arrives has a version, or a state that none has, be applied.
+func (s *orderedState) arrives(version uint8) {
+	for w := uint8(1); w <= s.numbers; w++ {
+		if w != version && s.delivered.has(w) && w != s.behind {
+			older := version < w && version != s.behind
+			s.overtook = s.overtook || older || version == s.behind && w == s.ended && s.unseen(w)
+		}
+	}
+	if s.made.has(version) {
+		s.delivered.add(version)
+	}
 	s.remote = version
 }
 
-func (s *orderedState) idle() {
-	s.phase, s.number, s.loaded, s.outcome, s.touched = idle, 0, 0, 0, false
+// leavesOut: a version goes out, or the state, that is behind one which was not
+// delivered. What came to light since it was taken is none of them.
+func (s *orderedState) leavesOut() bool {
+	for w := uint8(1); w <= s.numbers; w++ {
+		before := w < s.loaded
+		if w == s.behind {
+			before = s.knew && (before || s.number == 0)
+		}
+		if before && s.made.has(w) && !s.delivered.has(w) && !s.left.has(w) {
+			return true
+		}
+	}
+	return false
 }
 
-// take looks for the oldest command.
+// unseen: the other transaction reads from a snapshot that does not have it.
+func (s *orderedState) unseen(version uint8) bool { return version > s.saw && version != s.behind }
+
+func (s *orderedState) idle() {
+	s.phase, s.number, s.loaded, s.knew, s.outcome, s.touched = idle, 0, 0, false, 0, false
+}
+
+// take looks for the oldest command, and passes it over if the record was ended
+// by a version that this one did not see.
 func (s *orderedState) take(p orderedProtocol) {
-	if s.waiting[0] != 0 && !p.stateFirst {
-		s.number, s.loaded, s.phase = s.waiting[0], s.waiting[0], ready
+	s.knew = s.other == over
+	if s.waiting[0] == 0 || p.stateFirst {
+		return
+	}
+	s.number, s.loaded, s.phase = s.waiting[0], s.waiting[0], ready
+	if s.number != s.behind {
+		return
+	}
+	late := s.ended != 0 && s.unseen(s.ended)
+	passes := late
+	switch {
+	case p.makesAgain:
+		passes = false
+	case p.byNumber:
+		passes = s.ended > s.number
+	case p.passesAll:
+		passes = s.state > s.number
+	}
+	if passes {
+		s.phase, s.outcome = done, passed
+		s.overtook = s.overtook || !late
 	}
 }
 
@@ -161,7 +287,7 @@ func (p orderedProtocol) loadVersion(s orderedState, out func(string, kind, orde
 // deliverVersion is the call with its answer: applied, refused or lost before
 // or after it was applied.
 func (p orderedProtocol) deliverVersion(s orderedState, out func(string, kind, orderedState)) {
-	if s.number == 0 && s.loaded == s.state {
+	if s.number == 0 && s.same(s.loaded, s.state) {
 		s.phase, s.outcome = done, synced
 		out("no-call-needed", own, s)
 		return
@@ -172,12 +298,9 @@ func (p orderedProtocol) deliverVersion(s orderedState, out func(string, kind, o
 		n.outcome = refused
 		out("remote-refuses", own, n)
 	} else {
-		after := s.remote + 1
-		for s.skipped&(1<<after) != 0 {
-			after++
-		}
-		n.overtook = s.loaded > after || s.loaded < s.remote
-		n.remote, n.outcome = s.loaded, synced
+		n.overtook = n.overtook || n.leavesOut()
+		n.arrives(s.loaded)
+		n.outcome = synced
 		out("remote-applies", own, n)
 		if s.faults > 0 {
 			n.faults--
@@ -197,15 +320,21 @@ func (p orderedProtocol) deliverVersion(s orderedState, out func(string, kind, o
 func (p orderedProtocol) recordVersion(s orderedState, out func(string, kind, orderedState)) {
 	delivered := s.outcome == synced || s.outcome == doubtful && p.unknownIsDone
 	switch {
+	case s.outcome == passed:
+		s.waiting = without(s.waiting, s.number)
+		s.left.add(s.number)
 	case delivered && s.number != 0:
-		s.drop()
+		s.waiting = without(s.waiting, s.number)
 		s.state = s.number
 		s.clean = p.cleanAfterOne
+		if s.ends.has(s.number) {
+			s.ended = s.number
+		}
 	case delivered:
 		s.state = s.loaded
 		s.clean = !s.touched
 	case s.outcome == refused && s.number != 0 && p.skipRefused:
-		s.drop()
+		s.waiting = without(s.waiting, s.number)
 	case s.outcome == refused:
 		s.parked = s.number != 0 || !s.touched
 	}
@@ -218,8 +347,23 @@ func (p orderedProtocol) broken(s orderedState) violation {
 	switch {
 	case s.overtook:
 		return disordered
-	case s.clean && (s.remote != s.row || s.waiting[0] != 0):
+	case s.clean && (!s.same(s.remote, s.row) || s.waiting[0] != 0):
 		return falseClean
 	}
 	return ""
+}
+
+// same: two states are alike for the remote.
+func (s *orderedState) same(a, b uint8) bool { return a == b || s.ends.has(a) && s.ends.has(b) }
+
+// without is the queue with one command less, whichever came meanwhile.
+func without(waiting [4]uint8, number uint8) (rest [4]uint8) {
+	n := 0
+	for _, w := range waiting {
+		if w != number {
+			rest[n] = w
+			n++
+		}
+	}
+	return rest
 }
