@@ -80,8 +80,23 @@ func remote(name string, class connector.Class, f ledger.Fault) fault {
 	return fault{name: "remote " + name, class: class, times: times, inject: func(w *world) {
 		was := w.place.Remote.Struck(f.Kind)
 		w.place.Remote.Fail(f)
-		w.until("the fault to strike", func() bool { return w.place.Remote.Struck(f.Kind) > was })
+		w.struck(f.Kind, was)
 	}}
+}
+
+// struck waits until a kind of fault struck once more. Where records can't be
+// looked up, all that is written to may be parked for a person by now, and nothing
+// be sent for it any more: so new customers come.
+func (w *world) struck(kind string, was int) {
+	w.t.Helper()
+	next := time.Now().Add(time.Second)
+	w.until("the fault to strike", func() bool {
+		if w.place.Worker.Class == connector.Blind && time.Now().After(next) {
+			next = time.Now().Add(200 * time.Millisecond)
+			w.exec(fmt.Sprintf("insert into customers(id, name) values (%d, 'new')", w.fresh()))
+		}
+		return w.place.Remote.Struck(kind) > was
+	})
 }
 
 func kill(w *world) {
@@ -239,7 +254,7 @@ func twoAtOnce(w *world) {
 	was := w.place.Remote.Struck(f.Kind)
 	w.place.Remote.Fail(f)
 	others[w.rand.IntN(len(others))](w)
-	w.until("the fault to strike", func() bool { return w.place.Remote.Struck(f.Kind) > was })
+	w.struck(f.Kind, was)
 	w.place.Remote.Heal()
 }
 
