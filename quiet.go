@@ -19,21 +19,12 @@ import (
 // every look.
 func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 	var first, last string
-	groups := int64(0)
-	look := func(s *Status) {
-		groups = 0
-		for _, c := range s.Syncs {
-			groups += c.Groups
-		}
-		if progress != nil {
-			progress(s)
-		}
-	}
 	for {
 		if failed := e.failed.Load(); failed != nil {
 			return *failed
 		}
-		left, err := e.left(ctx, look)
+		began := e.cfg.Clock.Now()
+		left, err := e.left(ctx, progress)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			return err
@@ -43,16 +34,17 @@ func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 			first = left
 		}
 		last = orElse(left, last)
-		if err := e.cfg.Clock.Sleep(ctx, untilLook(groups)); err != nil {
+		if err := e.cfg.Clock.Sleep(ctx, untilLook(e.cfg.Clock.Now().Sub(began))); err != nil {
 			return e.unquiet(err, first, last)
 		}
 	}
 }
 
-// untilLook is how long Quiet rests between two looks. A look counts all groups, which
-// takes about a second for two millions: no more than a tenth of the time.
-func untilLook(groups int64) time.Duration {
-	return max(50*time.Millisecond, min(time.Duration(groups)*5*time.Microsecond, 5*time.Second))
+// untilLook is how long Quiet rests after a look. One counts all groups, of which
+// there may be millions: what takes long takes a tenth of the time.
+func untilLook(took time.Duration) time.Duration {
+	const short = 50 * time.Millisecond
+	return max(short, 9*(took-short))
 }
 
 // unquiet is the error of a Quiet that waited in vain.
@@ -79,7 +71,9 @@ func (e *Engine) left(ctx context.Context, look func(*Status)) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	look(s)
+	if look != nil {
+		look(s)
+	}
 	var left []string
 	add := func(n int64, what string) {
 		if n > 0 {
