@@ -153,7 +153,7 @@ func (c *caller) conclude(res connector.Result) {
 		j.synced(res.RemoteID)
 	case res.Err == nil:
 		j.synced(j.claim.RemoteID)
-	case isKind(res.Err, connector.Exists), isKind(res.Err, connector.NotFound):
+	case isKind(res.Err, connector.Exists) && action == connector.Create, isKind(res.Err, connector.NotFound):
 		c.perform(c.life, c.running, j)
 	default:
 		c.judge(res.Err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -364,18 +365,29 @@ func (c *caller) call(action string, fields connector.Fields, f func(context.Con
 	return err
 }
 
-// tried notes a call in the job's history.
+// tried notes a call in the job's history. A try is one line there, of its last
+// call; the message ends with what those before it said.
 func (j *job) tried(action string, fields connector.Fields, err error, took time.Duration) {
 	// An external id that went out must be known even if the row goes away.
 	j.result.ExternalID = j.record.ExternalID
 	j.attempt = &store.Attempt{Epoch: j.claim.Epoch, Action: action, Outcome: "ok", Took: took, Fields: slices.Sorted(maps.Keys(fields))}
+	said := "ok"
 	if err != nil {
 		e := connector.AsError(err)
-		j.attempt.Outcome, j.attempt.Status, j.attempt.Message = e.Kind.String(), e.Status, cut(e.Error(), maxMessage)
+		j.attempt.Outcome, j.attempt.Status = e.Kind.String(), e.Status
+		said = cut(e.Error(), maxMessage)
+		j.attempt.Message = said
 	}
+	if j.before != "" {
+		j.attempt.Message = strings.TrimSpace(j.attempt.Message + " (after " + j.before + ")")
+	}
+	j.before = joinWords(j.before, "; ", action+": "+cut(said, maxBefore))
 }
 
-const maxMessage = 2_000 // bytes of the remote's words that are kept
+const (
+	maxMessage = 2_000 // bytes of the remote's words that are kept
+	maxBefore  = 500   // of each call before a try's last one
+)
 
 func cut(s string, n int) string {
 	if len(s) <= n {
@@ -401,6 +413,13 @@ const untold = "the remote may have made this record and offers no way to find o
 
 // unfindable is the same where the remote does not have a look-up for this type.
 const unfindable = "an older request may have made a record under its external id, and the remote offers no way to look it up: look for it there, then say what you found with upkeep retry and --is ID or --not-there"
+
+// A record that has a unique value of this one's may be about to give it up: when
+// a row's key changes, its new record may be sent before the old one is deleted.
+const (
+	clashes = 6 // in a row, over half a minute; then the record is parked
+	taken   = "; tried again, as the record that has the value may be about to change or to go"
+)
 
 // judge turns a failed call into the group's next state.
 func (c *caller) judge(err error) {
@@ -432,7 +451,13 @@ func (c *caller) judge(err error) {
 		if last {
 			res.Outcome = store.Refused
 		}
-	default: // Rejected, and NotFound or Exists where nothing more can be done
+	case connector.Exists: // another unique value than the external id
+		res.Outcome = store.Retry
+		res.Reason = reason + taken
+		if last || c.job.claim.Attempts+1 >= clashes {
+			res.Outcome, res.Reason = store.Refused, reason
+		}
+	default: // Rejected, and NotFound where nothing more can be done
 		res.Outcome = store.Refused
 		if e.Kind == connector.Rejected && len(c.job.lacks) > 0 {
 			res = c.job.refusedInPart(reason)

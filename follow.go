@@ -377,7 +377,7 @@ func (f *follower) recordPiece(piece []connector.JobResult) error {
 func (f *follower) conclude(c *caller, r connector.JobResult) {
 	j := c.job
 	j.tried(f.job.Action, nil, r.Err, f.cfg.Clock.Now().Sub(f.began)/time.Duration(max(1, f.job.Rows)))
-	j.attempt.Message = joinWords("job "+f.job.RemoteJob, j.attempt.Message)
+	j.attempt.Message = joinWords("job "+f.job.RemoteJob, ": ", j.attempt.Message)
 	if isKind(r.Err, connector.Exists) || isKind(r.Err, connector.NotFound) && j.goal == present {
 		j.finish(store.Result{Outcome: store.Retry, Reason: cut(r.Err.Error(), maxMessage)})
 		return
@@ -385,12 +385,12 @@ func (f *follower) conclude(c *caller, r connector.JobResult) {
 	c.conclude(connector.Result{RemoteID: r.RemoteID, Err: r.Err})
 }
 
-// joinWords is for a person; the second part may be empty.
-func joinWords(a, b string) string {
-	if b == "" {
-		return a
+// joinWords is for a person; a part may be empty.
+func joinWords(a, between, b string) string {
+	if a == "" || b == "" {
+		return a + b
 	}
-	return a + ": " + b
+	return a + between + b
 }
 
 // caller is a group in the job as it was when it was claimed, without its

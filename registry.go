@@ -124,7 +124,7 @@ type Gap = store.Gap
 //	Action  string        // create, update, delete, find, initialize, skip
 //	Outcome string        // ok, or what went wrong: the words of connector.Kind
 //	Status  int           // HTTP status; zero: no answer, or no HTTP
-//	Message string        // the remote's own words
+//	Message string        // the remote's own words; at its end, what earlier calls of this try said
 //	Fields  []string      // that were sent
 //	Took    time.Duration
 type Attempt = store.Attempt

@@ -71,6 +71,7 @@ type job struct {
 	done    bool // nothing (more) to send: result is complete
 	result  store.Result
 	attempt *store.Attempt
+	before  string // what the calls of this try said, for a person
 }
 
 // goal is what the record is to be at the remote.

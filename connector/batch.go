@@ -64,8 +64,8 @@ type Batcher interface {
 	// record to blame; [Unknown] leaves all records in doubt; the other kinds
 	// are as for a single call.
 	//
-	// Of a single change, [Exists] and [NotFound] make the engine go the way
-	// of single calls for that record, with Find, and [Busy] is also for a
+	// Of a single change, [Exists] of a create, and [NotFound], make the engine
+	// go the way of single calls for that record, with Find, and [Busy] is also for a
 	// change that was rolled back for another one's fault. [RateLimited] and
 	// [Unauthorized] of a single change hold for the remote, as those of a
 	// call do.

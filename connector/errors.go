@@ -34,8 +34,11 @@ const (
 	Rejected
 	// NotFound: the record that the call names does not exist.
 	NotFound
-	// Exists: a record with this external id (or another unique value) is
-	// already there; the engine finds and adopts it.
+	// Exists: surely not applied; a record with this external id, or another
+	// unique value, is already there. One with the external id is found and
+	// adopted. Where it is another value, also one that an update sets, the
+	// record is tried again for half a minute, since the one that has the value
+	// may be about to change or to go, and then parked.
 	Exists
 )
 

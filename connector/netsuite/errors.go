@@ -154,12 +154,9 @@ func (r *refusal) business(v verb, status int) connector.Kind {
 		// request was kept.
 		return connector.Busy
 	case r.says("already exists", "DUP_RCRD", "DUP_ENTITY", "DUP_ITEM", "UNIQUE_CUST_ID_REQD"):
-		// Of a create it is the external id or another unique value. An
-		// update has a record already: there it is a wrong value.
-		if v == create || v == initialize {
-			return connector.Exists
-		}
-		return connector.Rejected
+		// Of a create it is the external id or another unique value, of an
+		// update the latter.
+		return connector.Exists
 	case r.says("Record type '"):
 		return connector.Rejected // "Record type 'x' does not exist."
 	case r.gone(status):

@@ -38,7 +38,7 @@ func TestClassify(t *testing.T) {
 		{"taken external id, transform", initialize, 400, user("This record already exists"), connector.Exists, ""},
 		{"taken unique value", create, 400, user("UNIQUE_CUST_ID_REQD"), connector.Exists, ""},
 		{"DUP_RCRD", create, 400, one("DUP_RCRD", "x", ""), connector.Exists, "DUP_RCRD"},
-		{"update to a taken value", update, 400, user("This entity already exists."), connector.Rejected, "already exists"},
+		{"update to a taken value", update, 400, user("This entity already exists."), connector.Exists, "already exists"},
 		{"changed meanwhile", update, 400, user("Record has been changed"), connector.Busy, ""},
 		{"changed meanwhile, by code", remove, 400, one("RCRD_HAS_BEEN_CHANGED", "x", ""), connector.Busy, ""},
 		{"absent", update, 404, one("NONEXISTENT_ID", "The record instance does not exist. Provide a valid record instance ID.", ""), connector.NotFound, "record instance"},

@@ -159,11 +159,9 @@ func kindOf(v verb, r refusal) connector.Kind {
 		}
 	case "DUPLICATE_VALUE":
 		// Of a create it is the external id, made by somebody else at the same
-		// moment, or another unique value: the engine looks which. An update has
-		// its record already: there it is a wrong value.
-		if v == create {
-			return connector.Exists
-		}
+		// moment, or another unique value: the engine looks which. Of an update
+		// it is the latter.
+		return connector.Exists
 	case "NOT_FOUND", "ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY":
 		// Where the record is named by its id, it is the record that is not
 		// there, unless a field is named. A create names none but those that its
