@@ -82,11 +82,14 @@ func connectors(made *[]*closed) Connectors {
 
 // problems runs all steps, and returns what they report.
 func problems(name string, data []byte) string {
+	var out strings.Builder
 	f, err := Parse(name, data, env)
 	if err != nil {
-		return err.Error() + "\n"
+		fmt.Fprintln(&out, err)
+		if f = Sound(name, data, env); f.Source == "" {
+			return out.String()
+		}
 	}
-	var out strings.Builder
 	fit := f.Fitting(context.Background(), shop(), nil)
 	for _, err := range fit.Problems {
 		fmt.Fprintln(&out, err)

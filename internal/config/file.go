@@ -49,13 +49,11 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*File, er
 }
 
 // Sound reads what Parse refuses, and returns the remotes that it found nothing
-// wrong with, and the syncs whose tables are known: so that these, what
-// expressions could be read, and options can be examined in the same run. Not for
-// work.
+// wrong with, and the syncs: so that their tables, what expressions could be
+// read, and options can be examined in the same run. Not for work.
 func Sound(name string, data []byte, env func(string) (string, bool)) *File {
 	f, _ := examine(name, data, env)
 	f.remotes = slices.DeleteFunc(f.remotes, func(m *remote) bool { return m.broken })
-	f.syncs = slices.DeleteFunc(f.syncs, func(s *syncDecl) bool { return s.broken })
 	return f
 }
 

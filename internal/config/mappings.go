@@ -52,7 +52,7 @@ func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[s
 	for _, s := range f.syncs {
 		before := f.reader.failures
 		trees[s.name] = r.resolve(s.from, nil)
-		loose[s.name] = trees[s.name] == nil || f.reader.failures > before
+		loose[s.name] = s.broken || f.reader.failures > before
 		unfit[s.name] = loose[s.name]
 	}
 	f.tables = r.tables
@@ -68,11 +68,9 @@ func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[s
 	}
 	var out []upkeep.Mapping
 	for _, s := range f.syncs {
-		if t := trees[s.name]; t != nil {
-			before := f.reader.failures
-			out = append(out, s.mapping(r, t, trees, to[s.to]))
-			unfit[s.name] = unfit[s.name] || f.reader.failures > before
-		}
+		before := f.reader.failures
+		out = append(out, s.mapping(r, trees[s.name], trees, to[s.to]))
+		unfit[s.name] = unfit[s.name] || f.reader.failures > before
 	}
 	fit.Mappings = fitting(slices.Clone(out), unfit)
 	for _, m := range out {
@@ -196,9 +194,8 @@ func (l located) Misfits(ctx context.Context, catalog store.Catalog) error {
 		trees[s.name] = r.resolve(s.from, nil)
 	}
 	f.reader.take() // what is wrong with the others is theirs to say
-	if trees[l.Name] = r.resolve(own.from, nil); trees[l.Name] != nil {
-		own.mapping(r, trees[l.Name], trees, l.To)
-	}
+	trees[l.Name] = r.resolve(own.from, nil)
+	own.mapping(r, trees[l.Name], trees, l.To)
 	var errs []error
 	for _, e := range f.reader.take() {
 		errs = append(errs, fmt.Errorf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message))

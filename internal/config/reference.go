@@ -32,7 +32,7 @@ const referenceHead = `# Configuration
 
 This page and [upkeep.schema.json](upkeep.schema.json) are generated from the code (` + "`go run ./internal/config/generate`" + `), and a test keeps them equal.
 
-Upkeep reads one YAML file: ` + "`upkeep.yaml`, or what `--config` or `$UPKEEP_CONFIG` names" + `. It is strict: an unknown key, a wrong type, an unknown column and an unset variable are errors with line, column and an excerpt, and ` + "`upkeep check`" + ` reports them all in one run, but for those that hang on another: of a sync whose ` + "`from`" + ` or one of whose tables is not known, what its expressions read is examined when that is mended; of a remote one of whose keys is unknown or of a wrong type, whether the others fit together.
+Upkeep reads one YAML file: ` + "`upkeep.yaml`, or what `--config` or `$UPKEEP_CONFIG` names" + `. It is strict: an unknown key, a wrong type, an unknown column and an unset variable are errors with line, column and an excerpt, and ` + "`upkeep check`" + ` reports them all in one run, but for those that hang on another: what expressions read of a table that is not known, or of a relation that can't be read, is examined when that is mended; of a remote one of whose keys is unknown or of a wrong type, whether the others fit together.
 
 ## In an editor
 

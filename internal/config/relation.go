@@ -20,6 +20,10 @@ type relation struct {
 	viaAt, toAt  place
 	where, order *value // nil: none
 	members      []*relation
+
+	unsure  bool     // something of its own keys could not be read
+	lost    []string // names of relations below it that could not be read
+	unknown bool     // nobody knows which these are
 }
 
 var (
@@ -53,6 +57,10 @@ func (r *reader) relation(rel *relation, v *value, depth int) *relation {
 		switch {
 		case !slices.Contains(relationKeys, e.key):
 			r.fail(e.at, fmt.Sprintf("unknown key %q in %s", e.key, what), mapping.Suggest(e.key, keys))
+			rel.unsure = true
+			for _, m := range e.value.entries { // has_meny: {lines: ...}
+				rel.lost = append(rel.lost, m.key)
+			}
 		case !slices.Contains(keys, e.key):
 			help := ""
 			if e.key == "where" {
@@ -72,6 +80,7 @@ func (r *reader) relation(rel *relation, v *value, depth int) *relation {
 }
 
 func (r *reader) relationKey(rel *relation, e entry, depth int) {
+	before := r.failures
 	switch e.key {
 	case "table":
 		rel.table, rel.tableAt = r.word(e.value), e.value.at
@@ -85,17 +94,21 @@ func (r *reader) relationKey(rel *relation, e entry, depth int) {
 		rel.order = r.fragment(e.value)
 	default:
 		r.relations(rel, e, depth)
+		return
 	}
+	rel.unsure = rel.unsure || r.failures > before
 }
 
 const maxRelationDepth = 10
 
 func (r *reader) relations(rel *relation, e entry, depth int) {
 	if !r.is(e.value, object) {
+		rel.unknown = true
 		return
 	}
 	if depth >= maxRelationDepth {
 		r.fail(e.at, fmt.Sprintf("relations are nested more than %d deep", maxRelationDepth), "")
+		rel.unknown = true
 		return
 	}
 	var kind store.Relation
@@ -111,6 +124,7 @@ func (r *reader) relations(rel *relation, e entry, depth int) {
 		for _, other := range rel.members {
 			if other.name == m.key {
 				r.fail(m.at, fmt.Sprintf("there are two relations %q", m.key), fmt.Sprintf("the other is on line %d; give one another name", other.at.line))
+				rel.lost = append(rel.lost, m.key)
 			}
 		}
 		rel.members = append(rel.members, r.relation(&relation{name: m.key, at: m.at, kind: kind}, m.value, depth+1))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/internal/mapping"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // language is raised when expressions come to mean something else, so that
@@ -21,7 +22,7 @@ type syncDecl struct {
 	name                 string
 	at                   place // of the name
 	declared             *value
-	broken               bool // what it is made from is not known
+	broken               bool // what it is made from is not known, or not all of it
 	from                 *relation
 	to                   string
 	record               string
@@ -72,6 +73,9 @@ func (r *reader) sync(e entry, remotes []*remote) *syncDecl {
 	r.keys(v, "a sync", syncKeys)
 	for _, k := range v.entries {
 		r.syncKey(s, k)
+	}
+	if s.from == nil {
+		s.from = &relation{kind: store.Root, at: e.at}
 	}
 	for _, need := range []struct{ key, help string }{
 		{"from", "write from: {table: orders}"},

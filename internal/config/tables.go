@@ -12,10 +12,11 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
-// tree is a relation that was found in the catalogue.
+// tree is a relation as the catalogue has it.
 type tree struct {
 	*relation
 	table   *mapping.Table
+	found   bool // its table is there
 	via, to []string
 	members []*tree
 }
@@ -85,45 +86,53 @@ func (r *resolver) nearTables(t store.Table) string {
 	return mapping.Suggest(t.String(), names)
 }
 
-func (r *resolver) findAll(members []*relation) {
-	for _, m := range members {
-		r.find(m.table, m.tableAt)
-		r.findAll(m.members)
-	}
-}
-
-// resolve looks up a relation and those below it; nil when a table is not
-// there. What is wrong with how they are tied is reported, and the tree is
-// returned, so that what the expressions read is examined too.
-func (r *resolver) resolve(rel *relation, parent *store.TableInfo) *tree {
-	info := r.find(rel.table, rel.tableAt)
-	if info == nil {
-		r.findAll(rel.members) // report what can be
-		return nil
-	}
+// resolve looks up a relation and those below it. What is wrong with them is
+// reported, and the tree is returned all the same, so that what the expressions
+// read of the other tables is examined too.
+func (r *resolver) resolve(rel *relation, parent *tree) *tree {
 	t := &tree{relation: rel, via: rel.via, to: rel.to}
-	t.table = &mapping.Table{Name: rel.name, Relation: rel.kind, Info: info, Members: map[string]*mapping.Table{}}
-	ok := true
-	if parent != nil {
-		r.link(t, info, parent)
+	info := &store.TableInfo{}
+	if rel.table != "" { // else that is told
+		info = r.find(rel.table, rel.tableAt)
+		t.found = info != nil
 	}
-	r.checkFragments(rel, info)
+	if !t.found {
+		info = &store.TableInfo{Table: store.ParseTable(rel.table)}
+	}
+	t.table = &mapping.Table{Name: rel.name, Relation: rel.kind, Info: info, Members: map[string]*mapping.Table{},
+		Unknown: !t.found || rel.unknown, Lost: rel.lost}
+	if parent != nil {
+		r.tie(t, parent)
+	}
+	if t.found {
+		r.checkFragments(rel, info)
+	}
 	for _, m := range rel.members {
 		if _, column := info.Column(m.name); column {
 			r.fail(m.at, fmt.Sprintf("%q is a column of %s already", m.name, info.Name), "give the relation another name")
 		}
-		below := r.resolve(m, info)
-		if below == nil {
-			ok = false
-			continue
-		}
+		below := r.resolve(m, t)
 		t.members = append(t.members, below)
 		t.table.Members[m.name] = below.table
 	}
-	if !ok {
-		return nil
-	}
 	return t
+}
+
+// tie is link of a relation as far as it and its parent are known.
+func (r *resolver) tie(t, parent *tree) {
+	child, target := t, parent
+	if t.kind == store.BelongsTo {
+		child, target = parent, t
+	}
+	switch {
+	case t.unsure: // nobody knows what ties it
+	case child.found && target.found:
+		r.link(t, t.table.Info, parent.table.Info)
+	case child.found && t.via != nil:
+		r.present(child.table.Info, t.via, t.viaAt)
+	case target.found && t.to != nil:
+		r.present(target.table.Info, t.to, t.toAt)
+	}
 }
 
 func (r *resolver) checkFragments(rel *relation, info *store.TableInfo) {

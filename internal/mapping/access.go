@@ -37,6 +37,9 @@ func (c *compiler) identifier(n *ast.IdentifierNode) code {
 
 // unknown reports a name that the table does not have.
 func (c *compiler) unknown(n node, name string, t *Table) code {
+	if t.Unknown {
+		return code{run: nothing}
+	}
 	help := Suggest(name, t.Names())
 	if k := len(c.closures); k > 0 && t == c.scope.Root {
 		if elem := c.closures[k-1].elem.typ; elem.kind == row && slices.Contains(elem.table.Names(), name) {
@@ -57,6 +60,9 @@ func (c *compiler) unknown(n node, name string, t *Table) code {
 // of is a column or a relation of a row.
 func (c *compiler) of(from code, name string) (code, bool) {
 	t := from.typ.table
+	if slices.Contains(t.Lost, name) {
+		return code{run: nothing}, true
+	}
 	if m := t.Members[name]; m != nil {
 		elem := Type{kind: row, table: m}
 		if m.Relation == store.HasMany {

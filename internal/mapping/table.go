@@ -20,6 +20,11 @@ type Table struct {
 	Info *store.TableInfo
 	// Members are the relations below, by name.
 	Members map[string]*Table
+	// Unknown: the table, or which relations it has, is not known. A name that is
+	// not found in it is no problem of the expression.
+	Unknown bool
+	// Lost are names of relations below of which nothing else is known.
+	Lost []string
 
 	rows       bool            // the rows themselves are read
 	columns    map[string]bool // that are read
