@@ -27,4 +27,7 @@ func TestPossibleValues(t *testing.T) {
 	if !reflect.DeepEqual(info.Values, want) {
 		t.Errorf("got\n%q, want\n%q", info.Values, want)
 	}
+	if want := map[string]bool{"e": true, "Odd one": true}; !reflect.DeepEqual(info.Enums, want) {
+		t.Errorf("enums %v, want %v", info.Enums, want)
+	}
 }

@@ -108,6 +108,7 @@ func (c *compiler) ordering(n *ast.BinaryNode) code {
 		"<": func(i int) bool { return i < 0 }, "<=": func(i int) bool { return i <= 0 },
 		">": func(i int) bool { return i > 0 }, ">=": func(i int) bool { return i >= 0 },
 	}[n.Operator]
+	c.doubtOrder(n, a.typ, b.typ, holds)
 	return test(a, b, func(x, y any) bool { return holds(compare(x, y)) })
 }
 
@@ -176,6 +177,8 @@ func (c *compiler) textTest(n *ast.BinaryNode) code {
 	f := map[string]func(s, part string) bool{
 		"contains": strings.Contains, "startsWith": strings.HasPrefix, "endsWith": strings.HasSuffix,
 	}[n.Operator]
+	words := map[string]string{"contains": "contain", "startsWith": "start with", "endsWith": "end with"}[n.Operator]
+	c.doubtTest(n, words, a.typ, b.typ, f, n.Right)
 	return test(a, b, func(x, y any) bool { return f(x.(string), y.(string)) })
 }
 
@@ -192,5 +195,6 @@ func (c *compiler) matches(n *ast.BinaryNode) code {
 	if err != nil {
 		return c.fail(pattern, "is not a regular expression: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "")
 	}
+	c.doubtTest(n, "match", a.typ, Type{kind: text, values: []string{pattern.Value}}, func(s, _ string) bool { return re.MatchString(s) }, pattern)
 	return test(a, constant(Type{kind: text}, ""), func(x, _ any) bool { return re.MatchString(x.(string)) })
 }

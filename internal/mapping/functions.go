@@ -100,6 +100,7 @@ func simple(usage string, least, most int, result kind, f func(args []any) (any,
 			}
 			t.null = t.null || args[i].typ.null
 		}
+		c.known(&t, n, f, args)
 		return code{typ: t, run: func(fr *frame) (any, error) {
 			values := make([]any, len(args))
 			for i, a := range args {
@@ -116,6 +117,30 @@ func simple(usage string, least, most int, result kind, f func(args []any) (any,
 			return v, fr.made(v)
 		}}
 	}}
+}
+
+// known finds out what a function can give that makes a text of texts, and doubts
+// a test of two that never holds.
+func (c *compiler) known(t *Type, n call, f func([]any) (any, error), args []code) {
+	var from []Type
+	for _, a := range args {
+		if a.typ.kind != text || len(a.typ.values) == 0 {
+			return
+		}
+		from = append(from, a.typ)
+	}
+	switch {
+	case t.kind == text && len(args) > 1:
+		*t = t.made(n.name+"(%s, ...)", f, from...)
+	case t.kind == text:
+		*t = t.made(n.name+"(%s)", f, from...)
+	case t.kind == boolean:
+		words := map[string]string{"hasPrefix": "start with", "hasSuffix": "end with"}[n.name]
+		c.doubtTest(n.node, words, args[0].typ, args[1].typ, func(a, b string) bool {
+			v, err := f([]any{a, b})
+			return err != nil || v == true
+		}, n.args[1])
+	}
 }
 
 func words(kinds []kind) string {

@@ -134,7 +134,7 @@ func (t *Table) column(c store.Column) Type {
 	nullable := c.Nullable && !slices.Contains(t.Info.Key, c.Name)
 	out := Type{kind: columnKinds[c.Kind], null: nullable, values: t.Info.Values[c.Name]}
 	if out.values != nil {
-		out.of = t.Info.Name + "." + c.Name
+		out.of, out.ranked = t.Info.Name+"."+c.Name, t.Info.Enums[c.Name]
 	}
 	return out
 }

@@ -46,7 +46,8 @@ type Type struct {
 	elem   *Type           // of a list
 	fields map[string]Type // of an object
 	values []string        // of a text: all that it can be; nil: anything
-	of     string          // the column that says so; empty: the expression itself does
+	of     string          // the column that says so, or what is made of it; empty: the expression itself does
+	ranked bool            // values are the labels of an enum, in its order
 }
 
 // String is the type in words: "list of integer", "text or null".

@@ -91,6 +91,10 @@ type Column struct {
 	// Alike: values that are written otherwise may be equal, as they are under a
 	// collation that ignores case.
 	Alike bool `json:",omitempty"`
+	// Labels are those of an enum, or of an array of it, each on a line of its own:
+	// what tells it apart from the others of the type, whatever it is called, a space,
+	// and how it is written. They may change without the column becoming another one.
+	Labels string `json:"-"`
 }
 
 // ForeignKey is a declared foreign key.
@@ -110,7 +114,10 @@ type TableInfo struct {
 	// Values are the only texts that a column can hold, NULL aside, by its name, as
 	// the database declares them: an enum's labels. A column that is not here may
 	// hold any.
-	Values  map[string][]string
+	Values map[string][]string
+	// Enums are the columns among Values whose labels have an order of their own,
+	// the one in which they stand.
+	Enums   map[string]bool
 	Indexes [][]string // column lists of usable (valid, not partial) indexes, the key's too
 	Unique  [][]string // columns of the valid, not partial unique indexes, the key's left out
 	Rows    int64      // the database's own estimate
