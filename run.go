@@ -276,8 +276,17 @@ func (e *Engine) inspect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if misfit == nil && now.plan != l.plan {
-		return e.installAnew(ctx)
+	switch {
+	case now.plan == l.plan:
+		if err := e.sweepRelabelled(ctx, l.shapes, now.shapes); err != nil {
+			return err
+		}
+		e.learned.CompareAndSwap(l, now)
+	case misfit == nil:
+		if err := e.installAnew(ctx); err != nil {
+			return err
+		}
+		return e.sweepRelabelled(ctx, l.shapes, now.shapes)
 	}
 	findings, err := e.db.Inspect(ctx, l.shapes)
 	if err != nil {

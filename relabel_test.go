@@ -1,0 +1,48 @@
+package upkeep_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+// A label of an enum that gets another name changes rows that nobody wrote: a
+// process at work looks at them again, once. A label that is added changes none.
+func TestRenamedLabelsAreSwept(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.within(time.Minute)
+	s.exec(`create type mood as enum ('good', 'bad'); create type step as enum ('new', 'done');
+		create table visits (id integer primary key, step step not null, moods mood[], other step);
+		insert into visits values (1, 'new', '{good,bad}', 'done'), (2, 'done', '{bad}', 'done')`)
+	visit := func(name string, columns ...string) upkeep.Mapping {
+		return upkeep.Mapping{Name: name, From: &upkeep.Relation{Table: "visits", Columns: columns}, To: s.to, Record: name,
+			Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields(r), nil }}
+	}
+	log, clock := new(safeBuffer), new(hurried)
+	e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: clock, Logger: slog.New(slog.NewTextHandler(log, nil)),
+		Syncs: []upkeep.AnySync{visit("visit", "step"), visit("mood", "moods"), visit("key", "id")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(e)
+	s.quiet(e)
+	const renamed = "labels of an enum have other names now"
+	s.exec(`alter type step add value 'waiting' before 'done'`)
+	s.exec(`alter type step rename value 'done' to 'over'`)
+	s.untilHurried(clock, "the log to tell", func() bool { return strings.Contains(log.String(), renamed) })
+	s.untilHurried(clock, "the record", func() bool { return s.remote.Text("visit", "visit-2", "step") == `"over"` })
+	if want := `columns="[public.visits.step: \"done\", now \"over\"]" syncs=[visit]`; !strings.Contains(log.String(), want) {
+		t.Errorf("the log lacks %s: %s", want, log)
+	}
+	s.exec(`alter type mood rename value 'bad' to 'worse'`)
+	s.untilHurried(clock, "the log to tell of an array", func() bool { return strings.Contains(log.String(), "syncs=[mood]") })
+	s.untilHurried(clock, "the record of an array", func() bool { return s.remote.Text("mood", "mood-1", "moods") == `"{good,worse}"` })
+	if n := strings.Count(log.String(), renamed); n != 2 {
+		t.Errorf("it is told %d times: %s", n, log)
+	}
+}
