@@ -326,7 +326,13 @@ func plainKind(v any, ref func(Reference) (any, error), depth int) (any, error) 
 	if err == nil && bytes.Contains(bytes.ReplaceAll(b, []byte(`\\`), nil), []byte(`\ufffd`)) {
 		return nil, fmt.Errorf("a text in %T is not valid UTF-8; cut texts by characters ([]rune), not by bytes", v)
 	}
-	return b, err
+	if err == nil {
+		err = unset(rv, b, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // element is an element of a list, or a pointer to it where only that has the

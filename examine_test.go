@@ -125,6 +125,64 @@ func TestDatesThatCannotBeSent(t *testing.T) {
 	}
 }
 
+// So are those inside a struct of one's own, which encoding/json writes; what it
+// leaves out, and what a type says itself, is not looked at.
+func TestDatesInsideStructs(t *testing.T) {
+	type inner struct{ At time.Time }
+	type Embedded struct{ Until time.Time }
+	type hides struct {
+		Embedded
+		Until string
+	}
+	set := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range []struct {
+		value any
+		want  string // of the error; empty: none
+	}{
+		{inner{}, "field due: At: the zero time.Time is no moment; send nil for none"},
+		{&inner{}, "field due: At: the zero time.Time"},
+		{inner{At: time.Time{}.In(time.FixedZone("x", 3600))}, "field due: At: the zero time.Time"},
+		{struct {
+			Lines []inner `json:"lines"`
+		}{[]inner{{set}, {}}}, "field due: lines: [1]: At: the zero time.Time"},
+		{struct{ By map[string]*inner }{map[string]*inner{"x": {}}}, "field due: By: x: At: the zero time.Time"},
+		{struct{ At *time.Time }{&time.Time{}}, "field due: At: the zero time.Time"},
+		{struct{ Day Date }{}, "field due: Day: the zero upkeep.Date is no date"},
+		{struct{ Any any }{inner{}}, "field due: Any: At: the zero time.Time"},
+		{struct{ inner }{}, "field due: At: the zero time.Time"},
+		{struct{ *inner }{&inner{}}, "field due: At: the zero time.Time"},
+		{struct{ *inner }{}, ""},
+		{map[int]inner{7: {}}, "field due: 7: At: the zero time.Time"},
+		{struct{ At sql.NullTime }{}, "field due: At: Time: the zero time.Time"},
+		{struct {
+			At time.Time `json:",omitempty"`
+		}{}, "field due: At: the zero time.Time"},
+		{struct {
+			At time.Time `json:",omitzero"`
+		}{}, ""},
+		{struct {
+			At time.Time `json:"-"`
+		}{}, ""},
+		{struct{ at time.Time }{}, ""},
+		{struct{ At *time.Time }{}, ""},
+		{struct{ Any any }{}, ""},
+		{hides{Until: "x"}, ""},
+		{struct{ At ownTime }{}, ""},
+		{struct{ At string }{"0001-01-01T00:00:00Z"}, ""},
+		{inner{set}, ""},
+	} {
+		got, err := encode(Fields{"due": c.value}, nil)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%T: %s, %v; want %q", c.value, got["due"], err, c.want)
+		}
+	}
+}
+
+// ownTime says itself what it is as JSON.
+type ownTime struct{ time.Time }
+
+func (ownTime) MarshalJSON() ([]byte, error) { return []byte(`"never"`), nil }
+
 // A reference and a decimal are what they are in every container; a struct of
 // one's own is encoding/json's.
 func TestFieldsInAnyContainer(t *testing.T) {
