@@ -38,12 +38,14 @@ type Record struct {
 	Version int64
 	// Generation is the group's generation that this write brings to the
 	// remote. A repeated attempt at one generation may be of newer rows than the
-	// first; with a digest of the body it makes a key for idempotency.
+	// first, and several commands may have one; with a digest of the body it makes
+	// a key for idempotency.
 	Generation int64
 	// Command is the number of the version that is delivered, of a sync that
 	// delivers every version; zero for the current state. It is the same however
-	// often that version is sent, whatever the generation, and no other version
-	// has it: it makes a key for idempotency. An update then has all fields.
+	// often that version is sent, whatever the generation, no other version has it,
+	// and later ones of the record have higher ones: it makes a key for idempotency.
+	// An update then has all fields.
 	Command int64
 	// Registry is an opaque text that is another one after Upkeep was installed
 	// anew, and after each restore of its registry: there generations and numbers
@@ -128,6 +130,15 @@ type Finder interface {
 	// is parked for a person to look for. It does no input or output and always
 	// answers the same.
 	Finds(recordType string) bool
+}
+
+// Foreseer is a [Connection] that refuses some writes before it sends anything.
+type Foreseer interface {
+	// Foresee is the error, of kind [Rejected], with which the write of c would end
+	// before anything is sent: its external id or a field has no form that the
+	// remote takes. Nil: only the remote can tell. It does no input or output.
+	// It is for plans; what it refuses the write itself has to refuse too.
+	Foresee(c Change) error
 }
 
 // Reader is a [Connection] that can read a record back.

@@ -170,9 +170,9 @@ func (c *compiler) idSource(path at, s string) idSource {
 // Placeholders by request.
 var (
 	everywhere = []string{recordType, timestamp, idempotencyKey} // in headers of all
-	ofRecord   = []string{externalID, recordType, action, event, fields, version, generation, timestamp}
+	ofRecord   = []string{externalID, recordType, action, event, fields, version, generation, command, registry, timestamp}
 	ofUpdate   = slices.Concat(ofRecord, []string{remoteID})
-	ofDelete   = []string{externalID, remoteID, recordType, action, event, version, generation, timestamp}
+	ofDelete   = []string{externalID, remoteID, recordType, action, event, version, generation, command, registry, timestamp}
 	ofFind     = []string{externalID, recordType, timestamp}
 	ofRead     = []string{remoteID, recordType, fieldNames, timestamp}
 	ofBatch    = []string{recordType, action, event, timestamp}

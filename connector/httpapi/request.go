@@ -173,7 +173,7 @@ func (c *Connection) newRequest(ctx context.Context, m *message, token string) (
 
 // scopeOf is what the placeholders of a call stand for.
 func (c *Connection) scopeOf(r *recordAPI, v verb, rec connector.Record, id string) scope {
-	s := scope{recordType: rec.Type, action: v.String(), event: v.past(), version: rec.Version, generation: rec.Generation,
+	s := scope{recordType: rec.Type, action: v.String(), event: v.past(), version: rec.Version, generation: rec.Generation, command: rec.Command, registry: rec.Registry,
 		timestamp: c.clock().UTC().Format(time.RFC3339)}
 	if rec.ExternalID != "" {
 		s[externalID] = rec.ExternalID

@@ -22,6 +22,8 @@ const (
 	fields         = "fields"
 	version        = "version"
 	generation     = "generation"
+	command        = "command"
+	registry       = "registry"
 	timestamp      = "timestamp"
 	fieldNames     = "field_names"
 	changes        = "changes"

@@ -164,3 +164,35 @@ func TestWebhookGone(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An event may tell which version it is of, for receivers that keep versions.
+func TestEventsOfVersions(t *testing.T) {
+	t.Parallel()
+	receiver := httpapitest.NewWebhook(httpapitest.WebhookSecret, time.Now)
+	conn := webhook(t, receiver, func(c *httpapi.Config) {
+		c.Records["*"].Event.Body = map[string]any{"event": "$event", "command": "$command", "of": "$registry", "version": "$version"}
+	})
+	first, second, state := order(1), order(1), order(1)
+	first.Command, second.Command = 7, 8
+	for i, r := range []*connector.Record{&first, &second, &state} {
+		r.Registry, r.Version = "r1", int64(100+i)
+	}
+	if _, err := conn.Create(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Update(t.Context(), "order-42", state); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(connector.Remover).Remove(t.Context(), "order-42", second); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	events, _ := receiver.Events()
+	for _, e := range events {
+		got = append(got, string(e.Body))
+	}
+	want := `{"command":7,"event":"created","of":"r1","version":100} {"command":0,"event":"updated","of":"r1","version":102} {"command":8,"event":"deleted","of":"r1","version":101}`
+	if strings.Join(got, " ") != want {
+		t.Errorf("events\n%s, want\n%s", strings.Join(got, " "), want)
+	}
+}
