@@ -225,6 +225,7 @@ func (e *Engine) rehearse(ctx context.Context, d *definition, claim store.Claim)
 	if !j.done {
 		r.namesakes(ctx, []*job{j})
 	}
+	unsendable([]*job{j})
 	return j, nil
 }
 

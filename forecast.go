@@ -379,6 +379,7 @@ func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *For
 		}
 	}
 	r.namesakes(ctx, jobs)
+	unsendable(jobs)
 	f.unlike(jobs)
 	for _, j := range jobs {
 		if err := f.count(s, j); err != nil {

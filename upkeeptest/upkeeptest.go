@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
 	"github.com/upkeep-sync/upkeep/internal/store"
 	"github.com/upkeep-sync/upkeep/sqlite"
@@ -62,7 +63,9 @@ type DB struct {
 // New makes an empty SQLite database with the schema, which is SQL, and
 // installs the syncs there. Syncs that they refer to must be given too. All
 // are sent to a remote in memory, whatever remote they were declared with, if
-// any; a reference stands in a record as the external id of what it refers to.
+// any; what the connection of that one refuses before it asks its remote
+// ([connector.Foreseer]) is refused here too. A reference stands in a record as
+// the external id of what it refers to.
 func New(t testing.TB, schema string, syncs ...upkeep.AnySync) *DB {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -94,12 +97,18 @@ func New(t testing.TB, schema string, syncs ...upkeep.AnySync) *DB {
 func On(t testing.TB, database upkeep.Database, app *sql.DB, syncs ...upkeep.AnySync) *DB {
 	t.Helper()
 	db := &DB{SQL: app, Remote: memory.New(memory.Config{}), t: t, clock: newClock(), keys: map[string]int{}}
-	to := &upkeep.Remote{Name: "test", Connection: connect(db.Remote)}
+	refuses := map[string][]connector.Foreseer{}
+	to := &upkeep.Remote{Name: "test", Connection: connect(db.Remote, refuses)}
 	mappings := make([]upkeep.AnySync, len(syncs))
 	for i, s := range syncs {
 		m, err := s.Declaration()
 		if err != nil {
 			t.Fatal(err)
+		}
+		if m.To != nil {
+			if f, can := m.To.Connection.(connector.Foreseer); can && !slices.Contains(refuses[m.Record], f) {
+				refuses[m.Record] = append(refuses[m.Record], f)
+			}
 		}
 		m.To = to
 		mappings[i] = *m

@@ -15,6 +15,7 @@ import (
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/connector/netsuite"
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
 	"github.com/upkeep-sync/upkeep/postgres"
 	"github.com/upkeep-sync/upkeep/sqlite"
@@ -311,4 +312,24 @@ func TestItFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the own connection of a sync refuses without asking its remote is refused
+// in a test, too.
+func TestRefusedByTheOwnConnection(t *testing.T) {
+	t.Parallel()
+	conn, err := netsuite.Open(netsuite.Config{Account: "1", Auth: netsuite.Auth{OAuth1: &netsuite.OAuth1{ConsumerKey: "a", ConsumerSecret: "b", TokenID: "c", TokenSecret: "d"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	type user struct {
+		Name string `db:"name"`
+	}
+	db := upkeeptest.New(t, schema, upkeep.Sync[user]{Name: "customer", Table: "users", To: &upkeep.Remote{Name: "netsuite", Connection: conn}, Record: "customer",
+		ExternalID: func(u user) string { return u.Name },
+		Translate:  func(u user) (upkeep.Fields, error) { return upkeep.Fields{"companyName": u.Name}, nil }})
+	db.Exec(`insert into users values (1, 'Ada', null), (2, 'Bob "the" Builder', null)`)
+	db.Record("customer", 1).Want(`{"companyName": "Ada"}`)
+	db.Record("customer", 2).WantParked(`NetSuite can't be asked for the record`)
 }

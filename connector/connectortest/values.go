@@ -195,11 +195,23 @@ func (s *suite) externalIDs() {
 		if len(odd) < 40 {
 			ext = odd + s.id()
 		}
+		foreseen := error(nil)
+		if f, can := s.Connection.(connector.Foreseer); can {
+			foreseen = f.Foresee(connector.Change{Record: s.record(ext, nil)})
+		}
 		id, err := s.Connection.Create(s.ctx, s.record(ext, nil))
 		if err != nil {
 			// A remote may not take every key, but has to say so.
 			s.fails(err, fmt.Sprintf("create %q", ext), connector.Rejected)
 			s.count(ext, 0)
+		}
+		if foreseen != nil {
+			s.fails(foreseen, fmt.Sprintf("foresee the create of %q", ext), connector.Rejected)
+			if err == nil {
+				s.Errorf("create %q: done, though it was foreseen as refused: %v", ext, foreseen)
+			}
+		}
+		if err != nil {
 			continue
 		}
 		s.count(ext, 1)

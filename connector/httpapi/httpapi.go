@@ -68,6 +68,7 @@ var (
 	_ connector.Batcher    = (*Connection)(nil)
 	_ connector.Checker    = (*Connection)(nil)
 	_ connector.Finder     = (*Connection)(nil)
+	_ connector.Foreseer   = (*Connection)(nil)
 	_ connector.Cautious   = (*Connection)(nil)
 	_ connector.Reader     = (*readable)(nil)
 )
@@ -211,6 +212,33 @@ func (c *Connection) Create(ctx context.Context, rec connector.Record) (string, 
 		return "", fail
 	}
 	return id, nil
+}
+
+// Foresee tells of what no request can be made of, but for its size.
+func (c *Connection) Foresee(x connector.Change) error {
+	r, err := c.of(x.Record.Type)
+	if err != nil {
+		return err
+	}
+	q, v := r.create, creating
+	switch x.Action {
+	case connector.Update:
+		q, v = r.update, updating
+	case connector.Delete:
+		q, v = r.remove, deleting
+	}
+	if q == nil {
+		return missing(v.String(), x.Record.Type)
+	}
+	if x.Action == connector.Create {
+		if err := r.nameable(x.Record); err != nil {
+			return err
+		}
+	}
+	if _, err := c.message(q, c.scopeOf(r, v, x.Record, x.RemoteID), identity(v, x)); err != nil {
+		return rejected(err)
+	}
+	return nil
 }
 
 // of is the id in an answer.

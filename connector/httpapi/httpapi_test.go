@@ -262,3 +262,82 @@ func TestHubSpotRequests(t *testing.T) {
 		t.Errorf("calls %v, want 10 of batch/upsert", calls)
 	}
 }
+
+// A key that would end the text in which the remote is asked for it is refused
+// before anything is sent, and foreseen.
+func TestKeysBetweenQuotes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, find, path string
+		refused, taken   []string
+	}{
+		{"a query", `{path: /search, query: {q: "tags['k']:'$external_id' and type:'$type'"}, list: /data}`, "/r",
+			[]string{"x' or id:'1", `x\`, "'"}, []string{`a "b"`, "a,b/c", "tags"}},
+		{"double quotes", `{path: /search, query: {q: 'key = "$external_id"'}, list: /data}`, "/r", []string{`a"b`, `a\"b`}, []string{"it's"}},
+		{"more between them", `{path: /search, query: {q: "key = 'k-$external_id-$type'"}, list: /data}`, "/r", []string{"it's"}, []string{`"`}},
+		{"a body", `{method: POST, path: /search, body: {filter: [{jql: "key = '$external_id'"}]}, list: /data}`, "/r", []string{"it's"}, []string{`"`}},
+		{"a path", `{path: "/r(key='$external_id')"}`, "/r", []string{"it's"}, []string{`"`}},
+		{"the path of an upsert", `{path: /r/$external_id}`, "/r(key='$external_id')", []string{"it's"}, []string{`"`}},
+		{"none", `{path: /search, query: {key: $external_id}, list: /data}`, "/r", nil, []string{"it's", `"`, `\`}},
+		{"others", `{path: /search, query: {q: "type = '$type' and key = $external_id"}, list: /data}`, "/r", nil, []string{"it's", `"`}},
+		{"an apostrophe", `{path: /search, query: {q: "it's $external_id"}, list: /data}`, "/r", nil, []string{"it's", `"`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, _ := answering(t, `
+records:
+  "*":
+    upsert: {path: "`+tt.path+`", body: $fields}
+    find: `+tt.find+`
+`, nil, ok)
+			write := func(key string) (created, foreseen error) {
+				r := connector.Record{Type: "thing", ExternalID: key, Generation: 1, Fields: connector.Fields{}}
+				_, created = c.Create(t.Context(), r)
+				return created, c.(connector.Foreseer).Foresee(connector.Change{Record: r})
+			}
+			for _, key := range tt.refused {
+				created, foreseen := write(key)
+				kindOf(t, created, connector.Rejected)
+				kindOf(t, foreseen, connector.Rejected)
+				_, err := c.Find(t.Context(), "thing", key)
+				kindOf(t, err, connector.Rejected)
+				if !strings.Contains(fmt.Sprint(foreseen), "stands between quotes") {
+					t.Errorf("%q: %v", key, foreseen)
+				}
+			}
+			for _, key := range tt.taken {
+				if created, foreseen := write(key); created != nil || foreseen != nil {
+					t.Errorf("%q: %v, %v", key, created, foreseen)
+				}
+			}
+		})
+	}
+}
+
+// What no request can be made of is foreseen.
+func TestForesee(t *testing.T) {
+	t.Parallel()
+	c, _ := answering(t, `
+records:
+  thing:
+    keys: "[a-z]+"
+    upsert: {path: /r/$external_id, body: $fields}
+    update: {path: "/r/$id/$fields.state", headers: {X-Name: $fields.name}, body: $fields}
+`, nil, ok)
+	f := c.(connector.Foreseer)
+	text := func(s string) json.RawMessage { return json.RawMessage(`"` + s + `"`) }
+	for want, x := range map[string]connector.Change{
+		"":                      {Record: connector.Record{Type: "thing", ExternalID: "a", Fields: connector.Fields{}}},
+		"does not match keys":   {Record: connector.Record{Type: "thing", ExternalID: "A"}},
+		"no record type":        {Record: connector.Record{Type: "other", ExternalID: "a"}},
+		"the record has no":     {Action: connector.Update, RemoteID: "7", Record: connector.Record{Type: "thing", ExternalID: "a", Fields: connector.Fields{"name": text("x")}}},
+		"a header can't hold":   {Action: connector.Update, RemoteID: "7", Record: connector.Record{Type: "thing", ExternalID: "a", Fields: connector.Fields{"state": text("x"), "name": text(`a\nb`)}}},
+		"which leads elsewhere": {Action: connector.Update, RemoteID: "7", Record: connector.Record{Type: "thing", ExternalID: "a", Fields: connector.Fields{"state": text(".."), "name": text("x")}}},
+		"has no delete request": {Action: connector.Delete, RemoteID: "7", Record: connector.Record{Type: "thing", ExternalID: "a"}},
+	} {
+		err := f.Foresee(x)
+		if want == "" && err != nil || want != "" && (connector.KindOf(err) != connector.Rejected || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%+v: %v, want %q", x, err, want)
+		}
+	}
+}

@@ -37,6 +37,7 @@ type recordAPI struct {
 	made      pointer
 	clear     *string
 	keys      *regexp.Regexp // nil: all
+	quotes    string         // that a key must not have, as they stand around it
 	reference node
 	create    *request
 	update    *request
@@ -97,7 +98,59 @@ func (c *compiler) record(path at, r Record) *recordAPI {
 		out.read.empty = false
 	}
 	out.batch = c.batch(path.of("batch"), r, id, out)
+	for _, q := range []*request{out.create, out.update, out.remove} {
+		out.quotes += quotesAround(q)
+	}
+	if out.find != nil {
+		out.quotes += quotesAround(out.find.request) + quotesIn(out.find.body)
+	}
 	return out
+}
+
+// quotesAround are the quotes around our key in the path and the query of a
+// request.
+func quotesAround(q *request) (quotes string) {
+	if q == nil {
+		return ""
+	}
+	quotes = quotesIn(q.path)
+	for _, p := range q.query {
+		quotes += quotesIn(p.value)
+	}
+	return quotes
+}
+
+// quotesIn are the quotes around our key in the texts of a tree: the language of
+// the query, whichever it is, ends the text at the next one.
+func quotesIn(n node) (quotes string) {
+	switch n := n.(type) {
+	case members:
+		quotes = quotesIn(n.spread)
+		for _, m := range n.nodes {
+			quotes += quotesIn(m)
+		}
+	case list:
+		for _, m := range n {
+			quotes += quotesIn(m)
+		}
+	case text:
+		open, named := rune(0), false // the quote that began last, and whether our key stands behind it
+		for _, p := range n {
+			named = named || open != 0 && p.name == externalID
+			for _, r := range p.literal {
+				switch {
+				case open == 0 && (r == '\'' || r == '"'):
+					open, named = r, false
+				case r == open:
+					if named {
+						quotes += string(r)
+					}
+					open = 0
+				}
+			}
+		}
+	}
+	return quotes
 }
 
 // events compiles a record that is told of by events.
@@ -134,6 +187,10 @@ func (c *compiler) keys(path at, pattern string) *regexp.Regexp {
 // nameable refuses an external id with which the remote can't be asked for the
 // record.
 func (r *recordAPI) nameable(rec connector.Record) error {
+	if r.quotes != "" && strings.ContainsAny(rec.ExternalID, r.quotes+`\`) {
+		return rejected(fmt.Errorf("the external id %q has a quote or a backslash, and stands between quotes where the remote is asked for it: make it of other characters, such as letters, digits, - and _",
+			exchange.Cut(rec.ExternalID, 80)))
+	}
 	if r.keys == nil || r.keys.MatchString(rec.ExternalID) {
 		return nil
 	}

@@ -60,6 +60,7 @@ func TestRequestsOnTheWire(t *testing.T) {
 		"GET /customer/eid:": `{"links":[{"rel":"self","href":"https://x/record/v1/customer/12"}],"externalId":"c-2"}`,
 		"GET /customer?":     `{"items":[{"id":"9","links":[]}],"hasMore":false}`,
 		"GET /customer/7":    `{"id":"7","email":"a@b"}`,
+		"GET /customer/9":    `{"id":"9","externalId":"ü &|+%"}`,
 		"POST /customer":     "/services/rest/record/v1/customer/32",
 		"POST /salesOrder":   "/services/rest/record/v1/itemfulfillment/31",
 	}
@@ -121,7 +122,8 @@ func TestRequestsOnTheWire(t *testing.T) {
 		{"PUT /customer/eid:c-2", `{}`, e, j},
 		{"GET /customer/eid:c-2?fields=externalId", "", "", ""},
 		{"POST /customer", `{"externalId":"a|b"}`, e, j},
-		{"GET /customer?q=externalId%20IS%20%22%C3%BC%20%26%7C%2B%25%22&limit=2", "", "", ""},
+		{"GET /customer?q=externalId%20IS%20%22%C3%BC%20%26%7C%2B%25%22&limit=11", "", "", ""},
+		{"GET /customer/9?fields=externalId", "", "", ""},
 		{"POST /salesOrder/5/!transform/itemFulfillment", `{"externalId":"f-1"}`, e, j},
 		{"PATCH /customer/7?replace=item", `{"item":{"items":[{"q":1}]},"memo":null}`, e, j},
 		{"GET /customer/7?expandSubResources=true", "", "", ""},
@@ -144,6 +146,10 @@ func TestNothingLeavesForNamesThatNoRequestCanHave(t *testing.T) {
 		wantKind(t, err, connector.Rejected, "external id")
 		_, err = c.Find(ctx, "customer", ext)
 		wantKind(t, err, connector.Rejected, "external id")
+		wantKind(t, c.Foresee(connector.Change{Record: connector.Record{Type: "customer", ExternalID: ext}}), connector.Rejected, "external id")
+	}
+	if err := c.Foresee(connector.Change{Record: connector.Record{Type: "customer", ExternalID: "a,b/c 'd'", Fields: connector.Fields{"email": json.RawMessage(`"x"`)}}}); err != nil {
+		t.Error(err)
 	}
 	for _, id := range []string{"", "7/../8", "eid:x", "7?x=y", "ü"} {
 		wantKind(t, c.Update(ctx, id, connector.Record{Type: "customer"}), connector.Rejected, "internal id")
@@ -255,7 +261,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 func TestCreateOfAnOddExternalIDAdoptsWhatExists(t *testing.T) {
 	t.Parallel()
 	var requests []string
-	found := `{"items":[]}`
+	found, own := `{"items":[]}`, `{"externalId":"a b"}`
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		requests = append(requests, r.Method)
 		w.Header().Set("Content-Type", "application/json")
@@ -264,7 +270,11 @@ func TestCreateOfAnOddExternalIDAdoptsWhatExists(t *testing.T) {
 			w.WriteHeader(400)
 			fmt.Fprint(w, `{"o:errorDetails":[{"detail":"This entity already exists.","o:errorCode":"USER_ERROR"}]}`)
 		case "GET":
-			fmt.Fprint(w, found)
+			if strings.HasSuffix(r.URL.Path, "/customer") {
+				fmt.Fprint(w, found)
+			} else {
+				fmt.Fprint(w, own)
+			}
 		default:
 			w.WriteHeader(204)
 		}
@@ -278,7 +288,17 @@ func TestCreateOfAnOddExternalIDAdoptsWhatExists(t *testing.T) {
 	found = `{"items":[{"id":"4"}]}`
 	requests = nil
 	id, err := c.Create(t.Context(), connector.Record{Type: "customer", ExternalID: "a b"})
-	if id != "4" || err != nil || strings.Join(requests, " ") != "POST GET PATCH" {
+	if id != "4" || err != nil || strings.Join(requests, " ") != "POST GET GET PATCH" {
 		t.Errorf("%q, %v, requests %v", id, err, requests)
 	}
+	own = `{"id":"4"}` // which has no external id in it: the query's word counts
+	if id, err = c.Find(t.Context(), "customer", "a b"); id != "4" || err != nil {
+		t.Errorf("%q, %v", id, err)
+	}
+	found = `{"items":[{"id":"4"},{"id":"5"}]}`
+	_, err = c.Find(t.Context(), "customer", "a b")
+	wantKind(t, err, connector.Rejected, "more than one")
+	own = `{"externalId":"A B"}`
+	_, err = c.Find(t.Context(), "customer", "a b")
+	wantKind(t, err, connector.NotFound, "no customer")
 }

@@ -88,6 +88,25 @@ func (c *Connection) Traits() connector.Traits {
 // matters only for the URL: fields and filters take other characters too.
 var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
+// Foresee tells of ids that no request could name and of fields that can't be
+// encoded.
+func (c *Connection) Foresee(x connector.Change) error {
+	switch x.Action {
+	case connector.Create:
+		if err := nameable(x.Record); err != nil {
+			return err
+		}
+	default:
+		if err := internal(x.RemoteID); err != nil {
+			return err
+		}
+	}
+	if _, _, err := encode(x.Record.Fields, ""); err != nil {
+		return err
+	}
+	return nil
+}
+
 // filterable tells that an external id can be quoted in a filter. How a
 // filter would escape a quotation mark is not documented.
 func filterable(externalID string) bool {
@@ -221,11 +240,16 @@ func (c *Connection) lookup(ctx context.Context, recordType, externalID string) 
 		return "", err
 	}
 	var got struct {
-		ID    json.RawMessage `json:"id"`
-		Links []link          `json:"links"`
+		ID         json.RawMessage `json:"id"`
+		ExternalID any             `json:"externalId"`
+		Links      []link          `json:"links"`
 	}
 	if json.Unmarshal(a.body, &got) != nil {
 		return "", unexpected(a)
+	}
+	if name, ok := got.ExternalID.(string); ok && name != externalID {
+		return "", &connector.Error{Kind: connector.Rejected, Message: fmt.Sprintf(
+			"NetSuite takes the external id %q for %q of another %s: let them differ in more than capitals", externalID, exchange.Cut(name, 80), recordType)}
 	}
 	id := strings.Trim(string(got.ID), `"`)
 	if !internalID(id) {
@@ -237,10 +261,16 @@ func (c *Connection) lookup(ctx context.Context, recordType, externalID string) 
 	return id, nil
 }
 
+// mostAlike is how many records are looked at whose external ids a query takes
+// for the same.
+const mostAlike = 10
+
 // filter finds a record by a query, which takes external ids that a URL
-// can't name.
+// can't name. A query compares texts without regard to case, so each record that
+// it finds is asked for its own.
 func (c *Connection) filter(ctx context.Context, recordType, externalID string) (string, *connector.Error) {
-	a, err := c.do(ctx, request{verb: find, method: http.MethodGet, path: recordPath(recordType, ""), query: "q=" + escape(`externalId IS "`+externalID+`"`) + "&limit=2"})
+	query := fmt.Sprintf("q=%s&limit=%d", escape(`externalId IS "`+externalID+`"`), mostAlike+1)
+	a, err := c.do(ctx, request{verb: find, method: http.MethodGet, path: recordPath(recordType, ""), query: query})
 	if err != nil {
 		if err.Kind == connector.NotFound {
 			// A query names no record: this says something else.
@@ -256,16 +286,48 @@ func (c *Connection) filter(ctx context.Context, recordType, externalID string) 
 	if json.Unmarshal(a.body, &got) != nil || got.Items == nil {
 		return "", unexpected(a)
 	}
-	switch items := *got.Items; len(items) {
-	case 0:
-		return "", &connector.Error{Kind: connector.NotFound, Message: fmt.Sprintf("no %s has the external id %q", recordType, externalID)}
-	case 1:
-		if id := strings.Trim(string(items[0].ID), `"`); internalID(id) {
-			return id, nil
+	var same, unsaid []string
+	for _, item := range *got.Items {
+		id := strings.Trim(string(item.ID), `"`)
+		if !internalID(id) {
+			return "", unexpected(a)
 		}
-		return "", unexpected(a)
+		name, err := c.externalIDOf(ctx, recordType, id)
+		switch {
+		case err != nil && err.Kind == connector.NotFound: // deleted since
+		case err != nil:
+			return "", err
+		case name == nil: // there is only the query's word for it
+			unsaid = append(unsaid, id)
+		case *name == externalID:
+			same = append(same, id)
+		}
+	}
+	if len(same) == 0 && len(*got.Items) == len(unsaid) {
+		same = unsaid
+	}
+	switch {
+	case len(same) == 1:
+		return same[0], nil
+	case len(same)+len(unsaid) == 0 && len(*got.Items) <= mostAlike:
+		return "", &connector.Error{Kind: connector.NotFound, Message: fmt.Sprintf("no %s has the external id %q", recordType, externalID)}
 	}
 	return "", &connector.Error{Kind: connector.Rejected, Message: fmt.Sprintf("more than one %s has the external id %q: NetSuite does not tell them apart", recordType, externalID)}
+}
+
+// externalIDOf asks for a record's external id; nil: the answer has none.
+func (c *Connection) externalIDOf(ctx context.Context, recordType, id string) (*string, *connector.Error) {
+	a, err := c.do(ctx, request{verb: find, method: http.MethodGet, path: recordPath(recordType, id), query: "fields=externalId"})
+	if err != nil {
+		return nil, err
+	}
+	var got struct {
+		ExternalID *string `json:"externalId"`
+	}
+	if json.Unmarshal(a.body, &got) != nil {
+		return nil, unexpected(a)
+	}
+	return got.ExternalID, nil
 }
 
 // Initialize makes a record from another one by !transform. NetSuite's

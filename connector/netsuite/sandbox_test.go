@@ -139,3 +139,44 @@ func TestMistakesAreToldInNetSuitesWords(t *testing.T) {
 		t.Errorf("got %v, want exists", err)
 	}
 }
+
+// A query takes "a, b" and "A, B" for one: a record is only the one with the very
+// external id, also where the other one alone is there.
+func TestExternalIDsThatDifferInCapitals(t *testing.T) {
+	t.Parallel()
+	for name, auth := range auths() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			account, conn := sandbox(t, netsuitetest.Config{}, auth, itself)
+			small, err := conn.Create(t.Context(), customer("a, b", "Small"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if id, err := conn.Find(t.Context(), "customer", "A, B"); err == nil || connector.KindOf(err) != connector.NotFound {
+				t.Errorf("another record is found: %q, %v; it is %q", id, err, small)
+			}
+			if err := account.Fail(netsuitetest.Fault{Kind: netsuitetest.Reset, Applied: true, Op: "create", Count: 1}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err = conn.Create(t.Context(), customer("A, B", "Large")); err == nil || connector.KindOf(err) != connector.Unknown {
+				t.Errorf("a lost answer: %v", err)
+			}
+			large, err := conn.Create(t.Context(), customer("A, B", "Larger"))
+			if err != nil || large == small {
+				t.Fatalf("a repetition: %q, %v; the other is %q", large, err, small)
+			}
+			for ext, want := range map[string]string{"a, b": small, "A, B": large} {
+				if id, err := conn.Find(t.Context(), "customer", ext); err != nil || id != want {
+					t.Errorf("find %q: %q, %v; want %q", ext, id, err, want)
+				}
+			}
+			names := map[string]any{}
+			for _, r := range account.Records("customer") {
+				names[r["externalId"].(string)] = r["companyName"]
+			}
+			if len(names) != 2 || names["a, b"] != "Small" || names["A, B"] != "Larger" {
+				t.Errorf("the account has %v", names)
+			}
+		})
+	}
+}

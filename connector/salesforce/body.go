@@ -34,6 +34,17 @@ func nameable(recordType, externalID string) *connector.Error {
 	return nil
 }
 
+// Foresee tells of external ids that no request could name.
+func (c *Connection) Foresee(x connector.Change) error {
+	if x.Action != connector.Create {
+		return nil
+	}
+	if err := nameable(x.Record.Type, x.Record.ExternalID); err != nil {
+		return err
+	}
+	return nil
+}
+
 // named refuses an id that is none: no record can have it.
 func named(recordType, id string) *connector.Error {
 	if !apiName.MatchString(recordType) {
