@@ -29,18 +29,21 @@ The state of a group is one of:
     parked    refused; only new data, a new mapping or a person ends it: upkeep explain says why
     gone      no record, and none wanted: deleted, or "when" is false`
 
-// faultWords are the kinds of fault of the sandboxes, a line for each.
-const faultWords = `
+// faultWords are the kinds of fault of a sandbox, a line for each, with the fields
+// that make its error.
+func faultWords(status string) string {
+	return `
 
-The kinds of fault:
+The kinds of fault; op, type, method and path say which requests, probability, skip and count how many of them:
 
     latency   waits (latency, latency_max), then answers as usual
-    status    answers with that status (status, code, retry_after); applied: true performs the request all the same
+    status    answers with that status (` + status + `); applied: true performs the request all the same
     reset     breaks the connection; applied: true performs the request all the same
     hang      never answers, and does nothing
     late      never answers, and performs the request after delay
     html      answers 200 with a page, as gateways do
     empty     answers 200 without a body`
+}
 
 const bulkFaultWords = `
     short     answers 200 with a list that lacks its last entry
@@ -112,8 +115,8 @@ var guides = map[string]guide{
 	"skip":               {more: "It is dropped for good; the group's history says so. It is for a version that the remote will never take.", examples: []string{"upkeep skip shipment 42"}},
 	"deletes":            {more: "Nothing that was held goes out before somebody looked. While deletes go on coming, allow the number that you saw: no more than that go, and what is beyond it is held again. A row that came back meanwhile is no delete any more.", examples: []string{"upkeep deletes", "upkeep deletes customer --allow 250"}},
 	"uninstall":          {more: "Its triggers, tables and functions go; the application's tables and the records at the remotes stay. Stop every upkeep run first.", examples: []string{"upkeep uninstall", "upkeep uninstall --yes"}},
-	"sandbox netsuite":   {more: "It prints the lines for upkeep.yaml, and how faults are set." + faultWords, examples: []string{"upkeep sandbox netsuite", "upkeep sandbox netsuite --latency 50ms --field custentity_born:date"}},
-	"sandbox salesforce": {more: "It prints the lines for upkeep.yaml, and how faults are set." + faultWords + bulkFaultWords, examples: []string{"upkeep sandbox salesforce --daily 1000"}},
+	"sandbox netsuite":   {more: "It prints the lines for upkeep.yaml, and how faults are set and records changed by hand." + faultWords("status, retry_after"), examples: []string{"upkeep sandbox netsuite", "upkeep sandbox netsuite --latency 50ms --field custentity_born:date"}},
+	"sandbox salesforce": {more: "It prints the lines for upkeep.yaml, and how faults are set and records changed by hand." + faultWords("status, code, message, retry_after") + bulkFaultWords, examples: []string{"upkeep sandbox salesforce --daily 1000"}},
 	"sandbox webhook":    {more: "It prints the lines for upkeep.yaml.", examples: []string{"upkeep sandbox webhook"}},
 	"demo": {
 		more:     "Until it is interrupted, an application changes the shop at random.",

@@ -2,12 +2,22 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/upkeep-sync/upkeep/connector/faulttest"
+	"github.com/upkeep-sync/upkeep/connector/netsuite/netsuitetest"
+	"github.com/upkeep-sync/upkeep/connector/salesforce/salesforcetest"
 )
 
 // Every command says how it ends and shows how it is used, in a way that it
@@ -48,4 +58,87 @@ func TestEveryCommandHasAGuide(t *testing.T) {
 	for command := range left {
 		t.Errorf("there is no command %s", command)
 	}
+}
+
+// A sandbox takes the faults that its help names, each with all of the fields
+// that stand there, and has no other kind.
+func TestSandboxesTakeTheFaultsOfTheirHelp(t *testing.T) {
+	account, err := netsuitetest.New(netsuitetest.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer account.Close()
+	org, err := salesforcetest.New(salesforcetest.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer org.Close()
+	for name, sandbox := range map[string]http.Handler{"netsuite": account, "salesforce": org} {
+		server := httptest.NewServer(sandbox)
+		defer server.Close()
+		post := func(fault map[string]any) (int, string) {
+			t.Helper()
+			body, err := json.Marshal(fault)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := http.Post(server.URL+"/sandbox/faults", "application/json", bytes.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			text, err := io.ReadAll(answer.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return answer.StatusCode, string(text)
+		}
+		_, refused := post(map[string]any{"kind": "nonsense"})
+		_, kinds, _ := strings.Cut(refused, "use one of ")
+		left := strings.Split(strings.TrimRight(kinds, "\"}\n"), ", ")
+		_, words, _ := strings.Cut(guides["sandbox "+name].more, "The kinds of fault")
+		for i, line := range strings.Split(words, "\n") {
+			fault := namedIn(line)
+			if i == 0 { // which hold for every kind
+				fault["kind"] = "reset"
+			} else if line == "" {
+				continue
+			} else {
+				fault["kind"] = strings.Fields(line)[0]
+				left = slices.DeleteFunc(left, func(kind string) bool { return kind == fault["kind"] })
+			}
+			if status, text := post(fault); status != http.StatusOK {
+				t.Errorf("%s: %v: %d %s", name, fault, status, text)
+			}
+		}
+		if len(left) > 0 || strings.Count(words, "\n") < 7 {
+			t.Errorf("%s: the help has no line for %q:\n%s", name, left, words)
+		}
+	}
+}
+
+// namedIn are the fields of a fault that a text names, with values.
+func namedIn(text string) map[string]any {
+	fault := map[string]any{}
+	fields := reflect.TypeFor[faulttest.Fault]()
+	for i := range fields.NumField() {
+		f := fields.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !regexp.MustCompile(`\b` + name + `\b`).MatchString(text) {
+			continue
+		}
+		switch {
+		case name == "status":
+			fault[name] = 503
+		case f.Type == reflect.TypeFor[faulttest.Duration]():
+			fault[name] = "1ms"
+		case f.Type.Kind() == reflect.String:
+			fault[name] = "x"
+		case f.Type.Kind() == reflect.Bool:
+			fault[name] = true
+		default:
+			fault[name] = 1
+		}
+	}
+	return fault
 }

@@ -118,6 +118,8 @@ and lists such as subsidiary and currency. Its custom fields, to which --field c
 What it holds, what it saw, and what somebody else might change there:
 
   curl %[1]s/sandbox/records/salesOrder
+  curl -X PATCH %[1]s/sandbox/records/customer/eid:customer-7 -d '{"email":"by@hand.example"}'
+  curl -X DELETE %[1]s/sandbox/records/customer/eid:customer-7
   curl %[1]s/sandbox/stats
   curl %[1]s/sandbox/audit                   refused logins, with the reason
   curl '%[1]s/sandbox/duplicates?field=otherRefNum'

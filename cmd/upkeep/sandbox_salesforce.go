@@ -52,6 +52,8 @@ It has Account, Contact, Product2, Order, Invoice__c, Invoice_Line__c and Task, 
 What it holds, what it saw, and what somebody else might change there:
 
   curl %[1]s/sandbox/records/Account
+  curl -X PATCH %[1]s/sandbox/records/Account/customer-7 -d '{"Name":"By hand"}'
+  curl -X DELETE %[1]s/sandbox/records/Account/customer-7
   curl %[1]s/sandbox/stats
   curl %[1]s/sandbox/logins                  refused logins, with the reason
   curl %[1]s/sandbox/jobs

@@ -49,6 +49,7 @@ func TestMain(m *testing.M) {
 //	insist                  send SIGTERM again and again until they have ended
 //	until PATTERN CMD ...   run a command until its output matches
 //	get STATUS URL          ask until the answer has this status, and print it
+//	patch STATUS URL BODY   send it; the answer must have this status, and is printed
 func TestScript(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -66,7 +67,7 @@ func TestScript(t *testing.T) {
 			"sandbox": startSandbox, "fault": addFault, "await": await, "records": printRecords, "postgres": newPostgres,
 			"sql": runSQL, "schema": writeSchema, "sigterm": sigterm, "insist": insist, "until": until,
 			"exits": exits, "freeport": freePort, "standin": startStandIn, "seen": printSeen, "calls": printCalls,
-			"get": get,
+			"get": get, "patch": patch,
 		},
 	})
 }
@@ -315,4 +316,19 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 		return err == nil && strconv.Itoa(answer.StatusCode) == args[0]
 	})
 	fmt.Fprintf(ts.Stdout(), "%s", body)
+}
+
+func patch(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 3, "patch STATUS URL BODY")
+	r, err := http.NewRequestWithContext(ts.Value("t").(testing.TB).Context(), http.MethodPatch, args[1], strings.NewReader(args[2]))
+	ts.Check(err)
+	answer, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	ts.Check(err)
+	fmt.Fprintln(ts.Stdout(), string(text))
+	if strconv.Itoa(answer.StatusCode) != args[0] {
+		ts.Fatalf("%s %s: %s", args[1], answer.Status, text)
+	}
 }

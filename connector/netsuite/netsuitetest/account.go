@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"strings"
 )
 
 // The well-known credentials of the default sandbox account. They open
@@ -127,4 +128,61 @@ func (s *Server) Add(recordType string, body []byte) (id string, err error) {
 		return "", bad
 	}
 	return e.record.id, nil
+}
+
+// Edit changes a record as a user of the account would. id is the internal id, or
+// the external one after "eid:". It is not counted. body is what a PATCH would
+// send; unknown and read-only fields are an error.
+func (s *Server) Edit(recordType, id string, body []byte) error {
+	m, bad := object(&call{body: body})
+	if bad != nil {
+		return bad
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.byAnyID(recordType, id)
+	if err != nil {
+		return err
+	}
+	e := &edit{server: s, record: r.clone(), names: refuse, values: refuse, replace: map[string]bool{}}
+	if bad := e.apply(m); bad != nil {
+		return bad
+	}
+	if bad := e.finish(); bad != nil {
+		return bad
+	}
+	if _, bad := s.save(e.record); bad != nil {
+		return bad
+	}
+	return nil
+}
+
+// Remove deletes a record as a user of the account would. id is as in Edit.
+func (s *Server) Remove(recordType, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.byAnyID(recordType, id)
+	if err != nil {
+		return err
+	}
+	if bad := s.remove(r); bad != nil {
+		return bad
+	}
+	return nil
+}
+
+// byAnyID finds a record for a user. The lock is held by the caller.
+func (s *Server) byAnyID(recordType, id string) (*record, error) {
+	t := s.schema[lower(recordType)]
+	if t == nil {
+		return nil, fmt.Errorf("record type %q does not exist", recordType)
+	}
+	r := s.find(t.name, id)
+	if ext, external := strings.CutPrefix(id, "eid:"); external {
+		r = s.findExternal(t.name, ext)
+	}
+	if r == nil {
+		return nil, fmt.Errorf("there is no %s %s", t.name, id)
+	}
+	return r, nil
 }

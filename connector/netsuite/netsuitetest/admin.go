@@ -16,7 +16,8 @@ import (
 //	GET, DELETE       /sandbox/stats      counters; reset
 //	GET               /sandbox/duplicates?field=otherRefNum
 //	GET               /sandbox/audit      refused logins with their reasons
-//	GET, POST         /sandbox/records/{type}   all records in full; add one
+//	GET, POST         /sandbox/records/{type}       all records in full; add one
+//	PATCH, DELETE     /sandbox/records/{type}/{id}  edit, remove; eid:... is an id too
 func (s *Server) serveAdmin(c *call) *reply {
 	name := ""
 	if len(c.segments) > 1 {
@@ -49,7 +50,10 @@ func (s *Server) serveAdmin(c *call) *reply {
 	if name == "records" && len(c.segments) == 3 {
 		return s.adminRecords(c, c.segments[2])
 	}
-	return adminError(http.StatusNotFound, "no such control: the sandbox has faults, release, stats, duplicates, audit and records/{type}")
+	if name == "records" && len(c.segments) == 4 {
+		return s.adminRecord(c, c.segments[2], c.segments[3])
+	}
+	return adminError(http.StatusNotFound, "no such control: the sandbox has faults, release, stats, duplicates, audit, records/{type} and records/{type}/{id}")
 }
 
 func (s *Server) adminFault(c *call) *reply {
@@ -77,7 +81,23 @@ func (s *Server) adminRecords(c *call, typ string) *reply {
 		}
 		return adminJSON(map[string]string{"id": id})
 	}
-	return adminError(http.StatusMethodNotAllowed, "use GET or POST")
+	return adminError(http.StatusMethodNotAllowed, "use GET or POST, and PATCH or DELETE of records/{type}/{id}")
+}
+
+func (s *Server) adminRecord(c *call, typ, id string) *reply {
+	var err error
+	switch c.method {
+	case http.MethodPatch:
+		err = s.Edit(typ, id, c.body)
+	case http.MethodDelete:
+		err = s.Remove(typ, id)
+	default:
+		return adminError(http.StatusMethodNotAllowed, "use PATCH or DELETE, and GET or POST of records/{type}")
+	}
+	if err != nil {
+		return adminError(http.StatusBadRequest, err.Error())
+	}
+	return newReply(http.StatusNoContent)
 }
 
 // Records returns all records of a type in the form that a GET with

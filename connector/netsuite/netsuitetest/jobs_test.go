@@ -102,6 +102,19 @@ func TestControls(t *testing.T) {
 	if out := control(200, "GET", "records/customer", ""); !strings.Contains(out.raw, `"externalId":"A"`) {
 		t.Error(out.raw)
 	}
+	control(204, "PATCH", "records/customer/eid:A", `{"email":"by@hand.example"}`)
+	if out := control(200, "GET", "records/customer", ""); !strings.Contains(out.raw, `"email":"by@hand.example"`) || !strings.Contains(out.raw, `"entityId":"A"`) {
+		t.Error(out.raw)
+	}
+	control(400, "PATCH", "records/customer/eid:A", `{"nope":1}`)
+	control(400, "PATCH", "records/customer/eid:B", `{"email":"by@hand.example"}`)
+	control(400, "PATCH", "records/spaceship/1", `{}`)
+	control(405, "PUT", "records/customer/eid:A", `{}`)
+	control(204, "DELETE", "records/customer/1001", "")
+	control(400, "DELETE", "records/customer/1001", "")
+	if out := control(200, "GET", "records/customer", ""); out.raw != "[]" {
+		t.Error(out.raw)
+	}
 	control(404, "GET", "records/spaceship", "")
 	control(404, "GET", "", "")
 	control(200, "GET", "duplicates?field=otherRefNum", "")

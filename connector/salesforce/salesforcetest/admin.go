@@ -22,7 +22,7 @@ import (
 //	DELETE            /sandbox/sessions   end all sessions
 //	GET               /sandbox/jobs       bulk jobs with their state
 //	GET, POST         /sandbox/records/{object}       all records; add one
-//	PATCH, DELETE     /sandbox/records/{object}/{id}  edit, remove
+//	PATCH, DELETE     /sandbox/records/{object}/{id}  edit, remove; what is in [ExternalField] is an id too
 func (s *Server) serveAdmin(c *call) *reply {
 	switch c.method + " " + c.at(1) {
 	case "GET faults":
@@ -89,9 +89,9 @@ func (s *Server) adminRecords(c *call) *reply {
 			return jsonReply(200, map[string]string{"id": id})
 		}
 	case c.method == http.MethodPatch:
-		err = s.Edit(c.at(3), c.body)
+		err = s.Edit(s.anyID(c.at(2), c.at(3)), c.body)
 	case c.method == http.MethodDelete:
-		err = s.Remove(c.at(3))
+		err = s.Remove(s.anyID(c.at(2), c.at(3)))
 	default:
 		return adminError(http.StatusMethodNotAllowed, "use GET, POST, PATCH or DELETE")
 	}
@@ -99,6 +99,19 @@ func (s *Server) adminRecords(c *call) *reply {
 		return adminError(http.StatusBadRequest, err.Error())
 	}
 	return newReply(http.StatusNoContent)
+}
+
+// anyID is the id of the record that has this external id; id itself where none has.
+func (s *Server) anyID(name, id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.object(name)
+	if f := o.field(ExternalField); f != nil {
+		if found := s.byValue(o, f, id); len(found) == 1 {
+			return found[0].id
+		}
+	}
+	return id
 }
 
 func adminError(status int, text string) *reply {

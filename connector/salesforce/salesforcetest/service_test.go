@@ -245,6 +245,13 @@ func TestAdmin(t *testing.T) {
 	if a := o.must(200, "GET", "/sandbox/records/account", ""); !strings.Contains(a.raw, `"Name":"Two"`) {
 		t.Error(a.raw)
 	}
+	o.must(200, "POST", "/sandbox/records/Account", `{"Name":"Other","Upkeep_Id__c":"customer-7"}`)
+	o.must(204, "PATCH", "/sandbox/records/Account/customer-7", `{"Name":"By hand"}`)
+	if a := o.must(200, "GET", "/sandbox/records/account", ""); !strings.Contains(a.raw, `"Name":"By hand"`) {
+		t.Error(a.raw)
+	}
+	o.must(204, "DELETE", "/sandbox/records/Account/customer-7", "")
+	o.must(400, "PATCH", "/sandbox/records/Account/customer-7", `{"Name":"By hand"}`)
 	o.must(204, "DELETE", "/sandbox/records/Account/"+id, "")
 	o.must(400, "DELETE", "/sandbox/records/Account/"+id, "")
 	o.must(404, "GET", "/sandbox/records/Acount", "")
