@@ -74,6 +74,10 @@ func (c *runCmd) Run(p *program) error {
 		}
 		return errStopped // ends follow
 	})
+	g.Go(func() error {
+		warn(ctx, s, log)
+		return nil
+	})
 	g.Go(func() error { return asked.serve(metrics.Handler(s.Engine), log) })
 	g.Go(func() error { return follow(ctx, s, log) })
 	switch err := g.Wait(); {
@@ -87,6 +91,17 @@ func (c *runCmd) Run(p *program) error {
 }
 
 var errStopped = errors.New("stopped")
+
+// warn logs what check warns of, as far as no remote has to be asked.
+func warn(ctx context.Context, s *setup.Setup, log *slog.Logger) {
+	for _, f := range s.Warnings(ctx) {
+		args := []any{"about", f.Subject}
+		if f.Fix != "" {
+			args = append(args, "fix", f.Fix)
+		}
+		log.Warn(f.Message, args...)
+	}
+}
 
 // logger logs through line, so that a progress line is taken away first.
 func (c *runCmd) logger(line io.Writer) *slog.Logger {
