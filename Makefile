@@ -14,7 +14,7 @@ lint: ## go vet, and formatting
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt these files:"; echo "$$unformatted"; exit 1; fi
 
 .PHONY: bench
-bench: ## measure what Upkeep costs and carries, in about 15 minutes (docs/performance.md)
+bench: ## measure what Upkeep costs and carries, in half an hour (docs/performance.md)
 	go run ./bench
 
 .PHONY: prove
