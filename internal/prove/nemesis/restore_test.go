@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"syscall"
@@ -118,6 +119,9 @@ func (w *world) putBack(sql string) {
 		defer conn.Close()
 		_, err = conn.ExecContext(w.ctx, "begin; "+sql+"; commit")
 		if err == nil {
+			if err := w.place.Restored(w.ctx); err != nil {
+				w.t.Fatal(err)
+			}
 			return true
 		}
 		if !strings.Contains(err.Error(), "40P01") {
@@ -148,7 +152,7 @@ func failover(w *world) {
 	w.place.App.SetMaxIdleConns(0) // the connections are dead
 	w.until("the database", func() bool { _, err := w.place.App.ExecContext(w.ctx, "select 1"); return err == nil })
 	w.place.App.SetMaxIdleConns(2)
-	if err := w.place.Rewind(w.ctx); err != nil {
+	if err := errors.Join(w.place.Rewind(w.ctx), w.place.Restored(w.ctx)); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -47,9 +47,10 @@ type Place struct {
 	// nothing of; nil: it was not restored.
 	Forgotten map[string]bool
 
-	t      testing.TB
-	judged int // entries of the ledger
-	ahead  atomic.Int64
+	t       testing.TB
+	judged  int       // entries of the ledger
+	present shop.Want // when the registry was put back
+	ahead   atomic.Int64
 }
 
 // Short bounds that the workers of the proofs have.

@@ -26,6 +26,18 @@ func (p *Place) Rewind(ctx context.Context) error {
 	return nil
 }
 
+// Restored is called when the registry was put back and nothing was written since:
+// all rows that are there now, and stay, are to be looked at.
+func (p *Place) Restored(ctx context.Context) (err error) {
+	p.Ended.Mark()
+	p.present, err = shop.Expect(ctx, p.App, p.Worker.Edition)
+	return err
+}
+
+// cameBack: the row of a record was not there when the registry was put back, or
+// went since; it may be there again.
+func (p *Place) cameBack(key string) bool { return p.present[key] == nil || p.Ended.Lately(key) }
+
 // Forget notes what a restored registry can know nothing of: the records at the
 // remote that have neither a row nor a group with a remote id. Where none can be
 // looked up, a row that came back since everything was looked at is of no help:
@@ -42,7 +54,7 @@ func (p *Place) Forget(ctx context.Context) error {
 	for _, r := range p.Remote.Records() {
 		key := r.Type + "/" + r.ExternalID
 		g := groups[key]
-		unseen := rows[key] == nil || p.Worker.Class == connector.Blind && g.ForcedGeneration == 0
+		unseen := rows[key] == nil || p.Worker.Class == connector.Blind && g.ForcedGeneration == 0 && p.cameBack(key)
 		if unseen && g.RemoteID == "" && g.InDoubtUntil.IsZero() {
 			p.Forgotten[key] = true
 		}

@@ -205,8 +205,9 @@ func each(ctx context.Context, tx *sql.Tx, query string, f func(*sql.Rows) error
 // Ended remembers whose records may be deleted: those whose row was deleted,
 // or did not pass its condition, at least once. It is safe for concurrent use.
 type Ended struct {
-	mu   sync.Mutex
-	keys map[string]bool
+	mu     sync.Mutex
+	keys   map[string]bool
+	lately map[string]bool // since Mark
 }
 
 // Note marks a record as one that may be deleted; before the statement runs.
@@ -217,6 +218,23 @@ func (e *Ended) Note(kind string, id int64) {
 		e.keys = map[string]bool{}
 	}
 	e.keys[key(kind, id)] = true
+	if e.lately != nil {
+		e.lately[key(kind, id)] = true
+	}
+}
+
+// Mark begins anew to remember what ended lately.
+func (e *Ended) Mark() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lately = map[string]bool{}
+}
+
+// Lately tells whether a record was noted since Mark.
+func (e *Ended) Lately(key string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lately[key]
 }
 
 // Reset forgets all, but for some keys.
