@@ -128,7 +128,7 @@ func (e *Engine) installAnew(ctx context.Context) error {
 	if now.plan != before.plan {
 		e.log.Info(retyped, "columns", retypedColumns(before.shapes, now.shapes))
 	}
-	if err := e.db.Install(ctx, now.shapes, now.plan, before.plan); err != nil {
+	if err := e.db.Install(e.tellingLocks(ctx), now.shapes, now.plan, before.plan); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
 	e.learned.Store(now)

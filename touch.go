@@ -285,4 +285,4 @@ func (e *Engine) settle(ctx context.Context, id store.ID, remoteID string) error
 
 // Uninstall removes every trace of Upkeep from the database: triggers, touch
 // log, registry and history. The records at the remotes stay.
-func (e *Engine) Uninstall(ctx context.Context) error { return e.db.Uninstall(ctx) }
+func (e *Engine) Uninstall(ctx context.Context) error { return e.db.Uninstall(e.tellingLocks(ctx)) }

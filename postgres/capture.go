@@ -14,10 +14,6 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
-// lockTimeout is how long a statement on an application's table may wait for
-// its lock. While it waits, all writers of the table wait behind it.
-const lockTimeout = "200ms"
-
 // Install implements [store.Capture]. Functions come before the triggers that
 // call them, and each table is a short transaction of its own. The plan comes
 // first: from then on no process with another plan folds, so that none throws
@@ -63,12 +59,16 @@ func (db *DB) alone(ctx context.Context, key int64, f func(*pgxpool.Conn) error)
 		return err
 	}
 	defer c.Release()
+	wait := newLockWait()
 	for got, pause := false, 10*time.Millisecond; ; pause = min(pause*2, time.Second) {
 		if err := c.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", key).Scan(&got); err != nil {
 			return err
 		}
 		if got {
 			break
+		}
+		if err := wait.tellTurn(ctx, c, key); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -140,7 +140,8 @@ func createFunction(ctx context.Context, c *pgxpool.Conn, w *watch) error {
 // they were in place once and are not now, changes may have gone unseen: a row
 // in the log asks for a sweep, which sees everything up to this commit.
 func installTable(ctx context.Context, c *pgxpool.Conn, w *watch) error {
-	return briefly(ctx, c, func(tx pgx.Tx) error {
+	needs := &contended{tables: []string{quoteTable(w.table)}}
+	return briefly(ctx, c, needs, func(tx pgx.Tx) error {
 		faults, err := inspectTable(ctx, tx, w)
 		if err != nil {
 			return err
@@ -148,6 +149,7 @@ func installTable(ctx context.Context, c *pgxpool.Conn, w *watch) error {
 		gap := false
 		for _, f := range faults {
 			gap = gap || f.gap
+			needs.dropping = needs.dropping || f.action == "replace"
 			if err := f.mend(ctx, tx); err != nil {
 				return err
 			}
@@ -190,19 +192,25 @@ func allowPartitions(ctx context.Context, tx pgx.Tx, w *watch) error {
 	return nil
 }
 
-// briefly runs f in a transaction that waits only shortly for locks, with
-// growing pauses between the tries, until ctx ends.
-func briefly(ctx context.Context, c *pgxpool.Conn, f func(pgx.Tx) error) error {
-	pause := 50 * time.Millisecond
+// briefly runs f, which locks what it needs, in a transaction that waits only
+// shortly for locks, with growing pauses between the tries, until ctx ends. A wait
+// that takes long is told: see [store.TellLockWaits].
+func briefly(ctx context.Context, c *pgxpool.Conn, needs *contended, f func(pgx.Tx) error) error {
+	pause, wait := 50*time.Millisecond, newLockWait()
 	for {
 		err := pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+lockTimeout+"'"); err != nil {
+			if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = '%dms'", lockTimeout.Milliseconds())); err != nil {
 				return err
 			}
 			return f(tx)
 		})
 		if err == nil || (code(err) != "55P03" && !lost(err)) {
 			return err
+		}
+		if code(err) == "55P03" {
+			if err := wait.tellTables(ctx, c, *needs); err != nil && ctx.Err() == nil {
+				return err
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -227,7 +235,7 @@ func dropOthers(ctx context.Context, c *pgxpool.Conn, wanted []*watch) error {
 		if slices.Contains(keep, f.function) {
 			continue
 		}
-		err := briefly(ctx, c, func(tx pgx.Tx) error {
+		err := briefly(ctx, c, &contended{tables: []string{f.table}, dropping: true}, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, "DROP TRIGGER IF EXISTS "+quote(f.name)+" ON "+f.table)
 			return err
 		})
@@ -301,7 +309,7 @@ func (db *DB) Uninstall(ctx context.Context) error {
 		if err := dropOthers(ctx, c, nil); err != nil && !strings.Contains(err.Error(), "upkeep.watched") {
 			return err
 		}
-		return briefly(ctx, c, func(tx pgx.Tx) error {
+		return briefly(ctx, c, &contended{ours: true, dropping: true}, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, "DROP SCHEMA upkeep CASCADE")
 			return err
 		})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep"
@@ -18,7 +19,8 @@ type applyCmd struct {
 
 // Run installs what plan shows.
 func (c *applyCmd) Run(p *program) error {
-	s, err := p.open(setup.Options{})
+	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s, err := p.open(setup.Options{Engine: upkeep.Config{Logger: log}})
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,8 @@ func (c *uninstallCmd) Run(p *program) error {
 			return errors.New("nothing was removed; answer y, or say --yes")
 		}
 	}
-	if err := db.Uninstall(p.ctx); err != nil {
+	ctx := store.TellLockWaits(p.ctx, func(w store.LockWait) { fmt.Fprintln(p.err, oneLine(w.String())) })
+	if err := db.Uninstall(ctx); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(p.out, done)
