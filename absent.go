@@ -81,18 +81,17 @@ func (e *Engine) Absent(ctx context.Context) ([]Absent, error) {
 			return nil, err
 		}
 		for _, h := range holders {
-			unseen := slotTTL - h.Left
-			// One that makes calls in what is left over renews with each call.
-			if unseen < absentAfter || strings.HasPrefix(h.Holder, store.Spare) {
+			since, gone := sinceRenewed(h)
+			if !gone {
 				seen[h.Holder] = true
 				continue
 			}
 			a := found[h.Holder]
 			if a == nil {
-				a = &Absent{Process: h.Holder, Unseen: unseen}
+				a = &Absent{Process: h.Holder, Unseen: since}
 				found[h.Holder] = a
 			}
-			a.Unseen = min(a.Unseen, unseen)
+			a.Unseen = min(a.Unseen, since)
 			if h.Slots > 0 {
 				a.Slots = append(a.Slots, HeldSlots{Remote: r.Name, Slots: h.Slots, Until: h.Until})
 			}
@@ -108,6 +107,13 @@ func (e *Engine) Absent(ctx context.Context) ([]Absent, error) {
 		}
 	}
 	return out, nil
+}
+
+// sinceRenewed is for how long a holder of slots has not renewed them, and whether it is
+// taken for gone. One that makes calls in what is left over renews with each call.
+func sinceRenewed(h store.Holder) (since time.Duration, gone bool) {
+	since = slotTTL - h.Left
+	return since, since >= absentAfter && !strings.HasPrefix(h.Holder, store.Spare)
 }
 
 // absentClaims adds what those have claimed that are not seen. One that has no

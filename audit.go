@@ -112,6 +112,8 @@ func (e *Engine) auditable(ctx context.Context, d *definition) error {
 	switch {
 	case err != nil:
 		return err
+	case state.Version == "":
+		return uninstalled(d, state)
 	case state.Version != d.version:
 		return errors.New("its declaration is not the one that is installed; see the difference with upkeep plan, install it with upkeep apply, and audit it when its sweep is over")
 	case state.Backfill.Running:

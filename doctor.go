@@ -33,9 +33,10 @@ func (e *Engine) Doctor(ctx context.Context) ([]Finding, error) {
 	if err != nil {
 		return findings, err
 	}
-	if same, err := e.installed(ctx); err == nil && !same {
+	if differ, err := e.Uninstalled(ctx); err == nil && len(differ) > 0 {
 		findings = append(findings, Finding{Severity: Warning, Subject: "configuration", Message: "it is not the one that is installed; the capture was not examined",
 			Fix: "see the difference with upkeep plan; to have this one, stop every upkeep run with the other, and then start it with this one, or install it with upkeep apply"})
+		findings = append(findings, differ...)
 	}
 	more, err := e.Condition(ctx)
 	return store.ToldOnce(findings, more), err
@@ -80,6 +81,11 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 		}
 		findings = append(findings, lane...)
 	}
+	turns, err := e.HeldTurns(ctx)
+	if err != nil {
+		return findings, err
+	}
+	findings = append(findings, turns...)
 	blocking, err := e.blockerFindings(ctx, status)
 	if err != nil {
 		return findings, err

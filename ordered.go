@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/internal/moment"
@@ -193,3 +194,27 @@ func (e *Engine) laneFindings(ctx context.Context, c Counts) ([]Finding, error) 
 
 // gapsListed is how many gaps of a sync [Engine.Doctor] tells.
 const gapsListed = 5
+
+// HeldTurns tells of transactions that keep the turn of groups, in syncs that
+// deliver every version, so that commits of the application take longer: one that
+// is prepared and not ended, say. It changes nothing.
+func (e *Engine) HeldTurns(ctx context.Context) ([]Finding, error) {
+	if !slices.ContainsFunc(e.defs, func(d *definition) bool { return d.Deliver == Every }) {
+		return nil, nil
+	}
+	holders, err := e.db.TurnHolders(ctx)
+	var found []Finding
+	for _, h := range holders {
+		if d := e.byName[h.Sync]; d == nil || d.Deliver != Every {
+			continue
+		}
+		which := "one of its groups"
+		if h.Whole {
+			which = "a group of the sync"
+		}
+		found = append(found, Finding{Severity: Problem, Subject: h.Sync,
+			Message: fmt.Sprintf("%s: until it ends, each commit that changes %s takes two seconds longer, and the order of that version is not certain", h.String(), which),
+			Fix:     "end it: " + h.End})
+	}
+	return found, err
+}

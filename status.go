@@ -51,12 +51,15 @@ type RemoteStatus struct {
 	// its calls are given up.
 	Calls      int
 	OldestCall time.Duration
-	PausedFor  time.Duration // zero: not paused
-	Broken     bool          // its breaker is open
-	Breaks     int           // how often in a row: the first time and each probe that failed
-	ProbeIn    time.Duration // while Broken, until the next probe; see [Engine.Resume]
-	Reason     string        // of the pause or the breaker
-	Syncs      []string      // that go there
+	// LostCalls were under way in processes that seem to have died: nobody waits
+	// for their answers, and they are not among Calls. See [Engine.Absent].
+	LostCalls int
+	PausedFor time.Duration // zero: not paused
+	Broken    bool          // its breaker is open
+	Breaks    int           // how often in a row: the first time and each probe that failed
+	ProbeIn   time.Duration // while Broken, until the next probe; see [Engine.Resume]
+	Reason    string        // of the pause or the breaker
+	Syncs     []string      // that go there
 	// Quota is what the remote itself says of the requests that it allows in a
 	// while, as a process at work has noted it; zero: it does not say.
 	Quota Quota
@@ -139,8 +142,23 @@ func remoteStatus(ctx context.Context, db Database, r *Remote) (RemoteStatus, er
 	if err != nil {
 		return RemoteStatus{}, err
 	}
+	lost := 0
+	if h.Calls > 0 {
+		holders, err := db.Holders(ctx, r.Name)
+		if err != nil {
+			return RemoteStatus{}, err
+		}
+		h.Calls, h.OldestCall = 0, 0
+		for _, one := range holders {
+			if _, gone := sinceRenewed(one); gone {
+				lost += one.Calls
+				continue
+			}
+			h.Calls, h.OldestCall = h.Calls+one.Calls, max(h.OldestCall, one.OldestCall)
+		}
+	}
 	return RemoteStatus{
-		Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, Calls: h.Calls, OldestCall: h.OldestCall, PausedFor: h.PausedFor,
+		Name: r.Name, Concurrency: r.traits().Concurrency, InUse: h.Held, Calls: h.Calls, OldestCall: h.OldestCall, LostCalls: lost, PausedFor: h.PausedFor,
 		Broken: h.Broken, Breaks: h.Failures, ProbeIn: h.ProbeIn, Reason: h.Reason, Quota: h.Quota,
 	}, nil
 }
@@ -188,16 +206,36 @@ func (e *Engine) Groups(ctx context.Context, sync string, state State, after str
 
 // installed says whether every sync's declaration is the one in the registry.
 func (e *Engine) installed(ctx context.Context) (bool, error) {
+	found, err := e.Uninstalled(ctx)
+	return err == nil && len(found) == 0, err
+}
+
+// Uninstalled tells of the syncs that are not installed as they are declared, so
+// that nothing is sent of them, or what another declaration says. It is
+// [ErrNotInstalled] if nothing of Upkeep is there.
+func (e *Engine) Uninstalled(ctx context.Context) ([]Finding, error) {
+	var found []Finding
 	for _, d := range e.defs {
 		state, err := e.db.Sync(ctx, d.Name)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		if state.Version != d.version {
-			return false, nil
+		if u := uninstalled(d, state); u != nil {
+			found = append(found, Finding{Severity: Warning, Subject: d.Name, Message: u.err.Error(), Fix: u.fix})
 		}
 	}
-	return true, nil
+	return found, nil
+}
+
+// uninstalled says how what is installed of a sync is not what is declared; nil: it is.
+func uninstalled(d *definition, state store.SyncState) *unfit {
+	switch state.Version {
+	case d.version:
+		return nil
+	case "":
+		return &unfit{err: errors.New("it is not installed, and nothing of it is sent"), fix: "see what would be with upkeep plan; install it with upkeep apply, and then, or at once, start upkeep run"}
+	}
+	return &unfit{err: errors.New("its declaration is not the one that is installed"), fix: "see the difference with upkeep plan; to have this one, stop every upkeep run with the other, and start it with this one"}
 }
 
 // Check examines the configuration against the database and the remotes

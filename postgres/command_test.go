@@ -168,7 +168,7 @@ func TestCommandsMakeNoDeadlock(t *testing.T) {
 	b.run(first, `COMMIT`)
 	b.ok(<-done)
 	b.run(second, `COMMIT`)
-	b.wantCommands("1: state new 11=1 12=0 13=0 14=0 (another transaction changed the group at the same moment)",
+	b.wantCommands("1: state new 11=1 12=0 13=0 14=0 (another transaction that had changed the group was not over in time)",
 		"1: state new 11=3 12=2 13=0 14=0")
 }
 

@@ -79,15 +79,17 @@ func (db *DB) Take(ctx context.Context, remote string, want int, rate float64, b
 func (db *DB) Holders(ctx context.Context, remote string) ([]store.Holder, error) {
 	rows, err := db.pool.Query(ctx, `
 		WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now)
-		SELECT s.holder, s.held, (extract(epoch FROM s.until - clock.now) * 1e6)::bigint, s.until FROM upkeep.slots s, clock
+		SELECT s.holder, s.held, (extract(epoch FROM s.until - clock.now) * 1e6)::bigint, s.until,
+			s.calls, coalesce(greatest(extract(epoch FROM clock.now - s.oldest_call) * 1e6, 0), 0)::bigint FROM upkeep.slots s, clock
 		WHERE s.remote = $1 AND s.wants AND s.until > clock.now ORDER BY s.holder`, remote)
 	if err != nil {
 		return nil, installed(err)
 	}
 	holders, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Holder, error) {
 		var h store.Holder
-		var left int64
-		err := r.Scan(&h.Holder, &h.Slots, &left, &h.Until)
+		var left, oldest int64
+		err := r.Scan(&h.Holder, &h.Slots, &left, &h.Until, &h.Calls, &oldest)
+		h.OldestCall = time.Duration(oldest) * time.Microsecond
 		h.Left, h.Until = time.Duration(left)*time.Microsecond, h.Until.UTC()
 		return h, err
 	})

@@ -189,6 +189,9 @@ const wakeGroups = `UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts =
 		dirty_since = coalesce(dirty_since, ?2)
 	FROM (SELECT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j WHERE sync = j.s AND upkeep_groups.key = j.k`
 
+// TurnHolders implements [store.Commands]: one transaction writes at a time.
+func (d *DB) TurnHolders(context.Context) ([]store.TurnHolder, error) { return nil, nil }
+
 // Gaps lists versions that did not become commands.
 // It implements [store.Commands].
 func (d *DB) Gaps(ctx context.Context, sync, key string, limit int) (gaps []store.Gap, err error) {

@@ -84,7 +84,7 @@ func (d *DB) Holders(ctx context.Context, remote string) ([]store.Holder, error)
 	err := d.view(ctx, "read the slots of "+remote, func(tx *sql.Tx) error {
 		holders = nil
 		now := d.now()
-		rows, err := tx.QueryContext(ctx, `SELECT holder, held, until FROM upkeep_slots WHERE remote = ?1 AND until > ?2 ORDER BY holder`, remote, now)
+		rows, err := tx.QueryContext(ctx, `SELECT holder, held, until, calls, coalesce(max(?2 - oldest_call, 0), 0) FROM upkeep_slots WHERE remote = ?1 AND until > ?2 ORDER BY holder`, remote, now)
 		if err != nil {
 			return err
 		}
@@ -92,9 +92,11 @@ func (d *DB) Holders(ctx context.Context, remote string) ([]store.Holder, error)
 		for rows.Next() {
 			var h store.Holder
 			var until sql.NullInt64
-			if err := rows.Scan(&h.Holder, &h.Slots, &until); err != nil {
+			var oldest int64
+			if err := rows.Scan(&h.Holder, &h.Slots, &until, &h.Calls, &oldest); err != nil {
 				return err
 			}
+			h.OldestCall = time.Duration(oldest) * time.Microsecond
 			h.Left, h.Until = time.Duration(until.Int64-now)*time.Microsecond, timeAt(until)
 			holders = append(holders, h)
 		}

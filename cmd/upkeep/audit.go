@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,7 +44,7 @@ func (c *auditCmd) Run(p *program) error {
 	}
 	var found []upkeep.Missed
 	var failed []error
-	var left []string // syncs that don't fit
+	var audited, left []string // left: syncs that don't fit
 	line := newProgress(p.err)
 	for _, name := range syncs {
 		if !s.Fits(name) {
@@ -56,13 +57,18 @@ func (c *auditCmd) Run(p *program) error {
 			line.done()
 			return p.ctx.Err()
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, upkeep.ErrNotInstalled): // so are the others
+			line.done()
+			return err
+		case err != nil:
 			failed = append(failed, fmt.Errorf("audit %s: %w", name, err))
+		default:
+			audited = append(audited, name)
 		}
 	}
 	line.done()
-	audited := len(syncs) - len(left) - len(failed)
-	if err := c.print(p, found, audited); err != nil {
+	if err := c.print(p, found, audited, len(audited) == len(syncs)); err != nil {
 		return err
 	}
 	for _, err := range failed {
@@ -81,8 +87,8 @@ func (c *auditCmd) Run(p *program) error {
 	return nil
 }
 
-// print shows what was missed in so many syncs.
-func (c *auditCmd) print(p *program, found []upkeep.Missed, audited int) error {
+// print shows what was missed in the syncs that were audited.
+func (c *auditCmd) print(p *program, found []upkeep.Missed, audited []string, all bool) error {
 	if c.JSON {
 		forms := []missedForm{}
 		for _, m := range found {
@@ -107,8 +113,11 @@ func (c *auditCmd) print(p *program, found []upkeep.Missed, audited int) error {
 		fmt.Fprintln(p.out, "There are more: see them with --limit, or --json.")
 	}
 	switch {
-	case len(found) == 0 && audited == 0:
+	case len(found) == 0 && len(audited) == 0:
 		return nil
+	case len(found) == 0 && !all:
+		_, err := fmt.Fprintf(p.out, "nothing was missed in %s\n", oneLine(strings.Join(audited, ", ")))
+		return err
 	case len(found) == 0:
 		_, err := fmt.Fprintln(p.out, "nothing was missed")
 		return err

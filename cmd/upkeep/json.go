@@ -24,6 +24,9 @@ type statusJSON struct {
 	Failures    []failureForm     `json:"failures"` // what processes can't do as things are
 	Capture     []findingForm     `json:"capture"`  // what keeps changes from being noticed
 	Absent      []absentForm      `json:"absent"`   // processes that seem to have died
+	// Transactions that make commits of the application take longer.
+	HeldTurns   []findingForm `json:"held_turns,omitempty"`
+	Uninstalled []findingForm `json:"uninstalled,omitempty"` // syncs that are not installed as they are declared
 }
 
 type syncForm struct {
@@ -62,6 +65,7 @@ type remoteForm struct {
 	Concurrency int     `json:"concurrency"`
 	Calls       int     `json:"calls_under_way"`
 	OldestCall  float64 `json:"oldest_call_seconds"`
+	LostCalls   int     `json:"lost_calls,omitempty"` // of processes that are gone
 	Broken      bool    `json:"broken"`
 	Breaks      int     `json:"breaks,omitempty"`
 	ProbeIn     float64 `json:"probe_in_seconds,omitempty"`
@@ -130,7 +134,7 @@ func statusForm(database string, st *upkeep.Status) statusJSON {
 		f.Syncs = append(f.Syncs, s)
 	}
 	for _, r := range st.Remotes {
-		form := remoteForm{r.Name, r.InUse, r.Concurrency, r.Calls, r.OldestCall.Seconds(), r.Broken, r.Breaks, r.ProbeIn.Seconds(), r.PausedFor.Seconds(), r.Reason, nil}
+		form := remoteForm{r.Name, r.InUse, r.Concurrency, r.Calls, r.OldestCall.Seconds(), r.LostCalls, r.Broken, r.Breaks, r.ProbeIn.Seconds(), r.PausedFor.Seconds(), r.Reason, nil}
 		if q := r.Quota; q != (upkeep.Quota{}) {
 			form.Quota = &quotaForm{q.Used, q.Limit, q.Left(), q.At}
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
@@ -121,14 +122,31 @@ func (c *statusCmd) show(ctx context.Context, w io.Writer, s *setup.Setup) error
 	if err != nil {
 		return err
 	}
+	turns, err := s.Engine.HeldTurns(ctx)
+	if err != nil {
+		return err
+	}
+	uninstalled, err := s.Engine.Uninstalled(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Sync != "" {
+		uninstalled = slices.DeleteFunc(uninstalled, func(f upkeep.Finding) bool { return f.Subject != c.Sync })
+	}
 	if c.JSON {
 		form := statusForm(s.Database.Name(), st)
 		form.Capture = findingForms(capture)
 		form.Absent = absentForms(absent)
+		form.HeldTurns, form.Uninstalled = findingForms(turns), findingForms(uninstalled)
 		return c.encode(w, form)
 	}
 	if err := printStatus(w, s.Database.Name(), st); err != nil {
 		return err
+	}
+	for _, f := range append(uninstalled, turns...) {
+		if _, err := fmt.Fprintf(w, "\n%s\n", oneLine(f.Subject+": "+f.Message+"; "+f.Fix)); err != nil {
+			return err
+		}
 	}
 	for i, a := range absent {
 		if i == 0 {
@@ -285,16 +303,20 @@ func printRemotes(w io.Writer, st *upkeep.Status) error {
 	return t.flush()
 }
 
-// underWay is about the calls that processes make: "3 calls, the oldest for 40s";
-// empty if there are none.
+// underWay is about the calls that processes make: "3 calls, the oldest for 40s",
+// and those of processes that died; empty if there are none.
 func underWay(r upkeep.RemoteStatus) string {
+	var parts []string
 	switch {
-	case r.Calls == 0:
-		return ""
 	case r.Calls == 1:
-		return "1 call, for " + moment.Span(r.OldestCall)
+		parts = append(parts, "1 call, for "+moment.Span(r.OldestCall))
+	case r.Calls > 1:
+		parts = append(parts, fmt.Sprintf("%d calls, the oldest for %s", r.Calls, moment.Span(r.OldestCall)))
 	}
-	return fmt.Sprintf("%d calls, the oldest for %s", r.Calls, moment.Span(r.OldestCall))
+	if r.LostCalls > 0 {
+		parts = append(parts, count(r.LostCalls, "call")+" of a process that is gone")
+	}
+	return strings.Join(parts, "; ")
 }
 
 // quotaText is what is left of a quota; empty if the remote tells none.

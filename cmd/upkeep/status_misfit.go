@@ -18,8 +18,10 @@ func (c *statusCmd) misfitting(p *program, s *setup.Setup, misfit error) error {
 	if err := c.known(s); err != nil {
 		return err
 	}
-	left := slices.DeleteFunc(slices.Clone(s.Syncs()), s.Fits)
-	note := fmt.Sprintf("\nThe configuration does not fit the tables. Until it does, what it concerns is held, and changes of their tables may go unseen, whatever the table above says: %s\n", oneLine(strings.Join(left, ", ")))
+	note := fmt.Sprintf("\nThe configuration does not fit the tables. Until it does, what it concerns is held, and changes of their tables may go unseen, whatever the table above says: %s\n", oneLine(strings.Join(s.Unfit(), ", ")))
+	if len(s.Unfit()) < len(s.Syncs()) {
+		note += "An upkeep run that is at work goes on with the other syncs; none begins.\n"
+	}
 	if c.State != "" {
 		if err := c.groups(p.ctx, p.out, s.Database, s.Syncs()); err != nil || c.JSON {
 			return err

@@ -34,6 +34,8 @@ type Fit struct {
 	// Others are what the other syncs load, as far as it is known: their tables can
 	// be examined, and nothing be translated.
 	Others []upkeep.Mapping
+	// Unfit are the names of the syncs that have a problem of their own.
+	Unfit []string
 	// Problems are all there are, each an [*Error].
 	Problems []error
 	// Doubts are what is no problem and hardly meant, such as a comparison with a
@@ -71,6 +73,11 @@ func (f *File) Fitting(ctx context.Context, catalog store.Catalog, remotes map[s
 		before := f.reader.failures
 		out = append(out, s.mapping(r, trees[s.name], trees, to[s.to]))
 		unfit[s.name] = unfit[s.name] || f.reader.failures > before
+	}
+	for _, s := range f.syncs {
+		if unfit[s.name] {
+			fit.Unfit = append(fit.Unfit, s.name)
+		}
 	}
 	fit.Mappings = fitting(slices.Clone(out), unfit)
 	for _, m := range out {

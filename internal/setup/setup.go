@@ -59,6 +59,7 @@ type Setup struct {
 
 	file   *config.File
 	fit    []string
+	unfit  []string
 	doubts config.Errors
 }
 
@@ -96,7 +97,7 @@ func OpenFitting(ctx context.Context, o Options) (s *Setup, misfit, err error) {
 	if len(fit.Problems) > 0 {
 		misfit = &ConfigError{&misfitError{errors.Join(fit.Problems...)}}
 	}
-	s.doubts = fit.Doubts
+	s.doubts, s.unfit = fit.Doubts, fit.Unfit
 	c := o.Engine
 	c.LosslessFailover = file.LosslessFailover
 	c.Database = s.Database
@@ -159,6 +160,10 @@ func (s *Setup) Syncs() []string { return s.file.Syncs() }
 // Fits says whether a sync of the file fits the tables, as all do unless
 // [OpenFitting] said otherwise.
 func (s *Setup) Fits(name string) bool { return slices.Contains(s.fit, name) }
+
+// Unfit lists the syncs that don't fit the tables themselves, and not only refer to
+// one that does not.
+func (s *Setup) Unfit() []string { return s.unfit }
 
 // When is the condition of a sync as the file has it, and what it names of a row,
 // each as the way to it over relations; empty: there is none.

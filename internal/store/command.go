@@ -31,6 +31,27 @@ type Commands interface {
 	// Gaps lists versions that did not become commands, newest first: those that
 	// concern a group or, with an empty key, all of a sync.
 	Gaps(ctx context.Context, sync, key string, limit int) ([]Gap, error)
+	// TurnHolders lists, by sync, transactions that have had the turn of groups
+	// for longer than others wait for it. None where no transaction waits so.
+	TurnHolders(ctx context.Context) ([]TurnHolder, error)
+}
+
+// TurnHolder is a transaction that is not over, though its versions are read: it
+// is prepared, or has made its constraints immediate. Each commit that changes one
+// of its groups waits in vain for its turn.
+type TurnHolder struct {
+	LockHolder
+	Sync  string
+	Whole bool // of all groups of the sync, as it changes many
+}
+
+// String says it for a person who knows which sync it is about.
+func (h TurnHolder) String() string {
+	which := "some of its groups"
+	if h.Whole {
+		which = "all its groups"
+	}
+	return h.LockHolder.String() + ", has the turn of " + which
 }
 
 // Command is one committed version of a group.

@@ -376,6 +376,10 @@ type Holder struct {
 	Slots  int
 	Left   time.Duration // of its ttl
 	Until  time.Time     // when that is over, by the database's clock
+	// Calls are those that it had under way when it asked for slots last;
+	// OldestCall is the age of the oldest of them now.
+	Calls      int
+	OldestCall time.Duration
 }
 
 // Health of a remote.

@@ -87,6 +87,11 @@ func testCallsUnderWay(e *env) {
 	ask("a", 2, 40*time.Second, time.Minute)
 	ask("b", 1, 10*time.Second, 2*time.Minute)
 	want(3, 40*time.Second)
+	holders, err := e.Store.Holders(e.ctx, "ns")
+	e.ok(err)
+	if len(holders) != 2 || holders[0].Calls != 2 || holders[1].Calls != 1 || holders[0].OldestCall.Round(5*time.Second) != 40*time.Second {
+		e.t.Errorf("the calls of each are not told: %+v", holders)
+	}
 	e.Advance(30 * time.Second)
 	want(3, 70*time.Second)
 	ask("a", 0, 0, 20*time.Second)

@@ -181,7 +181,7 @@ BEGIN
             INSERT INTO upkeep.command_gaps (sync, key, reason) VALUES (p.sync, p.key, gap);
         ELSIF composite IS NOT NULL OR p.gone THEN
             unordered := CASE
-                WHEN (p.sync || '/' || p.key) = ANY (missed) THEN 'another transaction changed the group at the same moment'
+                WHEN (p.sync || '/' || p.key) = ANY (missed) THEN 'another transaction that had changed the group was not over in time'
                 WHEN isolation LIKE 'read %' THEN ''
                 ELSE 'its transaction was ' || isolation || ', and may not have seen another one that changed the group' END;
             INSERT INTO upkeep.commands (sync, key, snapshot, payload, unordered) VALUES (p.sync, p.key, snapshot, composite, unordered);
