@@ -111,7 +111,7 @@ func (e *Engine) adopt(ctx context.Context) error {
 	if _, err := e.db.Look(ctx, now.plan, nil); err != nil {
 		return err
 	}
-	e.log.Info(retyped, "columns", retypedColumns(e.learned.Load().shapes, now.shapes))
+	e.tellRetyped(e.learned.Load().shapes, now.shapes)
 	e.learned.Store(now)
 	return nil
 }
@@ -126,13 +126,22 @@ func (e *Engine) installAnew(ctx context.Context) error {
 	}
 	before := e.learned.Load()
 	if now.plan != before.plan {
-		e.log.Info(retyped, "columns", retypedColumns(before.shapes, now.shapes))
+		e.tellRetyped(before.shapes, now.shapes)
 	}
 	if err := e.db.Install(e.tellingLocks(ctx), now.shapes, now.plan, before.plan); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
 	e.learned.Store(now)
 	return e.notePlan(ctx)
+}
+
+// tellRetyped logs what differs between two readings of the same declarations.
+func (e *Engine) tellRetyped(before, now []*store.Shape) {
+	if columns := retypedColumns(before, now); len(columns) > 0 {
+		e.log.Info(retyped, "columns", columns)
+		return
+	}
+	e.log.Info("keys or conditions of the tables are not what they were when this was installed; it goes by what they are now")
 }
 
 // retypedColumns are the columns that differ between two readings of the same
@@ -157,12 +166,20 @@ func columnTypes(shapes []*store.Shape) map[string]string {
 			if !c.Nullable {
 				text += " not null"
 			}
+			if c.Alike {
+				text += " whose collation takes other spellings for equal"
+			}
 			all[m.Table.String()+"."+c.Name] = text
 		}
 	}
 	for _, s := range shapes {
 		s.Root.Walk(func(_ string, m, parent *store.Member) {
 			add(m, slices.Concat(m.Key, m.Columns, m.Fragment))
+			for _, a := range m.Aggregates {
+				if a.Column.Name != "" {
+					add(m, []store.Column{a.Column})
+				}
+			}
 			switch {
 			case parent == nil:
 			case m.Relation == store.BelongsTo:
@@ -178,17 +195,17 @@ func columnTypes(shapes []*store.Shape) map[string]string {
 }
 
 // otherwise lists the syncs whose declarations, or what they mean in the
-// database, are not those of the newest note of a plan.
-func (e *Engine) otherwise(ctx context.Context) ([]string, error) {
+// database, are not those of the newest note of a plan, if there is one.
+func (e *Engine) otherwise(ctx context.Context) (syncs []string, noted bool, err error) {
 	notes, err := e.db.Plans(ctx)
 	if err != nil || len(notes) == 0 {
-		return nil, err
+		return nil, false, err
 	}
 	own, err := e.digests()
 	if err != nil {
-		return nil, err
+		return nil, true, err
 	}
-	return differing(notes[0].Syncs, own), nil
+	return differing(notes[0].Syncs, own), true, nil
 }
 
 // announce says that another configuration is about to be replaced.
@@ -205,14 +222,17 @@ func (e *Engine) announce(ctx context.Context, plan string) error {
 	for _, c := range known {
 		same = same && e.byName[c.Sync] != nil
 	}
-	syncs, noteErr := e.otherwise(ctx)
+	syncs, noted, noteErr := e.otherwise(ctx)
 	err = errors.Join(err, noteErr)
+	const another = "this configuration is another than the one that was installed; processes that run with the other one stop; started again with it, they install theirs again and this one stops"
 	switch {
-	case same && len(syncs) == 0: // another process with this configuration was quicker
+	case len(syncs) == 0 && (same || noted): // another process with this configuration was quicker
 	case same:
 		e.log.Info(retyped, "syncs", syncs)
+	case len(syncs) == 0: // the other one's process ended before it noted what it is
+		e.log.Warn(another)
 	default:
-		e.log.Warn("this configuration is another than the one that was installed; processes that run with the other one stop; started again with it, they install theirs again and this one stops", "syncs", syncs)
+		e.log.Warn(another, "syncs", syncs)
 	}
 	return err
 }

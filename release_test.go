@@ -38,6 +38,12 @@ func TestReleaseIsNoticed(t *testing.T) {
 	if !strings.Contains(log.String(), "released a table; its triggers are put back\" tables=[public.users]") {
 		t.Errorf("the log names no table: %s", log)
 	}
+	// Another process was quicker.
+	s.exec(`insert into upkeep.touch (tbl, op) values ('public.users', 'release')`)
+	s.until("the second release to be told", func() bool { return strings.Contains(log.String(), "are back already") })
+	if strings.Contains(log.String(), "=[]") {
+		t.Errorf("the log has a list of nothing: %s", log)
+	}
 }
 
 // retypings are ways to give a watched column another type, on each database.

@@ -258,7 +258,11 @@ func (e *Engine) putBack(ctx context.Context) error {
 				tables = append(tables, name)
 			}
 		}
-		e.log.Info("a migration released a table; its triggers are put back", "tables", tables)
+		if len(tables) > 0 {
+			e.log.Info("a migration released a table; its triggers are put back", "tables", tables)
+		} else {
+			e.log.Info("a migration released a table; its triggers are back already")
+		}
 	}
 	if err := e.installAnew(ctx); err != nil {
 		return fmt.Errorf("put the triggers of a released table back: %w", err)
