@@ -135,7 +135,7 @@ func (j *job) inCircleWithOrigin(known waits) bool {
 	if _, turned := known.before(j.claim.ID, j.originID); !j.def.circular || !turned {
 		return false
 	}
-	j.refuse("it is made from " + j.originID.String() + ", which refers to it in turn, and so is never up to date before: drop one of the two")
+	j.refuse("it is made from one that refers to it in turn, and so is never up to date before: " + j.originID.String() + "; drop one of the two references")
 	return true
 }
 
@@ -152,8 +152,8 @@ func (j *job) partial() {
 // for it gets its try. That one may be parked too, and then nobody is left.
 func (j *job) refusedInPart(reason string) store.Result {
 	return store.Result{Outcome: store.Refused, WaitsFor: j.lacks, Wakes: j.wakes,
-		Reason: fmt.Sprintf("it and %s refer to each other, and one has to be made first: make %s optional at the remote, or leave a reference out; %s",
-			joinIDs(j.lacks), orElse(strings.Join(j.leftOut, ", "), "the reference"), reason)}
+		Reason: fmt.Sprintf("records refer to each other, and one has to be made first: it and %s refer to each other; make %s optional at the remote and then run upkeep retry %s, or leave a reference out; %s",
+			joinIDs(j.lacks), orElse(strings.Join(j.leftOut, ", "), "the reference"), j.claim.Args(), reason)}
 }
 
 // referring names, sorted, the top-level fields that refer to one of ids.

@@ -45,19 +45,18 @@ func twice(n int) bool {
 }
 
 // tellRefused logs which groups were parked, and why: the first of each cause,
-// and how many they are by then whenever these are twice as many. What differs
-// between groups stands behind the first colon of a reason.
+// and how many they are by then whenever these are twice as many.
 func (r *runner) tellRefused(batch []*job, stale []store.ID) {
 	now := r.cfg.Clock.Now()
 	for _, j := range batch {
 		if j.result.Outcome != store.Refused || j.result.Reason == store.DeleteHeld || slices.Contains(stale, j.claim.ID) {
 			continue
 		}
-		what, level := "refused; the group is parked until its data or its mapping changes", r.log.Warn
+		what, level := j.whatRefused(), r.log.Warn
 		if strings.HasPrefix(j.result.Reason, unseen) { // mostly the deletion is in the log, and folded in a moment
 			what, level = "the row is not there: parked, unless its deletion is folded in a moment", r.log.Info
 		}
-		cause, _, _ := strings.Cut(j.result.Reason, ":")
+		cause := j.cause()
 		switch n := r.refused.count(j.claim.Sync+": "+cause, now); {
 		case n <= refusalsTold:
 			level(what, "sync", j.claim.Sync, "key", j.claim.Key, "reason", j.result.Reason)
@@ -65,4 +64,26 @@ func (r *runner) tellRefused(batch []*job, stale []store.ID) {
 			level("parked for the same cause: so many groups by now; the others are not logged one by one: upkeep status "+j.claim.Sync+" --state parked", "sync", j.claim.Sync, "groups", n, "cause", cause)
 		}
 	}
+}
+
+// whatRefused says what a refusal means for the group: what lets it go again.
+func (j *job) whatRefused() string {
+	switch {
+	case len(j.result.WaitsFor) > 0:
+		return "refused; the group is parked until its data or its mapping changes, or one is there that it refers to"
+	case j.command != nil:
+		return "a version was refused; the group is parked until the mapping changes, or a person decides: upkeep retry, or upkeep skip"
+	}
+	return "refused; the group is parked until its data or its mapping changes"
+}
+
+// cause is why a job was refused, as far as that is the same for others: what
+// differs between groups stands behind the first colon.
+func (j *job) cause() string {
+	reason := j.result.Reason
+	if j.command != nil {
+		reason = strings.TrimPrefix(reason, refusal(j.command, ""))
+	}
+	cause, _, _ := strings.Cut(reason, ":")
+	return cause
 }
