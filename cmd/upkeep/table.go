@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/upkeep-sync/upkeep/internal/screen"
 )
 
 // table prints rows in columns, once flush is called.
@@ -33,7 +34,7 @@ func (t *table) row(cells ...string) {
 		if i == len(t.widths) {
 			t.widths = append(t.widths, 0)
 		}
-		t.widths[i] = max(t.widths[i], utf8.RuneCountInString(cells[i]))
+		t.widths[i] = max(t.widths[i], screen.Columns(cells[i]))
 	}
 	t.rows = append(t.rows, cells)
 }
@@ -43,11 +44,11 @@ func (t *table) flush() error {
 	for _, cells := range t.rows {
 		var line strings.Builder
 		for i, c := range cells {
-			width := t.widths[i]
-			if i >= len(t.right) || !t.right[i] {
-				width = -width
+			gap := strings.Repeat(" ", t.widths[i]-screen.Columns(c))
+			if i < len(t.right) && t.right[i] {
+				c, gap = gap+c, ""
 			}
-			fmt.Fprintf(&line, "%*s  ", width, c)
+			line.WriteString(c + gap + "  ")
 		}
 		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}

@@ -18,3 +18,18 @@ func TestTableAlignsNumbersAtTheRight(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", &b, want)
 	}
 }
+
+func TestTableAlignsWideCharacters(t *testing.T) {
+	var b bytes.Buffer
+	tab := newTable(&b, "KEY", ">N", "NOTE")
+	tab.row("東京タワー", "ﾊ", "half")
+	tab.row("e\u0301te\u0301", "12", "marks")
+	tab.row("🙂 ok", "７", "full")
+	if err := tab.flush(); err != nil {
+		t.Fatal(err)
+	}
+	want := "KEY          N  NOTE\n" + "東京タワー   ﾊ  half\n" + "e\u0301te\u0301         12  marks\n" + "🙂 ok       ７  full\n"
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", &b, want)
+	}
+}

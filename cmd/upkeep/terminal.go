@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/term"
+
+	"github.com/upkeep-sync/upkeep/internal/screen"
 )
 
 // isTerminal says whether w is a person's terminal, and no file or pipe.
@@ -54,8 +56,8 @@ func (p *progress) say(format string, args ...any) {
 		return
 	}
 	s := fmt.Sprintf(format, args...)
-	if r := []rune(s); p.width > 1 && len(r) >= p.width {
-		s = string(r[:p.width-1])
+	if p.width > 1 {
+		s = screen.Cut(s, p.width-1)
 	}
 	if s == p.shown {
 		return

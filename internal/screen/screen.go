@@ -46,8 +46,8 @@ func (s *Screen) Draw(lines []string) {
 		fmt.Fprintf(&b, "\r\x1b[%dA", s.drawn)
 	}
 	for _, l := range lines {
-		if r := []rune(l); s.Width > 1 && len(r) >= s.Width {
-			l = string(r[:s.Width-2]) + "…"
+		if s.Width > 1 && Columns(l) >= s.Width {
+			l = Cut(l, s.Width-2) + "…"
 		}
 		b.WriteString("\x1b[2K" + l + s.end())
 	}

@@ -20,6 +20,24 @@ func TestAPictureIsDrawnInItsPlace(t *testing.T) {
 	}
 }
 
+// A wide character takes two columns: a line of them is cut where it would wrap.
+func TestWideCharactersAreCutInTime(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	(&Screen{Out: &b, Width: 8}).Draw([]string{"東京タワー", "東京ー", "e\u0301te\u0301 abc"})
+	if want := "\x1b[2K東京タ…\n\x1b[2K東京ー\n\x1b[2Ke\u0301te\u0301 abc\n\x1b[J"; b.String() != want {
+		t.Errorf("got  %q\nwant %q", b.String(), want)
+	}
+	for s, want := range map[string]int{"": 0, "größe": 5, "東京": 4, "🙂": 2, "ﾊ": 1, "７": 2, "e\u0301": 1} {
+		if got := Columns(s); got != want {
+			t.Errorf("%q takes %d columns, want %d", s, got, want)
+		}
+	}
+	if got := Cut("東京", 3); got != "東" {
+		t.Errorf("3 columns of two wide characters are %q", got)
+	}
+}
+
 func TestBarsAndDigits(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
