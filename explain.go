@@ -295,8 +295,11 @@ func (x *Explanation) why(d *definition, j *job) string {
 	switch g.State {
 	case store.Parked:
 		if len(x.Commands) > 0 && x.Commands[0].Refused != "" {
-			return fmt.Sprintf("parked: %[1]s; later versions (%[2]d) wait for it; try it again with: upkeep retry %[3]s, or leave it out with: upkeep skip %[3]s",
-				g.Reason, len(x.Commands)-1, g.Args())
+			later := ""
+			if n := len(x.Commands) - 1; n > 0 {
+				later = fmt.Sprintf("later versions (%d) wait for it; ", n)
+			}
+			return fmt.Sprintf("parked: %[1]s; %[2]stry it again with: upkeep retry %[3]s, or leave it out with: upkeep skip %[3]s", g.Reason, later, g.Args())
 		}
 		if g.Reason == store.DeleteHeld && j.def.DeleteLimit < 0 {
 			return fmt.Sprintf("parked: %s; the sync has no limit any more, and what was held before stays held until somebody says so: upkeep deletes %s --allow N, or for this one upkeep retry %s", g.Reason, g.Sync, g.Args())
@@ -324,7 +327,10 @@ func (x *Explanation) why(d *definition, j *job) string {
 	case store.Dirty:
 		s := "dirty: " + describeCause(g.Cause)
 		if len(x.Commands) > 0 {
-			s = fmt.Sprintf("dirty: %d versions wait, the oldest is command %d", len(x.Commands), x.Commands[0].Number)
+			s = fmt.Sprintf("dirty: %s wait, the oldest is command %d", some(len(x.Commands), "version"), x.Commands[0].Number)
+			if x.Commands[0].Deleted {
+				s += ", the deletion of its row"
+			}
 		}
 		if x.Send == "wait" {
 			s += "; " + j.result.Reason
@@ -379,6 +385,9 @@ func describePause(p Pause) string {
 }
 
 func describeCause(c store.Cause) string {
+	if means := c.Means(); means != "" {
+		return c.Op + " (" + means + ")"
+	}
 	if c.Table == "" {
 		return orElse(c.Op, "an unknown touch")
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/internal/moment"
+	"github.com/upkeep-sync/upkeep/internal/screen"
 	"github.com/upkeep-sync/upkeep/internal/setup"
 )
 
@@ -100,6 +101,8 @@ func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) e
 		}
 		fmt.Fprintf(w, "\nComposite: %s\n", what)
 		tree{w}.row(x.Composite, 1)
+	} else if len(x.Commands) > 0 {
+		fmt.Fprintf(w, "\nComposite: none, since the version that is delivered next, command %d, is the deletion of the row; a row that came back since comes with a later one\n", x.Commands[0].Number)
 	}
 	c.printWhen(w, s, x)
 	printRecord(w, x)
@@ -228,14 +231,15 @@ func printRecord(w io.Writer, x *upkeep.Explanation) {
 	fmt.Fprintf(w, "\nRepresentation: %s %s, %s\n", x.Record.Type, x.Record.ExternalID, orElse(note, x.Send))
 	width := 0
 	for name := range x.Record.Fields {
-		width = max(width, len(name))
+		width = max(width, screen.Columns(oneLine(name)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.Record.Fields)) {
 		mark := " "
 		if sent[name] {
 			mark = "*"
 		}
-		fmt.Fprintf(w, "  %s %-*s  %s\n", mark, width, oneLine(name), oneLine(string(x.Record.Fields[name])))
+		gap := strings.Repeat(" ", width-screen.Columns(oneLine(name)))
+		fmt.Fprintf(w, "  %s %s%s  %s\n", mark, oneLine(name), gap, oneLine(string(x.Record.Fields[name])))
 	}
 }
 
@@ -280,8 +284,8 @@ func printGroup(w io.Writer, g *upkeep.Group) error {
 func cause(g *upkeep.Group) string {
 	c := g.Cause
 	s := c.Op
-	if s == "resync" { // the touch is the same
-		s = "resync, or verify --fix"
+	if means := c.Means(); means != "" {
+		s += " (" + means + ")"
 	}
 	if c.Table != "" {
 		s += " of " + c.Table + " " + c.Key

@@ -58,6 +58,28 @@ type Cause struct {
 	At      time.Time `json:"at"`                // of the change
 }
 
+// Means says in a few words what a touch that no row's change made is; empty: a
+// row's change it was.
+func (c Cause) Means() string {
+	switch c.Op {
+	case "touch":
+		return "touched by hand, from a program or with upkeep.touch"
+	case "register":
+		return "registered by hand"
+	case "backfill":
+		return "a pass over all rows"
+	case "sweep":
+		return "every group was looked at again, as changes may have gone unseen or the mapping changed"
+	case "resync":
+		return "asked for by upkeep resync or verify --fix, or a change that an audit found"
+	case "settle":
+		return "its time in doubt was over, and it is sent once more"
+	case "reference":
+		return "a record that it refers to was made, or has another id"
+	}
+	return ""
+}
+
 // Claim is a lease on a dirty group, with all that is needed to bring it up
 // to date.
 type Claim struct {
