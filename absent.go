@@ -148,6 +148,25 @@ func (e *Engine) absentClaims(ctx context.Context, seen map[string]bool, found m
 	return nil
 }
 
+// holder says of a group that is claimed that its holder seems to have died, and
+// what becomes of it then.
+func (x *Explanation) holder(ctx context.Context, e *Engine) error {
+	if x.Group == nil || x.Group.State != Claimed || x.Job != nil {
+		return nil
+	}
+	absent, err := e.Absent(ctx)
+	for _, a := range absent {
+		switch {
+		case a.Process != x.Group.Holder || a.Groups == 0:
+		case a.Unseen > 0:
+			x.Why += "; that process has not been seen for " + moment.Span(a.Unseen) + ", and another one takes the group then"
+		default:
+			x.Why += "; that process makes no calls: if it is dead, another one takes the group then"
+		}
+	}
+	return err
+}
+
 // absentFindings tells them to [Engine.Doctor].
 func absentFindings(absent []Absent) []Finding {
 	var found []Finding

@@ -126,6 +126,9 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 		return nil, err
 	}
 	x.Why = x.why(d, j)
+	if err := x.holder(ctx, e); err != nil {
+		return nil, err
+	}
 	if x.ahead() && !j.departed {
 		if x.Why, err = e.behind(ctx, d, x.Group); err == nil && x.Why == "" {
 			return e.Explain(ctx, sync, key)
@@ -294,20 +297,7 @@ func (x *Explanation) why(d *definition, j *job) string {
 	}
 	switch g.State {
 	case store.Parked:
-		if len(x.Commands) > 0 && x.Commands[0].Refused != "" {
-			later := ""
-			if n := len(x.Commands) - 1; n > 0 {
-				later = fmt.Sprintf("later versions (%d) wait for it; ", n)
-			}
-			return fmt.Sprintf("parked: %[1]s; %[2]stry it again with: upkeep retry %[3]s, or leave it out with: upkeep skip %[3]s", g.Reason, later, g.Args())
-		}
-		if g.Reason == store.DeleteHeld && j.def.DeleteLimit < 0 {
-			return fmt.Sprintf("parked: %s; the sync has no limit any more, and what was held before stays held until somebody says so: upkeep deletes %s --allow N, or for this one upkeep retry %s", g.Reason, g.Sync, g.Args())
-		}
-		if g.Reason == store.DeleteHeld {
-			return fmt.Sprintf("parked: %s %s --allow N, where N is how many that command says are held (upkeep retry would only park it again)", g.Reason, g.Sync)
-		}
-		return "parked: " + strings.TrimSuffix(g.Reason, ".") + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Args()
+		return x.parked(j)
 	case store.Waiting:
 		s := "waiting for the record of " + joinIDs(g.WaitsFor) + ", which is not at the remote"
 		if g.RemoteID != "" && g.SyncedAt.IsZero() {
@@ -356,6 +346,25 @@ func (x *Explanation) why(d *definition, j *job) string {
 		return "clean: when is false, and its record is kept as it was"
 	}
 	return "clean: the remote has acknowledged what the database says; last touched by " + describeCause(g.Cause)
+}
+
+// parked says why, and what lets it go again.
+func (x *Explanation) parked(j *job) string {
+	g := x.Group
+	if len(x.Commands) > 0 && x.Commands[0].Refused != "" {
+		later := ""
+		if n := len(x.Commands) - 1; n > 0 {
+			later = fmt.Sprintf("later versions (%d) wait for it; ", n)
+		}
+		return fmt.Sprintf("parked: %[1]s; %[2]stry it again with: upkeep retry %[3]s, or leave it out with: upkeep skip %[3]s", g.Reason, later, g.Args())
+	}
+	if g.Reason == store.DeleteHeld && j.def.DeleteLimit < 0 {
+		return fmt.Sprintf("parked: %s; the sync has no limit any more, and what was held before stays held until somebody says so: upkeep deletes %s --allow N, or for this one upkeep retry %s", g.Reason, g.Sync, g.Args())
+	}
+	if g.Reason == store.DeleteHeld {
+		return fmt.Sprintf("parked: %s %s --allow N, where N is how many that command says are held (upkeep retry would only park it again)", g.Reason, g.Sync)
+	}
+	return "parked: " + strings.TrimSuffix(g.Reason, ".") + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Args()
 }
 
 // doubt says what is in doubt, until when, and what happens then.
