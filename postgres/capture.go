@@ -274,6 +274,7 @@ type placed struct {
 
 // querier is a connection or a transaction.
 type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 

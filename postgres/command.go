@@ -61,18 +61,28 @@ func (w *watch) commandBody() string {
 	gap := func(reason string) {
 		p("INSERT INTO upkeep.command_gaps (sync, reason) SELECT s, %s FROM %s;\n", reason, these)
 	}
-	p("\n#variable_conflict use_column\nDECLARE\n    groups jsonb := '[]';\n    hits jsonb;\n    failed text;\nBEGIN\n")
+	p("\n#variable_conflict use_column\nDECLARE\n    groups jsonb := '[]';\n    hits jsonb;\n    failed text;\n    patient boolean := current_setting('lock_timeout') = '0';\nBEGIN\n")
 	p("    IF TG_OP = 'TRUNCATE' THEN\n        ")
 	gap(literal(w.name() + " was truncated"))
 	// What was read before the commit (of immediate constraints) had the rows yet.
 	p("        DELETE FROM upkeep.commands c USING %s WHERE c.xid = pg_current_xact_id() AND c.sync = s;\n", these)
 	p("        RETURN NULL;\n    END IF;\n    BEGIN\n")
+	// A migration may hold one of the tables between the row and its groups.
+	wait := func(most string) {
+		p("        IF patient THEN PERFORM set_config('lock_timeout', %s, true); END IF;\n", literal(most))
+	}
+	if w.leadsThroughOthers() {
+		wait(commitPatience)
+	}
 	for _, s := range w.ordered {
 		s.Root.Walk(func(path string, m, _ *store.Member) {
 			if m.Table == w.table {
 				w.findGroups(&b, s, path, m)
 			}
 		})
+	}
+	if w.leadsThroughOthers() {
+		wait("0")
 	}
 	p("    EXCEPTION WHEN OTHERS THEN\n        failed := SQLSTATE; groups := '[]';\n    END;\n")
 	p("    IF failed IS NOT NULL THEN\n        ")
@@ -92,6 +102,15 @@ func (w *watch) commandBody() string {
 END
 `, literal(w.name()), fanOut, longestKey)
 	return b.String()
+}
+
+// leadsThroughOthers: the way from a row to its groups reads other tables.
+func (w *watch) leadsThroughOthers() bool {
+	through := false
+	for _, s := range w.ordered {
+		s.Root.Walk(func(path string, m, _ *store.Member) { through = through || m.Table == w.table && path != "" })
+	}
+	return through
 }
 
 // findGroups adds the groups that the row, as a row of the member at path,
@@ -135,8 +154,12 @@ func keyImage(key []store.Column) string {
 // createCommandFunction makes the trigger function of a table in the ordered
 // lane.
 func createCommandFunction(ctx context.Context, c *pgxpool.Conn, w *watch) error {
-	return replaceFunction(ctx, c, w.functionName(), "",
-		"RETURNS trigger VOLATILE SECURITY DEFINER SET row_security = off SET enable_seqscan = off SET jit = off"+w.settings(), w.body())
+	open, err := looksUpNames(ctx, c, w.ordered)
+	if err != nil {
+		return err
+	}
+	return replaceFunction(ctx, c, laneFunction{name: w.functionName(), body: w.body(), open: open,
+		options: "RETURNS trigger VOLATILE SECURITY DEFINER SET row_security = off SET enable_seqscan = off SET jit = off" + w.settings()})
 }
 
 // createComposers makes the functions that read composites. They are called by
@@ -146,39 +169,56 @@ func createComposers(ctx context.Context, c *pgxpool.Conn, shapes []*store.Shape
 		if !s.Every {
 			continue
 		}
-		if err := replaceFunction(ctx, c, composeName(s.Sync), "jsonb", "RETURNS jsonb STABLE", composeBody(s)); err != nil {
+		open, err := looksUpNames(ctx, c, []*store.Shape{s})
+		if err != nil {
+			return err
+		}
+		if err := replaceFunction(ctx, c, laneFunction{name: composeName(s.Sync), args: "jsonb", body: composeBody(s), open: open,
+			options: "RETURNS jsonb STABLE SET lock_timeout = '" + commitPatience + "'"}); err != nil {
 			return fmt.Errorf("create the function that reads composites of %q: %w", s.Sync, err)
 		}
 	}
 	return nil
 }
 
+// commitPatience is how long what reads a version may wait for a lock of one of
+// its tables: the application's commit waits with it. A migration may hold one.
+const commitPatience = "500ms"
+
+// laneFunction is one of the ordered lane, which runs with Upkeep's rights.
+type laneFunction struct {
+	name, args, options, body string
+	open                      bool // it looks names up that may be anywhere in the search path
+}
+
 // replaceFunction makes a function, unless it is there with this body and this
 // search path. It resolves names and operators as the loader does, in the
-// search path of the connection that installs it; temporary tables come last.
-func replaceFunction(ctx context.Context, c *pgxpool.Conn, name, args, options, body string) error {
+// search path of the connection that installs it; temporary tables come last. A
+// schema in which everyone may create functions and operators is left out, unless
+// the function needs names that may be there: then [openFindings] warns of it.
+func replaceFunction(ctx context.Context, c *pgxpool.Conn, f laneFunction) error {
 	var path string
 	err := c.QueryRow(ctx, `SELECT 'pg_catalog, ' || coalesce(string_agg(pg_catalog.quote_ident(s), ', ' ORDER BY n) || ', ', '') || 'pg_temp'
 		FROM unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS x(s, n)
-		WHERE s NOT IN ('pg_catalog', 'upkeep') AND s NOT LIKE 'pg\_temp%'`).Scan(&path)
+		WHERE s NOT IN ('pg_catalog', 'upkeep') AND s NOT LIKE 'pg\_temp%' AND ($1 OR NOT `+openSchema+`)`, f.open).Scan(&path)
 	if err != nil {
 		return err
 	}
 	var there bool
 	err = c.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc
 		WHERE pronamespace = 'upkeep'::pg_catalog.regnamespace AND proname = $1 AND prosrc = $2
-		AND replace('search_path=' || $3, '"', '') = ANY (SELECT replace(p, '"', '') FROM unnest(proconfig) p))`, name, body, path).Scan(&there)
+		AND replace('search_path=' || $3, '"', '') = ANY (SELECT replace(p, '"', '') FROM unnest(proconfig) p))`, f.name, f.body, path).Scan(&there)
 	if err != nil || there {
 		return err
 	}
-	tag := "$upkeep_" + name + "$"
+	tag := "$upkeep_" + f.name + "$"
 	return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "CREATE OR REPLACE FUNCTION "+quote("upkeep", name)+"("+args+") "+options+
-			" LANGUAGE plpgsql SET search_path = "+path+" AS "+tag+body+tag)
+		_, err := tx.Exec(ctx, "CREATE OR REPLACE FUNCTION "+quote("upkeep", f.name)+"("+f.args+") "+f.options+
+			" LANGUAGE plpgsql SET search_path = "+path+" AS "+tag+f.body+tag)
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "REVOKE ALL ON FUNCTION "+quote("upkeep", name)+"("+args+") FROM PUBLIC")
+		_, err = tx.Exec(ctx, "REVOKE ALL ON FUNCTION "+quote("upkeep", f.name)+"("+f.args+") FROM PUBLIC")
 		return err
 	})
 }

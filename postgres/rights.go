@@ -29,7 +29,12 @@ func (db *DB) Rights(ctx context.Context, shapes []*store.Shape) ([]store.Findin
 			}
 			found = append(found, f...)
 		}
-		f, err := indexFindings(ctx, tx, shapes)
+		f, err := openFindings(ctx, tx, shapes)
+		if err != nil {
+			return err
+		}
+		found = append(found, f...)
+		f, err = indexFindings(ctx, tx, shapes)
 		found = append(found, f...)
 		return err
 	})

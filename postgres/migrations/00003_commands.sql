@@ -149,6 +149,7 @@ DECLARE
     gap text;
     composite jsonb;
     snapshot pg_snapshot;
+    locked boolean := false;
     p record;
 BEGIN
     IF NOT EXISTS (SELECT FROM upkeep.command_pending c WHERE c.xid = NEW.xid AND c.sync = NEW.sync AND c.key = NEW.key) THEN
@@ -166,11 +167,17 @@ BEGIN
         composite := NULL;
         IF clock_timestamp() > deadline THEN
             gap := 'statement_timeout left no time to read it';
+        ELSIF locked THEN -- no commit waits twice
+            gap := 'a table was locked from which it is read';
         ELSE
             BEGIN
                 EXECUTE format('SELECT upkeep.%I($1), pg_current_snapshot()', 'compose_' || left(encode(sha256(convert_to(p.sync, 'UTF8')), 'hex'), 10))
                     INTO composite, snapshot USING p.root;
-            EXCEPTION WHEN OTHERS THEN
+            EXCEPTION
+            WHEN lock_not_available THEN
+                gap := 'a table was locked from which it is read';
+                locked := true;
+            WHEN OTHERS THEN
                 -- Messages of other classes may hold a row's values.
                 gap := 'it could not be read: SQLSTATE ' || SQLSTATE || CASE WHEN SQLSTATE LIKE '42%' THEN ', ' || SQLERRM ELSE '' END;
             END;
