@@ -210,14 +210,18 @@ func finishCommands(ctx context.Context, tx runner, fresh []store.Result) error 
 	return nil
 }
 
-// pruneCommands drops commands that waited for longer than history is kept,
-// and the oldest of a group that has too many. Each leaves a gap, and its
-// group goes on with what is left.
-func (db *DB) pruneCommands(ctx context.Context, keep time.Duration) error {
+func (db *DB) pruneGaps(ctx context.Context, keep time.Duration) error {
 	if _, err := db.pool.Exec(ctx, `DELETE FROM upkeep.command_gaps
 		WHERE at < (SELECT upkeep.clock()) - $1 * interval '1 microsecond'`, keep.Microseconds()); err != nil {
 		return fmt.Errorf("prune gaps: %w", installed(err))
 	}
+	return nil
+}
+
+// pruneCommands drops commands that waited for longer than history is kept,
+// and the oldest of a group that has too many. Each leaves a gap, and its
+// group goes on with what is left.
+func (db *DB) pruneCommands(ctx context.Context, keep time.Duration) error {
 	for {
 		var dropped int64
 		err := db.tx(ctx, byKey, func(tx pgx.Tx) error {

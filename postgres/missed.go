@@ -41,5 +41,8 @@ func (db *DB) Missed(ctx context.Context, limit int) ([]store.Missed, error) {
 
 func (db *DB) pruneMissed(ctx context.Context, keep time.Duration) error {
 	_, err := db.pool.Exec(ctx, "DELETE FROM upkeep.missed WHERE at < (SELECT upkeep.clock()) - $1 * interval '1 microsecond'", keep.Microseconds())
-	return installed(err)
+	if err != nil {
+		return fmt.Errorf("prune missed changes: %w", installed(err))
+	}
+	return nil
 }

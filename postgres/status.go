@@ -204,18 +204,23 @@ func (db *DB) OldestTouch(ctx context.Context, limit int) (time.Duration, error)
 	return time.Duration(us) * time.Microsecond, installed(err)
 }
 
-// Prune implements [store.Registry].
+// Prune implements [store.Registry]. What can't be pruned of one kind keeps
+// nothing of the others.
 func (db *DB) Prune(ctx context.Context, keep time.Duration) error {
+	return errors.Join(db.pruneAttempts(ctx, keep), db.pruneGaps(ctx, keep), db.pruneCommands(ctx, keep), db.pruneMissed(ctx, keep))
+}
+
+func (db *DB) pruneAttempts(ctx context.Context, keep time.Duration) error {
 	for {
 		tag, err := db.pool.Exec(ctx, `
 			DELETE FROM upkeep.attempts WHERE ctid = ANY (ARRAY(
 				SELECT ctid FROM upkeep.attempts WHERE at < (SELECT upkeep.clock()) - $1 * interval '1 microsecond'
 				ORDER BY at LIMIT $2))`, keep.Microseconds(), piece)
 		if err != nil {
-			return fmt.Errorf("prune history: %w", installed(err))
+			return fmt.Errorf("prune attempts: %w", installed(err))
 		}
 		if tag.RowsAffected() < piece {
-			return errors.Join(db.pruneCommands(ctx, keep), db.pruneMissed(ctx, keep))
+			return nil
 		}
 	}
 }
