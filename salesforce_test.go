@@ -3,6 +3,7 @@ package upkeep_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +23,25 @@ func (c soon) Bulk(recordType string) connector.Bulk {
 	return b
 }
 
+// openOrg is an org over HTTP, with jobs from so many changes on.
+func openOrg(t *testing.T, bulkFrom int) (*salesforcetest.Server, *salesforce.Connection) {
+	t.Helper()
+	org, err := salesforcetest.New(salesforcetest.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(org.Close)
+	server := httptest.NewServer(org)
+	t.Cleanup(server.Close)
+	conn, err := salesforce.Open(salesforce.Config{BaseURL: server.URL, BulkFrom: bulkFrom, Linger: -1, Auth: salesforce.Auth{
+		ClientCredentials: &salesforce.ClientCredentials{ClientID: salesforcetest.ClientID, ClientSecret: salesforcetest.ClientSecret}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return org, conn
+}
+
 type contact struct {
 	ID    int64   `db:"id,key"`
 	Name  string  `db:"name"`
@@ -32,19 +52,7 @@ type contact struct {
 // and are parked with Salesforce's words, while a live change goes beside it.
 func TestSalesforceBackfill(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
-		org, err := salesforcetest.New(salesforcetest.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(org.Close)
-		server := httptest.NewServer(org)
-		t.Cleanup(server.Close)
-		conn, err := salesforce.Open(salesforce.Config{BaseURL: server.URL, BulkFrom: 500, Auth: salesforce.Auth{
-			ClientCredentials: &salesforce.ClientCredentials{ClientID: salesforcetest.ClientID, ClientSecret: salesforcetest.ClientSecret}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
+		org, conn := openOrg(t, 500)
 		s := newShop(memory.Config{})
 		s.users(1000)
 		s.exec(`update users set phone = '%0300d' where id in (17, 60)`, 1) // longer than a site may be
@@ -84,4 +92,64 @@ func TestSalesforceBackfill(t *testing.T) {
 		}
 		t.Logf("%d calls for 1001 records, of which the engine counts %d", org.Stats().Requests, st.Syncs[0].Calls)
 	})
+}
+
+// An ending that sets fields, when the user may not see the object any more:
+// Salesforce says "not found" of records that are there. They are not gone, and
+// nothing may say so; with the right given back the ending takes place.
+func TestSalesforceEndingUnseen(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.within(time.Minute)
+	org, conn := openOrg(t, -1)
+	s.users(8)
+	to := &upkeep.Remote{Name: "salesforce", Connection: conn}
+	e := s.engine(upkeep.Sync[contact]{Name: "account", Table: "users", To: to, Record: "Account",
+		OnDelete: upkeep.Ending{Action: upkeep.Set, Fields: upkeep.Fields{"Active__c": false}},
+		Translate: func(u contact) (upkeep.Fields, error) {
+			return upkeep.Fields{"Name": u.Name, "Active__c": true}, nil
+		}})
+	active := func() (n int) {
+		for _, r := range org.Records("Account") {
+			if r["Active__c"] == true {
+				n++
+			}
+		}
+		return n
+	}
+	stop := s.run(e)
+	s.quiet(e)
+	if n := active(); n != 8 {
+		t.Fatalf("%d accounts are active", n)
+	}
+	stop()
+	if err := org.Hide("Account", true); err != nil {
+		t.Fatal(err)
+	}
+	s.exec(`delete from users where id <= 5`) // as a batch
+	stop = s.run(e)
+	s.quiet(e)
+	s.exec(`delete from users where id = 6`) // by itself
+	s.quiet(e)
+	for key := 1; key <= 6; key++ {
+		x := s.state(e, "account", fmt.Sprint(key), upkeep.Parked)
+		if !strings.Contains(x.Group.Reason, "sObject type 'Account' is not supported") {
+			t.Errorf("%d: %s", key, x.Group.Reason)
+		}
+	}
+	if n := active(); n != 8 {
+		t.Errorf("%d accounts are active", n)
+	}
+	if err := org.Hide("Account", false); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := e.Retry(s.ctx, "account", ""); err != nil || n != 6 {
+		t.Errorf("%d go again, %v", n, err)
+	}
+	s.quiet(e)
+	if n := active(); n != 2 {
+		t.Errorf("%d accounts are active, want those of 2 users", n)
+	}
+	s.inSync(e, "account")
+	stop()
 }

@@ -56,9 +56,7 @@ func (c *Connection) Apply(ctx context.Context, recordType string, changes []con
 		return nil, fail
 	}
 	b.take(q.verb, a.Body)
-	if q.verb == remove {
-		return b.results, c.confirm(ctx, recordType, b)
-	}
+	b.confirm(ctx, c, q.verb, recordType)
 	return b.results, nil
 }
 
@@ -185,31 +183,4 @@ func (r result) outcome(v verb) connector.Result {
 		return connector.Result{Err: &connector.Error{Kind: connector.Unknown, Status: http.StatusOK, Message: "the answer for this record makes no sense"}}
 	}
 	return connector.Result{RemoteID: r.ID}
-}
-
-// confirm makes sure of records that a delete did not find: the same is said of
-// records that the user may not see.
-func (c *Connection) confirm(ctx context.Context, recordType string, b *batch) error {
-	var at []int
-	var ids []string
-	for n, i := range b.at {
-		if err := b.results[i].Err; err != nil && connector.KindOf(err) == connector.NotFound {
-			at, ids = append(at, i), append(ids, b.ids[n])
-		}
-	}
-	if len(at) == 0 {
-		return nil
-	}
-	there, err := c.there(ctx, recordType, ids)
-	for n, i := range at {
-		switch {
-		case err != nil:
-			b.results[i].Err = err
-		case there[ids[n][:15]]:
-			b.results[i].Err = &connector.Error{Kind: connector.Rejected, Message: "Salesforce says that the record is not there, and shows it: may the integration's user delete it?", Err: b.results[i].Err}
-		default:
-			b.results[i].Err = nil
-		}
-	}
-	return nil
 }

@@ -369,10 +369,15 @@ func (c *Connection) JobResults(ctx context.Context, job, recordType string, eac
 		return &connector.Error{Kind: connector.Busy, Message: "the job is not over"}
 	}
 	v := map[string]verb{"upsert": create, "update": update, "delete": remove}[info.Operation]
+	var missing []connector.JobResult
 	for _, list := range []string{"successfulResults", "failedResults", "unprocessedrecords"} {
 		var stopped error
 		_, err := c.do(ctx, request{verb: examine, method: http.MethodGet, path: jobsPath + "/" + job + "/" + list, results: func(body io.Reader) error {
 			return readResults(body, list, v, c.config.externalField(recordType), func(r connector.JobResult) error {
+				if r.Err != nil && connector.KindOf(r.Err) == connector.NotFound && recordID.MatchString(r.RemoteID) {
+					missing = append(missing, r)
+					return nil
+				}
 				stopped = each(r)
 				return stopped
 			})
@@ -384,7 +389,7 @@ func (c *Connection) JobResults(ctx context.Context, job, recordType string, eac
 			return err
 		}
 	}
-	return nil
+	return c.confirmRows(ctx, v, recordType, missing, each)
 }
 
 var errNoResults = errors.New("the list of results is not one")

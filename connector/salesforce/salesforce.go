@@ -146,7 +146,11 @@ func (c *Connection) Update(ctx context.Context, remoteID string, r connector.Re
 	if err != nil {
 		return err
 	}
-	return c.noContent(ctx, request{verb: update, method: http.MethodPatch, path: recordPath(r.Type, remoteID), body: object(fields)})
+	said := c.noContent(ctx, request{verb: update, method: http.MethodPatch, path: recordPath(r.Type, remoteID), body: object(fields)})
+	if said == nil || connector.KindOf(said) != connector.NotFound {
+		return said
+	}
+	return c.confirm(ctx, update, r.Type, []string{remoteID}, []error{said})[0]
 }
 
 // Delete removes a record: it goes to the recycle bin.
@@ -164,15 +168,7 @@ func (c *Connection) Delete(ctx context.Context, recordType, remoteID string) er
 	if connector.AsError(err).Code == "ENTITY_IS_DELETED" {
 		return nil
 	}
-	// NOT_FOUND is also said of objects that the user may not see.
-	there, missing := c.there(ctx, recordType, []string{remoteID})
-	if missing != nil {
-		return missing
-	}
-	if len(there) > 0 {
-		return &connector.Error{Kind: connector.Rejected, Message: "Salesforce says that the record is not there, and shows it: may the integration's user delete it?", Err: err}
-	}
-	return nil
+	return c.confirm(ctx, remove, recordType, []string{remoteID}, []error{err})[0]
 }
 
 // noContent makes a call that has nothing to answer but 204.
@@ -223,29 +219,6 @@ func (c *Connection) lookup(ctx context.Context, recordType, externalID string) 
 			"the %s with the external id %q differs from %q in capitals only, and Salesforce takes the two for one: make the field %s case sensitive", recordType, got, externalID, field)}
 	}
 	return id, nil
-}
-
-// there tells which of the records a query shows.
-func (c *Connection) there(ctx context.Context, recordType string, ids []string) (map[string]bool, *connector.Error) {
-	quoted := make([]string, len(ids))
-	for i, id := range ids {
-		quoted[i] = literal(id)
-	}
-	where := "= " + quoted[0]
-	if len(ids) > 1 {
-		where = "IN (" + strings.Join(quoted, ", ") + ")"
-	}
-	rows, err := c.query(ctx, find, "SELECT Id FROM "+recordType+" WHERE Id "+where)
-	if err != nil {
-		return nil, err
-	}
-	there := map[string]bool{}
-	for _, r := range rows {
-		if id := text(member(r, "Id")); recordID.MatchString(id) {
-			there[id[:15]] = true
-		}
-	}
-	return there, nil
 }
 
 // Reference is {"Upkeep_Id__c": "..."} for a field with the name of a

@@ -170,7 +170,7 @@ func TestMistakesAreToldInSalesforcesWords(t *testing.T) {
 		{`{"Name":"x","Website":"https://x"}`, connector.Rejected, "allow_duplicates"},
 		{`{"Name":"x","Vat_Id__c":"v1"}`, connector.Exists, "Vat_Id__c duplicates value on record"},
 		{`{"Name":"x","ParentId":"1"}`, connector.Rejected, "id value of incorrect type"},
-		{`{"Name":"x","ParentId":"001000000000000AAA"}`, connector.Rejected, "invalid cross reference id [ParentId]"},
+		{`{"Name":"x","ParentId":"001000000000000AAA"}`, connector.Rejected, "invalid cross reference id (a record that this one refers to"},
 		{`{"Name":"x","Parent":{"Upkeep_Id__c":"nobody"}}`, connector.Rejected, "not under this external id"},
 		{`{"Name":"x","Id":"001000000000000AAA"}`, connector.Rejected, `"Id" can't be sent`},
 		{`{"Name":"x","Tags__c":[1,2]}`, connector.Rejected, "no lists but those of texts"},

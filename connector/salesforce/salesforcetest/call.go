@@ -193,7 +193,7 @@ type apiError struct {
 
 func (e *apiError) reply() *reply {
 	one := map[string]any{"errorCode": e.code, "message": e.message}
-	if len(e.fields) > 0 {
+	if e.fields != nil {
 		one["fields"] = e.fields
 	}
 	return jsonReply(e.status, []any{one})

@@ -100,13 +100,20 @@ func (s *Server) typeOf(m map[string]any) (*object, *apiError) {
 	name, _ := a["type"].(string)
 	o := s.object(name)
 	if o == nil {
-		return nil, refuse("INVALID_TYPE", "sObject type '"+cut(name)+"' is not supported.")
+		return nil, errType(name)
 	}
 	return o, nil
 }
 
+func errType(name string) *apiError {
+	return refuse("INVALID_TYPE", "sObject type '"+cut(name)+"' is not supported.")
+}
+
 func (s *Server) createRow(c *call, m map[string]any) (map[string]any, *apiError) {
 	o, err := s.typeOf(m)
+	if err == nil && !s.seen(o) {
+		err = errType(o.Name)
+	}
 	if err == nil {
 		err = s.rowFault(o.Name, "create", "")
 	}
@@ -134,7 +141,9 @@ func (s *Server) identify(o *object, m map[string]any) (*record, map[string]any,
 	return r, body, err
 }
 
-// named is the record with the id that a row has.
+// named is the record with the id that a row has. What is said of one whose
+// object the user may not see is not documented: here it is what is said of one
+// that is not there.
 func (s *Server) named(o *object, id string) (*record, *apiError) {
 	if id == "" {
 		return nil, refuse("MISSING_ARGUMENT", "Id not specified in an update call")
@@ -144,7 +153,7 @@ func (s *Server) named(o *object, id string) (*record, *apiError) {
 	}
 	r := s.find(id)
 	switch {
-	case r == nil || o != nil && r.object != o:
+	case r == nil || !s.seen(r.object) || o != nil && r.object != o:
 		return nil, refuse("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 	case r.deleted:
 		return nil, refuse("ENTITY_IS_DELETED", "entity is deleted")
@@ -181,7 +190,7 @@ func externalOf(r *record) string {
 }
 
 func (s *Server) collectionKey(c *call) (*object, *Field, *apiError) {
-	o := s.object(c.at(5))
+	o := s.visible(c.at(5))
 	if o == nil {
 		return nil, nil, errNotFound()
 	}

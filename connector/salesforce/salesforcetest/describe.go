@@ -16,7 +16,9 @@ func (s *Server) describeGlobal(c *call) (*reply, *apiError) {
 	}
 	all := []any{}
 	for _, name := range slices.Sorted(maps.Keys(s.objects)) {
-		all = append(all, s.summary(s.objects[name]))
+		if o := s.objects[name]; s.seen(o) {
+			all = append(all, s.summary(o))
+		}
 	}
 	return jsonReply(200, map[string]any{"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": all}), nil
 }

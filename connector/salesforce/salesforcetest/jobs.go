@@ -120,7 +120,7 @@ func (s *Server) newJob(c *call) (*reply, *apiError) {
 	if err := json.Unmarshal(c.body, &q); err != nil {
 		return nil, refuse("JSON_PARSER_ERROR", "The request body is no JSON object.")
 	}
-	o := s.object(q.Object)
+	o := s.visible(q.Object)
 	switch {
 	case o == nil:
 		return nil, refuse("INVALIDENTITY", "Entity '"+cut(q.Object)+"' is not supported by Bulk API v2.0.")
@@ -322,6 +322,9 @@ func (s *Server) runRow(j *job, row *jobRow) (id string, created bool, err *apiE
 		return "", false, err
 	}
 	c := &call{request: &http.Request{Header: http.Header{}}}
+	if !s.seen(j.object) && (j.operation == "insert" || j.operation == "upsert") {
+		return "", false, errType(j.object.Name)
+	}
 	switch j.operation {
 	case "insert":
 		r, err := s.writeRecord(c, j.object, nil, body)

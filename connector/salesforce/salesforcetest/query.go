@@ -25,7 +25,7 @@ func (s *Server) serveQuery(c *call) (*reply, *apiError) {
 	if m == nil || c.method != "GET" {
 		return nil, errQuery("unexpected token")
 	}
-	o := s.object(m[2])
+	o := s.visible(m[2])
 	if o == nil {
 		return nil, refuse("INVALID_TYPE", "sObject type '"+m[2]+"' is not supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name.")
 	}

@@ -116,6 +116,37 @@ func newObjects(declared []Object) (map[string]*object, error) {
 
 func (s *Server) object(name string) *object { return s.objects[strings.ToLower(name)] }
 
+// Hide takes from the integration's user the permission to see an object, or
+// gives it back. To the API there is no such object then, and there are none of
+// its records; [Server.Records] and the like still show them. It fails for an
+// object that there is not.
+func (s *Server) Hide(name string, hidden bool) error {
+	o := s.object(name)
+	if o == nil {
+		return fmt.Errorf("object %s does not exist", name)
+	}
+	if hidden {
+		s.hidden.Store(o, true)
+	} else {
+		s.hidden.Delete(o)
+	}
+	return nil
+}
+
+// seen tells whether the integration's user may see an object.
+func (s *Server) seen(o *object) bool {
+	_, hidden := s.hidden.Load(o)
+	return !hidden
+}
+
+// visible is an object that the integration's user may see; nil for others.
+func (s *Server) visible(name string) *object {
+	if o := s.object(name); o != nil && s.seen(o) {
+		return o
+	}
+	return nil
+}
+
 func (o *object) field(name string) *Field { return o.fields[strings.ToLower(name)] }
 
 // lookup tells that records can be found by the field's value.

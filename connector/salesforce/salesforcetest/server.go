@@ -52,6 +52,7 @@ type Config struct {
 type Server struct {
 	config  Config
 	objects map[string]*object // by lower case name
+	hidden  sync.Map           // of *object: those that the user may not see
 
 	mu      sync.Mutex // guards the records
 	records map[string]*record

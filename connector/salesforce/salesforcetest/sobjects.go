@@ -10,7 +10,7 @@ func (s *Server) serveObjects(c *call) (*reply, *apiError) {
 	if len(c.segments) == 4 {
 		return s.describeGlobal(c)
 	}
-	o := s.object(c.at(4))
+	o := s.visible(c.at(4))
 	if o == nil {
 		return nil, errNotFound()
 	}

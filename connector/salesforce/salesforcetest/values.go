@@ -125,7 +125,12 @@ func (f *Field) text(text string) (any, *apiError) {
 	return text, nil
 }
 
-// reference checks an id and returns its long form.
+// noFields is an empty list of fields in an answer, in place of none.
+var noFields = []string{}
+
+// reference checks an id and returns its long form. Of a record that is not
+// there, Salesforce names no field: "invalid cross reference id: []" is what is
+// seen of a bad OwnerId, word for word as of the record itself.
 func (s *Server) reference(f *Field, v any) (any, *apiError) {
 	if v == nil {
 		return nil, nil
@@ -143,11 +148,11 @@ func (s *Server) reference(f *Field, v any) (any, *apiError) {
 	r := s.find(id)
 	switch {
 	case r == nil:
-		return nil, refuse("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", f.Name)
+		return nil, refuse("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", noFields...)
 	case !f.leadsTo(r.object):
 		return nil, refuse("FIELD_INTEGRITY_EXCEPTION", f.Name+": id value of incorrect type: "+id, f.Name)
 	case r.deleted:
-		return nil, refuse("ENTITY_IS_DELETED", "entity is deleted", f.Name)
+		return nil, refuse("ENTITY_IS_DELETED", "entity is deleted", noFields...)
 	}
 	return r.id, nil
 }
