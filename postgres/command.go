@@ -49,7 +49,9 @@ func orderedWatches(shapes []*store.Shape) []*watch {
 
 // commandBody is the body of a table's trigger function in the ordered lane.
 // It finds the groups of the changed row, before and after, by the declared
-// path, and notes them for the commit. It must never fail.
+// path, and notes them for the commit. It must never fail, and so it reads nothing
+// in a serializable transaction: what has its pages in common with others of them,
+// ours or the user's, may be what one of them fails for, at its commit.
 func (w *watch) commandBody() string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
@@ -62,6 +64,12 @@ func (w *watch) commandBody() string {
 		p("INSERT INTO upkeep.command_gaps (sync, reason) SELECT s, %s FROM %s;\n", reason, these)
 	}
 	p("\n#variable_conflict use_column\nDECLARE\n    groups jsonb := '[]';\n    hits jsonb;\n    failed text;\n    patient boolean := current_setting('lock_timeout') = '0';\nBEGIN\n")
+	// The setting ends with the transaction, and with a savepoint that takes its gap back.
+	told := literal("upkeep.told_" + w.id())
+	p("    IF current_setting('transaction_isolation') = 'serializable' THEN\n")
+	p("        IF current_setting(%s, true) IS DISTINCT FROM 'yes' THEN\n            PERFORM set_config(%s, 'yes', true);\n            ", told, told)
+	gap(literal("a SERIALIZABLE transaction changed " + w.name() + ", and to read the version could have failed it"))
+	p("        END IF;\n        RETURN NULL;\n    END IF;\n")
 	p("    IF TG_OP = 'TRUNCATE' THEN\n        ")
 	gap(literal(w.name() + " was truncated"))
 	// What was read before the commit (of immediate constraints) had the rows yet.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -178,12 +179,41 @@ func TestCommandsOfSnapshots(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.ordered()
-	for _, level := range []string{"repeatable read", "serializable"} {
-		b.exec(`BEGIN ISOLATION LEVEL ` + level + `; UPDATE lines SET qty = qty + 1 WHERE id = 11; COMMIT`)
+	b.exec(`BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE lines SET qty = qty + 1 WHERE id = 11; COMMIT`)
+	b.wantCommands("1: state new 11=1 12=0 13=0 14=0 (its transaction was repeatable read, and may not have seen another one that changed the group)")
+	b.wantGaps()
+}
+
+// What a serializable transaction reads may fail another one, or itself: no version
+// is read there. It leaves one gap for each table, whatever was rolled back.
+func TestNoCommandsOfSerializable(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.ordered()
+	const gap = "orders: a SERIALIZABLE transaction changed public.lines, and to read the version could have failed it"
+	c := b.session()
+	for range 2 { // what was told is of a transaction, not of the session
+		b.run(c, `BEGIN ISOLATION LEVEL SERIALIZABLE`, `SAVEPOINT s`, `UPDATE lines SET qty = 9 WHERE id = 11`, `ROLLBACK TO s`,
+			`UPDATE lines SET qty = qty + 1`, `SAVEPOINT s`, `DELETE FROM lines WHERE id = 12`, `RELEASE s`, `UPDATE lines SET qty = qty + 1`, `COMMIT`)
+		b.wantCommands()
+		b.wantGaps(gap)
 	}
-	b.wantCommands(
-		"1: state new 11=1 12=0 13=0 14=0 (its transaction was repeatable read, and may not have seen another one that changed the group)",
-		"1: state new 11=2 12=0 13=0 14=0 (its transaction was serializable, and may not have seen another one that changed the group)")
+	b.run(c, `BEGIN ISOLATION LEVEL SERIALIZABLE`, `TRUNCATE lines`, `UPDATE orders SET state = 'paid'`, `COMMIT`)
+	b.wantGaps(gap, strings.Replace(gap, "lines", "orders", 1))
+	b.run(c, `BEGIN ISOLATION LEVEL SERIALIZABLE`, `SELECT upkeep.command('orders', '1', '{"id": 1}')`, `COMMIT`)
+	b.wantGaps("orders/1: it was asked for in a SERIALIZABLE transaction, and to read it could have failed that")
+	b.wantCommands()
+	b.run(c, `UPDATE orders SET state = 'new' WHERE id = 1`)
+	b.wantCommands("1: state new")
+	b.wantGaps()
+
+	// Where all are serializable they are many: of those that are alike one a minute is kept.
+	b.exec(`INSERT INTO upkeep.command_gaps (sync, key, at, reason) SELECT 'orders', k, date_trunc('minute', now()) - n * interval '20 seconds', 'why'
+		FROM generate_series(1, 6) n, (VALUES (NULL), ('1')) x(k)`)
+	b.ok(b.db.Prune(b.ctx, time.Hour))
+	if got := b.query(`SELECT count(*) FILTER (WHERE key IS NULL) || ' ' || count(key) FROM upkeep.command_gaps`)[0]; got != "2 6" {
+		t.Errorf("gaps of the sync and of a group: %s, want 2 and 6", got)
+	}
 }
 
 // A prepared transaction holds its place among the others.

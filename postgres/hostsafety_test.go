@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -146,6 +147,47 @@ func TestStricterIsolation(t *testing.T) {
 		if left := b.query(fmt.Sprintf(`SELECT count(*)::text FROM l%d`, n))[0]; left != "0" {
 			t.Errorf("%s lines are left of session %d: the steps are not what they are meant to be", left, n)
 		}
+	}
+}
+
+// The same of syncs that deliver every version: what reads versions has pages of
+// our tables in common with every other transaction, so it stays away from those
+// that are serializable. They have a gap for each table and transaction, and
+// their changes go out as states.
+func TestStricterIsolationOfVersions(t *testing.T) {
+	t.Parallel()
+	const sessions, transactions = 4, 60
+	b := newBench(t)
+	var shapes []*store.Shape
+	b.migrate()
+	for n := range sessions {
+		o, l := fmt.Sprint("o", n), fmt.Sprint("l", n)
+		b.exec(fmt.Sprintf(`CREATE TABLE %[1]s (id int PRIMARY KEY, v int); CREATE TABLE %[2]s (id int PRIMARY KEY, o_id int REFERENCES %[1]s, q int);
+			CREATE INDEX ON %[2]s (o_id); INSERT INTO %[1]s SELECT n, 0 FROM generate_series(1, 20) n; INSERT INTO %[2]s SELECT n, n, 0 FROM generate_series(1, 20) n`, o, l))
+		s := b.shape("s"+fmt.Sprint(n), table(o), "v")
+		b.many(s, "lines", table(l), "o_id", "q")
+		s.Every = true
+		shapes = append(shapes, s)
+	}
+	b.install(shapes...)
+	b.work(shapes...)
+	write := func(tx pgx.Tx, session, i int) error {
+		for _, step := range []string{`UPDATE o%d SET v = v + 1 WHERE id = $1`, `UPDATE l%d SET q = q + 1 WHERE id = $1`} {
+			if _, err := tx.Exec(b.ctx, fmt.Sprintf(step, session), 1+i%20); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(b.ctx, `SELECT upkeep.command('s0', $1::text, jsonb_build_object('id', $1::text))`, fmt.Sprint(1+i%20))
+		return err
+	}
+	if errs := b.sessions(sessions, transactions, pgx.Serializable, write); len(errs) > 0 {
+		t.Errorf("%d of %d writes failed: %v", len(errs), sessions*transactions, errs[0])
+	}
+	if got := b.query(`SELECT DISTINCT sync || ' ' || count(*) FILTER (WHERE key IS NULL) FROM upkeep.command_gaps GROUP BY sync ORDER BY 1`); !slices.Equal(got, []string{"s0 120", "s1 120", "s2 120", "s3 120"}) {
+		t.Errorf("gaps: %v", got)
+	}
+	if got := b.query(`SELECT number::text FROM upkeep.commands`); len(got) > 0 {
+		t.Errorf("%d versions were read", len(got))
 	}
 }
 

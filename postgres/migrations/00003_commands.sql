@@ -129,7 +129,8 @@ $$;
 -- application makes constraints immediate; then a later change in the same
 -- transaction brings its group here again, and the last version stays). The
 -- first of a transaction's rows does the work for all. It must never fail and
--- never use up the time that the application gave its statement.
+-- never use up the time that the application gave its statement. A serializable
+-- transaction has no such rows: what is read here could fail it, or another one.
 -- +goose StatementBegin
 CREATE FUNCTION upkeep.commit_commands()
     RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -203,13 +204,18 @@ CREATE CONSTRAINT TRIGGER commit_commands AFTER INSERT ON upkeep.command_pending
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION upkeep.commit_commands();
 ALTER TABLE upkeep.command_pending ENABLE ALWAYS TRIGGER commit_commands;
 
+-- In a serializable transaction nothing of ours reads, so it is a gap there.
 -- +goose StatementBegin
 CREATE FUNCTION upkeep.command(sync text, key text, root jsonb)
     RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
-    INSERT INTO upkeep.command_pending (sync, key, root, gone) VALUES ($1, $2, $3, true)
-    ON CONFLICT DO NOTHING
+    INSERT INTO upkeep.command_pending (sync, key, root, gone)
+    SELECT $1, $2, $3, true WHERE current_setting('transaction_isolation') <> 'serializable'
+    ON CONFLICT DO NOTHING;
+    INSERT INTO upkeep.command_gaps (sync, key, reason)
+    SELECT $1, $2, 'it was asked for in a SERIALIZABLE transaction, and to read it could have failed that'
+    WHERE current_setting('transaction_isolation') = 'serializable'
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION upkeep.command(text, text, jsonb) IS
