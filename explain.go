@@ -342,6 +342,9 @@ func (x *Explanation) why(d *definition, j *job) string {
 		}
 		return "gone: its record is not at the remote"
 	}
+	if j.goal == kept && x.Composite != nil && (j.claim.Forced || j.claim.InDoubt) {
+		return "clean: when is false, and its record is kept as it was; what the remote has is not certain, so all of it is sent when the row passes again"
+	}
 	if j.goal == kept && x.Composite != nil {
 		return "clean: when is false, and its record is kept as it was"
 	}

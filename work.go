@@ -67,6 +67,7 @@ type job struct {
 	spent    *store.Grant // of the limit of its sync, to a delete; nil: none
 	registry string       // connector.Record.Registry
 	forgot   bool         // a record may be there that the registry does not know
+	restored bool         // the registry was, once
 
 	done    bool // nothing (more) to send: result is complete
 	result  store.Result
@@ -165,7 +166,8 @@ func (r *runner) newJob(c store.Claim, claimedAt time.Time) *job {
 	j.registry = r.registry()
 	// It may be of before a restore, or of an earlier installation if nothing went
 	// out for a row yet that is deleted.
-	j.forgot = c.RemoteID == "" && j.def.finds() && (r.provenance.restored.Load() || c.DeleteSeen && c.ExternalID == "")
+	j.restored = r.provenance.restored.Load()
+	j.forgot = c.RemoteID == "" && j.def.finds() && (j.restored || c.DeleteSeen && c.ExternalID == "")
 	j.result = store.Result{ID: c.ID, Epoch: c.Epoch, Generation: c.Generation, RemoteID: c.RemoteID, ExternalID: c.ExternalID, Refs: c.Refs, Digests: c.Digests, Granted: c.Granted}
 	return j
 }
@@ -344,7 +346,7 @@ func (j *job) compare() {
 	known, any := parseDigests(j.claim.Digests)
 	switch j.goal {
 	case kept:
-		j.finish(store.Result{Outcome: store.Synced})
+		j.keep(sure)
 	case absent:
 		if j.claim.RemoteID == "" && sure && !j.forgot {
 			j.finish(store.Result{Outcome: store.Removed})
@@ -364,6 +366,18 @@ func (j *job) compare() {
 			j.changed = j.digests.changed(digests{}) // all of them
 		}
 	}
+}
+
+// keep leaves the record as it is. If it is not sure what that is, the doubt stays
+// until the row passes again: nothing of what is known then is taken for granted.
+// At a remote that can't be asked a doubt parks the group, so one that a person
+// forced and for which nothing can have gone out is none.
+func (j *job) keep(sure bool) {
+	sent := j.claim.InDoubt || j.restored || j.claim.ExternalID != "" || j.claim.RemoteID != ""
+	if j.claim.InDoubt { // a process may have died before it noted that it sent
+		j.result.ExternalID = j.record.ExternalID
+	}
+	j.finish(store.Result{Outcome: store.Synced, Unsettled: !sure && (sent || j.def.traits.Class != connector.Blind)})
 }
 
 // finish completes a result without a call, keeping the job's identity.

@@ -62,7 +62,7 @@ func TestOpenSchemaHasNoSay(t *testing.T) {
 		`CREATE TABLE lines (id int PRIMARY KEY, ref varchar(20), qty int)`,
 		`INSERT INTO orders VALUES ('a', 'new')`, `INSERT INTO lines VALUES (1, 'a', 1)`)
 	t.Cleanup(func() { b.exec(`DROP OWNED BY `+role, `DROP ROLE `+role) })
-	b.exec(`SET ROLE `+role+`; CREATE FUNCTION public.caught(varchar, varchar) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE 'caught'; END $$;
+	b.exec(`SET ROLE ` + role + `; CREATE FUNCTION public.caught(varchar, varchar) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE 'caught'; END $$;
 		CREATE OPERATOR public.= (FUNCTION = public.caught, LEFTARG = varchar, RIGHTARG = varchar);
 		CREATE FUNCTION public.jsonb_build_object(text, varchar) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE 'caught'; END $$; RESET ROLE`)
 	b.migrate()

@@ -206,6 +206,9 @@ type Result struct {
 	Calls    int           // made at the remote, for the counters; of a batch, the first result has it
 	Free     bool          // Retry, Doubtful: costs no attempt (the remote as a whole is to blame)
 	Attempt  *Attempt      // for the history; nil when no call was made
+	// Unsettled, of Synced: nothing was sent, though it was forced or in doubt. The
+	// next claim for a touch is Forced.
+	Unsettled bool
 	// Granted: the limit of deletes has let its delete go. Kept for the next
 	// claim, until Synced or Removed.
 	Granted bool

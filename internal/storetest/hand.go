@@ -11,6 +11,7 @@ func handTests() []test {
 		{"register", testRegister},
 		{"force", testForce},
 		{"force during a claim", testForceDuringClaim},
+		{"force that settled nothing", testUnsettled},
 		{"sync by hand", testByHand},
 		{"unknown sync", testTouchUnknown},
 		{"in another spelling", testTouchSpelled},
@@ -105,6 +106,35 @@ func testForceDuringClaim(e *env) {
 	result := result(c, store.Retry)
 	e.record(result)
 	e.equal("forced after a retry and a plain touch", e.claimOne("w", "sales_order/1").Forced, true)
+}
+
+// testUnsettled: a success for which nothing was sent leaves the force to the next
+// touch, and the group clean until then; also if one came meanwhile.
+func testUnsettled(e *env) {
+	e.shop(e.orderShape())
+	e.syncAll()
+	for _, during := range []bool{false, true} {
+		e.touch(store.Touch{ID: id("sales_order/1"), Force: true})
+		e.wantRaised("sales_order/1")
+		c := e.claimOne("w", "sales_order/1")
+		if during {
+			e.touch(store.Touch{ID: id("sales_order/1")})
+			e.fold()
+		}
+		r := synced(c, "r-1")
+		r.Unsettled = true
+		e.record(r)
+		if !during {
+			e.wantState("sales_order/1", store.Clean)
+			e.touch(store.Touch{ID: id("sales_order/1")})
+			e.wantRaised("sales_order/1")
+		}
+		c = e.claimOne("w", "sales_order/1")
+		e.equal("forced by a touch after it", c.Forced, true)
+		e.record(synced(c, "r-1"))
+		e.wantState("sales_order/1", store.Clean)
+		e.equal("forced when it was sent", e.group("sales_order/1").ForcedGeneration <= e.group("sales_order/1").SyncedGeneration, true)
+	}
 }
 
 func testByHand(e *env) {
