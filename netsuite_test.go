@@ -3,6 +3,7 @@ package upkeep_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,6 +147,46 @@ func TestLostTransformMakesOneRecord(t *testing.T) {
 			}
 			if x := s.state(e, "fulfillment", "1", "clean"); x.Group.RemoteID == "" {
 				t.Error("the fulfillment's id is not known")
+			}
+		})
+	}
+}
+
+// The lines of a transform go once: after a lost answer the record is left as it
+// was made, and lines that would have to go again are parked, with what to do.
+func TestLinesOfALostTransformGoOnce(t *testing.T) {
+	t.Parallel()
+	list := func(Order) (upkeep.Fields, error) {
+		return upkeep.Fields{"item": []upkeep.Fields{{"orderLine": 1, "quantity": 1}}}, nil
+	}
+	for state, fulfillment := range map[upkeep.State]func(*upkeep.Sync[Order]){
+		"clean":  func(f *upkeep.Sync[Order]) { f.CreateFields = list },
+		"parked": func(f *upkeep.Sync[Order]) { f.Translate = list },
+	} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t, memory.Config{})
+			sandbox, to := account(t)
+			if err := sandbox.Fail(netsuitetest.Fault{Kind: netsuitetest.Reset, Applied: true, Op: "transform", Count: 1}); err != nil {
+				t.Fatal(err)
+			}
+			s.exec(`insert into users(id, name) values (1, 'Ada'); insert into orders(id, user_id, state, ref_no) values (1, 1, 'sent', 'R1');
+				insert into line_items values (1, 1, '201', 3, 9.90), (2, 1, '202', 5, 9.90)`)
+			syncs := netsuiteSyncs(to)
+			lists := fulfillmentSync(to)
+			fulfillment(&lists)
+			syncs[2] = lists
+			e := s.engine(syncs...)
+			s.run(e)
+			s.until("the lost answer", func() bool { return sandbox.Stats().Faulted == 1 })
+			s.settle(e)
+			x := s.state(e, "fulfillment", "1", state)
+			if state == "parked" && !strings.Contains(x.Group.Reason, "put it into create_fields") {
+				t.Errorf("the reason is %q", x.Group.Reason)
+			}
+			made := sandbox.Records("itemFulfillment")
+			if lines := fmt.Sprint(made); len(made) != 1 || !strings.Contains(lines, "orderLine:1") || strings.Contains(lines, "orderLine:2") {
+				t.Errorf("the account has %v", made)
 			}
 		})
 	}

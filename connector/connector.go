@@ -110,7 +110,7 @@ type Connection interface {
 // another one, with the remote's own defaults (NetSuite's transform).
 type Initializer interface {
 	// Initialize makes r from origin, with r's fields over the remote's
-	// defaults. The remote holds ExternalID unique: a second Initialize
+	// defaults: a list is all that the new record has of it. The remote holds ExternalID unique: a second Initialize
 	// with the same one fails with [Exists] and makes nothing.
 	Initialize(ctx context.Context, origin Origin, r Record) (remoteID string, err error)
 }

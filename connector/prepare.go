@@ -49,6 +49,8 @@ type Column struct {
 	// known fields; a list of plain values has one without a name. Nil: not
 	// known.
 	List []Column
+	// Once: the field is sent when the record is made, and never again.
+	Once bool
 }
 
 // Preparer is a [Connection] to a remote whose records have no form before

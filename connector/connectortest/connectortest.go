@@ -71,6 +71,9 @@ type Target struct {
 	// [connector.Initializer].
 	Origin             func(t *testing.T) connector.Origin
 	InitType, InitText string
+	// InitPart are fields for a record of InitType with one list, which names
+	// less than Origin's record has. Nil: there are no such lists.
+	InitPart connector.Fields
 
 	// Stored returns what the remote itself has of a field, as JSON. Needed
 	// for a connection that is no [connector.Reader].
@@ -190,6 +193,7 @@ func Run(t *testing.T, newTarget func(t *testing.T) Target) {
 		{name: "one record from many at once", test: (*suite).oneFromMany},
 		{name: "read follows want", test: (*suite).readFollowsWant, optional: is[connector.Reader]},
 		{name: "initialize", test: (*suite).initialize, optional: is[connector.Initializer]},
+		{name: "initialize with a part of a list", test: (*suite).initializePart, optional: func(t Target) bool { return t.InitPart != nil }},
 		{name: "initialize with a lost reply", test: (*suite).initializeLostReply, optional: is[connector.Initializer]},
 		{name: "batch", test: (*suite).batch, optional: batches},
 		{name: "a batch with records to blame", test: (*suite).batchPartly, optional: batches},

@@ -54,6 +54,23 @@ func (s *suite) initialize() {
 	}
 }
 
+// initializePart: a list is all that the new record has of it.
+func (s *suite) initializePart() {
+	c := s.Connection.(connector.Initializer)
+	r := connector.Record{Type: s.InitType, ExternalID: s.id(), Fields: s.InitPart}
+	id, err := c.Initialize(s.ctx, s.Origin(s.T), r)
+	s.look(err)
+	if err != nil {
+		s.Fatalf("initialize: %v", err)
+	}
+	got := s.stored(s.InitType, id, r.Fields)
+	for name, want := range r.Fields {
+		if !sameJSON(got[name], want) {
+			s.Errorf("field %s: %s, want %s", name, got[name], want)
+		}
+	}
+}
+
 func (s *suite) initializeLostReply() {
 	for _, f := range []Fault{{Kind: Reset, Applied: true}, {Kind: Answer, Status: 502, Applied: true}, {Kind: HTML, Applied: true}} {
 		f.Message = words

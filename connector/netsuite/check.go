@@ -28,6 +28,7 @@ func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 			s = c.schema(ctx, u.Type)
 			schemas[key] = s
 		}
+		problems = append(problems, linesOfOrder(u)...)
 		switch {
 		case s.err != nil:
 			problems = append(problems, fmt.Errorf("sync %s: can't read the metadata of record type %s: %w", u.Sync, u.Type, s.err))
@@ -41,6 +42,19 @@ func (c *Connection) Check(ctx context.Context, uses []connector.Use) []error {
 						u.Type, f, spelling.DidYouMean(f, s.fields)))
 				}
 			}
+		}
+	}
+	return problems
+}
+
+// linesOfOrder finds the lists that [Connection.Update] refuses, as far as it is
+// known what is in them.
+func linesOfOrder(u connector.Use) (problems []error) {
+	for _, list := range u.Columns {
+		if !list.Once && ofOrder(func(name string) bool {
+			return slices.ContainsFunc(list.List, func(c connector.Column) bool { return strings.EqualFold(c.Name, name) })
+		}) {
+			problems = append(problems, u.Problem(list.Name, "%s%s", list.Name, onlyOnce))
 		}
 	}
 	return problems

@@ -36,15 +36,27 @@ func TestCheck(t *testing.T) {
 			fmt.Fprint(w, `{"o:errorDetails":[{"detail":"Record type 'x' does not exist.","o:errorCode":"X"}]}`)
 		}
 	})
+	lines := func(name string, fields ...string) connector.Column {
+		c := connector.Column{Name: name, Type: connector.List}
+		for _, f := range fields {
+			c.List = append(c.List, connector.Column{Name: f})
+		}
+		return c
+	}
+	once := lines("item", "orderLine", "quantity")
+	once.Once = true
 	problems := open(t, s.URL, nil).Check(t.Context(), []connector.Use{
 		{Sync: "good", Type: "salesOrder", Fields: []string{"ITEM", "custbody_source", "memo"}},
 		{Sync: "a", Type: "salesOrder", Fields: []string{"custbody_soruce", "memo", "trandat"}},
 		{Sync: "b", Type: "custmer"},
 		{Sync: "c", Type: "nothingLikeIt"},
 		{Sync: "d", Type: "broken"},
+		{Sync: "lines", Type: "salesOrder", Initialized: true, Columns: []connector.Column{lines("memo"), lines("item", "orderline", "quantity")}},
+		{Sync: "once", Type: "salesOrder", Initialized: true, Columns: []connector.Column{once, lines("package", "packageDescr"), lines("other", "line", "orderLine")}},
 	})
 	want := []string{`sync a: record type salesOrder has no field "custbody_soruce" (did you mean custbody_source?)`, `"trandat" (did you mean tranDate?)`,
-		`sync b: NetSuite has no record type "custmer" (did you mean customer?)`, `sync c: NetSuite has no record type "nothingLikeIt";`, `sync d: can't read`}
+		`sync b: NetSuite has no record type "custmer" (did you mean customer?)`, `sync c: NetSuite has no record type "nothingLikeIt";`, `sync d: can't read`,
+		`sync lines: item has lines with the order's numbers (orderLine)`}
 	if len(problems) != len(want) {
 		t.Fatalf("got %q", problems)
 	}

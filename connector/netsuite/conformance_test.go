@@ -85,10 +85,11 @@ func target(t *testing.T, auth netsuite.Auth) connectortest.Target {
 			}
 		},
 		Origin: func(t *testing.T) connector.Origin {
-			body := fmt.Sprintf(`{"entity":{"id":%q},"orderStatus":"B","item":{"items":[{"item":{"id":"201"},"quantity":2}]}}`, customer)
+			body := fmt.Sprintf(`{"entity":{"id":%q},"orderStatus":"B","item":{"items":[{"item":{"id":"201"},"quantity":2},{"item":{"id":"202"},"quantity":3}]}}`, customer)
 			return connector.Origin{Type: "salesOrder", RemoteID: add("salesOrder", body)}
 		},
 		InitType: "itemFulfillment", InitText: "memo",
+		InitPart: connector.Fields{"item": json.RawMessage(`[{"orderLine":1,"quantity":1}]`)},
 		Count: func(recordType, externalID string) (n int) {
 			for _, r := range account.Records(recordType) {
 				if r["externalId"] == externalID {

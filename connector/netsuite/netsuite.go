@@ -10,7 +10,9 @@
 //
 // A line that carries its key ("line" of a sales order's item) updates that
 // line; without, the old lines are removed and new ones made. NetSuite
-// refuses to remove lines that were fulfilled or billed.
+// refuses to remove lines that were fulfilled or billed. Lines that name
+// "orderLine" alone are lines of the order that a record is made from: they go
+// with Initialize, and Update refuses them.
 package netsuite
 
 import (
@@ -18,7 +20,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -104,6 +105,11 @@ func (c *Connection) Foresee(x connector.Change) error {
 	if _, _, err := encode(x.Record.Fields, ""); err != nil {
 		return err
 	}
+	if x.Action == connector.Update {
+		if err := repeatable(x.Record.Fields); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -182,12 +188,16 @@ func (c *Connection) created(ctx context.Context, a *answer, r connector.Record)
 	return id, nil
 }
 
-// Update changes the given fields; lists are replaced whole.
+// Update changes the given fields; lists are replaced whole. Lines that only a
+// transform can match are refused.
 func (c *Connection) Update(ctx context.Context, remoteID string, r connector.Record) error {
 	if err := internal(remoteID); err != nil {
 		return err
 	}
 	body, lists, fail := encode(r.Fields, "")
+	if fail == nil {
+		fail = repeatable(r.Fields)
+	}
 	if fail != nil {
 		return fail
 	}
@@ -328,28 +338,6 @@ func (c *Connection) externalIDOf(ctx context.Context, recordType, id string) (*
 		return nil, unexpected(a)
 	}
 	return got.ExternalID, nil
-}
-
-// Initialize makes a record from another one by !transform. NetSuite's
-// defaults stand where r has no field; r's lines go over its lines by
-// "orderLine". The external id makes a repetition fail.
-func (c *Connection) Initialize(ctx context.Context, origin connector.Origin, r connector.Record) (string, error) {
-	if err := nameable(r); err != nil {
-		return "", err
-	}
-	if err := internal(origin.RemoteID); err != nil {
-		return "", err
-	}
-	body, _, err := encode(r.Fields, r.ExternalID)
-	if err != nil {
-		return "", err
-	}
-	path := recordPath(origin.Type, origin.RemoteID) + "/!transform/" + url.PathEscape(r.Type)
-	a, err := c.do(ctx, request{verb: initialize, method: http.MethodPost, path: path, body: body})
-	if err != nil {
-		return "", err
-	}
-	return c.created(ctx, a, r)
 }
 
 // Reference is {"id": "..."} with the internal id: the form that NetSuite

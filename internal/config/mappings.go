@@ -356,14 +356,15 @@ func sends(fields ...*field) []string {
 }
 
 // columns lists the top-level fields with their types.
-func columns(fields ...*field) []connector.Column {
+func columns(fields, createFields *field) []connector.Column {
 	out := []connector.Column{}
-	for _, f := range fields {
+	for _, f := range []*field{fields, createFields} {
 		if f == nil {
 			continue
 		}
 		for _, c := range f.columns() {
 			if !slices.ContainsFunc(out, func(have connector.Column) bool { return have.Name == c.Name }) {
+				c.Once = f == createFields
 				out = append(out, c)
 			}
 		}

@@ -38,7 +38,10 @@ type sublist struct {
 	name string
 	// key names the field that identifies a line ("line"); empty when the
 	// sublist is not keyed and can only be replaced whole.
-	key    string
+	key string
+	// static: its lines are those of the record that this one was made from.
+	// They can be changed, and none comes or goes.
+	static bool
 	fields []*field
 	byName map[string]*field
 }

@@ -84,6 +84,7 @@ func transactionTypes() []*recordType {
 		fixed(of(money, "amountRemaining", "amountPaid")...), fixed(pick("status", option{"A", "Open"}, option{"B", "Paid In Full"})))
 	cash := transaction("cashSale", "Cash Sale", "CashSale", "CS", lines(linked()), sale(), from())
 	request := transaction("fulfillmentRequest", "Fulfillment Request", "FulfReq", "FR", lines(linked()), from(), fixed(ref("entity", "Customer", "customer")))
+	fulfillment.lists[0].static, request.lists[0].static = true, true
 	returned := transaction("returnAuthorization", "Return Authorization", "RtnAuth", "RMA", lines(linked()), sale(), from())
 	bill := transaction("vendorBill", "Bill", "VendBill", "BILL", lines(),
 		need(ref("entity", "Vendor", "vendor")), ref("currency", "Currency", "currency"), of(date, "dueDate"), fixed(of(money, "total")...))

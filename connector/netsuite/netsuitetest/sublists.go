@@ -19,7 +19,8 @@ const maxLines = 10_000
 // A keyed sublist: a line whose key is there is updated, a line without a
 // key, or with one that matches nothing, is appended. Under ?replace= the
 // existing lines that no line of the body matches are removed. A sublist
-// without a key is replaced whole.
+// without a key is replaced whole, and a static one of a record that is stored
+// takes no lines and gives none up.
 func (e *edit) applyList(list *sublist, v any, path string) *apiError {
 	items, err := listItems(v, path)
 	if err != nil {
@@ -39,8 +40,12 @@ func (e *edit) applyList(list *sublist, v any, path string) *apiError {
 	}
 	kept := map[int]bool{}
 	var added []*row
+	static := list.static && e.record.id != ""
 	for i, item := range items {
 		l := byKey[lineKey(list, item)]
+		if l == nil && static {
+			return errStatic()
+		}
 		if l == nil {
 			l = &row{fields: map[string]any{}}
 			added = append(added, l)
@@ -50,6 +55,9 @@ func (e *edit) applyList(list *sublist, v any, path string) *apiError {
 		if err := e.applyRow(list, l, item, path, i); err != nil {
 			return err
 		}
+	}
+	if static && replace && len(kept) < len(old) {
+		return errStatic()
 	}
 	var rows []*row
 	for _, l := range old {
@@ -83,6 +91,12 @@ func (e *edit) applyList(list *sublist, v any, path string) *apiError {
 	sort.SliceStable(rows, func(i, j int) bool { return rows[i].key < rows[j].key })
 	e.record.lists[list.name] = rows
 	return nil
+}
+
+// errStatic has the words of the account's scripts; those of REST, and whether
+// it matches such lines by orderLine too, are not recorded in public.
+func errStatic() *apiError {
+	return errUser("You have attempted an invalid sublist or line item operation. You are either trying to access a field on a non-existent line or you are trying to add or remove lines from a static sublist.")
 }
 
 func listItems(v any, path string) ([]map[string]any, *apiError) {

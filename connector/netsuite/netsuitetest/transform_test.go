@@ -29,6 +29,12 @@ func TestTransform(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	refused("PATCH", order, `{"item":{"items":[{"line":1,"quantity":1}]}}`, "The quantity of line 1 cannot be less than what has been fulfilled or billed.")
+	const static = "You have attempted an invalid sublist or line item operation. You are either trying to access a field on a non-existent line or you are trying to add or remove lines from a static sublist."
+	refused("PATCH", "itemFulfillment/"+first, `{"item":{"items":[{"orderLine":1,"quantity":1}]}}`, static)
+	refused("PATCH", "itemFulfillment/"+first, `{"item":{"items":[{"item":"201","orderLine":1,"quantity":1}]}}`, static)
+	refused("PATCH", "itemFulfillment/"+first+"?replace=item", `{"item":{"items":[{"item":"201","orderLine":1,"quantity":2}]}}`, static)
+	refused("PATCH", "itemFulfillment/"+first+"?replace=item", `{"item":{"items":[]}}`, static)
+	a.must(204, "PATCH", "itemFulfillment/"+first+"?replace=item", `{"item":{"items":[{"line":1,"quantity":2}]}}`)
 	refused("POST", ship, `{"externalId":"F-1"}`, "This entity already exists.")
 	out := a.must(400, "POST", ship, `{"item":{"items":[{"orderLine":1,"quantity":2}]}}`)
 	if code, _, path := out.detail(); code != "INVALID_CONTENT" || path != "item.items[0].quantity" {
