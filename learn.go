@@ -111,9 +111,9 @@ func (e *Engine) adopt(ctx context.Context) error {
 	if _, err := e.db.Look(ctx, now.plan, nil); err != nil {
 		return err
 	}
-	e.tellRetyped(e.learned.Load().shapes, now.shapes)
-	e.learned.Store(now)
-	return nil
+	before := e.learned.Load()
+	e.tellRetyped(before.shapes, now.shapes)
+	return e.goBy(ctx, before, now)
 }
 
 // installAnew installs the capture as the declarations are to be understood by
@@ -131,8 +131,20 @@ func (e *Engine) installAnew(ctx context.Context) error {
 	if err := e.db.Install(e.tellingLocks(ctx), now.shapes, now.plan, before.plan); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
-	e.learned.Store(now)
+	if err := e.goBy(ctx, before, now); err != nil {
+		return err
+	}
 	return e.notePlan(ctx)
+}
+
+// goBy goes by what was learned anew. What the labels were is known until then
+// only: a sweep that can't be begun is tried again.
+func (e *Engine) goBy(ctx context.Context, before, now *learned) error {
+	if err := e.sweepRelabelled(ctx, before.shapes, now.shapes); err != nil {
+		return err
+	}
+	e.learned.Store(now)
+	return nil
 }
 
 // tellRetyped logs what differs between two readings of the same declarations.

@@ -46,3 +46,41 @@ func TestRenamedLabelsAreSwept(t *testing.T) {
 		t.Errorf("it is told %d times: %s", n, log)
 	}
 }
+
+// So it does when the migration releases another table too, or gives it another
+// type: who puts the triggers back learns the labels with all the rest. A sweep
+// that could not be begun then is begun later.
+func TestRenamedLabelsBesideARelease(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.within(time.Minute)
+	s.exec(`create type step as enum ('new', 'done'); create table visits (id integer primary key, step step not null);
+		insert into visits values (1, 'new'), (2, 'done'); insert into users (id, name) values (1, 'Ada')`)
+	visit := upkeep.Mapping{Name: "visit", From: &upkeep.Relation{Table: "visits", Columns: []string{"step"}}, To: s.to, Record: "visit",
+		Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields(r), nil }}
+	log, clock := new(safeBuffer), new(hurried)
+	e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: clock, Audit: -1, Logger: slog.New(slog.NewTextHandler(log, nil)),
+		Syncs: []upkeep.AnySync{visit, customerSync(s.to)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(e)
+	s.quiet(e)
+	step := func(is string) {
+		t.Helper()
+		s.untilHurried(clock, "the record", func() bool { return s.remote.Text("visit", "visit-2", "step") == `"`+is+`"` })
+	}
+	s.exec(`begin; alter type step rename value 'done' to 'over'; select upkeep.release('users');
+		alter table users alter column name type varchar(100); update users set name = 'unseen' where id = 1; commit`)
+	s.untilHurried(clock, "the released table", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"unseen"` })
+	step("over")
+	s.quiet(e)
+
+	s.exec(`create function refuse() returns trigger language plpgsql as $$ begin raise 'no sweep now'; end $$;
+		create trigger refuse before update on upkeep.syncs for each row when (new.sync = 'visit') execute function refuse()`)
+	s.exec(`begin; alter type step rename value 'over' to 'past'; select upkeep.release('users');
+		alter table users alter column name type varchar(90); commit`)
+	s.untilHurried(clock, "the sweep to fail", func() bool { return strings.Contains(log.String(), "no sweep now") })
+	s.exec(`drop trigger refuse on upkeep.syncs`)
+	step("past")
+}

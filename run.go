@@ -287,10 +287,7 @@ func (e *Engine) inspect(ctx context.Context) error {
 		}
 		e.learned.CompareAndSwap(l, now)
 	case misfit == nil:
-		if err := e.installAnew(ctx); err != nil {
-			return err
-		}
-		return e.sweepRelabelled(ctx, l.shapes, now.shapes)
+		return e.installAnew(ctx)
 	}
 	findings, err := e.db.Inspect(ctx, l.shapes)
 	if err != nil {
