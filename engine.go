@@ -146,6 +146,9 @@ func (e *Engine) Install(ctx context.Context) error {
 
 func (e *Engine) install(ctx context.Context) error {
 	ctx = e.tellingLocks(ctx)
+	if err := e.unpublished(ctx); err != nil {
+		return err
+	}
 	if err := e.db.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}

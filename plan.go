@@ -26,6 +26,9 @@ type Plan struct {
 	// Remotes are those at which something would be made, or that could not
 	// be asked.
 	Remotes []PlannedRemote
+	// Refusal is an [ErrPublished] with which Install would refuse; nil: it would
+	// not.
+	Refusal error
 }
 
 // PlannedTable is a table that would be watched.
@@ -76,6 +79,12 @@ func (e *Engine) Plan(ctx context.Context) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{}
+	switch err := e.unpublished(ctx); {
+	case errors.Is(err, ErrPublished):
+		p.Refusal = err
+	case err != nil:
+		return nil, err
+	}
 	counts, err := e.db.Counts(ctx)
 	if errors.Is(err, ErrNotInstalled) {
 		p.Create = true

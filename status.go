@@ -278,7 +278,11 @@ func (e *Engine) rights(ctx context.Context, shapes []*store.Shape) ([]Finding, 
 	if err != nil {
 		return found, fmt.Errorf("examine the database: %w", err)
 	}
-	return found, nil
+	published, err := e.published(ctx)
+	if err != nil || published == nil {
+		return found, err
+	}
+	return append(found, published.findings(e.cfg.Published)...), nil
 }
 
 // Capture says what keeps changes from being noticed, or syncs from being

@@ -102,6 +102,10 @@ type Config struct {
 	// (synchronous replication). Otherwise every record is sent again after
 	// one, since the registry may have forgotten what was sent last.
 	LosslessFailover bool
+	// Published lets Upkeep be installed though a publication of the database
+	// would publish its own tables, which stops subscribers that do not have them;
+	// without it that is an [ErrPublished]. It is of use once, for the first time.
+	Published bool
 	// History is how long attempts are kept. Defaults to 30 days.
 	History time.Duration
 	// Logger defaults to discarding.

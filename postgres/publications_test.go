@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,4 +61,35 @@ func (b *bench) history() string {
 		UNION ALL SELECT 'command_gaps' FROM upkeep.command_gaps WHERE at < now() - interval '1 hour'
 		UNION ALL SELECT 'commands' FROM upkeep.commands WHERE at < now() - interval '1 hour'
 		UNION ALL SELECT 'missed' FROM upkeep.missed WHERE at < now() - interval '1 hour'`), " ")
+}
+
+// Publications are told by what they publish, and before there is anything of
+// ours by what they would.
+func TestPublications(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.exec(`CREATE TABLE things (id int PRIMARY KEY)`, `CREATE PUBLICATION a_few FOR TABLE things`)
+	told := func(installed bool, want ...string) {
+		t.Helper()
+		names, there, err := b.db.Publications(b.ctx)
+		b.ok(err)
+		if there != installed || !slices.Equal(names, want) {
+			t.Errorf("installed %v: %v, want %v %v", there, names, installed, want)
+		}
+	}
+	told(false)
+	b.exec(`CREATE PUBLICATION everything FOR ALL TABLES`, `CREATE SCHEMA upkeep`)
+	told(false, "everything")
+	all := []string{"everything"}
+	if b.query(`SELECT (current_setting('server_version_num')::int >= 150000)::text`)[0] == "true" {
+		b.exec(`CREATE PUBLICATION ours FOR TABLES IN SCHEMA upkeep`)
+		all = append(all, "ours")
+	}
+	told(false, all...)
+	b.migrate()
+	told(true, all...)
+	b.exec(`DROP PUBLICATION everything`)
+	told(true, all[1:]...)
+	b.exec(`CREATE PUBLICATION a_touch FOR TABLE upkeep.touch`)
+	told(true, append([]string{"a_touch"}, all[1:]...)...)
 }

@@ -14,13 +14,14 @@ import (
 )
 
 type applyCmd struct {
-	Yes bool `short:"y" help:"Don't ask."`
+	Yes       bool `short:"y" help:"Don't ask."`
+	Published bool `help:"Install for the first time though a publication of the database would publish Upkeep's own tables: subscribers that do not have them stop."`
 }
 
 // Run installs what plan shows.
 func (c *applyCmd) Run(p *program) error {
 	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s, err := p.open(setup.Options{Engine: upkeep.Config{Logger: log}})
+	s, err := p.open(setup.Options{Engine: upkeep.Config{Logger: log, Published: c.Published}})
 	if err != nil {
 		return err
 	}
@@ -28,6 +29,9 @@ func (c *applyCmd) Run(p *program) error {
 	plan, err := s.Engine.Plan(p.ctx)
 	if err != nil {
 		return err
+	}
+	if plan.Refusal != nil {
+		return plan.Refusal
 	}
 	var shown bytes.Buffer
 	if err := printPlan(&shown, formOfPlan(s.Database.Name(), plan), plan.Pending()); err != nil {

@@ -99,6 +99,7 @@ type planForm struct {
 	Tables   []plannedTableForm  `json:"tables"`
 	Drop     []string            `json:"drop"`
 	Remotes  []plannedRemoteForm `json:"remotes"`
+	Refusal  string              `json:"refusal,omitempty"`
 	Records  *forecastForm       `json:"records,omitempty"`
 }
 
@@ -128,6 +129,9 @@ type plannedTriggerForm struct {
 
 func formOfPlan(database string, p *upkeep.Plan) *planForm {
 	f := &planForm{Database: database, Create: p.Create, Syncs: []plannedSyncForm{}, Tables: []plannedTableForm{}, Drop: append([]string{}, p.Drop...), Remotes: []plannedRemoteForm{}}
+	if p.Refusal != nil {
+		f.Refusal = p.Refusal.Error()
+	}
 	for _, r := range p.Remotes {
 		f.Remotes = append(f.Remotes, plannedRemoteForm{r.Remote, append([]string{}, r.Make...), r.Problem})
 	}
@@ -156,6 +160,9 @@ func printPlan(w io.Writer, f *planForm, pending bool) error {
 	fmt.Fprintf(w, "%s\n\n", f.Database)
 	if f.Create {
 		fmt.Fprintf(w, "+ Upkeep's own tables: the touch log and the registry\n\n")
+	}
+	if f.Refusal != "" {
+		fmt.Fprintf(w, "! apply refuses this: %s\n\n", oneLine(f.Refusal))
 	}
 	t := newTable(w, "SYNC", "CHANGE", ">GROUPS", "WHAT HAPPENS")
 	for _, s := range f.Syncs {

@@ -56,6 +56,14 @@ type Usable interface {
 	Usable() error
 }
 
+// Publisher is a Store in whose database tables may be published to others, by
+// logical replication.
+type Publisher interface {
+	// Publications names those that publish Upkeep's own tables or, while these are
+	// not there (not installed), would as soon as they are made.
+	Publications(ctx context.Context) (names []string, installed bool, err error)
+}
+
 // Catalog answers from the database's own catalogue.
 type Catalog interface {
 	// Table describes a table (or a partitioned table). A missing one is
