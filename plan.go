@@ -173,8 +173,14 @@ func plannedTables(shapes []*store.Shape) []PlannedTable {
 					why[t.String()] = byColumn
 				}
 				for _, c := range columns {
-					if !slices.Contains(byColumn[c.Name], reason) {
-						byColumn[c.Name] = append(byColumn[c.Name], reason)
+					reason := reason
+					if c.Virtual {
+						reason += " by " + c.Name
+					}
+					for _, w := range c.Watched() {
+						if !slices.Contains(byColumn[w.Name], reason) {
+							byColumn[w.Name] = append(byColumn[w.Name], reason)
+						}
 					}
 				}
 			}

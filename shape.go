@@ -180,6 +180,8 @@ func (r *resolver) link(path string, m *store.Member, rel *Relation, info, paren
 	}
 	problems := len(r.errs)
 	m.Via, m.To = r.columns(path, child, via), r.columns(path, target, to)
+	r.untied(path, child, m.Via)
+	r.untied(path, target, m.To)
 	missing := len(r.errs) > problems
 	right := make([]string, len(to)) // what a foreign key of as many columns looks like
 	for i := range right {
@@ -198,6 +200,16 @@ func (r *resolver) link(path string, m *store.Member, rel *Relation, info, paren
 		r.fail("write "+r.written(m, rel, order),
 			"relation %q: %s of %s would point at %s of %s, and the declared foreign key says another order", path,
 			strings.Join(via, "+"), child.Table, strings.Join(to, "+"), target.Table)
+	}
+}
+
+// untied refuses columns whose changes no trigger sees: who a row belonged to
+// before would not be known.
+func (r *resolver) untied(path string, info *store.TableInfo, columns []store.Column) {
+	for _, c := range columns {
+		if c.Virtual {
+			r.failAt(info.Table.String(), store.NoLinkFix, "relation %q: %s", path, store.NoLink(info.Table, c.Name))
+		}
 	}
 }
 

@@ -109,15 +109,24 @@ func noTable(ctx context.Context, tx pgx.Tx, t store.Table) error {
 }
 
 func readColumns(ctx context.Context, tx pgx.Tx, oid uint32) ([]store.Column, error) {
-	// A domain has the kind of the type under it.
+	// A domain has the kind of the type under it. A virtual column may be computed
+	// otherwise in a partition, or in a table that inherits from this one.
 	rows, err := tx.Query(ctx, `
-		WITH RECURSIVE base(attnum, typid) AS (
+		WITH RECURSIVE tree(oid) AS (
+			SELECT $1::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid),
+		base(attnum, typid) AS (
 			SELECT attnum, atttypid FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
 			UNION
 			SELECT b.attnum, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.typid WHERE t.typtype = 'd')
 		SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typname, t.typtype::text, n.nspname = 'pg_catalog',
 			n.nspname <> 'pg_catalog' AND t.typtype <> 'e' OR EXISTS (
-				SELECT FROM pg_collation l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic)
+				SELECT FROM pg_collation l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic),
+			a.attgenerated = 'v', CASE WHEN a.attgenerated = 'v' THEN ARRAY(
+				SELECT DISTINCT b.attname::text COLLATE "C" FROM tree JOIN pg_attribute v ON v.attrelid = tree.oid AND v.attname = a.attname
+				JOIN pg_attrdef e ON e.adrelid = tree.oid AND e.adnum = v.attnum
+				JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid AND d.refclassid = 'pg_class'::regclass
+					AND d.refobjid = tree.oid AND d.refobjsubid > 0 AND d.refobjsubid <> v.attnum
+				JOIN pg_attribute b ON b.attrelid = tree.oid AND b.attnum = d.refobjsubid ORDER BY 1) END
 		FROM pg_attribute a JOIN base b ON b.attnum = a.attnum JOIN pg_type t ON t.oid = b.typid AND t.typtype <> 'd'
 		JOIN pg_namespace n ON n.oid = t.typnamespace
 		WHERE a.attrelid = $1 ORDER BY a.attnum`, oid)
@@ -128,7 +137,9 @@ func readColumns(ctx context.Context, tx pgx.Tx, oid uint32) ([]store.Column, er
 		var c store.Column
 		var name, class string
 		var builtin bool
-		err := r.Scan(&c.Name, &c.Type, &c.Nullable, &name, &class, &builtin, &c.Alike)
+		var bases []string
+		err := r.Scan(&c.Name, &c.Type, &c.Nullable, &name, &class, &builtin, &c.Alike, &c.Virtual, &bases)
+		c.Bases = strings.Join(bases, "\x00")
 		c.Kind = kindOf(name, class, builtin)
 		return c, err
 	})

@@ -79,7 +79,7 @@ func tableFindings(ctx context.Context, tx pgx.Tx, w *watch) ([]store.Finding, e
 			ARRAY(SELECT a.name FROM unnest($2::text[]) AS a(name) WHERE NOT has_column_privilege(c.oid, a.name, 'SELECT')) END,
 		row_security_active(c.oid), current_user, pg_get_userbyid(c.relowner), c.relpersistence::text,
 		c.relkind <> 'p' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
-		FROM pg_class c WHERE c.oid = to_regclass($1)`, quoteTable(w.table), names(w.columns)).
+		FROM pg_class c WHERE c.oid = to_regclass($1)`, quoteTable(w.table), names(slices.Concat(w.columns, w.virtual))).
 		Scan(&owner, &super, &unread, &hidden, &role, &ownerName, &persistence, &inherited)
 	if err == pgx.ErrNoRows {
 		return []store.Finding{{Severity: store.Problem, Subject: w.name(), Message: "the table does not exist", Fix: "correct its name"}}, nil

@@ -15,6 +15,7 @@ type watch struct {
 	table   store.Table
 	keys    []store.Column // logged, old and new: the way to the groups
 	columns []store.Column // watched: an update of no other column is a touch
+	virtual []store.Column // read and not watched, but what they are computed from
 	// ordered are the syncs, of a watch of the ordered lane: its triggers stand
 	// beside those that write touches.
 	ordered []*store.Shape
@@ -54,6 +55,7 @@ func tableWatches(shapes []*store.Shape) []*watch {
 			}
 			w.keys = addColumns(addColumns(w.keys, m.Key...), upward(m)...)
 			w.columns = addColumns(w.columns, uses(m)...)
+			w.virtual = addColumns(w.virtual, slices.DeleteFunc(reads(m), func(c store.Column) bool { return !c.Virtual })...)
 		})
 	}
 	all := slices.Collect(maps.Values(byTable))
@@ -61,6 +63,7 @@ func tableWatches(shapes []*store.Shape) []*watch {
 	for _, w := range all {
 		sortColumns(w.keys)
 		sortColumns(w.columns)
+		sortColumns(w.virtual)
 	}
 	return all
 }
@@ -86,8 +89,23 @@ func across(m *store.Member) []store.Column {
 	return m.To
 }
 
-// uses are the columns of m's table that a composite depends on through m.
-func uses(m *store.Member) []store.Column {
+// uses are the columns of m's table in which a trigger sees changes of what a
+// composite depends on through m: in the function of one, and not in its
+// condition, a virtual column is NULL before and after.
+func uses(m *store.Member) (all []store.Column) {
+	for _, c := range reads(m) {
+		if !c.Virtual { // first, since they have their types
+			all = append(all, c)
+		}
+	}
+	for _, c := range reads(m) {
+		all = addColumns(all, c.Watched()...)
+	}
+	return all
+}
+
+// reads are the columns of m's table that a composite depends on through m.
+func reads(m *store.Member) []store.Column {
 	all := addColumns(nil, m.Key...)
 	all = addColumns(all, upward(m)...)
 	all = addColumns(all, m.Columns...)

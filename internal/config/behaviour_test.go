@@ -190,3 +190,31 @@ func TestViaInAnotherOrder(t *testing.T) {
 		}
 	}
 }
+
+// What a virtual column held before is not known to a trigger: no relation can go
+// by it. One that is only read is a column like others.
+func TestViaAVirtualColumn(t *testing.T) {
+	t.Parallel()
+	c := catalogue{}
+	c.define("pairs", "id:int", "name:text", "code:int")
+	c.define("work", "id:int", "pair:int")
+	for _, virtual := range []store.Column{{Name: "pair", Kind: store.Int}, {Name: "code", Kind: store.Int}, {Name: "name", Kind: store.Text}} {
+		for _, info := range c {
+			for i := range info.Columns {
+				info.Columns[i].Virtual = info.Columns[i].Name == virtual.Name
+			}
+		}
+		f := parse(t, "source: sqlite:x.db\nremotes: {ns: {connector: netsuite}}\nsyncs:\n  order:\n    from: {table: work, belongs_to: {other: {table: pairs, via: pair, to: code}}}\n"+
+			"    to: ns\n    record: r\n    fields: {a: other.name}\n")
+		_, errs := f.Mappings(t.Context(), c, nil)
+		if virtual.Name == "name" {
+			if len(errs) > 0 {
+				t.Errorf("%v", errs)
+			}
+			continue
+		}
+		if len(errs) != 1 || !strings.Contains(errs[0].Error(), ":5:65: "+virtual.Name+" of public.") || !strings.Contains(errs[0].Error(), "STORED") {
+			t.Errorf("%s: %v", virtual.Name, errs)
+		}
+	}
+}

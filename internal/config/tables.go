@@ -182,6 +182,17 @@ func (r *resolver) link(t *tree, info, parent *store.TableInfo) {
 			"name as many columns in via as in to")
 		return
 	}
+	for _, side := range []struct {
+		info    *store.TableInfo
+		columns []string
+	}{{child, t.via}, {target, t.to}} {
+		for _, name := range side.columns {
+			if c, _ := side.info.Column(name); c.Virtual {
+				r.fail(at, store.NoLink(side.info.Table, name), store.NoLinkFix)
+				return
+			}
+		}
+	}
 	if right := child.Misordered(t.via, target.Table, t.to); right != nil {
 		r.fail(at, fmt.Sprintf("%s of %s would point at %s of %s, and the declared foreign key says another order", list(t.via), child.Name, list(t.to), target.Name),
 			"write via: "+viaText(right))

@@ -91,11 +91,40 @@ type Column struct {
 	// Alike: values that are written otherwise may be equal, as they are under a
 	// collation that ignores case.
 	Alike bool `json:",omitempty"`
+	// Virtual: the database computes the value when it is read, and a trigger does
+	// not find it. Bases are the columns of the table that it is computed from: the
+	// names, with a zero byte between two.
+	Virtual bool   `json:",omitempty"`
+	Bases   string `json:",omitempty"`
 	// Labels are those of an enum, or of an array of it, each on a line of its own:
 	// what tells it apart from the others of the type, whatever it is called, a space,
 	// and how it is written. They may change without the column becoming another one.
 	Labels string `json:"-"`
 }
+
+// Watched are the columns in which a trigger sees that the value has changed: the
+// column itself or, where that can't be, those that it is computed from, of which
+// only the names are known.
+func (c Column) Watched() []Column {
+	if !c.Virtual {
+		return []Column{c}
+	}
+	var all []Column
+	for name := range strings.SplitSeq(c.Bases, "\x00") {
+		if name != "" {
+			all = append(all, Column{Name: name})
+		}
+	}
+	return all
+}
+
+// NoLink says that a virtual column can't tie a relation, and NoLinkFix what to do.
+func NoLink(t Table, column string) string {
+	return fmt.Sprintf("%s of %s is a virtual column, which can tie no rows: the database computes it when it is read, and a trigger does not find the value that it had", column, t)
+}
+
+// NoLinkFix goes with [NoLink].
+const NoLinkFix = "make it a stored one (GENERATED ALWAYS AS (...) STORED), or tie by the columns that it is computed from"
 
 // ForeignKey is a declared foreign key.
 type ForeignKey struct {
