@@ -194,9 +194,8 @@ func (r *runner) apply(life, running context.Context, batch []*job) (results []c
 // applyOnce is the connector's Apply with its contract checked.
 func (r *runner) applyOnce(ctx context.Context, changes []connector.Change) (results []connector.Result, err error) {
 	defer func() {
-		if p := recover(); p != nil { // was it sent? nobody knows
-			r.log.Error("the connector panicked", "remote", r.remote.Name, "panic", p, "at", panicSite())
-			results, err = nil, &connector.Error{Kind: connector.Unknown, Message: fmt.Sprintf("the connector panicked: %v, at %s", p, panicSite())}
+		if p := recover(); p != nil {
+			results, err = nil, r.panicked(p)
 		}
 	}()
 	results, err = r.remote.Connection.(connector.Batcher).Apply(ctx, changes[0].Record.Type, changes)

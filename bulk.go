@@ -3,7 +3,6 @@ package upkeep
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -368,8 +367,7 @@ func (b *bulk) call(running, life context.Context, sync string, timeout time.Dur
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			b.log.Error("the connector panicked", "remote", b.runner.remote.Name, "panic", p, "at", panicSite())
-			err = &connector.Error{Kind: connector.Unknown, Message: fmt.Sprintf("the connector panicked: %v, at %s", p, panicSite())}
+			err = b.panicked(p)
 		}
 		b.gate.leave(life, began, err)
 	}()

@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -356,13 +357,32 @@ func (c *caller) call(action string, fields connector.Fields, f func(context.Con
 	}
 	ctx, cancel := context.WithTimeout(c.life, c.traits.Timeout)
 	defer cancel()
-	err = f(ctx)
+	err = c.callOnce(ctx, f)
 	took := c.cfg.Clock.Now().Sub(began)
 	c.gate.leave(c.life, began, err)
 	c.job.result.Calls++
 	c.observe(took)
 	c.job.tried(action, fields, err, took)
 	return err
+}
+
+// callOnce is the connector's call. One that panics has ended too: its slot is
+// free, and it stands in the history.
+func (c *caller) callOnce(ctx context.Context, f func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = c.panicked(p)
+		}
+	}()
+	return f(ctx)
+}
+
+// panicked is the outcome of a call in which the connector panicked: was it sent?
+// Nobody knows.
+func (r *runner) panicked(p any) error {
+	site := panicSite()
+	r.log.Error("the connector panicked", "remote", r.remote.Name, "panic", p, "at", site)
+	return &connector.Error{Kind: connector.Unknown, Message: fmt.Sprintf("the connector panicked: %v, at %s", p, site)}
 }
 
 // tried notes a call in the job's history. A try is one line there, of its last

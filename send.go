@@ -3,10 +3,8 @@ package upkeep
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -261,9 +259,8 @@ func minTime(a, b time.Time) time.Time {
 func (r *runner) perform(life, running context.Context, j *job) {
 	c := &caller{runner: r, job: j, life: life, running: running}
 	defer func() {
-		if p := recover(); p != nil { // of the connector: was it sent? nobody knows
-			r.log.Error("the connector panicked", "remote", r.remote.Name, "panic", p, "at", panicSite())
-			c.judge(&connector.Error{Kind: connector.Unknown, Message: fmt.Sprintf("the connector panicked: %v, at %s", p, panicSite())})
+		if p := recover(); p != nil { // between two calls
+			c.judge(r.panicked(p))
 		}
 	}()
 	if err := c.bring(); err != nil {
