@@ -62,5 +62,5 @@ func (s *shop) refuseFolds() (end, told string) {
 	s.exec(`create function public.refuse() returns trigger language plpgsql as $$ begin
 		raise exception 'invalid input: "Ada"' using errcode = '22P02'; end $$;
 		create trigger stands_in_the_way before delete on upkeep.touch for each row execute function public.refuse()`)
-	return `drop trigger stands_in_the_way on upkeep.touch`, "may quote a value"
+	return `drop trigger stands_in_the_way on upkeep.touch`, "invalid text representation"
 }

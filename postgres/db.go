@@ -215,7 +215,8 @@ func code(err error) string {
 }
 
 // installed makes an error about our own missing tables ErrNotInstalled, and
-// one about a right that is missing ErrRights.
+// one about a right that is missing ErrRights. What the server says of a value is
+// left out, see [discreet].
 func installed(err error) error {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
@@ -228,7 +229,7 @@ func installed(err error) error {
 			return fmt.Errorf("%w: %w", store.ErrRights, err)
 		}
 	}
-	return err
+	return discreet(err)
 }
 
 // quote makes identifiers, joined by dots, safe inside SQL. It is the only

@@ -44,7 +44,7 @@ func (db *DB) Fold(ctx context.Context, shapes []*store.Shape, plan string, limi
 		if level > asks {
 			return f.done, err
 		}
-		f.failed[of.sync] = held{level: level, reason: of.err.Error()}
+		f.failed[of.sync] = held{level: level, reason: wordless(of.err).Error()}
 	}
 }
 

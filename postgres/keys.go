@@ -57,7 +57,7 @@ func (db *DB) Keys(ctx context.Context, shape *store.Shape, after string, limit 
 		return err
 	})
 	if err != nil {
-		return nil, "", fmt.Errorf("list the keys of %s: %w", shape.Root.Table, err)
+		return nil, "", fmt.Errorf("list the keys of %s: %w", shape.Root.Table, discreet(err))
 	}
 	if len(keys) < limit {
 		next = ""
@@ -75,7 +75,7 @@ func (db *DB) Canonical(ctx context.Context, shape *store.Shape, keys []string) 
 		return spell(ctx, tx, shape.Root, rest, found)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look up keys of %s: %w", shape.Root.Table, err)
+		return nil, fmt.Errorf("look up keys of %s: %w", shape.Root.Table, discreet(err))
 	}
 	return found, nil
 }

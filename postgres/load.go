@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -19,22 +20,39 @@ func (db *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[
 		return map[string]store.Composite{}, nil
 	}
 	found, err := db.load(ctx, shape, keys)
-	if err == nil || !strings.HasPrefix(code(err), "22") || len(keys) == 1 && !errors.Is(err, errRootKeys) {
-		return found, err
+	switch {
+	case err == nil:
+		return found, nil
+	case !ofRow(err):
+		return nil, fmt.Errorf("load %q: %w", shape.Sync, err)
+	case len(keys) == 1:
+		return db.unloadable(ctx, shape, keys, err)
 	}
-	// A key that is not a value of its column's type names no row. Halving
-	// finds it without a statement for each key.
-	if len(keys) == 1 {
-		return map[string]store.Composite{}, nil
-	}
+	// Halving finds the one without a statement for each key.
 	if found, err = db.Load(ctx, shape, keys[:len(keys)/2]); err != nil {
 		return nil, err
 	}
 	rest, err := db.Load(ctx, shape, keys[len(keys)/2:])
-	for k, c := range rest {
-		found[k] = c
+	if err != nil {
+		return nil, err
 	}
-	return found, err
+	maps.Copy(found, rest)
+	return found, nil
+}
+
+// unloadable is what there is of one key whose rows can't be read as their values
+// are. A key that is not a value of its column's type names no row.
+func (db *DB) unloadable(ctx context.Context, shape *store.Shape, keys []string, failed error) (map[string]store.Composite, error) {
+	if errors.Is(failed, errRootKeys) {
+		fits, err := db.Canonical(ctx, shape, keys)
+		if err != nil {
+			return nil, err
+		}
+		if _, fit := fits[keys[0]]; !fit {
+			return map[string]store.Composite{}, nil
+		}
+	}
+	return map[string]store.Composite{keys[0]: {Row: store.Row{}, Err: store.Unloadable(wordless(failed))}}, nil
 }
 
 // snapshot begins a transaction that reads. Rows that a policy hides are an
@@ -61,7 +79,7 @@ func (db *DB) load(ctx context.Context, shape *store.Shape, keys []string) (map[
 		return l.run(ctx, c)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("load %q: %w", shape.Sync, err)
+		return nil, err
 	}
 	found := make(map[string]store.Composite, len(l.composites))
 	for _, c := range l.composites {

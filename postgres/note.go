@@ -2,13 +2,10 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -50,19 +47,8 @@ func (db *DB) NoteFailure(ctx context.Context, stage, holder string, failed erro
 		WITH old AS (DELETE FROM upkeep.failures WHERE at < (SELECT upkeep.clock()) - interval '1 day' AND holder <> $2)
 		INSERT INTO upkeep.failures AS f (stage, holder, since, at, reason)
 		SELECT $1, $2, now, now, $3 FROM upkeep.clock() AS now
-		ON CONFLICT (stage, holder) DO UPDATE SET at = excluded.at, reason = excluded.reason`, clean(stage), clean(holder), clean(withoutValues(failed)))
+		ON CONFLICT (stage, holder) DO UPDATE SET at = excluded.at, reason = excluded.reason`, clean(stage), clean(holder), clean(wordless(failed).Error()))
 	return installed(err)
-}
-
-// withoutValues is the text of an error, without what the server or a function of
-// the user's may have written a value into.
-func withoutValues(failed error) string {
-	text := failed.Error()
-	var e *pgconn.PgError
-	if errors.As(failed, &e) && (strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "P0")) {
-		text = strings.ReplaceAll(text, e.Message, "what the server says may quote a value of a row, and is in the log of the process")
-	}
-	return text
 }
 
 // NoteWell implements [store.Notes].

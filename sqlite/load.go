@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/shopspring/decimal"
 
@@ -35,29 +37,50 @@ func (c *composite) fail(err error) {
 // Load reads composites in one snapshot, with one query for each member.
 // It implements [store.Loader].
 func (d *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
-	found := map[string]store.Composite{}
 	if len(keys) == 0 {
-		return found, nil
+		return map[string]store.Composite{}, nil
 	}
-	err := d.view(ctx, "load "+shape.Sync, func(tx *sql.Tx) error {
-		clear(found)
+	found, failed, err := d.load(ctx, shape, keys)
+	switch {
+	case err != nil:
+		return nil, err
+	case failed == nil:
+		return found, nil
+	case len(keys) == 1:
+		return map[string]store.Composite{keys[0]: {Row: store.Row{}, Err: store.Unloadable(failed)}}, nil
+	}
+	// Halving finds the one without a statement for each key.
+	if found, err = d.Load(ctx, shape, keys[:len(keys)/2]); err != nil {
+		return nil, err
+	}
+	rest, err := d.Load(ctx, shape, keys[len(keys)/2:])
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(found, rest)
+	return found, nil
+}
+
+// load reads composites. failed is why they can't be read, if the values of a row
+// are the reason.
+func (d *DB) load(ctx context.Context, shape *store.Shape, keys []string) (found map[string]store.Composite, failed, err error) {
+	err = d.view(ctx, "load "+shape.Sync, func(tx *sql.Tx) error {
+		found, failed = map[string]store.Composite{}, nil
 		l := &loader{ctx: ctx, tx: tx, limit: shape.MemberLimit}
 		tops, all, err := l.roots(shape.Root, keys)
-		if err != nil {
-			return err
+		if err == nil {
+			err = l.members(shape.Root, all)
 		}
-		if err := l.members(shape.Root, all); err != nil {
-			return err
+		if errors.As(err, new(*valueError)) {
+			failed = err
+			return nil
 		}
 		for key, c := range tops {
 			found[key] = store.Composite{Row: c.row, Key: c.own, Err: c.err}
 		}
-		return nil
+		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
+	return found, failed, err
 }
 
 // loader reads the members of one shape.
@@ -213,9 +236,10 @@ func summing(m *store.Member) bool {
 
 // counts counts the rows of a relation in the database.
 func (l *loader) counts(m *store.Member, list string, of [][]*loading) error {
-	rows, err := l.tx.QueryContext(l.ctx, `SELECT `+place(m)+`, count(*) `+from(m)+` GROUP BY 1`, list)
+	statement := `SELECT ` + place(m) + `, count(*) ` + from(m) + ` GROUP BY 1`
+	rows, err := l.tx.QueryContext(l.ctx, statement, list)
 	if err != nil {
-		return err
+		return l.failed(statement, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
@@ -230,5 +254,5 @@ func (l *loader) counts(m *store.Member, list string, of [][]*loading) error {
 			}
 		}
 	}
-	return rows.Err()
+	return l.failed(statement, rows.Err())
 }

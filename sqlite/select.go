@@ -86,9 +86,10 @@ func (r *reader) statement(m *store.Member, order string) string {
 // query runs a member's statement and gives each row to f with its place in the
 // list.
 func (l *loader) query(m *store.Member, r *reader, list, order string, f func(place int, values []any)) error {
-	rows, err := l.tx.QueryContext(l.ctx, r.statement(m, order), list)
+	statement := r.statement(m, order)
+	rows, err := l.tx.QueryContext(l.ctx, statement, list)
 	if err != nil {
-		return err
+		return l.failed(statement, err)
 	}
 	defer rows.Close()
 	var place int
@@ -103,7 +104,7 @@ func (l *loader) query(m *store.Member, r *reader, list, order string, f func(pl
 		}
 		f(place, values)
 	}
-	return rows.Err()
+	return l.failed(statement, rows.Err())
 }
 
 // row makes a row of what was read.

@@ -300,7 +300,10 @@ type Loader interface {
 	// Load reads the composites of the keys in one read-only snapshot
 	// (repeatable read) that begins after the call, with one query for each
 	// member of the shape. A key without a root row has no composite in the
-	// answer. Row-level security that would hide rows is an error.
+	// answer. Row-level security that would hide rows is an error. Rows whose
+	// values a where, an order or a column can't be computed of are their own
+	// composite's fault alone ([Unloadable]); each part of the keys may then have
+	// a snapshot of its own.
 	Load(ctx context.Context, shape *Shape, keys []string) (map[string]Composite, error)
 	// Canonical gives root keys the spelling that groups have: "1" for " 01" of
 	// an integer, and where texts are equal that differ (a collation that
@@ -326,6 +329,12 @@ type Composite struct {
 	// then: it may not be complete, and in the place of a value that can't be
 	// used is the error that says why.
 	Err error
+}
+
+// Unloadable is the error of a composite whose rows the database can't read, as
+// their values are. failed says which member it is, and must quote no value.
+func Unloadable(failed error) error {
+	return fmt.Errorf("%w: a where, an order or a column can't be computed of a row's values; correct the row, or have the where take such values too", failed)
 }
 
 // Limits holds a remote's limits over all processes.

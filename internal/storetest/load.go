@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
@@ -28,6 +29,7 @@ func loadTests() []test {
 		{"one snapshot", testLoadSnapshot},
 		{"to a column that is not the key", testLoadTo},
 		{"the same table twice", testLoadTwice},
+		{"a where that fails for one row", testLoadWhereFails},
 	}
 }
 
@@ -330,4 +332,49 @@ func testLoadTwice(e *env) {
 	same(e.t, "Cy", e.one(s, "3"), store.Row{"name": "Cy", "boss": store.Row{"name": "Ada"}, "mentor": store.Row{"name": "Ben"}, "staff": []store.Row{}})
 	e.exec(`UPDATE people SET name = 'Bo' WHERE id = 2`)
 	e.wantRaised("person/1", "person/2", "person/3")
+}
+
+// One row whose values a where can't be computed of spoils its own composite, and
+// what is said of it has no value.
+func testLoadWhereFails(e *env) {
+	where, orders := `CASE WHEN sku = 'canary-4711' THEN abs(-9223372036854775807 - qty) ELSE qty END > 0`, 40
+	e.exec(`INSERT INTO users (id, name) VALUES (1, 'Ada')`)
+	for n := 1; n <= orders; n++ {
+		e.exec(fmt.Sprintf(`INSERT INTO orders (id, user_id, state) VALUES (%d, 1, 'new')`, n),
+			fmt.Sprintf(`INSERT INTO line_items (id, order_id, sku, qty, price) VALUES (%d, %[1]d, 'x', 1, 1)`, n))
+	}
+	for _, aggregate := range []bool{false, true} {
+		s := e.root("sales_order", "orders", "id", "state")
+		lines := e.add(s.Root, link{rel: store.HasMany, name: "lines", table: "line_items", via: []string{"order_id"}}, "id", "sku", "qty")
+		lines.Where = where
+		if aggregate {
+			lines.OnlyAggregates, lines.Aggregates = true, []store.Aggregate{{Name: "number", Func: "count"}}
+		}
+		keys := []string{"404"}
+		for n := 1; n <= orders; n++ {
+			keys = append(keys, fmt.Sprint(n))
+		}
+		e.exec(`UPDATE line_items SET sku = 'canary-4711' WHERE id IN (7, 31)`)
+		found := e.load(s, keys...)
+		e.equal("composites", len(found), orders)
+		for key, c := range found {
+			poisoned := key == "7" || key == "31"
+			switch {
+			case !poisoned && c.Err != nil, !poisoned && c.Row["id"] == nil:
+				e.t.Errorf("%s is spoilt too: %v", key, c.Err)
+			case poisoned && c.Err == nil:
+				e.t.Errorf("%s can be used: %v", key, c.Row)
+			case poisoned && (strings.Contains(c.Err.Error(), "4711") || strings.Contains(c.Err.Error(), "922337") || !strings.Contains(c.Err.Error(), "lines")):
+				e.t.Errorf("%s fails with %q, want the member's name and no value", key, c.Err)
+			}
+		}
+		e.exec(`UPDATE line_items SET sku = 'x' WHERE id IN (7, 31)`)
+		e.ok(e.load(s, "7")["7"].Err)
+	}
+	s := e.root("sales_order", "orders", "id", "state")
+	lines := e.add(s.Root, link{rel: store.HasMany, name: "lines", table: "line_items", via: []string{"order_id"}}, "id")
+	lines.Where = "no_such_column > 0"
+	if _, err := e.Store.Load(e.ctx, s, []string{"1", "2"}); err == nil {
+		e.t.Error("a where that does not fit the table is taken for a fault of the rows")
+	}
 }
