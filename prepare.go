@@ -19,7 +19,11 @@ func (e *Engine) uses(r *Remote) []connector.Use {
 	var uses []connector.Use
 	for _, d := range e.defs {
 		if d.To == r {
-			uses = append(uses, connector.Use{Sync: d.Name, Type: d.Record, Fields: d.Sends, Columns: d.columns(), Initialized: d.Initialize != nil})
+			u := connector.Use{Sync: d.Name, Type: d.Record, Fields: d.Sends, Columns: d.columns(), Initialized: d.Initialize != nil}
+			if d.CreateFields == nil {
+				u.Updated = d.Sends
+			}
+			uses = append(uses, u)
 		}
 	}
 	return uses

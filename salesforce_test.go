@@ -153,3 +153,36 @@ func TestSalesforceEndingUnseen(t *testing.T) {
 	s.inSync(e, "account")
 	stop()
 }
+
+// A trigger that gets through 20 records in one transaction, and fails all when
+// there are more: what goes in batches of 200, or in a job, arrives in smaller
+// ones, and none of it is parked.
+func TestSalesforceGovernorLimit(t *testing.T) {
+	t.Parallel()
+	for way, bulkFrom := range map[string]int{"collections": -1, "a job": 100} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t, memory.Config{})
+			s.within(time.Minute)
+			org, conn := openOrg(t, bulkFrom)
+			if err := org.Fail(salesforcetest.Fault{Kind: salesforcetest.Overload, Type: "Account", Skip: 20}); err != nil {
+				t.Fatal(err)
+			}
+			s.users(300)
+			to := &upkeep.Remote{Name: "salesforce", Connection: soon{conn}}
+			e := s.engine(upkeep.Sync[contact]{Name: "account", Table: "users", To: to, Record: "Account", Translate: func(u contact) (upkeep.Fields, error) {
+				return upkeep.Fields{"Name": u.Name}, nil
+			}})
+			stop := s.run(e)
+			s.quiet(e)
+			stop()
+			st, err := e.Status(s.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(org.Records("Account")); n != 300 || st.Syncs[0].Parked != 0 {
+				t.Errorf("%d accounts for 300 users, %d are parked", n, st.Syncs[0].Parked)
+			}
+		})
+	}
+}

@@ -164,6 +164,9 @@ type Use struct {
 	Sync   string
 	Type   string
 	Fields []string // top-level fields, sorted
+	// Updated are those of Fields that are sent to records that are there, too;
+	// the others go out once, when a record is made. Nil: it is not known which.
+	Updated []string
 	// Columns are the fields with their types, those that an ending sets too,
 	// by name. Nil: they are not known before they are sent.
 	Columns     []Column

@@ -48,7 +48,8 @@ The kinds of fault; op, type, method and path say which requests, probability, s
 const bulkFaultWords = `
     short     answers 200 with a list that lacks its last entry
     row       refuses single records with code, whatever brought them
-    fail_job  ends a bulk job as failed once skip rows are done`
+    fail_job  ends a bulk job as failed once skip rows are done
+    overload  refuses all records of a request that writes more than skip, as triggers do that go over a limit`
 
 // guides are those of the commands, by their words.
 var guides = map[string]guide{

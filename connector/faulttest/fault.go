@@ -37,6 +37,9 @@ const (
 	Row = "row"
 	// FailJob ends a bulk job as failed once Fault.Skip rows are done.
 	FailJob = "fail_job"
+	// Overload refuses all records of a request that writes more than
+	// Fault.Skip of them: what is done together goes over a limit together.
+	Overload = "overload"
 )
 
 // Fault is a rule: the requests that match it go wrong. All conditions that
@@ -101,9 +104,9 @@ type Request struct {
 	Op, Type     string // see [Fault]
 }
 
-// matches: a rule about single records or jobs strikes no request.
+// matches: a rule about records or jobs strikes no request as such.
 func (f *Fault) matches(r Request) bool {
-	if f.Kind == Row || f.Kind == FailJob || r.Op == "token" && f.Op == "" && f.Path == "" {
+	if f.Kind == Row || f.Kind == FailJob || f.Kind == Overload || r.Op == "token" && f.Op == "" && f.Path == "" {
 		return false
 	}
 	if f.Path != "" {

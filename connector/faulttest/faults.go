@@ -121,6 +121,15 @@ func (fs *Faults) StrikeJob(recordType string) *Fault {
 	})
 }
 
+// StrikeOverload chooses the Overload fault that a request meets which does op to
+// so many records; nil for none.
+func (fs *Faults) StrikeOverload(recordType, op string, records int) *Fault {
+	return fs.first(Overload, func(r *rule) bool {
+		return (r.Type == "" || strings.EqualFold(r.Type, recordType)) && (r.Op == "" || r.Op == op) &&
+			records > r.Skip && r.due(fs.dice, 0) // its Skip counts records
+	})
+}
+
 // first is the first fault of a kind that strikes.
 func (fs *Faults) first(kind string, strikes func(*rule) bool) *Fault {
 	fs.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -72,6 +73,8 @@ func checkUse(u connector.Use, s *objectShape) (problems []error) {
 			problem(name, "field %s of record type %s can't be written: it is computed, or the integration's user lacks the right to edit it", f.Name, s.Name)
 		case !f.Createable:
 			problem(name, "field %s of record type %s can't be set when a record is created", f.Name, s.Name)
+		case !f.Updateable && slices.Contains(u.Updated, name):
+			problem(name, "field %s of record type %s can't be changed once the record is made: put it under create_fields; if it is a master-detail relationship, its setting Allow reparenting would let it change", f.Name, s.Name)
 		}
 	}
 	return problems

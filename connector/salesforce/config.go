@@ -44,7 +44,7 @@ type Config struct {
 	Batch int `yaml:"batch"`
 	// Linger is how long changes gather for a request that is not full. Zero: 2 s;
 	// negative: they don't.
-	Linger time.Duration `yaml:"linger"`
+	Linger time.Duration `yaml:"linger,negative"`
 	// BulkFrom is from how many waiting changes on they go as a bulk job.
 	// Zero: 5000; negative: never.
 	BulkFrom int `yaml:"bulk_from"`

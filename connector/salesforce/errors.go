@@ -26,6 +26,10 @@ type refusal struct {
 // limitExceeded is said of the daily requests and of too many long ones at once.
 const limitExceeded = "REQUEST_LIMIT_EXCEEDED"
 
+// overLimit is in the words about Apex that went over a limit of its transaction,
+// such as "Apex CPU time limit exceeded" or "Too many SOQL queries: 101".
+const overLimit = "System.LimitException"
+
 // codeForm is what Salesforce's codes look like.
 var codeForm = regexp.MustCompile(`^[A-Z][A-Z0-9_]{1,79}$`)
 
@@ -153,8 +157,10 @@ func kindOf(v verb, r refusal) connector.Kind {
 	case "SERVER_UNAVAILABLE", "UNKNOWN_EXCEPTION", "QUERY_TIMEOUT", "REQUEST_RUNNING_TOO_LONG":
 		return connector.Unknown
 	case "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY":
-		// A trigger or flow failed; what failed in it may have been a lock.
-		if strings.Contains(r.Message, "UNABLE_TO_LOCK_ROW") {
+		// A trigger or flow failed; what failed in it may have been a lock, or a
+		// limit that holds for all records of the request together. A record that
+		// goes again goes with fewer others.
+		if strings.Contains(r.Message, "UNABLE_TO_LOCK_ROW") || strings.Contains(r.Message, overLimit) {
 			return connector.Busy
 		}
 	case "DUPLICATE_VALUE":
@@ -203,6 +209,8 @@ func explain(e *connector.Error, v verb, own bool) {
 		hint = "several records have this external id, and none was changed: make the field unique and take it off the others"
 	case e.Code == "INVALID_FIELD" && strings.Contains(e.Message, "oreign key external ID"):
 		hint = "the record that it refers to is not in Salesforce, or not under this external id"
+	case strings.Contains(e.Message, overLimit):
+		hint = "triggers or flows went over a limit for all records of a request together; they go again with fewer: if it comes often, set a smaller batch"
 	case e.Code == "NOT_FOUND" && v == create:
 		hint = "there is no such object or external id field for the integration's user: check record, external_id and api_version"
 	case own:

@@ -423,6 +423,11 @@ func TestReferences(t *testing.T) {
 	if _, err := conn.Create(t.Context(), line); err != nil || org.Records("Invoice_Line__c")[0]["Product__c"] == nil {
 		t.Fatalf("%v", err)
 	}
+	// A master-detail relationship is set once: sent again, the same is refused.
+	if _, err := conn.Create(t.Context(), line); err == nil || connector.AsError(err).Code != "INVALID_FIELD_FOR_INSERT_UPDATE" {
+		t.Errorf("a master again: %v", err)
+	}
+	delete(line.Fields, "Invoice__r")
 	line.Fields["Product__r"] = json.RawMessage("null")
 	if _, err := conn.Create(t.Context(), line); err != nil || org.Records("Invoice_Line__c")[0]["Product__c"] != nil {
 		t.Errorf("not cleared: %v, %v", org.Records("Invoice_Line__c")[0]["Product__c"], err)
@@ -476,6 +481,9 @@ func TestCheck(t *testing.T) {
 	}{
 		{connector.Use{Type: "Account", Fields: []string{"Name", "Parent", "OwnerId"}}, ""},
 		{connector.Use{Type: "Order", Fields: []string{"TotalAmount"}}, "can't be written"},
+		{connector.Use{Type: "Invoice_Line__c", Fields: []string{"Invoice__r", "Price__c"}, Updated: []string{"Invoice__r", "Price__c"}}, "field Invoice__c of record type Invoice_Line__c can't be changed once the record is made: put it under create_fields"},
+		{connector.Use{Type: "Invoice_Line__c", Fields: []string{"Invoice__r", "Price__c"}, Updated: []string{"Price__c"}}, ""},
+		{connector.Use{Type: "Invoice_Line__c", Fields: []string{"Invoice__r", "Price__c"}}, ""}, // of a Go program: which of them is not known
 		{connector.Use{Type: "Acount"}, `no record type "Acount" (did you mean Account?)`},
 		{connector.Use{Type: "Account", Fields: []string{"Parnt"}}, `no field or relationship "Parnt" (did you mean Parent`},
 		{connector.Use{Type: "Plain__c"}, "it does not exist"},

@@ -19,7 +19,8 @@ import (
 // [encoding.TextUnmarshaler] is read from text; durations are like "30s". A
 // field whose tag has the option template holds texts in which $ means
 // something to the connector, see [reader.expandText]. A [connector.Secret] must
-// not be empty, unless its tag has the option optional.
+// not be empty, unless its tag has the option optional; a duration must not be
+// less than nothing, unless its tag has the option negative.
 func (r *reader) decode(v *value, into reflect.Value) {
 	t := into.Type()
 	if t == reflect.TypeFor[connector.Secret]() && (v.scalar() || v.kind == nothing) {
@@ -148,7 +149,7 @@ func goWord(k reflect.Kind) string {
 // structField is a struct's field that a key fills.
 type structField struct {
 	reflect.Value
-	template, optional bool
+	template, optional, negative bool
 }
 
 // structFields are the fields of a struct by their keys, embedded ones and
@@ -173,7 +174,7 @@ func structFields(v reflect.Value) (map[string]structField, []string) {
 		if tag == "" {
 			tag = strings.ToLower(f.Name)
 		}
-		fields[tag] = structField{v.Field(i), strings.Contains(options, "template"), strings.Contains(options, "optional")}
+		fields[tag] = structField{v.Field(i), strings.Contains(options, "template"), strings.Contains(options, "optional"), strings.Contains(options, "negative")}
 		names = append(names, tag)
 	}
 	return fields, names
@@ -193,9 +194,9 @@ func (r *reader) decodeStruct(v *value, into reflect.Value) {
 			continue
 		}
 		outer := r.template
-		r.template, r.optional = outer || f.template, f.optional
+		r.template, r.optional, r.negative = outer || f.template, f.optional, f.negative
 		r.decode(e.value, f.Value)
-		r.template, r.optional = outer, false
+		r.template, r.optional, r.negative = outer, false, false
 	}
 }
 
@@ -250,7 +251,7 @@ func (r *reader) duration(v *value) time.Duration {
 		return 0
 	}
 	d, err := time.ParseDuration(r.expand(v))
-	if err == nil && d < 0 {
+	if err == nil && d < 0 && !r.negative {
 		r.fail(v.at, "must be more than nothing", "leave it out for the default")
 		return 0
 	}

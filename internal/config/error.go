@@ -75,6 +75,7 @@ type reader struct {
 
 	template bool     // what is decoded now is a template
 	optional bool     // and may be empty, if it is a secret
+	negative bool     // and may be less than nothing, if it is a duration
 	secretly bool     // what is expanded now is a secret, so no variable in it may be empty
 	general  []string // keys that stand beside those of the struct that is decoded next
 }

@@ -108,7 +108,7 @@ func (f *File) Uses(remote string, fit []upkeep.Mapping) (uses []connector.Use) 
 		if s.to != remote {
 			continue
 		}
-		u := connector.Use{Sync: s.name, Type: s.record, Fields: sends(s.fields, s.createFields), Initialized: s.transform != nil}
+		u := connector.Use{Sync: s.name, Type: s.record, Fields: sends(s.fields, s.createFields), Updated: sends(s.fields), Initialized: s.transform != nil}
 		for _, m := range fit {
 			if m.Name == s.name {
 				u.Columns = m.Columns

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -35,7 +36,7 @@ func Options(t *testing.T, page string, config reflect.Type) int {
 	var look func(v reflect.Type, path string)
 	look = func(v reflect.Type, path string) {
 		for i := range v.NumField() {
-			name := v.Field(i).Tag.Get("yaml")
+			name, _, _ := strings.Cut(v.Field(i).Tag.Get("yaml"), ",")
 			inner := v.Field(i).Type
 			if inner.Kind() == reflect.Pointer {
 				inner = inner.Elem()

@@ -34,11 +34,12 @@ func (s *Server) serveCollection(c *call) (*reply, *apiError) {
 		return nil, refuse("LIMIT_EXCEEDED", fmt.Sprintf("record limit reached. cannot submit more than %d records in this request", mostRows))
 	}
 	var row func(map[string]any) (map[string]any, *apiError)
+	var op string
 	switch {
 	case c.method == http.MethodPost && len(c.segments) == 5:
-		row = func(m map[string]any) (map[string]any, *apiError) { return s.createRow(c, m) }
+		op, row = "create", func(m map[string]any) (map[string]any, *apiError) { return s.createRow(c, m) }
 	case c.method == http.MethodPatch && len(c.segments) == 5:
-		row = func(m map[string]any) (map[string]any, *apiError) { return s.updateRow(c, m) }
+		op, row = "update", func(m map[string]any) (map[string]any, *apiError) { return s.updateRow(c, m) }
 	case c.method == http.MethodPatch:
 		o, key, err := s.collectionKey(c)
 		if err != nil {
@@ -47,11 +48,30 @@ func (s *Server) serveCollection(c *call) (*reply, *apiError) {
 		if err := twice(body.Records, key); err != nil {
 			return nil, err
 		}
-		row = func(m map[string]any) (map[string]any, *apiError) { return s.upsertRow(c, o, key, m) }
+		op, row = "upsert", func(m map[string]any) (map[string]any, *apiError) { return s.upsertRow(c, o, key, m) }
 	default:
 		return nil, errMethod(c)
 	}
-	return s.rows(body.AllOrNone, len(body.Records), func(i int) (map[string]any, *apiError) { return row(body.Records[i]) }), nil
+	overload := s.overloadOf(op, body.Records)
+	return s.rows(body.AllOrNone, len(body.Records), func(i int) (map[string]any, *apiError) {
+		if overload != nil {
+			return nil, overload
+		}
+		return row(body.Records[i])
+	}), nil
+}
+
+// overloadOf is the refusal of all rows together; nil when there is none. The
+// first row's object is that of all.
+func (s *Server) overloadOf(op string, rows []map[string]any) *apiError {
+	if len(rows) == 0 {
+		return nil
+	}
+	o, err := s.typeOf(rows[0])
+	if err != nil {
+		return nil // each row is told so itself
+	}
+	return s.overload(o.Name, op, len(rows))
 }
 
 // rows performs each row. All or none: when one fails, what the others did is
@@ -270,7 +290,14 @@ func (s *Server) deleteMany(c *call) (*reply, *apiError) {
 	if len(ids) > mostRows || c.query.Get("ids") == "" {
 		return nil, refuse("LIMIT_EXCEEDED", fmt.Sprintf("record limit reached. cannot submit more than %d records in this request", mostRows))
 	}
+	var overload *apiError
+	if first := s.find(strings.TrimSpace(ids[0])); first != nil {
+		overload = s.overload(first.object.Name, "delete", len(ids))
+	}
 	return s.rows(c.query.Get("allOrNone") == "true", len(ids), func(i int) (map[string]any, *apiError) {
+		if overload != nil {
+			return nil, overload
+		}
 		r, err := s.named(nil, strings.TrimSpace(ids[i]))
 		if err == nil {
 			err = s.rowFault(r.object.Name, "delete", externalOf(r))

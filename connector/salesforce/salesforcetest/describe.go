@@ -32,7 +32,7 @@ func (s *Server) describe(c *call, o *object) (*reply, *apiError) {
 	for i := range o.Fields {
 		f := &o.Fields[i]
 		one := map[string]any{
-			"name": f.Name, "label": f.Name, "type": f.Type, "length": f.Length, "createable": !f.ReadOnly, "updateable": !f.ReadOnly,
+			"name": f.Name, "label": f.Name, "type": f.Type, "length": f.Length, "createable": !f.ReadOnly, "updateable": !f.ReadOnly && !f.CreateOnly,
 			"nillable": !f.Required, "defaultedOnCreate": false, "unique": f.Unique, "externalId": f.ExternalID, "idLookup": f.lookup(),
 			"caseSensitive": f.CaseSensitive, "referenceTo": f.RefersTo, "relationshipName": nil, "custom": false,
 		}

@@ -31,11 +31,16 @@ const (
 	Short = faulttest.Short
 	// FailJob ends a bulk job as Failed once Fault.Skip rows are done.
 	FailJob = faulttest.FailJob
+	// Overload fails all records of a transaction with more than Fault.Skip of
+	// them: of a single call, of a collection, or of each 200 rows of a job. So do
+	// triggers that go over a governor limit, which is the default of Fault.Code
+	// and Fault.Message.
+	Overload = faulttest.Overload
 )
 
 // Fault is a rule: the requests that match it go wrong. Op is create, read,
 // update, upsert, delete, collection, query, describe, limits, job or token, and
-// of a Row fault create, update, upsert or delete; Type is the object. Code is
+// of a Row or Overload fault create, update, upsert or delete; Type is the object. Code is
 // UNABLE_TO_LOCK_ROW, REQUEST_LIMIT_EXCEEDED and the like.
 type Fault = faulttest.Fault
 
@@ -71,4 +76,14 @@ func (s *Server) rowFault(object, op, externalID string) *apiError {
 		return nil
 	}
 	return &apiError{status: cmp.Or(f.Status, 400), code: f.Code, message: cmp.Or(f.Message, own["UNABLE_TO_LOCK_ROW"])}
+}
+
+// overload is the refusal of all records of a transaction; nil when there is none.
+func (s *Server) overload(object, op string, records int) *apiError {
+	f := s.faults.StrikeOverload(object, op, records)
+	if f == nil {
+		return nil
+	}
+	return &apiError{status: cmp.Or(f.Status, 400), code: cmp.Or(f.Code, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"), fields: noFields,
+		message: cmp.Or(f.Message, object+"Trigger: System.LimitException: Apex CPU time limit exceeded")}
 }

@@ -236,7 +236,11 @@ func (s *Server) runJob(j *job) {
 		s.endJob(j, "Failed", err.Error())
 		return
 	}
+	var overload *apiError // of these 200 rows, which are one transaction
 	for i, row := range j.rows {
+		if i%mostRows == 0 {
+			overload = s.overload(j.object.Name, j.operation, min(mostRows, len(j.rows)-i))
+		}
 		if stop != nil && i >= stop.Skip {
 			s.endJob(j, "Failed", "InternalServerError : the job failed after too many tries")
 			return
@@ -247,7 +251,10 @@ func (s *Server) runJob(j *job) {
 		if !running {
 			return
 		}
-		id, created, err := s.runRow(j, row)
+		id, created, err := "", false, overload
+		if overload == nil {
+			id, created, err = s.runRow(j, row)
+		}
 		s.jobs.mu.Lock()
 		row.done, row.id, row.created, row.err = true, id, created, err
 		j.processed++

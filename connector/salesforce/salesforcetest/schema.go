@@ -33,6 +33,10 @@ type Field struct {
 	// OnDelete says what becomes of the record when the one it refers to is
 	// deleted: "" clears the field, "cascade" deletes it, "restrict" refuses.
 	OnDelete string
+	// CreateOnly is a field that is set when the record is made and can't be
+	// changed: a master-detail relationship that is not reparentable, which is the
+	// default of one.
+	CreateOnly bool
 	// Values are those of a restricted picklist; none: any value is taken.
 	Values []string
 }
@@ -51,6 +55,7 @@ func DefaultObjects() []Object {
 	refers := func(name, relationship, onDelete string, to ...string) Field {
 		return Field{Name: name, Type: "reference", Relationship: relationship, RefersTo: to, OnDelete: onDelete}
 	}
+	master := func(f Field) Field { f.Required, f.CreateOnly = true, true; return f }
 	long := Field{Name: "Description", Type: "textarea", Length: 32_000}
 	return []Object{
 		{Name: "User", Prefix: "005", Fields: []Field{external, required(text("Name")), {Name: "Username", Type: "string", Unique: true}}},
@@ -73,7 +78,7 @@ func DefaultObjects() []Object {
 		{Name: "Invoice__c", Prefix: "a00", Fields: []Field{external, text("Name"), required(refers("Account__c", "Account__r", "restrict", "Account")),
 			typed("Total__c", "currency"), typed("Issued__c", "date"), long}},
 		{Name: "Invoice_Line__c", Prefix: "a01", Fields: []Field{external, text("Name"),
-			required(refers("Invoice__c", "Invoice__r", "cascade", "Invoice__c")), refers("Product__c", "Product__r", "", "Product2"),
+			master(refers("Invoice__c", "Invoice__r", "cascade", "Invoice__c")), refers("Product__c", "Product__r", "", "Product2"),
 			typed("Quantity__c", "double"), typed("Price__c", "currency")}},
 		{Name: "Task", Prefix: "00T", Fields: []Field{external, required(text("Subject")), refers("WhatId", "What", "", "Account", "Order", "Invoice__c"),
 			refers("WhoId", "Who", "", "Contact"), long}},

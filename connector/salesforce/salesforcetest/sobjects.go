@@ -36,6 +36,9 @@ func (s *Server) single(c *call, f func() (*reply, *apiError)) (*reply, *apiErro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.method != http.MethodGet {
+		if err := s.overload(c.typ, c.op, 1); err != nil {
+			return nil, err
+		}
 		if err := s.rowFault(c.typ, c.op, c.at(6)); err != nil {
 			return nil, err
 		}

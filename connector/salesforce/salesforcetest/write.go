@@ -35,6 +35,9 @@ func (s *Server) merge(o *object, r *record, body map[string]any) (map[string]an
 				// Not documented: it is taken, and changes nothing.
 				continue
 			}
+			if f.CreateOnly && r != nil {
+				return nil, errReadOnly(f)
+			}
 			id, err := s.related(f, v)
 			if err != nil {
 				return nil, err
@@ -46,9 +49,8 @@ func (s *Server) merge(o *object, r *record, body map[string]any) (map[string]an
 		switch {
 		case f == nil:
 			return nil, refuse("INVALID_FIELD", fmt.Sprintf("No such column '%s' on sobject of type %s", cut(name), o.Name))
-		case f.ReadOnly:
-			return nil, refuse("INVALID_FIELD_FOR_INSERT_UPDATE", "Unable to create/update fields: "+f.Name+
-				". Please check the security settings of this field and verify that it is read/write for your profile or permission set.", f.Name)
+		case f.ReadOnly, f.CreateOnly && r != nil:
+			return nil, errReadOnly(f)
 		}
 		var err *apiError
 		if f.Type == "reference" {
@@ -62,6 +64,13 @@ func (s *Server) merge(o *object, r *record, body map[string]any) (map[string]an
 		values[f.Name] = v
 	}
 	return values, nil
+}
+
+// errReadOnly is said of a field that can't be written, or not any more, also
+// when it has the value that is sent.
+func errReadOnly(f *Field) *apiError {
+	return refuse("INVALID_FIELD_FOR_INSERT_UPDATE", "Unable to create/update fields: "+f.Name+
+		". Please check the security settings of this field and verify that it is read/write for your profile or permission set.", f.Name)
 }
 
 // permit checks what holds for the record as a whole.
