@@ -436,9 +436,12 @@ const unfindable = "an older request may have made a record under its external i
 
 // A record that has a unique value of this one's may be about to give it up: when
 // a row's key changes, its new record may be sent before the old one is deleted.
+// The same of a delete that is refused: the records that refer to it may be about
+// to refer to another one.
 const (
-	clashes = 6 // in a row, over half a minute; then the record is parked
-	taken   = "; tried again, as the record that has the value may be about to change or to go"
+	clashes  = 6 // in a row, over half a minute; then the record is parked
+	taken    = "; tried again, as the record that has the value may be about to change or to go"
+	referred = "; tried again, as records that refer to it may be about to change or to go"
 )
 
 // judge turns a failed call into the group's next state.
@@ -479,6 +482,9 @@ func (c *caller) judge(err error) {
 		}
 	default: // Rejected, and NotFound where nothing more can be done
 		res.Outcome = store.Refused
+		if e.Kind == connector.Rejected && c.job.goal == absent && c.job.claim.Attempts+1 < min(clashes, c.cfg.MaxAttempts) {
+			res.Outcome, res.Reason = store.Retry, reason+referred
+		}
 		if e.Kind == connector.Rejected && len(c.job.lacks) > 0 {
 			res = c.job.refusedInPart(reason)
 		}

@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -62,4 +63,58 @@ func TestATakenValueIsTriedAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A parent's record may be deleted before those that referred to it are sent
+// without it.
+func TestARefusedDeleteIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		times, refused int
+		state          upkeep.State
+	}{{2, 2, upkeep.Gone}, {-1, 6, upkeep.Parked}} {
+		s := newShop(t, memory.Config{})
+		s.exec(`insert into users(id, name) values (1, 'Ada')`)
+		sync := customerSync(s.to)
+		sync.OnDelete = upkeep.Ending{Action: upkeep.Delete}
+		e := s.hasty(sync)
+		s.run(e)
+		s.quiet(e)
+		s.remote.Fail(memory.Fault{On: memory.Delete, Times: c.times, Err: &connector.Error{Kind: connector.Rejected, Message: "it has dependent records"}})
+		s.exec(`delete from users where id = 1`)
+		s.quiet(e)
+		x := s.state(e, "customer", "1", c.state)
+		refused := 0
+		for _, a := range x.Attempts {
+			if strings.Contains(a.Message, "it has dependent records") {
+				refused++
+			}
+		}
+		if refused != c.refused {
+			t.Errorf("%d tries were refused, want %d: %+v", refused, c.refused, x.Attempts)
+		}
+	}
+}
+
+// A record that was refused under one external id, and so is not there, gets the
+// one that the mapping makes by now.
+func TestARefusedExternalIDCanBeLeft(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.exec(`insert into users(id, name) values (1, 'Ada'), (2, 'Bob')`)
+	s.remote.Fail(memory.Fault{On: memory.Create, ExternalID: "customer-1", Times: -1, Err: &connector.Error{Kind: connector.Rejected, Message: "the external id has a minus"}})
+	e := s.engine(customerSync(s.to))
+	stop := s.run(e)
+	s.quiet(e)
+	s.state(e, "customer", "1", upkeep.Parked)
+	stop()
+	sync := customerSync(s.to)
+	sync.Version = "2"
+	sync.ExternalID = func(u User) string { return "c" + strconv.FormatInt(u.ID, 10) }
+	e = s.engine(sync)
+	s.run(e)
+	s.quiet(e)
+	s.state(e, "customer", "1", upkeep.Clean)
+	s.field("customer", "c1", "entityId", `"Ada"`)
+	s.field("customer", "customer-2", "entityId", `"Bob"`) // keeps the one that it was made with
 }

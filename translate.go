@@ -118,7 +118,9 @@ func (j *job) identify(row Row) error {
 	if j.command != nil {
 		j.record.Command = j.command.Number
 	}
-	if j.claim.ExternalID != "" { // the record keeps the one it was made with
+	// The record keeps the one that it was made with, or may have been: not one under
+	// which it was refused, and surely is not there.
+	if j.claim.ExternalID != "" && (j.claim.RemoteID != "" || j.claim.InDoubt || j.claim.Forced || j.restored) {
 		j.record.ExternalID = j.claim.ExternalID
 		return nil
 	}

@@ -49,13 +49,13 @@ func (w *world) replace(old []*worker.Process, between func()) {
 }
 
 // rest waits until nothing was to do for a while, in which a worker would have been
-// started again.
+// started again. What waits for a parked record is not to be done.
 func (w *world) rest() {
 	busy := time.Now()
 	w.until("rest", func() bool {
 		var is bool
 		err := w.place.App.QueryRowContext(w.ctx, `select exists (select from upkeep.touch) or exists (select from upkeep.syncs where pass <> '')
-			or exists (select from upkeep.groups where generation > synced_generation and not parked)`).Scan(&is)
+			or exists (select from upkeep.groups where generation > synced_generation and not parked and waits_for = '{}')`).Scan(&is)
 		if err != nil || is {
 			busy = time.Now()
 		}

@@ -317,7 +317,7 @@ func (w *world) groups() string {
 	err := w.place.App.QueryRow(`select string_agg(n || ' ' || what, ', ') from (
 		select count(*) n, concat_ws(' ', case when parked then 'parked: ' || reason end, case when holder is not null then 'claimed' end,
 			case when due_at is not null then 'due' end, case when in_doubt_until is not null then 'in doubt' end,
-			case when generation > synced_generation then 'dirty' else 'clean' end) what
+			case when waits_for <> '{}' then 'waiting' end, case when generation > synced_generation then 'dirty' else 'clean' end) what
 		from upkeep.groups group by 2
 		union all select held, concat('slots of ', holder, ' until ', until) from upkeep.slots
 		union all select failures, concat('failures of the remote, now ', now(), ', probe at ', probe_at, ', paused until ', paused_until) from upkeep.remotes) as states`).Scan(&text)
