@@ -226,7 +226,9 @@ func (db *DB) pruneAttempts(ctx context.Context, keep time.Duration) error {
 }
 
 // Retry implements [store.Registry]. What was parked is late from now on, and not
-// since it was parked; what waited waits on, most likely, and keeps its age.
+// since it was parked; what waited waits on, most likely, and keeps its age. What
+// was refused is another write from now on, for remotes that keep their answers,
+// but not while an earlier request may have been applied.
 func (db *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 	var n int64
 	err := db.tx(ctx, writing, func(tx pgx.Tx) error {
@@ -236,6 +238,7 @@ func (db *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 				WHERE (parked OR waits_for <> '{}') AND ($1 = '' OR sync = $1) AND ($2 = '' OR key = $2)
 				ORDER BY sync, key FOR UPDATE)
 			UPDATE upkeep.groups g SET parked = false, waits_for = '{}', attempts = 0, reason = '',
+				generation = generation + (parked AND in_doubt_until IS NULL AND generation > synced_generation)::int,
 				due_at = (SELECT upkeep.clock()), dirty_since = coalesce(CASE WHEN NOT g.parked THEN g.dirty_since END, upkeep.clock())
 			FROM held h WHERE g.sync = h.sync AND g.key = h.key`, clean(sync), clean(key))
 		if err != nil {

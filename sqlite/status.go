@@ -283,6 +283,7 @@ func (d *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 			}
 			list := idsJSON(ids)
 			_, err = tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL, due_at = ?2,
+				generation = generation + (parked AND in_doubt_until IS NULL AND generation > synced_generation),
 				dirty_since = CASE WHEN parked OR dirty_since IS NULL THEN ?2 ELSE dirty_since END
 				FROM (SELECT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j WHERE sync = j.s AND upkeep_groups.key = j.k`, list, d.now())
 			if err != nil {
