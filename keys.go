@@ -153,8 +153,14 @@ func unreal(text string) bool {
 	return err == nil
 }
 
+// longKey is from how many bytes on a key that does not fit is not told in full.
+const longKey = 500
+
 // noKey is an [ErrKey] about a text that is no value of a key's type.
 func noKey(shape *store.Shape, key string) error {
+	if len(key) > longKey {
+		return notKey(fmt.Errorf("a text of %d bytes (%q) can be no key of %s, whose key is %s: it is no value of it, or there is no such row and an index takes no key as long", len(key), cut(key, 50), shape.Root.Table, keyTypes(shape)))
+	}
 	return notKey(fmt.Errorf("%q can be no key of %s, whose key is %s", key, shape.Root.Table, keyTypes(shape)))
 }
 

@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -204,39 +205,9 @@ func (r *runner) recordAnswers(ctx context.Context) {
 	}
 }
 
-// recordBatch writes results, each guarded by its epoch. If the database can't
-// be reached until the leases are over, they end by themselves, in doubt.
+// recordBatch writes the results of jobs down, and lets the jobs go.
 func (r *runner) recordBatch(ctx context.Context, batch []*job) {
-	results := make([]store.Result, len(batch))
-	deadline := batch[0].deadline
-	for i, j := range batch {
-		results[i] = j.result
-		deadline = minTime(deadline, j.deadline)
-	}
-	for failures := 1; ; failures++ {
-		// Also what was cut off by the end of the drain is written down.
-		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
-		stale, err := r.db.Record(within, results, r.byHand())
-		cancel()
-		if err == nil {
-			r.returnDeletes(context.WithoutCancel(ctx), batch)
-			r.freeDeletes(ctx, batch)
-			r.clash(ctx, results)
-			r.tellRefused(batch, stale)
-			for _, id := range stale {
-				r.log.Warn("answer came after the lease had ended; it was discarded", "sync", id.Sync, "key", id.Key)
-			}
-			break
-		}
-		if ctx.Err() != nil || r.cfg.Clock.Now().After(deadline) {
-			r.log.Error("results could not be recorded; their groups will be in doubt", "results", len(results), "error", err)
-			break
-		}
-		r.log.Error("record failed; trying again", "error", err)
-		if r.cfg.Clock.Sleep(ctx, r.backoffUpTo(failures, 5*time.Second)) != nil {
-			break
-		}
-	}
+	r.write(ctx, batch)
 	r.mu.Lock()
 	r.pending -= len(batch)
 	for _, j := range batch {
@@ -245,6 +216,80 @@ func (r *runner) recordBatch(ctx context.Context, batch []*job) {
 	}
 	r.mu.Unlock()
 	r.nudge()
+}
+
+// write writes results, each guarded by its epoch. One that the database does not
+// take delays no other: it is found by halving, and written as far as it can be.
+// If the database can't be reached until the leases are over, they end by
+// themselves, in doubt.
+func (r *runner) write(ctx context.Context, batch []*job) {
+	deadline := batch[0].deadline
+	for _, j := range batch {
+		deadline = minTime(deadline, j.deadline)
+	}
+	for failures := 1; ; failures++ {
+		results := make([]store.Result, len(batch))
+		for i, j := range batch {
+			results[i] = j.result
+		}
+		// Also what was cut off by the end of the drain is written down.
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		stale, err := r.db.Record(within, results, r.byHand())
+		cancel()
+		if err == nil {
+			r.recorded(ctx, batch, results, stale)
+			return
+		}
+		if errors.Is(err, store.ErrResult) && len(batch) > 1 {
+			r.write(ctx, batch[:len(batch)/2])
+			r.write(ctx, batch[len(batch)/2:])
+			return
+		}
+		if errors.Is(err, store.ErrResult) && batch[0].lessen(err) {
+			if batch[0].result.Outcome == store.Partial {
+				r.log.Warn("a record was written down without its references; it is compared again later", "sync", batch[0].claim.Sync, "key", batch[0].claim.Key, "reason", batch[0].result.Reason)
+			}
+			continue
+		}
+		if ctx.Err() != nil || r.cfg.Clock.Now().After(deadline) {
+			r.log.Error("results could not be recorded; their groups will be in doubt", "results", len(results), "error", err)
+			return
+		}
+		r.log.Error("record failed; trying again", "error", err)
+		if r.cfg.Clock.Sleep(ctx, r.backoffUpTo(failures, 5*time.Second)) != nil {
+			return
+		}
+	}
+}
+
+// recorded does what follows when results are written.
+func (r *runner) recorded(ctx context.Context, batch []*job, results []store.Result, stale []store.ID) {
+	r.returnDeletes(context.WithoutCancel(ctx), batch)
+	r.freeDeletes(ctx, batch)
+	r.clash(ctx, results)
+	r.tellRefused(batch, stale)
+	for _, id := range stale {
+		r.log.Warn("answer came after the lease had ended; it was discarded", "sync", id.Sync, "key", id.Key)
+	}
+}
+
+// lessen leaves the references out of a result that the database does not take
+// with them: false if it has none. A record that was made stays known, and is
+// compared again later; what would wait for others is parked.
+func (j *job) lessen(err error) bool {
+	res := &j.result
+	made := res.Outcome == store.Synced || res.Outcome == store.Partial
+	if len(res.WaitsFor) == 0 && !(made && len(res.Refs) > 0) {
+		return false
+	}
+	res.Reason = fmt.Sprintf("what it refers to can't be recorded: shorten the key of what it refers to, or leave that out; then it goes by itself (%v)", err)
+	res.WaitsFor, res.Wakes = nil, nil
+	if made {
+		res.Outcome, res.Refs, res.Sent, res.After = store.Partial, nil, nil, waitNet
+	} else {
+		res.Outcome = store.Refused
+	}
+	return true
 }
 
 func minTime(a, b time.Time) time.Time {

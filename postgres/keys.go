@@ -68,16 +68,51 @@ func (db *DB) Keys(ctx context.Context, shape *store.Shape, after string, limit 
 // Canonical implements [store.Loader].
 func (db *DB) Canonical(ctx context.Context, shape *store.Shape, keys []string) (map[string]string, error) {
 	found, rest := sureOf(shape.Root.Key, keys)
-	if len(rest) == 0 {
+	long := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return len(shape.Sync)+len(key) <= longestGroup })
+	if len(rest)+len(long) == 0 {
 		return found, nil
 	}
 	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		return spell(ctx, tx, shape.Root, rest, found)
+		if err := spell(ctx, tx, shape.Root, rest, found); err != nil {
+			return err
+		}
+		return dropOverlong(ctx, tx, shape.Root, long, found)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look up keys of %s: %w", shape.Root.Table, discreet(err))
 	}
 	return found, nil
+}
+
+// longestGroup is how many bytes a sync's name and a key may have together: an
+// index takes no row of much more. What it can compress may be longer.
+const longestGroup = 2600
+
+// dropOverlong takes those of the long keys from found that the table has no row
+// of: its own index has taken the others.
+func dropOverlong(ctx context.Context, tx pgx.Tx, m *store.Member, long []string, found map[string]string) error {
+	for _, key := range long { // hardly ever one
+		own, fits := found[key]
+		if !fits {
+			continue
+		}
+		parts, err := store.SplitKey(own, len(m.Key))
+		if err != nil {
+			return err
+		}
+		equal, args := make([]string, len(parts)), make([]any, len(parts))
+		for i, c := range m.Key {
+			equal[i], args[i] = fmt.Sprintf("t0.%s = $%d::text::%s", quote(c.Name), i+1, castType(c)), parts[i]
+		}
+		var there bool
+		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM "+quoteTable(m.Table)+" t0 WHERE "+strings.Join(equal, " AND ")+")", args...).Scan(&there); err != nil {
+			return err
+		}
+		if !there {
+			delete(found, key)
+		}
+	}
+	return nil
 }
 
 // sureOf parts keys that are surely spelled as groups have them from those

@@ -121,6 +121,9 @@ func (db *DB) Record(ctx context.Context, results []store.Result, byHand []strin
 			return c.last(ctx, end)
 		})
 	}))
+	if ofClass(code(err), "22", "23", "54") {
+		err = fmt.Errorf("%w: %w", store.ErrResult, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("record results: %w", err)
 	}

@@ -5,7 +5,13 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -68,10 +74,20 @@ func (d *DB) Record(ctx context.Context, results []store.Result, byHand []string
 		}
 		return w.write(ctx, tx, byHand)
 	})
+	if ofResult(err) {
+		err = fmt.Errorf("%w: %w", store.ErrResult, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return stale, nil
+}
+
+// ofResult says whether SQLite does not take what was to be written: it is too
+// long, or a constraint is against it.
+func ofResult(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && slices.Contains([]int{sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}, e.Code()&0xff)
 }
 
 // readHeld reads the groups of the results that somebody holds.

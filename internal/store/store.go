@@ -331,6 +331,10 @@ type Composite struct {
 	Err error
 }
 
+// ErrResult is an error of Record: the database does not take what a result would
+// write, as a key that is too long for an index. Tried again, it fails again.
+var ErrResult = errors.New("the database does not take a result")
+
 // Unloadable is the error of a composite whose rows the database can't read, as
 // their values are. failed says which member it is, and must quote no value.
 func Unloadable(failed error) error {
