@@ -99,7 +99,8 @@ func (r *Record) String() string {
 
 // Want fails the test unless the record's fields are exactly these, given as
 // one JSON object. Order and white space do not count, 1.50 is 1.5, and a field
-// that was sent as null is not there.
+// that was sent as null is not there. It fails of a group that is parked or waits,
+// whose record is of before: see [Record.WantParked], and Fields for what is there.
 func (r *Record) Want(fields string) {
 	r.t.Helper()
 	want, err := plain([]byte(fields))
@@ -109,6 +110,9 @@ func (r *Record) Want(fields string) {
 	if !r.Exists {
 		r.t.Errorf("%s: there is no record: %s", r.name, r.Why)
 		return
+	}
+	if r.State == upkeep.Parked || r.State == upkeep.Waiting {
+		r.t.Errorf("%s: the record is of before, and its group is held up: %s", r.name, r.Why)
 	}
 	got, err := plain([]byte(r.String()))
 	if err != nil {

@@ -281,11 +281,18 @@ func TestItFails(t *testing.T) {
 		test func(t testing.TB)
 		want string
 	}{
-		"another value":  {func(t testing.TB) { db(t).Record("customer", 1).Want(`{"entityId": "Eve"}`) }, `got {"entityId": "Ada"}`},
-		"a field more":   {func(t testing.TB) { db(t).Record("customer", 1).Want(`{}`) }, "got"},
-		"no record":      {func(t testing.TB) { db(t).Record("customer", 9).Want(`{}`) }, "there is no record"},
-		"a record":       {func(t testing.TB) { db(t).Record("customer", 1).WantNone() }, "there is a record"},
-		"parked":         {func(t testing.TB) { parked(db(t)).WantNone() }, "only held up: parked: "},
+		"another value": {func(t testing.TB) { db(t).Record("customer", 1).Want(`{"entityId": "Eve"}`) }, `got {"entityId": "Ada"}`},
+		"a field more":  {func(t testing.TB) { db(t).Record("customer", 1).Want(`{}`) }, "got"},
+		"no record":     {func(t testing.TB) { db(t).Record("customer", 9).Want(`{}`) }, "there is no record"},
+		"a record":      {func(t testing.TB) { db(t).Record("customer", 1).WantNone() }, "there is a record"},
+		"parked":        {func(t testing.TB) { parked(db(t)).WantNone() }, "only held up: parked: "},
+		"parked later": {func(t testing.TB) {
+			db := db(t)
+			db.Record("customer", 1).Want(`{"entityId": "Ada"}`)
+			db.Remote.Fail(memory.Fault{On: memory.Update, Err: &connector.Error{Kind: connector.Rejected, Message: "no such name"}})
+			db.Exec(`update users set name = 'Eve' where id = 1`)
+			db.Record("customer", 1).Want(`{"entityId": "Ada"}`)
+		}, "the record is of before"},
 		"parked for it":  {func(t testing.TB) { parked(db(t)).WantParked("for nothing") }, `not parked for "for nothing": parked`},
 		"not parked":     {func(t testing.TB) { db(t).Record("sales_order", 43).WantParked("") }, "it is not parked"},
 		"waiting":        {func(t testing.TB) { waiting(db(t)).WantNone() }, "only held up: waiting for"},
