@@ -77,25 +77,6 @@ func TestKeptRecordThatMayBeThere(t *testing.T) {
 	})
 }
 
-// A draft for which nothing ever went out is no doubt, though a person had all
-// sent again.
-func TestKeptDraftIsNoDoubt(t *testing.T) {
-	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
-		s := newShop(memory.Config{Class: connector.Blind})
-		s.exec(`insert into users (id, name) values (1, 'off')`)
-		e := s.engine(keptOff(s))
-		s.run(e)
-		s.quiet(e)
-		if err := e.Resync(s.ctx, upkeep.Resync{Force: true}); err != nil {
-			t.Fatal(err)
-		}
-		s.quiet(e)
-		s.rename(e, "on")
-		s.oneCustomer()
-		s.state(e, "customer", "1", upkeep.Clean)
-	})
-}
-
 // A second installation looks for a record when its row passes, also long after
 // its first sweep.
 func TestKeptBySecondInstallation(t *testing.T) {

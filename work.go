@@ -370,14 +370,13 @@ func (j *job) compare() {
 
 // keep leaves the record as it is. If it is not sure what that is, the doubt stays
 // until the row passes again: nothing of what is known then is taken for granted.
-// At a remote that can't be asked a doubt parks the group, so one that a person
-// forced and for which nothing can have gone out is none.
+// Also where nothing is known to have gone out: a process may have lost its lease
+// before it noted that it sent.
 func (j *job) keep(sure bool) {
-	sent := j.claim.InDoubt || j.restored || j.claim.ExternalID != "" || j.claim.RemoteID != ""
-	if j.claim.InDoubt { // a process may have died before it noted that it sent
+	if j.claim.InDoubt {
 		j.result.ExternalID = j.record.ExternalID
 	}
-	j.finish(store.Result{Outcome: store.Synced, Unsettled: !sure && (sent || j.def.traits.Class != connector.Blind)})
+	j.finish(store.Result{Outcome: store.Synced, Unsettled: !sure})
 }
 
 // finish completes a result without a call, keeping the job's identity.

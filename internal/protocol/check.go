@@ -55,7 +55,7 @@ func (s *state) broken() violation {
 		return unheld
 	case s.wrongSkip:
 		return falseSkip
-	case s.clean() && !s.forgetful() && !(s.left && s.row == none) && s.records[0]|s.records[1] != translate(s.row, s.installed):
+	case s.clean() && !s.out && !s.forgetful() && !(s.left && s.row == none) && s.records[0]|s.records[1] != translate(s.row, s.installed):
 		return falseClean
 	}
 	return ""

@@ -12,7 +12,8 @@
 // send and record as store.Registry and store.Claim have it. A remote of any
 // class. A database, rows and registry in one, that is put back to what it was
 // (restore.go). Another mapping that is deployed beside the first (deploy.go). An
-// uninstall, and an installation after it that knows nothing (install.go). Faults,
+// uninstall, and an installation after it that knows nothing (install.go). A row that
+// the mapping leaves out for a while, whose record is kept as it is (kept.go). Faults,
 // a bounded number of them at any moment: a crash, a lease that ends under a live
 // worker, an answer that comes too late, a request that is lost, a load that does
 // not see a row that is there. A
@@ -58,6 +59,7 @@ type protocol struct {
 	restores uint8 // of a backup
 	deploys  uint8 // of another mapping
 	installs uint8 // after an uninstall
+	leaves   uint8 // of the row, and returns
 }
 
 // Values of a row and of a remote record.
@@ -100,6 +102,7 @@ const (
 	doubtful
 	untold   // class Blind: refused, since a create's outcome is unknown
 	vanished // class Blind: the record was gone; another claim makes it
+	kept     // synced, as the row is left out: nothing was sent
 )
 
 // worker holds its claim and how far it is. A field that is not needed any
@@ -161,6 +164,9 @@ type state struct {
 	installed uint8 // the mapping
 	resweep   bool  // for it, still to come
 
+	leaves uint8 // left
+	out    bool  // the mapping leaves the row out
+
 	installs    uint8 // left
 	uninstalled bool  // and not yet installed anew
 	pass        uint8 // of the first sweep, the next to come
@@ -180,12 +186,13 @@ type emit func(name string, k kind, after state)
 
 // start is a row that was registered and never sent.
 func (p protocol) start() state {
-	return state{row: valueA, group: group{generation: 1}, commits: p.commits, faults: p.faults, restores: p.restores, deploys: p.deploys, installs: p.installs}
+	return state{row: valueA, group: group{generation: 1}, commits: p.commits, faults: p.faults, restores: p.restores, deploys: p.deploys, installs: p.installs, leaves: p.leaves}
 }
 
 // next calls out with every step from s.
 func (p protocol) next(s state, out emit) {
 	p.commit(s, out)
+	p.leave(s, out)
 	p.fold(s, out)
 	for i := range s.workers {
 		switch s.workers[i].phase {
@@ -217,7 +224,7 @@ func (p protocol) next(s state, out emit) {
 }
 
 func (p protocol) commit(s state, out emit) {
-	if s.commits == 0 {
+	if s.commits == 0 || s.log[2] != 0 && !s.uninstalled {
 		return
 	}
 	for to, name := range [...]string{"commit-delete", "commit-A", "commit-B"} {
@@ -231,7 +238,7 @@ func (p protocol) commit(s state, out emit) {
 		switch {
 		case n.row == none:
 			entry = logDelete
-			n.wasDeleted = true
+			n.wasDeleted, n.out = true, false
 		case s.row == none:
 			entry = logInsert
 		}

@@ -89,14 +89,14 @@ type variant struct {
 }
 
 // found searches with more and more commits and faults until it breaks.
-// Of with, restores, deploys and installs count.
+// Of with, restores, deploys, installs and leaves count.
 func (b variant) found(t *testing.T, with protocol) {
 	bounds := [][2]uint8{{2, 0}, {2, 1}, {2, 2}, {3, 2}}
 	if with.restores+with.installs > 0 {
 		bounds = [][2]uint8{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}}
 	}
 	for _, n := range bounds {
-		p := protocol{rules: b.rules, class: b.class, commits: n[0], faults: n[1], restores: with.restores, deploys: with.deploys, installs: with.installs}
+		p := protocol{rules: b.rules, class: b.class, commits: n[0], faults: n[1], restores: with.restores, deploys: with.deploys, installs: with.installs, leaves: with.leaves}
 		v := p.check(mostStates)
 		if v.violation == "" {
 			continue
@@ -124,6 +124,9 @@ func (p protocol) String() string {
 	}
 	if p.deploys > 0 {
 		words = append(words, "a deployment")
+	}
+	if p.leaves > 0 {
+		words = append(words, "left out for a while")
 	}
 	return strings.Join(append(words, fmt.Sprintf("%d commits", p.commits), fmt.Sprintf("%d faults", p.faults)), ", ")
 }

@@ -9,6 +9,7 @@ type past struct {
 	there      bool
 	row        uint8
 	wasDeleted bool
+	out        bool
 	log        [3]uint8
 	group      group
 }
@@ -27,7 +28,7 @@ func (p protocol) beyond(s state, out emit) {
 	case s.restores == 0:
 	case !s.saved.there:
 		n := s
-		n.saved = past{there: true, row: s.row, wasDeleted: s.wasDeleted, log: s.log, group: s.group}
+		n.saved = past{there: true, row: s.row, wasDeleted: s.wasDeleted, out: s.out, log: s.log, group: s.group}
 		out("backup", environment, n)
 	default:
 		p.restore(s, out)
@@ -63,7 +64,7 @@ func (p protocol) beyond(s state, out emit) {
 
 func (p protocol) restore(s state, out emit) {
 	epoch := s.group.epoch
-	s.row, s.wasDeleted, s.log, s.group = s.saved.row, s.saved.wasDeleted, s.saved.log, s.saved.group
+	s.row, s.wasDeleted, s.out, s.log, s.group = s.saved.row, s.saved.wasDeleted, s.saved.out, s.saved.log, s.saved.group
 	s.saved, s.restores, s.unasked = past{}, s.restores-1, true
 	for i := range s.workers {
 		w := &s.workers[i]

@@ -48,5 +48,7 @@ type rules struct {
 	firstUnforced   bool // its first sweep forces nothing
 	firstUnfound    bool // class Lookup: nor is looked for what is touched before that came to it
 	unknownIsGone   bool // nor, once its row is deleted, what was never sent
+	keptSettles     bool // what is kept as it is ends a doubt
+	unknownIsSure   bool // or one of a group for which nothing is known to have gone out
 	foldTwice       bool // allowed: the log is deleted after the raise, not with it
 }

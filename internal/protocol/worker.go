@@ -43,6 +43,10 @@ func (p protocol) load(s state, i int, out emit) {
 
 func (p protocol) plan(s *state, i int, value uint8) {
 	w := &s.workers[i]
+	if value != none && s.out {
+		p.keep(w)
+		return
+	}
 	value = translate(value, w.mapping)
 	w.value = value
 	digest := w.digest
@@ -194,6 +198,10 @@ func (p protocol) record(s state, i int, out emit) {
 		g.digest, g.remoteID = w.value, w.remoteID
 		s.left = false
 		g.inDoubt = g.inDoubt && !p.syncedEndsDoubt
+	case kept:
+		if w.forced {
+			g.forced = max(g.forced, w.generation+1)
+		}
 	case removed, vanished:
 		g.digest, g.remoteID = none, 0
 	case refused, untold:
@@ -202,7 +210,7 @@ func (p protocol) record(s state, i int, out emit) {
 	if w.outcome == doubtful || w.outcome == untold {
 		g.inDoubt = !p.noDoubt
 	}
-	if w.outcome == synced || w.outcome == removed {
+	if w.outcome == synced || w.outcome == removed || w.outcome == kept {
 		g.synced = w.generation
 		if p.syncedIsNow {
 			g.synced = g.generation
@@ -213,7 +221,7 @@ func (p protocol) record(s state, i int, out emit) {
 	}
 	out([...]string{
 		released: "record-released", synced: "record-synced", removed: "record-removed",
-		vanished: "record-vanished", refused: "record-refused", doubtful: "record-doubtful", untold: "record-untold",
+		vanished: "record-vanished", refused: "record-refused", doubtful: "record-doubtful", untold: "record-untold", kept: "record-kept",
 	}[w.outcome], own, s)
 }
 
