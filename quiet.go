@@ -41,10 +41,11 @@ func (e *Engine) Quiet(ctx context.Context, progress func(*Status)) error {
 }
 
 // untilLook is how long Quiet rests after a look. One counts all groups, of which
-// there may be millions: what takes long takes a tenth of the time.
+// there may be millions: what takes long takes a tenth of the time, as long as the
+// end is then noticed within some seconds.
 func untilLook(took time.Duration) time.Duration {
-	const short = 50 * time.Millisecond
-	return max(short, 9*(took-short))
+	const short, long = 50 * time.Millisecond, 4 * time.Second
+	return max(short, min(9*(took-short), long))
 }
 
 // unquiet is the error of a Quiet that waited in vain.

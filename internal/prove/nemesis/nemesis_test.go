@@ -134,7 +134,7 @@ func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class,
 	v := w.judge()
 	if f.certain && v.Parked > 0 {
 		v.Unsettled += v.Parked
-		t.Errorf("%d groups are parked, and no request went out", v.Parked)
+		t.Errorf("%d groups are parked, and no request went out: %s", v.Parked, w.groups())
 	}
 	names := map[connector.Class]string{connector.Upsert: "upsert", connector.Lookup: "lookup", connector.Blind: "blind"}
 	fmt.Fprintf(os.Stderr, "%-44s %-7s %8d %7d %7d %6d %11d %8d %10d %6d\n", f.name, names[class], injected, w.writes, v.Groups,
