@@ -64,8 +64,8 @@ func (w *watch) commandBody() string {
 		p("INSERT INTO upkeep.command_gaps (sync, reason) SELECT s, %s FROM %s;\n", reason, these)
 	}
 	p("\n#variable_conflict use_column\nDECLARE\n    groups jsonb := '[]';\n    hits jsonb;\n    failed text;\n    patient boolean := current_setting('lock_timeout') = '0';\nBEGIN\n")
-	// The setting ends with the transaction, and with a savepoint that takes its gap back.
-	told := literal("upkeep.told_" + w.id())
+	// A setting ends with the transaction, and with a savepoint that takes its gap back.
+	told, locked := literal("upkeep.told_"+w.id()), literal("upkeep.locked_"+w.id())
 	p("    IF current_setting('transaction_isolation') = 'serializable' THEN\n")
 	p("        IF current_setting(%s, true) IS DISTINCT FROM 'yes' THEN\n            PERFORM set_config(%s, 'yes', true);\n            ", told, told)
 	gap(literal("a SERIALIZABLE transaction changed " + w.name() + ", and to read the version could have failed it"))
@@ -74,7 +74,11 @@ func (w *watch) commandBody() string {
 	gap(literal(w.name() + " was truncated"))
 	// What was read before the commit (of immediate constraints) had the rows yet.
 	p("        DELETE FROM upkeep.commands c USING %s WHERE c.xid = pg_current_xact_id() AND c.sync = s;\n", these)
-	p("        RETURN NULL;\n    END IF;\n    BEGIN\n")
+	p("        RETURN NULL;\n    END IF;\n")
+	if w.leadsThroughOthers() { // the gap of the row that waited tells of the rest, too
+		p("    IF current_setting(%s, true) = 'yes' THEN\n        RETURN NULL;\n    END IF;\n", locked)
+	}
+	p("    BEGIN\n")
 	// A migration may hold one of the tables between the row and its groups.
 	wait := func(most string) {
 		p("        IF patient THEN PERFORM set_config('lock_timeout', %s, true); END IF;\n", literal(most))
@@ -95,6 +99,9 @@ func (w *watch) commandBody() string {
 	p("    EXCEPTION WHEN OTHERS THEN\n        failed := SQLSTATE; groups := '[]';\n    END;\n")
 	p("    IF failed IS NOT NULL THEN\n        ")
 	gap("'the groups of a row of ' || " + literal(w.name()) + " || ' could not be found: SQLSTATE ' || failed")
+	if w.leadsThroughOthers() {
+		p("        IF failed = '55P03' THEN\n            PERFORM set_config(%s, 'yes', true);\n        END IF;\n", locked)
+	}
 	p("    END IF;\n")
 	p(`    IF groups <> '[]' THEN
         INSERT INTO upkeep.command_gaps (sync, reason)
