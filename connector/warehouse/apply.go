@@ -100,6 +100,18 @@ func (c *Connection) encode(ctx context.Context, q querier, recordType string, c
 			return nil, err
 		}
 	}
+	b := t.batch(changes)
+	if len(b.rows) < len(changes) { // somebody may have made a column wider
+		if t, err = c.table(ctx, q, recordType, true); err != nil {
+			return nil, err
+		}
+		b = t.batch(changes)
+	}
+	return b, nil
+}
+
+// batch encodes changes.
+func (t *table) batch(changes []connector.Change) *batch {
 	b := &batch{t: t, results: make([]connector.Result, len(changes))}
 	columns, lists := map[string]bool{}, map[string]bool{}
 	for i, change := range changes {
@@ -127,7 +139,7 @@ func (c *Connection) encode(ctx context.Context, q querier, recordType string, c
 	for _, field := range slices.Sorted(maps.Keys(lists)) {
 		b.lists = append(b.lists, t.children[field])
 	}
-	return b, nil
+	return b
 }
 
 func knowsAll(t *table, changes []connector.Change) bool {
@@ -156,7 +168,7 @@ func (t *table) row(change connector.Change) (*row, error) {
 	r.cells = make(map[string]cell, len(change.Record.Fields))
 	for field, raw := range change.Record.Fields {
 		if column, ok := t.columns[field]; ok {
-			v, err := encode(column.class, raw)
+			v, err := column.encode(raw)
 			if err != nil {
 				return nil, rejected("field %s: %v", field, err)
 			}
@@ -204,7 +216,7 @@ func (c *child) encode(raw json.RawMessage) ([][]cell, error) {
 			if !ok {
 				v = json.RawMessage("null")
 			}
-			encoded, err := encode(c.columns[name].class, v)
+			encoded, err := c.columns[name].encode(v)
 			if err != nil {
 				return nil, fmt.Errorf("[%d].%s: %w", i, name, err)
 			}

@@ -32,6 +32,8 @@ type dialect interface {
 	// values of a column of any type are written and read.
 	typeOf(t connector.Type) string
 	class(columnType string) class
+	// keeps is what a column of a type refuses, beyond its class.
+	keeps(columnType string) keeper
 	// text is an expression that gives a column's value as [decode] takes it.
 	text(column string, c class) string
 	// now is the time of the transaction, and ago that of some time before.
@@ -97,6 +99,7 @@ type column struct {
 	name  string
 	typ   string // in the database's words
 	class class
+	keeps keeper
 	// needed: it can't be null and has no default.
 	needed bool
 }

@@ -123,7 +123,7 @@ var typeArguments = regexp.MustCompile(`\s*\([^)]*\)`)
 
 func (postgres) class(columnType string) class {
 	switch typeArguments.ReplaceAllString(strings.ToLower(strings.TrimSpace(columnType)), "") {
-	case "text", "character varying", "varchar", "character", "char", "citext":
+	case "text", "character varying", "varchar", "character", "char", "bpchar", "citext":
 		return text
 	case "smallint", "integer", "bigint", "int", "int2", "int4", "int8":
 		return integer
@@ -228,9 +228,11 @@ var (
 func (p postgres) table(ctx context.Context, q querier, at place) (*found, error) {
 	rows, err := q.QueryContext(ctx, `SELECT a.attname, format_type(a.atttypid, a.atttypmod),
 			a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated <> '' OR a.attidentity = 'a',
+			format_type(CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE a.atttypid END, CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END),
 			EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
 				AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			JOIN pg_type t ON t.oid = a.atttypid
 		WHERE n.nspname = `+literal(at.schema)+` AND c.relname = `+literal(at.name)+` AND c.relkind IN ('r', 'p', 'f', 'v')
 			AND a.attnum > 0 AND NOT a.attisdropped
 		ORDER BY a.attnum`)
@@ -242,7 +244,8 @@ func (p postgres) table(ctx context.Context, q querier, at place) (*found, error
 	for rows.Next() {
 		var c column
 		var generated, unique bool
-		if err := rows.Scan(&c.name, &c.typ, &c.needed, &generated, &unique); err != nil {
+		var base string // of a domain; else the type itself
+		if err := rows.Scan(&c.name, &c.typ, &c.needed, &generated, &base, &unique); err != nil {
 			return nil, err
 		}
 		if f == nil {
@@ -251,6 +254,7 @@ func (p postgres) table(ctx context.Context, q querier, at place) (*found, error
 		if unique {
 			f.unique = append(f.unique, c.name)
 		}
+		c.keeps = p.keeps(base)
 		if c.class = p.class(c.typ); !generated {
 			f.columns = append(f.columns, c)
 		}

@@ -87,8 +87,6 @@ func (sqlite) class(columnType string) class {
 	switch t := strings.ToUpper(strings.TrimSpace(columnType)); t {
 	case "DECIMAL_TEXT":
 		return decimal
-	case "REAL", "DOUBLE", "FLOAT":
-		return float
 	case "BOOLEAN":
 		return boolean
 	case "DATE_TEXT":
@@ -105,6 +103,9 @@ func (sqlite) class(columnType string) class {
 		}
 		if strings.Contains(t, "CHAR") || strings.Contains(t, "TEXT") {
 			return text
+		}
+		if strings.Contains(t, "REAL") || strings.Contains(t, "FLOA") || strings.Contains(t, "DOUB") {
+			return float
 		}
 	}
 	return other
@@ -201,7 +202,7 @@ func (s sqlite) table(ctx context.Context, q querier, at place) (*found, error) 
 		if unique {
 			f.unique = append(f.unique, c.name)
 		}
-		c.class = s.class(c.typ)
+		c.class, c.keeps = s.class(c.typ), s.keeps(c.typ)
 		f.columns = append(f.columns, c)
 	}
 	return f, rows.Err()

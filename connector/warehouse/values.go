@@ -199,7 +199,11 @@ func decode(c class, have cell, want json.RawMessage) (json.RawMessage, error) {
 	if have.null {
 		return json.RawMessage("null"), nil
 	}
-	if w, err := encode(c, want); err == nil && !w.null && same(c, w.text, have.text) {
+	as := c
+	if c == other && isNumber(want) { // a domain over numeric has zeros of its own at the end
+		as = decimal
+	}
+	if w, err := encode(c, want); err == nil && !w.null && same(as, w.text, have.text) {
 		return want, nil
 	}
 	raw, err := plain(c, have.text)
