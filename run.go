@@ -293,15 +293,36 @@ func (e *Engine) inspect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(findings) == 0 {
+	altered := slices.DeleteFunc(slices.Clone(findings), func(f store.Finding) bool { return f.Severity == store.Note })
+	if len(altered) == 0 {
 		e.said.over(captureAltered)
-		return nil
+		return e.complete(ctx, findings)
 	}
+	findings = altered
 	first := findings[0].Subject + ": " + findings[0].Message
 	if e.said.anew(captureAltered, first, e.cfg.Clock.Now()) {
 		e.log.Error("capture was altered; installing it again and sweeping", "finding", first, "findings", len(findings))
 	}
 	if err := e.mend(ctx); err != nil {
+		return e.because(ctx, err, e.defs...)
+	}
+	return nil
+}
+
+// complete installs what normal operation leaves to be done: a new partition lacks
+// a trigger. What it may have kept from being seen Install sweeps, and no more.
+func (e *Engine) complete(ctx context.Context, notes []store.Finding) error {
+	if len(notes) == 0 {
+		return nil
+	}
+	var of []string
+	for _, f := range notes {
+		if !slices.Contains(of, f.Subject) {
+			of = append(of, f.Subject)
+		}
+	}
+	e.log.Info("partitions are new; what their triggers lack is installed", "partitions", of)
+	if err := e.installAnew(ctx); err != nil {
 		return e.because(ctx, err, e.defs...)
 	}
 	return nil

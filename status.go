@@ -291,9 +291,9 @@ func (e *Engine) rights(ctx context.Context, shapes []*store.Shape) ([]Finding, 
 // all is in place, or was never installed as it is declared.
 func (e *Engine) Capture(ctx context.Context) ([]Finding, error) {
 	shapes, _, findings := e.fitting(ctx)
-	findings = slices.DeleteFunc(findings, func(f Finding) bool { return f.Severity != Problem })
 	altered, err := e.altered(ctx, shapes)
-	return append(findings, altered...), err
+	findings = append(findings, altered...)
+	return slices.DeleteFunc(findings, func(f Finding) bool { return f.Severity != Problem }), err
 }
 
 // fitting returns the shapes of the syncs whose declarations fit the tables;

@@ -148,11 +148,18 @@ func installTable(ctx context.Context, c *pgxpool.Conn, w *watch) error {
 		}
 		gap := false
 		for _, f := range faults {
-			gap = gap || f.gap
 			needs.dropping = needs.dropping || f.action == "replace"
 			if err := f.mend(ctx, tx); err != nil {
 				return err
 			}
+			if f.young && f.gap {
+				unwritten, err := f.unwritten(ctx, tx)
+				if err != nil {
+					return err
+				}
+				f.gap = !unwritten
+			}
+			gap = gap || f.gap
 		}
 		if err := allowPartitions(ctx, tx, w); err != nil {
 			return err

@@ -17,9 +17,11 @@ type fault struct {
 	table   string // quoted
 	message string
 	gap     bool // changes may have gone unseen
+	young   bool // it is a partition that is new; then gap is to be found out: see [unwritten]
 	mend    func(context.Context, pgx.Tx) error
 
 	relation store.Table
+	oid      uint32
 	trigger  string
 	action   string // what mend does, in the words of [store.TriggerChange]
 }
@@ -56,8 +58,7 @@ func (db *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Findi
 				return fmt.Errorf("inspect triggers of %s: %w", w.name(), err)
 			}
 			for _, f := range faults {
-				found = append(found, store.Finding{Severity: store.Problem, Subject: f.table, Message: f.message,
-					Fix: "a running worker puts the triggers back and sweeps; or run: upkeep apply"})
+				found = append(found, f.finding())
 			}
 			_, same, err := function(ctx, tx, w.functionName(), w.body())
 			if err != nil {
@@ -87,6 +88,17 @@ func (db *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Findi
 	return found, installed(err)
 }
 
+// finding is the fault for people. A partition that is new is none of the
+// application's doing against us.
+func (f fault) finding() store.Finding {
+	if f.young {
+		return store.Finding{Severity: store.Note, Subject: f.table, Message: "the partition is new: " + f.message,
+			Fix: "a running worker completes it within a minute; or run: upkeep apply"}
+	}
+	return store.Finding{Severity: store.Problem, Subject: f.table, Message: f.message,
+		Fix: "a running worker puts the triggers back and sweeps; or run: upkeep apply"}
+}
+
 // function says whether one of ours is there, and whether it has this body.
 func function(ctx context.Context, tx pgx.Tx, name, body string) (there, same bool, err error) {
 	err = tx.QueryRow(ctx, `SELECT count(*) > 0, coalesce(bool_or(prosrc = $2), false) FROM pg_catalog.pg_proc
@@ -104,20 +116,34 @@ func inspectTable(ctx context.Context, tx pgx.Tx, w *watch) ([]fault, error) {
 	rows, truncate := w.triggers()
 	var faults []fault
 	for _, r := range relations {
+		// PostgreSQL puts the row triggers on a new partition, and not this one.
+		_, old := r.triggers[truncate.name]
+		young := r.partition && !old
 		for _, t := range rows {
 			if r.partition {
 				// The parent's trigger makes and drops the clone; only its
 				// being enabled is the partition's own.
 				if s, ok := r.triggers[t.name]; ok && s.clone && s.enabled != "A" {
-					faults = append(faults, fault{r.table, "trigger " + t.name + " is not enabled always", s.enabled != "O", enable(r, t), r.name, t.name, "enable"})
+					f := r.fault(t, " is not enabled always", s.enabled != "O", "enable", enable(r, t))
+					f.young = young && !f.gap
+					faults = append(faults, f)
 				}
+				young = young && r.triggers[t.name].clone
 				continue
 			}
 			faults = append(faults, check(r, t)...)
 		}
-		faults = append(faults, check(r, truncate)...)
+		for _, f := range check(r, truncate) {
+			f.young = young
+			faults = append(faults, f)
+		}
 	}
 	return faults, nil
+}
+
+// fault is one of a trigger on r.
+func (r relation) fault(t *trigger, what string, gap bool, action string, mend func(context.Context, pgx.Tx) error) fault {
+	return fault{table: r.table, message: "trigger " + t.name + what, gap: gap, mend: mend, relation: r.name, oid: r.oid, trigger: t.name, action: action}
 }
 
 // check compares one trigger of one table.
@@ -125,19 +151,29 @@ func check(r relation, t *trigger) []fault {
 	s, ok := r.triggers[t.name]
 	switch {
 	case !ok:
-		return []fault{{r.table, "trigger " + t.name + " is missing", true, create(r, t, false), r.name, t.name, "create"}}
+		return []fault{r.fault(t, " is missing", true, "create", create(r, t, false))}
 	case s.hash != t.hash:
-		return []fault{{r.table, "trigger " + t.name + " is not as this configuration needs it", false, create(r, t, true), r.name, t.name, "replace"}}
+		return []fault{r.fault(t, " is not as this configuration needs it", false, "replace", create(r, t, true))}
 	case r.elsewhere(t, s):
-		return []fault{{r.table, "trigger " + t.name + " watches a column that was renamed, and another one has its name now", true, create(r, t, true), r.name, t.name, "replace"}}
+		return []fault{r.fault(t, " watches a column that was renamed, and another one has its name now", true, "replace", create(r, t, true))}
 	case s.enabled != "A":
 		what := " is disabled"
 		if s.enabled != "D" {
 			what = " does not fire always: it was enabled without ALWAYS"
 		}
-		return []fault{{r.table, "trigger " + t.name + what, true, enable(r, t), r.name, t.name, "enable"}}
+		return []fault{r.fault(t, what, true, "enable", enable(r, t))}
 	}
 	return nil
+}
+
+// unwritten says whether a partition that is new has never had a row that its
+// own triggers did not see, once it is locked: nothing is in its file, which is the
+// one that it was made with, and no TRUNCATE gave it another.
+func (f fault) unwritten(ctx context.Context, tx pgx.Tx) (yes bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_partition_tree($1::oid::regclass) p
+			JOIN pg_catalog.pg_class c ON c.oid = p.relid
+			WHERE c.relkind <> 'p' AND (c.relfilenode <> c.oid OR pg_catalog.pg_relation_size(c.oid) > 0))`, f.oid).Scan(&yes)
+	return yes, err
 }
 
 // elsewhere says whether a trigger reads other columns than it was made for,

@@ -122,8 +122,10 @@ type Capture interface {
 	// replaces, or plan; otherwise ErrPlan.
 	Install(ctx context.Context, shapes []*Shape, plan, replaces string) error
 	// Inspect compares what is installed with what the shapes need: a
-	// trigger that is missing, disabled or altered, a new partition. Each
-	// finding is a Problem. Empty: capture is intact.
+	// trigger that is missing, disabled or altered: a Problem each. A Note is
+	// of what comes and goes in normal operation, a new partition: Install
+	// completes it, and asks itself for the sweep that it may need. Empty:
+	// capture is intact.
 	Inspect(ctx context.Context, shapes []*Shape) ([]Finding, error)
 	// Preview says what Install would do to triggers, by table and trigger.
 	// It writes nothing, and needs nothing of Upkeep in the database.
