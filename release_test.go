@@ -27,15 +27,25 @@ func TestReleaseIsNoticed(t *testing.T) {
 	}
 	s.run(e)
 	s.quiet(e)
-	s.exec(`begin; select upkeep.release('users'); alter table users alter column name type varchar(100); update users set name = 'unseen' where id = 1; commit`)
-	s.until("the change that no trigger saw", func() bool {
-		r, there := s.remote.Record("customer", "customer-1")
-		return there && string(r.Fields["entityId"]) == `"unseen"`
-	})
-	s.exec(`update users set name = 'seen' where id = 1`)
-	s.quiet(e)
-	s.inSync(e, "customer")
-	if !strings.Contains(log.String(), "released a table; its triggers are put back\" tables=[public.users]") {
+	told := func() bool {
+		return strings.Contains(log.String(), "released a table; its triggers are put back\" tables=[public.users]")
+	}
+	// The inspection with which a process begins may be the one that finds the
+	// first release; there is no second.
+	for _, length := range []string{"100", "200"} {
+		if told() {
+			break
+		}
+		s.exec(`begin; select upkeep.release('users'); alter table users alter column name type varchar(` + length + `); update users set name = 'unseen' where id = 1; commit`)
+		s.until("the change that no trigger saw", func() bool {
+			r, there := s.remote.Record("customer", "customer-1")
+			return there && string(r.Fields["entityId"]) == `"unseen"`
+		})
+		s.exec(`update users set name = 'seen' where id = 1`)
+		s.quiet(e)
+		s.inSync(e, "customer")
+	}
+	if !told() {
 		t.Errorf("the log names no table: %s", log)
 	}
 	// Another process was quicker.
