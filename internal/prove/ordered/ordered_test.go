@@ -88,9 +88,9 @@ type ordering struct {
 	syncs   []upkeep.AnySync
 	control *upkeep.Engine
 	worker  *worker
-	engines int  // of a worker
-	paused  bool // the worker, until a table is truncated
-	ahead   time.Duration
+	engines int            // of a worker
+	paused  bool           // the worker, until a table is truncated
+	hours   int            // by which the database's clock is ahead
 	gaps    map[string]int // for want of time, by key
 }
 
@@ -201,8 +201,9 @@ func (o *ordering) declaration(name string, deliver upkeep.Delivery, to *upkeep.
 
 func said(v any) string { return fmt.Sprint(v) }
 
-// read computes what each group is, from all rows as a session sees them.
-func (o *ordering) read(s *session) map[string]version {
+// read computes what each group is, from all rows as a session sees them, and
+// tells which rows these are.
+func (o *ordering) read(s *session) (groups map[string]version, rows map[string]string) {
 	o.Helper()
 	type row struct {
 		ID, Region, Customer, Order, Total *int
@@ -219,14 +220,17 @@ func (o *ordering) read(s *session) map[string]version {
 		return *p
 	}
 	is := func(a, b *int) bool { return a != nil && b != nil && *a == *b }
-	groups := map[string]version{}
+	groups, rows = map[string]version{}, map[string]string{}
 	for _, order := range all.Orders {
+		members := []row{order}
 		f := map[string]any{"state": word(order.State), "total": fmt.Sprint(*order.Total), "customer": "<nil>", "region": "<nil>"}
 		for _, c := range all.Customers {
 			if is(c.ID, order.Customer) {
+				members = append(members, c)
 				f["customer"] = word(c.Name)
 				for _, r := range all.Regions {
 					if is(r.ID, c.Region) {
+						members = append(members, r)
 						f["region"] = word(r.Name)
 					}
 				}
@@ -234,14 +238,18 @@ func (o *ordering) read(s *session) map[string]version {
 		}
 		skus := []string{}
 		for _, l := range all.Lines {
-			if is(l.Order, order.ID) && (l.Sku != nil || !o.filtered) {
+			if !is(l.Order, order.ID) {
+				continue
+			}
+			if members = append(members, l); l.Sku != nil || !o.filtered {
 				skus = append(skus, word(l.Sku))
 			}
 		}
 		f["lines"], f["count"] = skus, fmt.Sprint(len(skus))
-		groups[fmt.Sprint(*order.ID)] = version{there: true, off: word(order.State) == "off", fields: text(f)}
+		k := fmt.Sprint(*order.ID)
+		groups[k], rows[k] = version{there: true, off: word(order.State) == "off", fields: text(f)}, text(members)
 	}
-	return groups
+	return groups, rows
 }
 
 // committed writes down what a commit made of each group. s is whose it was;
@@ -250,7 +258,7 @@ func (o *ordering) read(s *session) map[string]version {
 // that was read, and tells from which step on.
 func (o *ordering) committed(s *session, saw map[string]version, loose func(key string) (from int, is bool)) {
 	o.Helper()
-	now := o.read(o.observer)
+	now, _ := o.read(o.observer)
 	first := o.now == nil
 	overtaken := s.began < o.commits
 	late := o.late()
@@ -278,6 +286,11 @@ func (o *ordering) committed(s *session, saw map[string]version, loose func(key 
 		inTime := !s.crowded && !p.endedSince(s.at[k])
 		switch {
 		case !changed && !s.seen[k] && !stale:
+			// A version too, which says the same as the one before, and is seen where
+			// one of a prepared transaction comes between them.
+			if s.same[k] && v.there {
+				p.steps = append(p.steps, step{v, false})
+			}
 		case late[k] || s.truncated && !(s.seen[k] && v.there):
 			p.steps = append(p.steps, step{v, false})
 		case is && saw[k] != o.now[k] || is && s.seen[k]:
@@ -388,6 +401,7 @@ type session struct {
 	began          int             // commits before
 	at             map[string]int  // steps of each group before
 	seen           map[string]bool // groups that its statements have changed, as it saw them itself
+	same           map[string]bool // those of which it changed rows, and nothing that is sent
 	points         []map[string]bool
 }
 
