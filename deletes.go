@@ -13,6 +13,7 @@ import (
 //
 //	Sync  string
 //	Held  int64     // groups that are parked for it
+//	Later int64     // how many of these have later versions, which wait behind the deletion
 //	Since time.Time // when the first was held
 type HeldDeletes = store.HeldDeletes
 

@@ -173,6 +173,10 @@ func heldFinding(h HeldDeletes, unlimited bool) Finding {
 		f.Message = fmt.Sprintf("its deletes have no limit any more, and those that were held before stay held: %d", h.Held)
 		f.Fix, _, _ = strings.Cut(f.Fix, "; a higher")
 	}
+	if h.Later > 0 {
+		f.Message += fmt.Sprintf("; of these have later versions, which wait behind the deletion: %d", h.Later)
+		f.Fix += "; where the row is there again, upkeep skip leaves out only the deletion, see upkeep explain"
+	}
 	return f
 }
 

@@ -361,11 +361,15 @@ func (x *Explanation) parked(j *job) string {
 		}
 		return fmt.Sprintf("parked: %[1]s; %[2]stry it again with: upkeep retry %[3]s, or leave it out with: upkeep skip %[3]s", g.Reason, later, g.Args())
 	}
+	later := ""
+	if n := len(x.Commands) - 1; n > 0 {
+		later = fmt.Sprintf("; later versions (%d) wait behind the deletion: to leave out only that, and let them go: upkeep skip %s", n, g.Args())
+	}
 	if g.Reason == store.DeleteHeld && j.def.DeleteLimit < 0 {
-		return fmt.Sprintf("parked: %s; the sync has no limit any more, and what was held before stays held until somebody says so: upkeep deletes %s --allow N, or for this one upkeep retry %s", g.Reason, g.Sync, g.Args())
+		return fmt.Sprintf("parked: %s; the sync has no limit any more, and what was held before stays held until somebody says so: upkeep deletes %s --allow N, or for this one upkeep retry %s%s", g.Reason, g.Sync, g.Args(), later)
 	}
 	if g.Reason == store.DeleteHeld {
-		return fmt.Sprintf("parked: %s %s --allow N, where N is how many that command says are held (upkeep retry would only park it again)", g.Reason, g.Sync)
+		return fmt.Sprintf("parked: %s %s --allow N, where N is how many that command says are held (upkeep retry would only park it again)%s", g.Reason, g.Sync, later)
 	}
 	return "parked: " + strings.TrimSuffix(g.Reason, ".") + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Args()
 }

@@ -145,15 +145,19 @@ func freeDeletes(ctx context.Context, tx pgx.Tx, syncs []string, most int) (int6
 // HeldDeletes implements [store.Deletes].
 func (db *DB) HeldDeletes(ctx context.Context) ([]store.HeldDeletes, error) {
 	rows, err := db.pool.Query(ctx, `
-		SELECT d.sync, (SELECT count(*) FROM upkeep.groups g WHERE g.sync = d.sync AND g.parked AND g.reason = $1), d.since
-		FROM upkeep.deletes d WHERE d.held ORDER BY d.sync`, store.DeleteHeld)
+		SELECT d.sync, held.groups, held.later, d.since
+		FROM upkeep.deletes d CROSS JOIN LATERAL (
+			SELECT count(*) AS groups, count(*) FILTER (WHERE EXISTS (
+				SELECT FROM upkeep.commands c WHERE c.sync = g.sync AND c.key = g.key OFFSET 1)) AS later
+			FROM upkeep.groups g WHERE g.sync = d.sync AND g.parked AND g.reason = $1) held
+		WHERE d.held ORDER BY d.sync`, store.DeleteHeld)
 	if err != nil {
 		return nil, installed(err)
 	}
 	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.HeldDeletes, error) {
 		var h store.HeldDeletes
 		var since time.Time
-		err := r.Scan(&h.Sync, &h.Held, &since)
+		err := r.Scan(&h.Sync, &h.Held, &h.Later, &since)
 		h.Since = since.UTC()
 		return h, err
 	})

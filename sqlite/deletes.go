@@ -123,8 +123,10 @@ func (d *DB) HeldDeletes(ctx context.Context) (all []store.HeldDeletes, err erro
 	err = d.view(ctx, "read held deletes", func(tx *sql.Tx) error {
 		all = nil
 		rows, err := tx.QueryContext(ctx, `
-			SELECT d.sync, (SELECT count(*) FROM upkeep_groups g WHERE g.sync = d.sync AND g.parked AND g.reason = ?1), d.since
-			FROM upkeep_deletes d WHERE d.held ORDER BY d.sync`, store.DeleteHeld)
+			SELECT d.sync, count(g.sync), count(CASE WHEN EXISTS (
+				SELECT 1 FROM upkeep_commands c WHERE c.sync = g.sync AND c.key = g.key LIMIT 1 OFFSET 1) THEN 1 END), d.since
+			FROM upkeep_deletes d LEFT JOIN upkeep_groups g ON g.sync = d.sync AND g.parked AND g.reason = ?1
+			WHERE d.held GROUP BY d.sync, d.since ORDER BY d.sync`, store.DeleteHeld)
 		if err != nil {
 			return err
 		}
@@ -132,7 +134,7 @@ func (d *DB) HeldDeletes(ctx context.Context) (all []store.HeldDeletes, err erro
 		for rows.Next() {
 			var h store.HeldDeletes
 			var since int64
-			if err := rows.Scan(&h.Sync, &h.Held, &since); err != nil {
+			if err := rows.Scan(&h.Sync, &h.Held, &h.Later, &since); err != nil {
 				return err
 			}
 			h.Since = time.UnixMicro(since).UTC()

@@ -47,11 +47,18 @@ func (c *deletesCmd) Run(p *program) error {
 		return err
 	}
 	t := newTable(p.out, "SYNC", ">HELD", "SINCE")
+	later := int64(0)
 	for _, h := range held {
 		t.row(h.Sync, fmt.Sprint(h.Held), moment.Of(h.Since))
+		later += h.Later
 	}
 	if err := t.flush(); err != nil {
 		return err
+	}
+	if later > 0 {
+		if _, err := fmt.Fprintf(p.out, "\nLater versions wait behind the deletion of: %d; upkeep skip leaves out only the deletion, see upkeep explain\n", later); err != nil {
+			return err
+		}
 	}
 	if i := slices.IndexFunc(held, func(h heldDeletesForm) bool { return h.Held > 0 }); i >= 0 {
 		_, err = fmt.Fprintf(p.out, "\nWhich they are: upkeep status %[1]s --state parked. If they are meant: upkeep deletes %[1]s --allow %[2]d\n", held[i].Sync, held[i].Held)
@@ -96,6 +103,7 @@ func (c *deletesCmd) allow(p *program, s *setup.Setup, held []heldDeletesForm) e
 type heldDeletesForm struct {
 	Sync  string    `json:"sync"`
 	Held  int64     `json:"held"`
+	Later int64     `json:"later"`
 	Since time.Time `json:"since"`
 }
 

@@ -46,6 +46,7 @@ type Grant struct {
 type HeldDeletes struct {
 	Sync  string
 	Held  int64     // groups that are parked for it
+	Later int64     // how many of these have later versions, which wait behind the deletion
 	Since time.Time // when the first was not granted
 }
 
