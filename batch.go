@@ -144,9 +144,10 @@ func (r *runner) performBatch(life, running context.Context, batch []*job) {
 func (c *caller) conclude(res connector.Result) {
 	j := c.job
 	action := j.action()
+	if action == connector.Create {
+		_, res.Err = named(res.RemoteID, res.Err)
+	}
 	switch {
-	case res.Err == nil && action == connector.Create && res.RemoteID == "":
-		c.judge(noID())
 	case res.Err == nil && action == connector.Delete, isKind(res.Err, connector.NotFound) && j.goal != present:
 		j.finish(store.Result{Outcome: store.Removed})
 	case res.Err == nil && action == connector.Create:

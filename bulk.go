@@ -272,8 +272,8 @@ func (b *bulk) start(ctx context.Context, d *definition, action connector.Action
 		id, err = b.remote.StartJob(ctx, d.Record, action)
 		return err
 	})
-	if err == nil && id == "" {
-		err = &connector.Error{Kind: connector.Busy, Message: "the answer names no id for the job"}
+	if err == nil && (id == "" || !keepable(id)) {
+		err = &connector.Error{Kind: connector.Busy, Message: "the answer names no id for the job that can be kept"}
 	}
 	if isKind(err, connector.Rejected) && !errors.Is(err, errNotSent) {
 		b.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -336,17 +337,21 @@ func (c *caller) create() (id string, err error) {
 }
 
 // named holds a connector to its contract: a success names the record. An empty
-// id would be taken for a record that is not there, and made again.
+// id would be taken for a record that is not there, and made again; one that the
+// registry can't keep as it is would come to be that of another.
 func named(id string, err error) (string, error) {
-	if err == nil && id == "" {
-		err = noID()
+	switch {
+	case err != nil:
+	case id == "":
+		err = &connector.Error{Kind: connector.Unknown, Message: "the answer names no id for the record"}
+	case !keepable(id):
+		err = &connector.Error{Kind: connector.Unknown, Message: "the answer's id for the record holds the character NUL or is not valid UTF-8, and can't be kept: the remote or its connector has to answer with an id that is text"}
 	}
 	return id, err
 }
 
-func noID() error {
-	return &connector.Error{Kind: connector.Unknown, Message: "the answer names no id for the record"}
-}
+// keepable: every database keeps such a text as it is.
+func keepable(id string) bool { return utf8.ValidString(id) && !strings.Contains(id, "\x00") }
 
 // call makes one call, if the remote's limits and the lease allow it, and
 // notes it in the job's history.

@@ -135,6 +135,9 @@ func (j *job) identify(row Row) error {
 		if _, err := plainText(id); err != nil {
 			return fmt.Errorf("external id: %w", err)
 		}
+		if !keepable(id) {
+			return errors.New("external id: it holds the character NUL, which the registry can't keep; leave it out in external_id")
+		}
 		j.record.ExternalID = id
 	}
 	return nil
