@@ -35,6 +35,7 @@ func (d *definition) examine() error {
 	need(d.Translate != nil, "Translate is missing")
 	need(d.MemberLimit >= 0, "MemberLimit is %d; it must not be negative, zero means 10,000", d.MemberLimit)
 	errs = append(errs, d.OnDelete.examine("OnDelete"), d.WhenFalse.examine("WhenFalse"))
+	need(d.When != nil || slices.Contains([]Action{"", Keep}, d.WhenFalse.Action), "WhenFalse is never done without When: say with When which rows are to be at the remote, or leave WhenFalse out; what becomes of the record of a deleted row is said by OnDelete")
 	need(slices.Contains([]Delivery{"", Latest, Every}, d.Deliver), "%q is not a delivery; use latest or every", d.Deliver)
 	if err := errors.Join(errs...); err != nil {
 		return err

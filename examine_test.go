@@ -32,6 +32,7 @@ func TestNewRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Config, *Mapping){
 		`sync "a": OnDelete has Fields and no Action: set Action to upkeep.Set, or leave Fields out`: func(_ *Config, m *Mapping) { m.OnDelete.Fields = Fields{"archived": true} },
 		`WhenFalse has Fields, which delete would not send`:                                          func(_ *Config, m *Mapping) { m.WhenFalse = Ending{Delete, Fields{"archived": true}} },
+		`sync "a": WhenFalse is never done without When: say with When`:                              func(_ *Config, m *Mapping) { m.WhenFalse.Action = Delete },
 		`OnDelete has Fields, which keep would not send`:                                             func(_ *Config, m *Mapping) { m.OnDelete = Ending{Keep, Fields{"archived": true}} },
 		`OnDelete.Fields: field parent: an ending can't set a reference`: func(_ *Config, m *Mapping) {
 			m.OnDelete = Ending{Set, Fields{"parent": Ref("a", 1)}}

@@ -82,6 +82,7 @@ func TestRemotesArePrepared(t *testing.T) {
 				return upkeep.Fields{"name": r["name"], "archived": false}, nil
 			},
 			Sends: []string{"name", "archived"}, Columns: []connector.Column{{Name: "name", Type: connector.Text}},
+			When:      func(r upkeep.Row) (bool, error) { return true, nil },
 			WhenFalse: upkeep.Ending{Action: upkeep.Set, Fields: upkeep.Fields{"archived": true}},
 		}
 		e := s.engine(mapping)

@@ -98,6 +98,7 @@ func (r *reader) sync(e entry, remotes []*remote) *syncDecl {
 	}
 	r.inBoth(v)
 	r.leftByEndings(v)
+	r.neverFalse(s, v)
 	s.version = r.digest(s.version, v)
 	return s
 }
@@ -111,6 +112,20 @@ func (r *reader) inBoth(v *value) {
 	for _, e := range create.entries {
 		if fields.get(e.key) != nil {
 			r.fail(e.at, fmt.Sprintf("%q is in fields and in create_fields", e.key), "leave it in fields, which are compared and sent again, or in create_fields, which are sent once")
+		}
+	}
+}
+
+// neverFalse finds an ending of rows that no condition leaves out. That they are
+// kept is what happens anyway.
+func (r *reader) neverFalse(s *syncDecl, v *value) {
+	if s.whenFalse.Action == upkeep.Keep || v.get("when") != nil || misspelt(v, "when", syncKeys) {
+		return
+	}
+	for _, e := range v.entries {
+		if e.key == "when_false" {
+			r.fail(e.at, "when_false is never done: the sync has no when, so every row is to be at the remote",
+				"say when a row is to be there, such as when: state != \"draft\"; what becomes of the record of a deleted row is said by on_delete")
 		}
 	}
 }
