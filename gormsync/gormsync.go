@@ -50,8 +50,10 @@ import (
 // json []byte, on SQLite too. JSON is written anew for it, without white space; a
 // JSON column with a text, true, false or null alone comes as that value. Times
 // are in UTC. What GORM can't read parks the group. Hooks such as AfterFind are
-// not called. Relations of kind many2many can't be loaded: declare the join table
-// as a model of its own.
+// not called. A field that is write-only (->:false) is neither loaded nor
+// watched. A has_one that finds several rows parks the group, since nothing says
+// which of them is meant: make it a has_many, and choose in Translate. Relations of
+// kind many2many can't be loaded: declare the join table as a model of its own.
 type Model[T any] struct {
 	// Name of the sync, unique in a configuration.
 	Name string

@@ -191,6 +191,43 @@ func TestOnlyWhatIsNamedIsLoaded(t *testing.T) {
 	}
 }
 
+// What GORM never reads is not read here either: a password that is only written
+// would be loaded, watched and, with a Translate that copies the model, sent.
+func TestWriteOnlyFieldsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	type secrets struct {
+		Answer string `gorm:"->:false;<-:create"`
+		Hint   string
+	}
+	type account struct {
+		ID       int64
+		Password string  `gorm:"->:false"`
+		Origin   string  `gorm:"<-:false"`
+		Secrets  secrets `gorm:"embedded;embeddedPrefix:secrets_"`
+	}
+	accounts := func(load ...string) gormsync.Model[account] {
+		return gormsync.Model[account]{Name: "account", Record: "account", Load: load,
+			Translate: func(account) (upkeep.Fields, error) { return upkeep.Fields{}, nil }}
+	}
+	for _, c := range []struct{ load, columns []string }{
+		{nil, []string{"id", "origin", "secrets_hint"}},
+		{[]string{"Secrets"}, []string{"id", "secrets_hint"}},
+	} {
+		m, err := accounts(c.load...).Declaration()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(m.From.Columns, c.columns) {
+			t.Errorf("%v: columns %v", c.load, m.From.Columns)
+		}
+	}
+	for _, path := range []string{"Password", "Secrets.Answer"} {
+		if _, err := accounts(path).Declaration(); err == nil || !strings.Contains(err.Error(), "write-only") {
+			t.Errorf("Load %q: %v", path, err)
+		}
+	}
+}
+
 // A save that changes nothing but the time of update touches nothing.
 func TestTimeOfUpdateIsLeftOut(t *testing.T) {
 	t.Parallel()

@@ -55,6 +55,9 @@ func read(s *schema.Schema, load []string) (*table, error) {
 func (w *wish) add(s *schema.Schema, path string) error {
 	for rest := path; ; {
 		if f := s.FieldsByBindName[rest]; f != nil && f.DBName != "" { // also "Address.City" of an embedded struct
+			if !f.Readable {
+				return fmt.Errorf("Load %q: GORM never reads %s of %s, which its tag makes write-only (->:false): leave it out, or let it be read", path, f.Name, s.Name)
+			}
 			w.columns = append(w.columns, f.DBName)
 			return nil
 		}
@@ -95,7 +98,7 @@ func (w *wish) add(s *schema.Schema, path string) error {
 // time of update that GORM keeps.
 func embedded(s *schema.Schema, name string) (columns []string) {
 	for _, f := range s.Fields {
-		if f.DBName != "" && f.AutoUpdateTime == 0 && strings.HasPrefix(f.BindName(), name+".") {
+		if f.DBName != "" && f.Readable && f.AutoUpdateTime == 0 && strings.HasPrefix(f.BindName(), name+".") {
 			columns = append(columns, f.DBName)
 		}
 	}
@@ -143,7 +146,7 @@ func build(s *schema.Schema, asked *wish) (*table, error) {
 		if soft {
 			t.deleted = f
 		}
-		all := len(asked.columns) == 0 && f.AutoUpdateTime == 0
+		all := len(asked.columns) == 0 && f.Readable && f.AutoUpdateTime == 0
 		if all || soft || f.PrimaryKey || slices.Contains(asked.columns, f.DBName) {
 			t.columns = append(t.columns, f)
 			t.relation.Columns = append(t.relation.Columns, f.DBName)
