@@ -70,6 +70,10 @@ func TestErrorsOfNamesAndKeys(t *testing.T) {
 		if err := e.Touch(s.ctx, nil, "customer", 1, 2); !errors.Is(err, upkeep.ErrKey) || !strings.Contains(err.Error(), "2 values are given for the key of ") {
 			t.Errorf("Touch: %v", err)
 		}
+		other := s.engine(customerSync(s.to)) // which does not run, and was asked for nothing yet
+		if err := other.Touch(s.ctx, nil, "customer", "Ada"); !errors.Is(err, upkeep.ErrKey) {
+			t.Errorf("the first Touch of a process that does not run: %v", err)
+		}
 	})
 }
 

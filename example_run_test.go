@@ -121,7 +121,7 @@ func ExampleEngine_Register() {
 }
 
 // Touch is for what no trigger can see. The price here comes from outside the
-// database, so the program says when it has changed.
+// database, which is no good place for it, so the program says when it has changed.
 func ExampleEngine_Touch() {
 	x := newExample(`
 		create table products (sku text, region text, title text not null, primary key (sku, region));

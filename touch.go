@@ -12,7 +12,8 @@ import (
 )
 
 // Touch says by hand that a group may have changed, for what no trigger can
-// see: a file, another database. tx is the application's own transaction (a
+// see: a change of its rows past the triggers, or of something outside of the
+// database that Translate reads all the same. tx is the application's own transaction (a
 // pgx.Tx or a *sql.Tx of the same database; gormsync.Tx has that of GORM), so
 // that the touch is committed or rolled back with it, or nil for a transaction of
 // its own; a nil pgx.Tx can't be told from that, a nil *sql.Tx is an error. key
@@ -20,7 +21,9 @@ import (
 // that the database takes: Touch(ctx, tx, "machine", "north", 1). The text
 // "north,1" of [Key] is for Explain, Retry and Resync. What can be no key of the
 // table is an error, [ErrKey]; where that shows only when the touch is read, it
-// is logged.
+// is logged. In a transaction of yours only what is no number for a number is told
+// at once, and nothing before the engine has looked at the tables, as Run, Explain
+// and a Touch without a transaction have it do.
 func (e *Engine) Touch(ctx context.Context, tx any, sync string, key ...any) error {
 	return e.append(ctx, tx, sync, key, store.Touch{})
 }
@@ -37,6 +40,9 @@ func (e *Engine) append(ctx context.Context, tx any, sync string, key []any, t s
 	}
 	if err := transaction(tx); err != nil {
 		return fmt.Errorf("touch %s: %w", sync, err)
+	}
+	if tx == nil { // beside a transaction there may be no other connection to have
+		_ = e.ready(ctx) // what keeps it from being told now keeps no touch from being made
 	}
 	k, err := e.keyOf(ctx, sync, key)
 	if err != nil {
