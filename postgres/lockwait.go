@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -79,6 +80,50 @@ func (w *lockWait) tellTables(ctx context.Context, c *pgxpool.Conn, of contended
 	}
 	store.WaitsForLock(ctx, store.LockWait{On: "table " + on, For: time.Since(w.began), Try: lockTimeout, Holders: holders})
 	return nil
+}
+
+// tellMigration says, until it is stopped, whom the statements of a migration wait
+// for, which are another's to run. It looks from a connection beside theirs, which
+// it has for a moment only.
+func (db *DB) tellMigration(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		for wait := newLockWait(); ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(lockPatience):
+			}
+			if err := wait.tellMigrating(ctx, db.pool); err != nil {
+				return // what keeps it from looking keeps no migration from going on
+			}
+		}
+	})
+	return func() { cancel(); ended.Wait() }
+}
+
+// tellMigrating says who keeps a process of ours from a table of the registry,
+// and does not migrate it.
+func (w *lockWait) tellMigrating(ctx context.Context, c querier) error {
+	rows, err := c.Query(ctx, `
+		SELECT n.nspname || '.' || r.relname, `+lockHolder+`
+		FROM pg_catalog.pg_locks waits JOIN pg_catalog.pg_locks l ON l.locktype = 'relation' AND l.relation = waits.relation
+			AND coalesce(l.pid, 0) = ANY (pg_catalog.pg_blocking_pids(waits.pid))
+		JOIN pg_catalog.pg_class r ON r.oid = l.relation JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+			AND n.nspname = 'upkeep' `+lockHolders+`
+			AND waits.locktype = 'relation' AND NOT waits.granted
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks t WHERE t.pid = l.pid AND t.locktype = 'advisory' AND t.objsubid = 1
+				AND t.classid::bigint << 32 | t.objid::bigint = $1)
+		ORDER BY coalesce(a.xact_start, x.prepared), 1`, int64(lockMigrate))
+	if err != nil {
+		return err
+	}
+	on, holders, err := collectHolders(rows)
+	if err == nil && len(holders) > 0 && w.due() {
+		store.WaitsForLock(ctx, store.LockWait{On: "table " + on, For: time.Since(w.began), Holders: holders})
+	}
+	return err
 }
 
 // tellTurn says which process has the advisory lock, if that takes long.

@@ -11,6 +11,37 @@ import (
 	"github.com/upkeep-sync/upkeep/postgres"
 )
 
+// So does who migrates the registry, whose statements wait by themselves.
+func TestLockWaitsOfAMigrationAreTold(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.migrate()
+	holder, err := b.app.Acquire(b.ctx)
+	b.ok(err)
+	defer holder.Release()
+	for _, sql := range []string{"SET application_name = 'the application'", "BEGIN", "LOCK TABLE upkeep.migrations"} {
+		_, err = holder.Exec(b.ctx, sql)
+		b.ok(err)
+	}
+	told := make(chan store.LockWait, 10)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	ctx = store.TellLockWaits(ctx, func(w store.LockWait) { told <- w })
+	ended := make(chan error, 1)
+	go func() { ended <- b.db.Migrate(ctx) }()
+	select {
+	case w := <-told:
+		if w.On != "table upkeep.migrations" || !strings.Contains(w.HeldBy(), "(the application), idle in transaction, its transaction open since 20") || !strings.Contains(w.ToDo(), "SELECT pg_terminate_backend(") || len(w.Holders) != 1 {
+			t.Errorf("told: %s", w)
+		}
+	case err := <-ended:
+		t.Fatalf("it ended, and told nothing: %v", err)
+	}
+	_, err = holder.Exec(b.ctx, "COMMIT")
+	b.ok(err)
+	b.ok(<-ended)
+}
+
 // Who installs or removes triggers says for whom it waits: which process, or which
 // prepared transaction, or which process of Upkeep's, and how to end that.
 func TestLockWaitsAreTold(t *testing.T) {

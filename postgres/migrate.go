@@ -49,9 +49,11 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("read migrations: %w", err), conn.Close())
 	}
+	stop := db.tellMigration(ctx)
 	if _, err = provider.Up(ctx); err != nil {
 		err = fmt.Errorf("migrate schema upkeep: %w", err)
 	}
+	stop()
 	return errors.Join(err, provider.Close())
 }
 
