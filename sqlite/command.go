@@ -250,13 +250,14 @@ func (d *DB) tidyCommands(ctx context.Context, tx *sql.Tx, shapes []*store.Shape
 	return nil
 }
 
+func (d *DB) pruneGaps(ctx context.Context, before int64) error {
+	return d.exec(ctx, "prune gaps", `DELETE FROM upkeep_command_gaps WHERE at < ?1`, before)
+}
+
 // pruneCommands drops commands that waited for longer than history is kept, and
 // the oldest of a group that has too many; each group gets a gap, and goes on.
 func (d *DB) pruneCommands(ctx context.Context, before int64) error {
 	return d.update(ctx, "prune commands", func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM upkeep_command_gaps WHERE at < ?1`, before); err != nil {
-			return err
-		}
 		for _, too := range []struct {
 			where, why string
 			arg        int64

@@ -168,3 +168,31 @@ func TestHalfInstalled(t *testing.T) {
 		t.Errorf("Health: %v", err)
 	}
 }
+
+// What keeps one kind of history from being pruned keeps none of the others.
+func TestPruneGoesOnAfterAFailure(t *testing.T) {
+	for _, refused := range []string{"upkeep_attempts", "upkeep_command_gaps", "upkeep_commands", "upkeep_missed"} {
+		file := filepath.Join(t.TempDir(), refused+".db")
+		app, db := application(t, file), open(t, file, newClock())
+		if err := db.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := app.Exec(`INSERT INTO upkeep_groups (sync, key) VALUES ('s', '1');
+			INSERT INTO upkeep_attempts (sync, key, at, epoch, action, outcome, status, message, fields, took) VALUES ('s', '1', 1, 1, 'update', 'ok', 200, '', '[]', 1);
+			INSERT INTO upkeep_command_gaps (sync, key, at, reason) VALUES ('s', '1', 1, 'old');
+			INSERT INTO upkeep_commands (sync, key, at, payload) VALUES ('s', '1', 1, '{}');
+			INSERT INTO upkeep_missed (sync, key, at, fields, columns) VALUES ('s', '1', 1, '[]', '[]');
+			CREATE TRIGGER refuse BEFORE DELETE ON ` + refused + ` BEGIN SELECT raise(abort, 'not this one'); END`); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Prune(t.Context(), time.Hour); err == nil || strings.Count(err.Error(), "not this one") != 1 {
+			t.Errorf("%s: %v", refused, err)
+		}
+		for _, table := range []string{"upkeep_attempts", "upkeep_command_gaps", "upkeep_commands", "upkeep_missed"} {
+			var left bool
+			if err := app.QueryRow("SELECT EXISTS (SELECT 1 FROM " + table + " WHERE at = 1)").Scan(&left); err != nil || left != (table == refused) {
+				t.Errorf("%s is refused, and of %s is left: %v, %v", refused, table, left, err)
+			}
+		}
+	}
+}

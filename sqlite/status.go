@@ -230,10 +230,15 @@ func (d *DB) oldestTouch(ctx context.Context, tx *sql.Tx) (time.Duration, error)
 // prunePiece is how much history one transaction of Prune deletes.
 const prunePiece = 1000
 
-// Prune deletes history older than keep.
+// Prune deletes history older than keep. What keeps one kind of it keeps none of
+// the others.
 // It implements [store.Registry].
 func (d *DB) Prune(ctx context.Context, keep time.Duration) error {
 	before := d.now() - keep.Microseconds()
+	return errors.Join(d.pruneAttempts(ctx, before), d.pruneGaps(ctx, before), d.pruneCommands(ctx, before), d.pruneMissed(ctx, before))
+}
+
+func (d *DB) pruneAttempts(ctx context.Context, before int64) error {
 	for {
 		var n int64
 		err := d.update(ctx, "prune history", func(tx *sql.Tx) error {
@@ -245,11 +250,8 @@ func (d *DB) Prune(ctx context.Context, keep time.Duration) error {
 			n, err = r.RowsAffected()
 			return err
 		})
-		if err != nil {
+		if err != nil || n < prunePiece {
 			return err
-		}
-		if n < prunePiece {
-			return errors.Join(d.pruneCommands(ctx, before), d.pruneMissed(ctx, before))
 		}
 	}
 }

@@ -189,6 +189,8 @@ func asJSON(v any) (any, error) {
 			return nil, errors.New("the text is more than one JSON value")
 		}
 		return out, nil
+	case []byte:
+		return nil, fmt.Errorf("%w; JSON is read as text: write it so (in Go a string, not a []byte), and what is there becomes one with CAST(column AS TEXT), or with json(column) where it is SQLite's jsonb", wrong(store.JSON, v))
 	}
 	return nil, wrong(store.JSON, v)
 }

@@ -53,6 +53,7 @@ func TestDynamicValues(t *testing.T) {
 		{"j", `'{"a":'`, nil, "not valid JSON"},
 		{"j", `'1 2'`, nil, "more than one"},
 		{"j", `'"x"'`, "x", ""},
+		{"j", `x'7b7d'`, nil, "bytes was found; JSON is read as text: write it so (in Go a string, not a []byte)"},
 		{"raw", `'ab'`, "bytes ab", ""},
 		{"raw", `x'6162'`, "bytes ab", ""},
 		{"x", `5`, "5", ""},
