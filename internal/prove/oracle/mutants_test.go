@@ -36,6 +36,9 @@ func TestMutantsAreNoticed(t *testing.T) {
 		{"no doubt after a timeout", connector.Upsert, lying(&noDoubt{}), lateUpdate, lost},
 		{"a second create without a look", connector.Lookup, blindTrust, lostAnswer, duplicates},
 		{"not visible is deleted", connector.Upsert, lying(&hides{}), touchAll, deletes},
+		{"what is left out settles a doubt", connector.Upsert, lying(&settles{}), keptInDoubt, lost},
+		{"what is left out is sent", connector.Upsert, lying(&shows{}), hidden, lost},
+		{"what is left out is deleted", connector.Upsert, lying(&loses{}), hidden, deletes},
 		{"a touch is lost", connector.Upsert, none, lostTouch, lost},
 		{"a secret in the registry", connector.Upsert, none, leak, leaked},
 		{"a group that is stuck", connector.Upsert, none, stuck, unsettled},
@@ -211,6 +214,73 @@ func (d hides) Load(ctx context.Context, s *store.Shape, keys []string) (map[str
 	found, err := d.Database.Load(ctx, s, keys)
 	if s.Sync == "customer" {
 		delete(found, "100")
+	}
+	return found, err
+}
+
+// keptInDoubt leaves a row out while an update of its record may still land, and
+// lets it pass again as it was acknowledged before.
+func keptInDoubt(s *story) {
+	s.exec("insert into labels(id, text, shown) values (100, 'one', 1)")
+	s.ok(s.p.Heal(s.ctx))
+	s.p.Worker.Timeout = 200 * time.Millisecond
+	s.p.Remote.Fail(ledger.Fault{Kind: ledger.Late, Verb: "update", Times: 1})
+	e, err := s.p.Run(s.ctx)
+	s.ok(err)
+	s.exec("update labels set text = 'two' where id = 100")
+	s.until(func() bool { return s.p.Remote.Waiting() == 1 })
+	s.exec("update labels set text = 'hidden', shown = 0 where id = 100")
+	s.ok(e.Stop())
+	s.p.Remote.Land()
+	s.ok(s.p.Heal(s.ctx))
+	s.exec("update labels set text = 'one', shown = 1 where id = 100")
+	s.ok(s.p.Heal(s.ctx))
+}
+
+// settles forgets the doubt of a record that is kept.
+type settles struct{ upkeep.Database }
+
+func (d settles) over(db upkeep.Database) upkeep.Database { return settles{db} }
+
+func (d settles) Record(ctx context.Context, rs []store.Result, byHand []string) ([]store.ID, error) {
+	for i := range rs {
+		rs[i].Unsettled = false
+	}
+	return d.Database.Record(ctx, rs, byHand)
+}
+
+// hidden leaves a row out.
+func hidden(s *story) {
+	s.exec("update labels set text = 'hidden', shown = 0 where id = 1")
+	s.ok(s.p.Heal(s.ctx))
+}
+
+// shows lets each label pass.
+type shows struct{ upkeep.Database }
+
+func (d shows) over(db upkeep.Database) upkeep.Database { return shows{db} }
+
+func (d shows) Load(ctx context.Context, s *store.Shape, keys []string) (map[string]store.Composite, error) {
+	found, err := d.Database.Load(ctx, s, keys)
+	for _, c := range found {
+		if s.Sync == "label" {
+			c.Row["shown"] = int64(1)
+		}
+	}
+	return found, err
+}
+
+// loses takes a label that is not shown for one that was deleted.
+type loses struct{ hides }
+
+func (d loses) over(db upkeep.Database) upkeep.Database { return loses{hides{db}} }
+
+func (d loses) Load(ctx context.Context, s *store.Shape, keys []string) (map[string]store.Composite, error) {
+	found, err := d.Database.Load(ctx, s, keys)
+	for key, c := range found {
+		if s.Sync == "label" && c.Row["shown"] == int64(0) {
+			delete(found, key)
+		}
 	}
 	return found, err
 }

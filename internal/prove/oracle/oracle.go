@@ -183,6 +183,10 @@ func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool, known m
 		if parked[key] || c.Blind && c.Forgotten[key] {
 			continue
 		}
+		if want.Kept(key) {
+			v.kept(key, got[key], known[key])
+			continue
+		}
 		for name, value := range want[key] {
 			// Who refers to a parked record is touched when a person settled it.
 			if to, is := referred(value); is && parked[to] && got[key] != nil {
@@ -211,6 +215,16 @@ func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool, known m
 		if e.Verb == "delete" && !c.Ended.Has(e.Type+"/"+e.ExternalID) {
 			v.add(&v.Deletes, "%s/%s was deleted (%d in the ledger), and its row never was", e.Type, e.ExternalID, e.N)
 		}
+	}
+}
+
+// kept looks at a record that its row's condition leaves as it is.
+func (v *Verdict) kept(key string, got map[string]string, g store.Group) {
+	switch {
+	case got == nil && g.RemoteID != "":
+		v.add(&v.Lost, "%s is to be kept as it is, and is not there", key)
+	case strings.Contains(got["text"], shop.Hidden):
+		v.add(&v.Lost, "%s is to be kept as it is, and has what was written since: %s", key, got["text"])
 	}
 }
 

@@ -98,7 +98,7 @@ func (p *Place) AllowDeletes(ctx context.Context) (went int, err error) {
 		return went, err
 	}
 	defer end()
-	for _, sync := range []string{"customer", "order"} {
+	for _, sync := range []string{"customer", "order", "label"} {
 		if _, err := e.AllowDeletes(ctx, sync, 1_000_000); err != nil {
 			return went, err
 		}

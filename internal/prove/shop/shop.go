@@ -22,6 +22,7 @@ create table orders (id integer primary key, customer_id integer not null refere
 create index orders_customer on orders(customer_id);
 create table lines (id integer primary key, order_id integer not null references orders(id) on delete cascade, sku text not null, qty integer not null);
 create index lines_order on lines(order_id);
+create table labels (id integer primary key, text text not null, shown integer not null);
 `
 
 // Canary is in every value that the application writes. No table of the
@@ -48,6 +49,17 @@ type line struct {
 	SKU string `db:"sku"`
 	Qty int64  `db:"qty"`
 }
+
+// A label that is not shown keeps its record as it is. What is written then has
+// another text ([Hidden]), which must never be at the remote.
+type label struct {
+	ID    int64  `db:"id"`
+	Text  string `db:"text"`
+	Shown int64  `db:"shown"`
+}
+
+// Hidden is in the text of each label that is not shown.
+const Hidden = "hidden"
 
 // enough deletes for every proof: the limit is not what is proved.
 const enough = 1_000_000
@@ -92,6 +104,15 @@ func Syncs(to *upkeep.Remote, edition int, at func()) []upkeep.AnySync {
 				return mark(f), nil
 			},
 		},
+		upkeep.Sync[label]{
+			Name: "label", Version: version, Table: "labels", To: to, Record: "label", DeleteLimit: enough,
+			When:      func(l label) bool { return l.Shown != 0 },
+			WhenFalse: upkeep.Ending{Action: upkeep.Keep},
+			Translate: func(l label) (upkeep.Fields, error) {
+				at()
+				return mark(upkeep.Fields{"text": l.Text}), nil
+			},
+		},
 	}
 }
 
@@ -100,8 +121,15 @@ func Syncs(to *upkeep.Remote, edition int, at func()) []upkeep.AnySync {
 func LeftOut(edition int, order int64) bool { return edition > 0 && (order+int64(edition))%3 == 0 }
 
 // Want is what the remote has to hold: the records' fields by "type/external
-// id", with references by external id. A field that is null is not there.
+// id", with references by external id. A field that is null is not there. Of a
+// record that is kept as it is no fields are told ([Want.Kept]).
 type Want map[string]map[string]string
+
+// Kept says whether a record is to be left as it was when its row passed last:
+// if it was made by then it is there, and nothing that was written since is.
+func (w Want) Kept(key string) bool { return w[key][kept] != "" }
+
+const kept = "(kept)"
 
 // Expect computes what the remote has to hold from the rows as they are, and an
 // edition of the syncs.
@@ -156,6 +184,20 @@ func Expect(ctx context.Context, db *sql.DB, edition int) (Want, error) {
 		w.set(k, "customer", map[string]string{"ref": key("customer", of)})
 		w.set(k, "lines", append([]map[string]any{}, lines[id]...))
 		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, tx, `select id, text, shown from labels`, func(r *sql.Rows) error {
+		var id, shown int64
+		var text string
+		err := r.Scan(&id, &text, &shown)
+		if shown == 0 {
+			w.set(key("label", id), kept, true)
+		} else {
+			w.set(key("label", id), "text", text)
+		}
+		return err
 	})
 	for id := range segments {
 		w.set(key("customer", id), "orders", orders[id])

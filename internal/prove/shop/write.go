@@ -23,6 +23,7 @@ func (w *Writer) Fill(ctx context.Context) error {
 	return w.Do(ctx, func(tx *Tx) {
 		for id := int64(1); id <= w.Customers; id += 2 {
 			tx.customer(id)
+			tx.label(id)
 		}
 		for id := int64(1); id <= w.Orders; id += 2 {
 			tx.order(id, 1+2*w.Rand.Int64N((w.Customers+1)/2))
@@ -74,12 +75,13 @@ func (w *Writer) Create(ctx context.Context) error {
 	})
 }
 
-// Update changes an order and its customer.
+// Update changes an order and its customer, and shows or hides a label.
 func (w *Writer) Update(ctx context.Context) error {
 	return w.Do(ctx, func(tx *Tx) {
 		id := tx.taken("orders")
 		tx.Exec("update orders set ref = '%s' where id = %d", tx.text(), id)
 		tx.Exec("update customers set segment = '%s' where id = (select customer_id from orders where id = %d)", tx.text(), id)
+		tx.show(tx.taken("labels"))
 	})
 }
 
@@ -111,7 +113,7 @@ func (w *Writer) Any(ctx context.Context) error {
 func (t *Tx) any() {
 	w := t.w
 	c, o := 1+w.Rand.Int64N(w.Customers), 1+w.Rand.Int64N(w.Orders)
-	switch w.Rand.IntN(12) {
+	switch w.Rand.IntN(15) {
 	case 0, 1:
 		t.Exec("insert into customers(id, name) values (%d, '%s') on conflict (id) do update set name = excluded.name", c, t.text())
 	case 2, 3:
@@ -136,6 +138,15 @@ func (t *Tx) any() {
 		t.line(o)
 	case 10:
 		t.Exec("update lines set qty = qty + 1 where order_id = %d", o)
+	case 11:
+		t.label(c)
+	case 12:
+		t.show(c)
+	case 13:
+		if w.Rand.IntN(3) == 0 {
+			w.Ended.Note("label", c)
+			t.Exec("delete from labels where id = %d", c)
+		}
 	default:
 		t.Exec("delete from lines where order_id = %d and qty > 2", o)
 	}
@@ -145,6 +156,16 @@ func (t *Tx) text() string { return fmt.Sprintf("%s %08x", Canary, t.w.Rand.Uint
 
 func (t *Tx) customer(id int64) {
 	t.Exec("insert into customers(id, name, segment) values (%d, '%s', '%s')", id, t.text(), t.text())
+}
+
+func (t *Tx) label(id int64) {
+	t.Exec("insert into labels(id, text, shown) values (%d, '%s', 1) on conflict (id) do update set text = excluded.text, shown = 1", id, t.text())
+}
+
+// show hides a label that is shown, and the other way round.
+func (t *Tx) show(id int64) {
+	text := t.text()
+	t.Exec("update labels set text = case shown when 1 then '%s %s' else '%s' end, shown = 1 - shown where id = %d", text, Hidden, text, id)
 }
 
 func (t *Tx) order(id, customer int64) {
