@@ -444,7 +444,7 @@ const unfindable = "an older request may have made a record under its external i
 // The same of a delete that is refused: the records that refer to it may be about
 // to refer to another one.
 const (
-	clashes  = 6 // in a row, over half a minute; then the record is parked
+	clashes  = 6 // in a row, over half a minute; then the record is parked; see clash.go
 	taken    = "; tried again, as the record that has the value may be about to change or to go"
 	referred = "; tried again, as records that refer to it may be about to change or to go"
 )
@@ -483,7 +483,7 @@ func (c *caller) judge(err error) {
 		res.Outcome = store.Retry
 		res.Reason = reason + taken
 		if last || c.job.claim.Attempts+1 >= clashes {
-			res.Outcome, res.Reason = store.Refused, reason
+			res.Outcome, res.Reason, res.Clash = store.Refused, reason+heldThere, true
 		}
 	default: // Rejected, and NotFound where nothing more can be done
 		res.Outcome = store.Refused

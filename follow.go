@@ -426,6 +426,7 @@ func (f *follower) record(done []store.Result) error {
 		return fmt.Errorf("record the results of job %s: %w", f.job.RemoteJob, err)
 	}
 	f.clash(f.running, done)
+	f.yields(done)
 	f.nudge()
 	return f.db.LeaveJob(f.running, f.job.ID, keys)
 }

@@ -79,7 +79,8 @@ func (j *job) take(c store.Command) {
 		j.composite = &composite
 	}
 	if c.Refused != "" && c.RefusedVersion == j.def.version {
-		j.refuse(c.Refused) // a touch, or a later command, is no reason to try again
+		// A touch, or a later command, is no reason to try again.
+		j.finish(store.Result{Outcome: store.Refused, Reason: c.Refused, Clash: strings.HasSuffix(c.Refused, heldThere)})
 		return
 	}
 	j.claim.DeleteSeen = j.claim.DeleteSeen || c.Deleted

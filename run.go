@@ -241,6 +241,9 @@ func (e *Engine) care(ctx context.Context, wake *waking) error {
 	if _, err := e.db.FreeDeletes(ctx, slices.Sorted(maps.Keys(e.byName))); err != nil {
 		return err
 	}
+	if err := e.retryClashes(ctx); err != nil {
+		return err
+	}
 	return errors.Join(capture, e.db.Prune(ctx, e.cfg.History))
 }
 
@@ -437,6 +440,8 @@ type runner struct {
 	swept    map[string]bool         // syncs that have been swept whole, once at least
 	reserved map[recordName]store.ID // those that are being sent
 	refused  refusals                // the recorder's
+	yielded  time.Time               // when a record changed last or went, that may have had what another one is to have
+	asked    time.Time               // when the groups were looked at last that wait for that
 }
 
 func newRunner(e *Engine, remote *Remote) *runner {

@@ -83,6 +83,7 @@ func (r *runner) dispatch(ctx context.Context) error {
 			r.sleep(ctx, wait, r.wake)
 			return 0, nil
 		}
+		r.wakeClashes(ctx)
 		n, err := r.work(ctx, room)
 		if err != nil {
 			return 0, err
@@ -267,6 +268,7 @@ func (r *runner) recorded(ctx context.Context, batch []*job, results []store.Res
 	r.returnDeletes(context.WithoutCancel(ctx), batch)
 	r.freeDeletes(ctx, batch)
 	r.clash(ctx, results)
+	r.yields(results)
 	r.tellRefused(batch, stale)
 	for _, id := range stale {
 		r.log.Warn("answer came after the lease had ended; it was discarded", "sync", id.Sync, "key", id.Key)

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
@@ -117,4 +118,86 @@ func TestARefusedExternalIDCanBeLeft(t *testing.T) {
 	s.state(e, "customer", "1", upkeep.Clean)
 	s.field("customer", "c1", "entityId", `"Ada"`)
 	s.field("customer", "customer-2", "entityId", `"Bob"`) // keeps the one that it was made with
+}
+
+// onlyOnce has the remote refuse a name that another record of it has.
+func (s *shop) onlyOnce() {
+	names := map[string]string{}
+	s.remote.FailWhen(func(q memory.Request) *memory.Fault {
+		name := string(q.Fields["entityId"])
+		for record, has := range names {
+			if name != "" && has == name && record != q.ExternalID {
+				return &memory.Fault{Err: &connector.Error{Kind: connector.Exists, Status: 400, Message: "this name is in use"}}
+			}
+		}
+		switch {
+		case q.Verb == memory.Delete:
+			delete(names, q.ExternalID)
+		case name != "":
+			names[q.ExternalID] = name
+		}
+		return nil
+	})
+}
+
+// Whoever has the value may keep it for a while, and let go of it later.
+func TestATakenValueIsHadWhenItIsLetGo(t *testing.T) {
+	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
+		for _, c := range []struct {
+			name, sql string
+			class     connector.Class
+		}{
+			{"the other record is renamed", `update users set name = 'Ada L.' where id = 1`, connector.Upsert},
+			{"the other record is deleted", `delete from users where id = 1`, connector.Lookup},
+			{"and at a remote that can look nothing up", `update users set name = 'Ada L.' where id = 1`, connector.Blind},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				s := shop(memory.Config{Class: c.class})
+				s.onlyOnce()
+				s.exec(`insert into users(id, name) values (1, 'Ada'), (3, 'Cyd')`)
+				sync := customerSync(s.to)
+				sync.OnDelete = upkeep.Ending{Action: upkeep.Delete}
+				e := s.hasty(sync)
+				s.run(e)
+				s.quiet(e)
+				s.exec(`insert into users(id, name) values (2, 'Ada')`)
+				x := s.state(e, "customer", "2", upkeep.Parked)
+				if want := "another record there has the value: tried again when one changes or goes"; !strings.Contains(x.Why, want) {
+					t.Errorf("explain says %q, and not %q", x.Why, want)
+				}
+				s.exec(c.sql)
+				s.state(e, "customer", "2", upkeep.Clean)
+				s.field("customer", "customer-2", "entityId", `"Ada"`)
+				s.quiet(e)
+				s.inSync(e, "customer")
+			})
+		}
+	})
+}
+
+// Nobody saw the other record let go: it is not ours, or whoever did is dead.
+func TestATakenValueIsHadInTheEnd(t *testing.T) {
+	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
+		s := shop(memory.Config{})
+		s.remote.Fail(memory.Fault{ExternalID: "customer-1", Times: -1, Err: &connector.Error{Kind: connector.Exists, Message: "this name is in use"}})
+		s.exec(`insert into users(id, name) values (1, 'Ada')`)
+		e := s.hasty(customerSync(s.to))
+		stop := s.run(e)
+		s.state(e, "customer", "1", upkeep.Parked)
+		stop()
+		tries := s.remote.Calls(memory.Create)
+		for i, rest := range []time.Duration{0, time.Minute, 3 * time.Minute} { // each of these in vain
+			s.advance(rest + time.Second)
+			e = s.hasty(customerSync(s.to))
+			stop = s.run(e)
+			s.until("one try", func() bool { return s.remote.Calls(memory.Create) == tries+i+1 })
+			s.state(e, "customer", "1", upkeep.Parked)
+			stop()
+		}
+		s.remote.Heal()
+		s.advance(time.Hour)
+		e = s.hasty(customerSync(s.to))
+		s.run(e)
+		s.state(e, "customer", "1", upkeep.Clean)
+	})
 }

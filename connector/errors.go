@@ -38,7 +38,8 @@ const (
 	// unique value, is already there. One with the external id is found and
 	// adopted. Where it is another value, also one that an update sets, the
 	// record is tried again for half a minute, since the one that has the value
-	// may be about to change or to go, and then parked.
+	// may be about to change or to go, and then parked; and tried now and then
+	// from then on, as when other records of the remote have changed or gone.
 	Exists
 )
 

@@ -28,7 +28,7 @@ type held struct {
 	Touched                   sql.NullInt64
 	Since                     sql.NullInt64
 	SyncedAt                  sql.NullInt64
-	Attempts                  int
+	Attempts, Clashes         int
 	Backfill, Waiting, Parked bool
 	Reason                    string
 }
@@ -41,7 +41,7 @@ type after struct {
 	Digests                   *string // hex
 	Refs                      string
 	Doubt, Due, Since, Was    *int64
-	Attempts                  int
+	Attempts, Clashes         int
 	Backfill, Waiting, Parked bool
 	Granted                   bool
 	Reason                    *string
@@ -98,7 +98,7 @@ func readHeld(ctx context.Context, tx *sql.Tx, results []store.Result) (map[stor
 	}
 	rows, err := tx.QueryContext(ctx, `SELECT sync, g.key, epoch, generation, synced_generation, forced_generation, coalesce(remote_id, ''),
 			coalesce(external_id, ''), digests, coalesce(refs, ''), in_doubt_until, touched_at, dirty_since, synced_at, attempts,
-			backfill, waiting, parked, coalesce(reason, '')
+			clashes, backfill, waiting, parked, coalesce(reason, '')
 		FROM json_each(?1) AS j CROSS JOIN upkeep_groups AS g ON g.sync = j.value->>0 AND g.key = j.value->>1
 		WHERE holder IS NOT NULL`, idsJSON(ids))
 	if err != nil {
@@ -110,7 +110,7 @@ func readHeld(ctx context.Context, tx *sql.Tx, results []store.Result) (map[stor
 		var id store.ID
 		var g held
 		if err := rows.Scan(&id.Sync, &id.Key, &g.Epoch, &g.Generation, &g.Synced, &g.Forced, &g.Remote, &g.External, &g.Digests, &g.Refs,
-			&g.Doubt, &g.Touched, &g.Since, &g.SyncedAt, &g.Attempts, &g.Backfill, &g.Waiting, &g.Parked, &g.Reason); err != nil {
+			&g.Doubt, &g.Touched, &g.Since, &g.SyncedAt, &g.Attempts, &g.Clashes, &g.Backfill, &g.Waiting, &g.Parked, &g.Reason); err != nil {
 			return nil, err
 		}
 		have[id] = &g
@@ -152,7 +152,7 @@ type attemptRow struct {
 func (w *writing) apply(r store.Result, g *held) {
 	a := after{Sync: r.Sync, Key: r.Key, Synced: g.Synced, Forced: g.Forced, Remote: text(g.Remote), External: text(g.External),
 		Digests: hexText(g.Digests), Refs: g.Refs, Doubt: number(g.Doubt), Since: number(g.Since), Was: number(g.SyncedAt),
-		Attempts: g.Attempts, Backfill: g.Backfill, Reason: text(r.Reason),
+		Attempts: g.Attempts, Clashes: g.Clashes, Backfill: g.Backfill, Reason: text(r.Reason),
 		Granted: r.Granted && r.Outcome != store.Synced && r.Outcome != store.Removed}
 	if r.ExternalID != "" {
 		a.External = &r.ExternalID
@@ -215,6 +215,11 @@ func (w *writing) apply(r store.Result, g *held) {
 			a.Waiting = true
 			w.wait(r)
 		}
+		if a.Parked && r.Clash {
+			a.Clashes = min(g.Clashes+1, store.ClashesMost)
+		} else if a.Parked {
+			a.Clashes = 0
+		}
 	}
 	if !a.Parked {
 		a.Due = &due
@@ -234,7 +239,7 @@ func (w *writing) done(a *after, r store.Result, g *held) {
 
 // made fills in what is known of the record, and what it refers to.
 func (w *writing) made(a *after, r store.Result, g *held) {
-	a.Attempts = 0
+	a.Attempts, a.Clashes = 0, 0
 	a.Remote, a.Digests = nil, nil
 	if r.Outcome != store.Removed {
 		a.Remote, a.Digests = text(r.RemoteID), hexText(r.Digests)
@@ -293,7 +298,7 @@ func (w *writing) add(r store.Result, g *held, a after, waits bool) {
 const recordSQL = `UPDATE upkeep_groups SET synced_generation = j.v->>'Synced', forced_generation = j.v->>'Forced', remote_id = j.v->>'Remote',
 		external_id = j.v->>'External', digests = unhex(j.v->>'Digests'), refs = nullif(j.v->>'Refs', ''),
 		in_doubt_until = j.v->>'Doubt', due_at = j.v->>'Due', dirty_since = j.v->>'Since', synced_at = j.v->>'Was',
-		attempts = j.v->>'Attempts', backfill = j.v->>'Backfill', waiting = j.v->>'Waiting', parked = j.v->>'Parked',
+		attempts = j.v->>'Attempts', clashes = j.v->>'Clashes', backfill = j.v->>'Backfill', waiting = j.v->>'Waiting', parked = j.v->>'Parked',
 		reason = j.v->>'Reason', granted = j.v->>'Granted', holder = NULL, lease_until = NULL
 	FROM (SELECT value AS v FROM json_each(?1)) AS j WHERE sync = j.v->>'Sync' AND key = j.v->>'Key'`
 

@@ -25,6 +25,7 @@ type Store interface {
 	Pauses
 	Commands
 	Deletes
+	Clashes
 	Jobs
 	Audits
 	Notes

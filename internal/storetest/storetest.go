@@ -87,6 +87,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"limits", limitTests()},
 		{"pause", pauseTests()},
 		{"deletes", deleteTests()},
+		{"clash", clashTests()},
 		{"job", jobTests()},
 		{"vitals", vitalTests()},
 		{"notes", noteTests()},
