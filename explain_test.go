@@ -30,7 +30,7 @@ func TestLooksAreExplained(t *testing.T) {
 	}
 	s.run(e)
 	s.quiet(e)
-	s.remote.Fail(memory.Fault{On: memory.Create, ExternalID: "customer-2", Times: 6, Err: &connector.Error{Kind: connector.Exists, Message: "taken"}})
+	s.remote.Fail(memory.Fault{On: memory.Create, ExternalID: "customer-2", Times: -1, Err: &connector.Error{Kind: connector.Exists, Message: "taken"}})
 	s.exec(`insert into users(id, name) values (2, 'Bob')`)
 	s.quiet(e)
 	if x := explained("1"); x.Send != "nothing" || x.LookFirst {

@@ -36,7 +36,9 @@ const (
 // Run installs what is missing and keeps the remotes up to date until ctx
 // ends. Then it stops claiming, lets the calls under way end (for
 // Config.Drain at most), records them and returns nil: a clean stop leaves
-// nothing in doubt. A database that goes away is waited for. It returns an
+// nothing in doubt. After that the contexts of calls end, and those that do not
+// end with them are left alone some seconds later: the error names them. A
+// database that goes away is waited for. It returns an
 // error when the configuration does not fit the database, when another process
 // installed another one, when Upkeep was uninstalled, when a database file was
 // replaced under it, when the program closes the database, or, at once, when this engine runs already.
@@ -440,12 +442,13 @@ type runner struct {
 	swept    map[string]bool         // syncs that have been swept whole, once at least
 	reserved map[recordName]store.ID // those that are being sent
 	refused  refusals                // the recorder's
+	under    map[store.ID]bool       // the groups of calls under way
 	yielded  time.Time               // when a record changed last or went, that may have had what another one is to have
 	asked    time.Time               // when the groups were looked at last that wait for that
 }
 
 func newRunner(e *Engine, remote *Remote) *runner {
-	r := &runner{Engine: e, remote: remote, examined: e.provenance.examined.Load(), wake: make(chan struct{}, 1), held: map[string]time.Time{}, deletesHeld: map[string]deletesHeld{}, begun: waits{}, swept: map[string]bool{}, reserved: map[recordName]store.ID{}, refused: refusals{}}
+	r := &runner{Engine: e, remote: remote, examined: e.provenance.examined.Load(), wake: make(chan struct{}, 1), held: map[string]time.Time{}, deletesHeld: map[string]deletesHeld{}, begun: waits{}, swept: map[string]bool{}, reserved: map[recordName]store.ID{}, refused: refusals{}, under: map[store.ID]bool{}}
 	for _, d := range e.defs {
 		if d.To == remote {
 			r.defs = append(r.defs, d)

@@ -28,7 +28,9 @@ func (r *runner) run(ctx context.Context) error {
 	for range r.traits.Concurrency {
 		go func() {
 			for batch := range r.calls {
+				r.calling(batch, true)
 				r.performBatch(drain, ctx, batch)
+				r.calling(batch, false)
 				r.answer(batch)
 			}
 			senders <- struct{}{}
@@ -52,19 +54,24 @@ func (r *runner) run(ctx context.Context) error {
 	stopBulk()
 	close(r.calls) // what is queued is released by the senders, as ctx is over
 	killed := time.AfterFunc(r.cfg.Drain, stop)
-	for range r.traits.Concurrency {
-		<-senders
-	}
-	<-bulk
-	r.tardy.watchers.Wait()
-	for _, j := range r.tardy.take() {
-		j.finish(store.Result{Outcome: store.Released})
-		r.record(j)
-	}
-	close(r.answered)
-	<-recorded
-	killed.Stop()
-	stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range r.traits.Concurrency {
+			<-senders
+		}
+		<-bulk
+		r.tardy.watchers.Wait()
+		for _, j := range r.tardy.take() {
+			j.finish(store.Result{Outcome: store.Released})
+			r.record(j)
+		}
+		close(r.answered)
+		<-recorded
+		killed.Stop()
+		stop()
+	}()
+	err = errors.Join(err, r.ended(drain, ended))
 	<-gateDone
 	return err
 }

@@ -86,8 +86,8 @@ type Config struct {
 	// MaxAttempts is after how many failures in a row a group is parked.
 	// Failures of the remote as a whole do not count. Defaults to 12.
 	MaxAttempts int
-	// Drain is how long a stop waits for the calls under way. Defaults to 30
-	// seconds.
+	// Drain is how long a stop waits for the calls under way, before their
+	// contexts end. Defaults to 30 seconds.
 	Drain time.Duration
 	// Audit is how many groups of each sync are rendered again in a minute, to
 	// find changes that the capture did not see ([Engine.Audit]). Zero means

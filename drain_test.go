@@ -1,0 +1,76 @@
+package upkeep_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/connector/memory"
+)
+
+// deaf is a connector that goes on with a call when its context has ended.
+type deaf struct {
+	connector.Connection
+	external string
+	called   chan struct{}
+	end      chan struct{} // the call's
+}
+
+func (d deaf) Create(ctx context.Context, rec connector.Record) (string, error) {
+	if rec.ExternalID == d.external {
+		close(d.called)
+		<-d.end
+	}
+	return d.Connection.Create(context.WithoutCancel(ctx), rec)
+}
+
+// A stop does not wait for a call that does not end, and says whose it is.
+func TestStopLeavesACallThatDoesNotEnd(t *testing.T) {
+	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
+		s := shop(memory.Config{})
+		s.exec(`insert into users(id, name) values (1, 'Ada'), (2, 'Bob')`)
+		d := deaf{s.remote.Connect(), "customer-1", make(chan struct{}), make(chan struct{})}
+		to := &upkeep.Remote{Name: "erp", Connection: d}
+		e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(to)}, Drain: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(s.ctx)
+		defer stop()
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		<-d.called
+		s.until("the other group", func() bool {
+			g, err := s.open().Group(s.ctx, upkeep.ID{Sync: "customer", Key: "2"})
+			return err == nil && g.State == upkeep.Clean
+		})
+		stop()
+		select {
+		case err = <-done:
+		case <-time.After(20 * time.Second):
+			close(d.end)
+			t.Fatal("Run waits for a call that does not end")
+		}
+		if err == nil {
+			t.Fatal("no error tells of the call")
+		}
+		for _, want := range []string{"the connector of erp does not end when its context does", "calls for customer/1 are still under way", "in doubt"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("the error %q does not say %q", err, want)
+			}
+		}
+		// Its lease ends by itself, and it is sent again.
+		s.advance(time.Hour)
+		next := s.engine(customerSync(s.to))
+		s.run(next)
+		s.state(next, "customer", "1", upkeep.InDoubt)
+		close(d.end)
+		s.advance(time.Hour)
+		s.state(next, "customer", "1", upkeep.Clean)
+		s.quiet(next)
+		s.inSync(next, "customer")
+	})
+}
