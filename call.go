@@ -487,8 +487,11 @@ func (c *caller) judge(err error) {
 		}
 	default: // Rejected, and NotFound where nothing more can be done
 		res.Outcome = store.Refused
-		if e.Kind == connector.Rejected && c.job.goal == absent && c.job.claim.Attempts+1 < min(clashes, c.cfg.MaxAttempts) {
-			res.Outcome, res.Reason = store.Retry, reason+referred
+		if e.Kind == connector.Rejected && c.job.goal == absent {
+			res.Clash, res.Reason = true, reason+refersHere
+			if c.job.claim.Attempts+1 < min(clashes, c.cfg.MaxAttempts) {
+				res.Outcome, res.Reason = store.Retry, reason+referred
+			}
 		}
 		if e.Kind == connector.Rejected && len(c.job.lacks) > 0 {
 			res = c.job.refusedInPart(reason)

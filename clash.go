@@ -2,6 +2,9 @@ package upkeep
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -13,8 +16,14 @@ import (
 // holder may not be ours, or the process may have died that saw it let go. With
 // each time in vain it rests longer, and of many a few go at once.
 
-// heldThere ends the reason of such a group.
-const heldThere = "; another record there has the value: tried again when one changes or goes, and from time to time"
+// The same goes for a delete that is refused, since others refer to the record.
+
+// The ends of the reasons of such groups.
+const (
+	heldThere  = "; another record there has the value: " + triedAgain
+	refersHere = "; others there may refer to it: " + triedAgain
+	triedAgain = "tried again when one changes or goes, and from time to time"
+)
 
 var (
 	// clashWake is for when a record let go of something.
@@ -88,4 +97,38 @@ func (r *runner) wakeClashes(ctx context.Context) {
 	if _, err := r.db.RetryClashes(ctx, r.syncsTo(r.remote), wake); err != nil && ctx.Err() == nil {
 		r.log.Error("can't look whether a record can be had now that another one has changed; looking again later", "remote", r.remote.Name, "error", err)
 	}
+}
+
+// keyChange says so where a record can't be had since the one that has its value
+// can't be deleted before those are sent that wait for it: a row's key changed,
+// and others refer to the row. No order of these three calls does it.
+func (x *Explanation) keyChange(ctx context.Context, e *Engine) error {
+	if x.Group == nil || x.Group.State != store.Parked || !strings.HasSuffix(x.Group.Reason, heldThere) {
+		return nil
+	}
+	blocked, err := e.db.Blocked(ctx, x.ID, chainMost)
+	if err != nil {
+		return err
+	}
+	for _, id := range blocked {
+		waiting, err := e.db.Group(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, ref := range waiting.Refs {
+			old, err := e.db.Group(ctx, ref)
+			if errors.Is(err, store.ErrNoGroup) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if old.DeleteSeen && old.RemoteID != "" && strings.HasSuffix(old.Reason, refersHere) {
+				x.Why += fmt.Sprintf("; it may be in a circle: %[1]s waits for it, and its record refers to that of %[2]s, whose row is gone, which may have the value, and can't be deleted for that; give the record of %[2]s (%[3]q there) another value by hand, then: upkeep retry %[4]s",
+					id, ref, old.RemoteID, x.ID.Args())
+				return nil
+			}
+		}
+	}
+	return nil
 }

@@ -126,6 +126,9 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 		return nil, err
 	}
 	x.Why = x.why(d, j)
+	if err := x.keyChange(ctx, e); err != nil {
+		return nil, err
+	}
 	if err := x.holder(ctx, e); err != nil {
 		return nil, err
 	}

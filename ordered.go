@@ -80,7 +80,7 @@ func (j *job) take(c store.Command) {
 	}
 	if c.Refused != "" && c.RefusedVersion == j.def.version {
 		// A touch, or a later command, is no reason to try again.
-		j.finish(store.Result{Outcome: store.Refused, Reason: c.Refused, Clash: strings.HasSuffix(c.Refused, heldThere)})
+		j.finish(store.Result{Outcome: store.Refused, Reason: c.Refused, Clash: strings.HasSuffix(c.Refused, triedAgain)})
 		return
 	}
 	j.claim.DeleteSeen = j.claim.DeleteSeen || c.Deleted

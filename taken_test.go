@@ -3,6 +3,7 @@ package upkeep_test
 import (
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,5 +200,55 @@ func TestATakenValueIsHadInTheEnd(t *testing.T) {
 		e = s.hasty(customerSync(s.to))
 		s.run(e)
 		s.state(e, "customer", "1", upkeep.Clean)
+	})
+}
+
+// The key of a parent with children changes. The new record is refused, since the
+// old one has its name; the old one is not deleted, since the children refer to
+// it; and these wait for the new one. A person ends that with one value.
+func TestAKeyChangeThatGoesInACircle(t *testing.T) {
+	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
+		s := shop(memory.Config{})
+		var free atomic.Bool // the old record's name
+		refers := true       // under the remote's lock
+		s.remote.FailWhen(func(q memory.Request) *memory.Fault {
+			switch {
+			case q.ExternalID == "customer-5" && !free.Load():
+				return &memory.Fault{Err: &connector.Error{Kind: connector.Exists, Message: "this name is in use"}}
+			case q.Type == "salesOrder" && free.Load():
+				refers = false
+			case q.Verb == memory.Delete && refers:
+				return &memory.Fault{Err: &connector.Error{Kind: connector.Rejected, Message: "it has dependent records"}}
+			}
+			return nil
+		})
+		s.exec(`insert into users(id, name) values (1, 'Ada')`)
+		s.exec(`insert into orders(id, user_id, state) values (7, 1, 'placed')`)
+		customers := customerSync(s.to)
+		customers.OnDelete = upkeep.Ending{Action: upkeep.Delete}
+		e := s.hasty(customers, orderSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		s.exec(`insert into users(id, name) values (5, 'Ada')`)
+		s.exec(`update orders set user_id = 5 where id = 7`)
+		s.exec(`delete from users where id = 1`)
+		s.state(e, "customer", "1", upkeep.Parked)
+		s.state(e, "sales_order", "7", upkeep.Waiting)
+		old, _ := s.remote.Record("customer", "customer-1")
+		x := s.state(e, "customer", "5", upkeep.Parked)
+		for _, want := range []string{"it may be in a circle: sales_order/7 waits for it", "its record refers to that of customer/1", strconv.Quote(old.ID), "upkeep retry customer 5"} {
+			if !strings.Contains(x.Why, want) {
+				t.Errorf("explain says %q, and not %q", x.Why, want)
+			}
+		}
+		free.Store(true)
+		if _, err := e.Retry(s.ctx, "customer", "5"); err != nil {
+			t.Fatal(err)
+		}
+		s.state(e, "customer", "5", upkeep.Clean)
+		s.state(e, "sales_order", "7", upkeep.Clean)
+		s.state(e, "customer", "1", upkeep.Gone) // nobody has to let it go
+		s.quiet(e)
+		s.inSync(e, "customer", "sales_order")
 	})
 }

@@ -6,7 +6,8 @@ import (
 )
 
 // Clashes lets groups go again that were parked because another record at their
-// remote has a value that may be there only once ([Result].Clash). Nobody knows
+// remote has a value that may be there only once, or refers to theirs, which is to
+// be deleted ([Result].Clash). Nobody knows
 // which record that is, and when it lets go.
 type Clashes interface {
 	// RetryClashes makes groups of the syncs dirty and due, as Retry does, that

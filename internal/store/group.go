@@ -209,7 +209,8 @@ type Result struct {
 	// Unsettled, of Synced: nothing was sent, though it was forced or in doubt. The
 	// next claim for a touch is Forced.
 	Unsettled bool
-	// Clash, of Refused: another record at the remote has a value of this one's.
+	// Clash, of Refused: another record at the remote has a value of this one's, or
+	// refers to it.
 	Clash bool
 	// Granted: the limit of deletes has let its delete go. Kept for the next
 	// claim, until Synced or Removed.
