@@ -41,6 +41,7 @@ func TestNewRefuses(t *testing.T) {
 			m.OnDelete = Ending{Set, Fields{"all": []map[string]Reference{{"x": Ref("a", 1)}}}}
 		},
 		`sync "a": Sends: nothing says what becomes of b, y, which OnDelete or WhenFalse sets, when the row comes back`: func(_ *Config, m *Mapping) {
+			m.When = func(Row) (bool, error) { return true, nil }
 			m.Sends, m.OnDelete, m.WhenFalse = []string{"x"}, Ending{Set, Fields{"x": 1, "y": 1}}, Ending{Set, Fields{"b": 1, "y": 2}}
 		},
 		`a reference inside a struct can't be sent`:                                 func(_ *Config, m *Mapping) { m.WhenFalse = Ending{Set, Fields{"own": own{Ref("a", 1)}}} },
