@@ -166,7 +166,7 @@ func (s *suite) batchFaults() {
 		}
 		d.fault.Message = words
 		s.T.Run(d.fault.String(), func(t *testing.T) {
-			s := &suite{T: t, Target: s.Target, ctx: s.ctx}
+			s := s.part(t)
 			s.Fail(d.fault)
 			defer s.Heal()
 			changes := s.creates(3)
@@ -191,7 +191,7 @@ func (s *suite) batchLostReply() {
 		}
 		f.Message = words
 		s.T.Run(f.String(), func(t *testing.T) {
-			s := &suite{T: t, Target: s.Target, ctx: s.ctx}
+			s := s.part(t)
 			changes := s.creates(3)
 			s.Fail(f)
 			results, err := s.Connection.(connector.Batcher).Apply(s.ctx, s.Type, changes)

@@ -164,7 +164,7 @@ func (s *suite) bulkFaults() {
 	for _, d := range disturbances {
 		d.fault.Message = words
 		s.T.Run(d.fault.String(), func(t *testing.T) {
-			s := &suite{T: t, Target: s.Target, ctx: s.ctx}
+			s := s.part(t)
 			changes := s.creates(3)
 			job := s.startJob(connector.Create)
 			s.Fail(d.fault)

@@ -254,6 +254,13 @@ func newSuite(t *testing.T, newTarget func(t *testing.T) Target) *suite {
 	return s
 }
 
+// part is the suite of a subtest, which has its own time.
+func (s *suite) part(t *testing.T) *suite {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return &suite{T: t, Target: s.Target, ctx: ctx}
+}
+
 func (s *suite) id() string { return fmt.Sprintf("suite-%d", ids.Add(1)) }
 
 // record makes a record of the required fields and the given ones.

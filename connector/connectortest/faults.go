@@ -51,7 +51,7 @@ func (s *suite) faults() {
 		}
 		d.fault.Message = words
 		s.T.Run(d.fault.String(), func(t *testing.T) {
-			s := &suite{T: t, Target: s.Target, ctx: s.ctx}
+			s := s.part(t)
 			ext := s.id()
 			there := s.create(s.record(ext, nil))
 			s.Fail(d.fault)
@@ -106,7 +106,7 @@ func (s *suite) lostReply() {
 			continue
 		}
 		s.T.Run(d.fault.String(), func(t *testing.T) {
-			s := &suite{T: t, Target: s.Target, ctx: s.ctx}
+			s := s.part(t)
 			ext := s.id()
 			s.Fail(d.fault)
 			_, err := s.Connection.Create(s.ctx, s.record(ext, connector.Fields{s.Text: quote("lost")}))

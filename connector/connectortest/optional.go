@@ -75,7 +75,7 @@ func (s *suite) initializeLostReply() {
 	for _, f := range []Fault{{Kind: Reset, Applied: true}, {Kind: Answer, Status: 502, Applied: true}, {Kind: HTML, Applied: true}} {
 		f.Message = words
 		s.T.Run(f.String(), func(t *testing.T) {
-			s := &suite{T: t, Target: s.Target, ctx: s.ctx}
+			s := s.part(t)
 			c := s.Connection.(connector.Initializer)
 			origin := s.Origin(t)
 			r := connector.Record{Type: s.InitType, ExternalID: s.id(), Fields: connector.Fields{s.InitText: quote("x")}}

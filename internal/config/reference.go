@@ -46,7 +46,7 @@ A path to a copy of the schema works in place of the URL.
 
 ## Values
 
-- ` + "`${NAME}`" + ` is an environment variable, an error when it is not set. ` + "`${NAME:-default}`" + ` has a default. ` + "`${file:path}`" + ` is the text of a file; a relative path starts at the configuration's folder. ` + "`$$`" + ` is a dollar sign. They are replaced in values, never in keys. A secret that comes out empty is an error: leave its key out if there is none.
+- ` + "`${NAME}`" + ` is an environment variable, an error when it is not set. ` + "`${NAME:-default}`" + ` has a default. ` + "`${file:path}`" + ` is the text of a file; a relative path starts at the configuration's folder. ` + "`$$`" + ` is a dollar sign, which only has to be doubled before a ` + "`{`" + ` or another ` + "`$`" + `: ` + "`$env[\"Order No\"]`" + ` in an [expression](expressions.md) is a column whose name is no identifier, nothing of the environment, and stands as it is. They are replaced in values, never in keys. A secret that comes out empty is an error: leave its key out if there is none.
 - Anchors and aliases of YAML (` + "`&name`, `*name`, `<<`" + `) are not supported: write the value out.
 - A duration is a number with a unit: ` + "`500ms`, `30s`, `15m`, `1h30m`" + `.
 - In ` + "`fields`, `create_fields`, `when`, `external_id` and `transform`" + ` a text is an [expression](expressions.md); numbers, true, false and null are themselves, and maps and lists of expressions stand for maps and lists. A fixed text is an expression too, so it has two pairs of quotes: ` + "`'\"B\"'`" + `.
