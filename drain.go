@@ -26,10 +26,11 @@ func (r *runner) calling(batch []*job, now bool) {
 	}
 }
 
-// ended waits until all has ended, or nothing but calls is left that do not end
-// with their contexts, as drain is over: these are the error. What they answer is
-// written down if it comes before their groups' leases are over.
-func (r *runner) ended(drain context.Context, all <-chan struct{}) error {
+// ended waits until calls and then all has ended, or nothing but calls is left that
+// do not end with their contexts, as drain is over: these are the error. What they
+// answer is written down if it comes before their groups' leases are over. A
+// database that does not answer is no such call: what is written has its own time.
+func (r *runner) ended(drain context.Context, calls, all <-chan struct{}) error {
 	select {
 	case <-all:
 		return nil
@@ -39,7 +40,8 @@ func (r *runner) ended(drain context.Context, all <-chan struct{}) error {
 	defer look.Stop()
 	for began := time.Now(); ; {
 		select {
-		case <-all:
+		case <-calls:
+			<-all
 			return nil
 		case now := <-look.C:
 			waited := now.Sub(began)

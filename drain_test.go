@@ -9,6 +9,7 @@ import (
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // deaf is a connector that goes on with a call when its context has ended.
@@ -73,4 +74,47 @@ func TestStopLeavesACallThatDoesNotEnd(t *testing.T) {
 		s.quiet(next)
 		s.inSync(next, "customer")
 	})
+}
+
+// mute is a database that takes a result only when it is to.
+type mute struct {
+	store.Store
+	asked, take chan struct{}
+}
+
+func (m mute) Record(ctx context.Context, results []store.Result, byHand []string) ([]store.ID, error) {
+	close(m.asked)
+	<-m.take
+	return m.Store.Record(context.WithoutCancel(ctx), results, byHand)
+}
+
+// A database that does not answer at a stop is no call that does not end: it is
+// waited for, and no connector is blamed.
+func TestStopWaitsForWhatIsWritten(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.users(1)
+	db := mute{s.open(), make(chan struct{}), make(chan struct{})}
+	e, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{customerSync(s.to)}, Drain: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(s.ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	<-db.asked
+	stop()
+	select {
+	case err = <-done:
+		t.Errorf("Run ended with %v while a result was being written", err)
+	case <-time.After(13 * time.Second): // longer than calls that do not end are waited for
+	}
+	close(db.take)
+	if err == nil {
+		err = <-done
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }

@@ -54,13 +54,14 @@ func (r *runner) run(ctx context.Context) error {
 	stopBulk()
 	close(r.calls) // what is queued is released by the senders, as ctx is over
 	killed := time.AfterFunc(r.cfg.Drain, stop)
-	ended := make(chan struct{})
+	called, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		for range r.traits.Concurrency {
 			<-senders
 		}
 		<-bulk
+		close(called)
 		r.tardy.watchers.Wait()
 		for _, j := range r.tardy.take() {
 			j.finish(store.Result{Outcome: store.Released})
@@ -71,7 +72,7 @@ func (r *runner) run(ctx context.Context) error {
 		killed.Stop()
 		stop()
 	}()
-	err = errors.Join(err, r.ended(drain, ended))
+	err = errors.Join(err, r.ended(drain, called, ended))
 	<-gateDone
 	return err
 }

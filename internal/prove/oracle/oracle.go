@@ -184,7 +184,7 @@ func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool, known m
 			continue
 		}
 		if want.Kept(key) {
-			v.kept(key, got[key], known[key])
+			v.kept(key, got[key], known[key], c.Ended.Has(key))
 			continue
 		}
 		for name, value := range want[key] {
@@ -218,10 +218,12 @@ func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool, known m
 	}
 }
 
-// kept looks at a record that its row's condition leaves as it is.
-func (v *Verdict) kept(key string, got map[string]string, g store.Group) {
+// kept looks at a record that its row's condition leaves as it is. One whose row was
+// deleted once may be gone though it is known: a delete of which nobody knows
+// whether it was done stays in doubt until the row passes that came back since.
+func (v *Verdict) kept(key string, got map[string]string, g store.Group, ended bool) {
 	switch {
-	case got == nil && g.RemoteID != "":
+	case got == nil && g.RemoteID != "" && !ended:
 		v.add(&v.Lost, "%s is to be kept as it is, and is not there", key)
 	case strings.Contains(got["text"], shop.Hidden):
 		v.add(&v.Lost, "%s is to be kept as it is, and has what was written since: %s", key, got["text"])
