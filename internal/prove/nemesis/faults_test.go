@@ -107,19 +107,20 @@ func kill(w *world) {
 	w.progress(10)
 }
 
+// discarded counts the answers that came when another worker had their groups.
+func (w *world) discarded() (n int) {
+	for _, p := range w.workers {
+		n += strings.Count(p.Log(), "it was discarded")
+	}
+	return n
+}
+
 // stopPastLease lets a worker sleep with requests under way until others took
 // its groups, and wakes it: what it says then is of no interest.
 func stopPastLease(w *world) {
 	w.place.Remote.Fail(ledger.Fault{Kind: ledger.Delay, For: 100 * time.Millisecond})
-	discarded := func() int {
-		n := 0
-		for _, p := range w.workers {
-			n += strings.Count(p.Log(), "it was discarded")
-		}
-		return n
-	}
-	was := discarded()
-	for discarded() == was && w.ctx.Err() == nil {
+	was := w.discarded()
+	for w.discarded() == was && w.ctx.Err() == nil {
 		p := w.alive()
 		p.Signal(syscall.SIGSTOP)
 		end := time.Now().Add(w.config.Lease * 3 / 2)

@@ -132,7 +132,9 @@ func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class,
 		w.release()
 	}
 	v := w.judge()
-	if f.certain && v.Parked > 0 {
+	// What goes out when a lease has ended is in doubt, whatever became of it: a
+	// machine with too much to do makes a worker sleep as [stopPastLease] does.
+	if f.certain && v.Parked > 0 && w.discarded() == 0 {
 		v.Unsettled += v.Parked
 		t.Errorf("%d groups are parked, and no request went out: %s", v.Parked, w.groups())
 	}
