@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,7 +49,15 @@ func sqliteBackup(t *testing.T) *backedUp {
 		return err
 	}
 	b.backup = func() error { return b.exec("VACUUM INTO '" + copied + "'") }
-	b.restore = func() error { return os.Rename(copied, path) }
+	b.restore = func() error {
+		// What the file that goes had not taken in yet is none of the copy's.
+		for _, of := range []string{"-wal", "-shm"} {
+			if err := os.Remove(path + of); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		return os.Rename(copied, path)
+	}
 	return b
 }
 
