@@ -20,8 +20,10 @@ func (r *runner) calling(batch []*job, now bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, j := range batch {
-		if delete(r.under, j.claim.ID); now {
+		if now {
 			r.under[j.claim.ID] = true
+		} else {
+			delete(r.under, j.claim.ID)
 		}
 	}
 }

@@ -28,6 +28,20 @@ func (d deaf) Create(ctx context.Context, rec connector.Record) (string, error) 
 	return d.Connection.Create(context.WithoutCancel(ctx), rec)
 }
 
+// runUndrained runs an engine that gives its calls no time when it is stopped.
+func (s *shop) runUndrained(db upkeep.Database, to *upkeep.Remote) (stop func(), done <-chan error) {
+	s.t.Helper()
+	e, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{customerSync(to)}, Drain: time.Millisecond})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(s.ctx)
+	s.t.Cleanup(stop)
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	return stop, ended
+}
+
 // A stop does not wait for a call that does not end, and says whose it is.
 func TestStopLeavesACallThatDoesNotEnd(t *testing.T) {
 	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
@@ -35,20 +49,14 @@ func TestStopLeavesACallThatDoesNotEnd(t *testing.T) {
 		s.exec(`insert into users(id, name) values (1, 'Ada'), (2, 'Bob')`)
 		d := deaf{s.remote.Connect(), "customer-1", make(chan struct{}), make(chan struct{})}
 		to := &upkeep.Remote{Name: "erp", Connection: d}
-		e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(to)}, Drain: time.Millisecond})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, stop := context.WithCancel(s.ctx)
-		defer stop()
-		done := make(chan error, 1)
-		go func() { done <- e.Run(ctx) }()
+		stop, done := s.runUndrained(s.open(), to)
 		<-d.called
 		s.until("the other group", func() bool {
 			g, err := s.open().Group(s.ctx, upkeep.ID{Sync: "customer", Key: "2"})
 			return err == nil && g.State == upkeep.Clean
 		})
 		stop()
+		var err error
 		select {
 		case err = <-done:
 		case <-time.After(20 * time.Second):
@@ -95,16 +103,10 @@ func TestStopWaitsForWhatIsWritten(t *testing.T) {
 	s := newShop(t, memory.Config{})
 	s.users(1)
 	db := mute{s.open(), make(chan struct{}), make(chan struct{})}
-	e, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{customerSync(s.to)}, Drain: time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(s.ctx)
-	defer stop()
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
+	stop, done := s.runUndrained(db, s.to)
 	<-db.asked
 	stop()
+	var err error
 	select {
 	case err = <-done:
 		t.Errorf("Run ended with %v while a result was being written", err)
