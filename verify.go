@@ -20,7 +20,10 @@ import (
 type Difference struct {
 	Sync, Key string
 	Field     string // empty: the whole record
-	Want, Got string // JSON; Want is empty for a record that should not be
+	// Want and Got are JSON, and Got is empty where the remote has none. Of the
+	// whole record they are words, "a record" and "nothing"; Want is empty for a
+	// record that should not be, and says why there can be none where Got is empty.
+	Want, Got string
 	// State of the group when it was compared: one that is not clean is known
 	// to be behind.
 	State State
@@ -39,9 +42,10 @@ type Verification struct {
 	// were looked at. They are left out of the differences; at most
 	// [DifferencesMost] are listed.
 	Changing []ID
-	// Waiting are groups without a record that wait for another one: there is
-	// nothing to compare, nor to send before that one comes. At most
-	// [DifferencesMost] are listed.
+	// Waiting are groups whose rows refer to a record that is not there, whether
+	// they have a record of before or not, and whatever their state: what theirs is
+	// to be is not known, so that nothing is compared, nor sent before that one
+	// comes. At most [DifferencesMost] are listed.
 	Waiting []ID
 	// Unreadable are syncs that were left out, as the records of their remotes
 	// can't be read back.
@@ -225,7 +229,7 @@ func (v *verifier) compareAll(ctx context.Context, groups []Group) error {
 // one compares one group's record.
 func (v *verifier) one(ctx context.Context, j *job) error {
 	if j.done {
-		if j.result.Outcome == store.Waits && j.claim.RemoteID == "" {
+		if j.result.Outcome == store.Waits {
 			v.waits(j)
 			return nil
 		}

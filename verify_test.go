@@ -212,3 +212,63 @@ func TestVerifyOfKeys(t *testing.T) {
 		}
 	})
 }
+
+// A group whose rows refer to a record that is not there is left out, whether it
+// waits, has a record of before, or counts as clean: nothing can be compared, and
+// Fix has nothing to do.
+func TestVerifyLeavesOutWhatRefersToNothing(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		customer := customerSync(s.to)
+		customer.When = func(u User) bool { return u.Name != "nobody" }
+		customer.WhenFalse = upkeep.Ending{Action: upkeep.Delete}
+		e := s.engine(customer, orderSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		s.exec("insert into users (id, name) values (9, 'nobody')")
+		left := map[string]upkeep.State{}
+		look := func(state upkeep.State) {
+			v, err := e.Verify(s.ctx, "sales_order", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range v.Differences {
+				t.Errorf("%s: a difference that nothing can be done about: %+v", state, d)
+			}
+			for _, id := range v.Waiting {
+				g, err := s.open().Group(s.ctx, id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if g.RemoteID == "" {
+					t.Errorf("%s has no record", id)
+				}
+				left[id.Key] = g.State
+			}
+		}
+		// 10 counts as clean: its own rows did not change.
+		s.exec("update users set name = 'nobody' where id = 1")
+		s.quiet(e)
+		look(upkeep.Clean)
+		if len(left) == 0 {
+			t.Fatal("none was left out")
+		}
+		for key, state := range left {
+			if state != upkeep.Clean {
+				t.Errorf("order %s is %s, want it clean", key, state)
+			}
+			s.exec("update orders set user_id = 9 where id = " + key)
+		}
+		s.until("the orders to wait", func() bool {
+			status, err := e.Status(s.ctx)
+			return err == nil && status.Syncs[1].Waiting == int64(len(left))
+		})
+		look(upkeep.Waiting)
+		for key, state := range left {
+			if state != upkeep.Waiting {
+				t.Errorf("order %s is %s, want it waiting", key, state)
+			}
+		}
+	})
+}

@@ -23,9 +23,9 @@ type differenceForm struct {
 	Sync  string `json:"sync"`
 	Key   string `json:"key"`
 	State string `json:"state"`
-	Field string `json:"field,omitempty"`
-	Want  string `json:"want,omitempty"`
-	Got   string `json:"got,omitempty"`
+	Field string `json:"field,omitempty"` // none: the whole record, and want and got are words
+	Want  string `json:"want,omitempty"`  // JSON
+	Got   string `json:"got,omitempty"`   // JSON
 	// OnItsWay: it is sent without --fix.
 	OnItsWay bool `json:"on_its_way,omitempty"`
 }
@@ -35,12 +35,12 @@ type verifyForm struct {
 	Unreadable  []string         `json:"unreadable"` // whose remote can't be read back
 	Differences []differenceForm `json:"differences"`
 	More        bool             `json:"more"`
-	Waiting     []changingForm   `json:"waiting"`  // without a record: they wait for another one
-	Changing    []changingForm   `json:"changing"` // left out: they changed each time they were looked at
+	Waiting     []leftOutForm    `json:"waiting"`  // left out: they refer to a record that is not there
+	Changing    []leftOutForm    `json:"changing"` // left out: they changed each time they were looked at
 	Fixed       int              `json:"fixed"`
 }
 
-type changingForm struct {
+type leftOutForm struct {
 	Sync string `json:"sync"`
 	Key  string `json:"key"`
 }
@@ -67,7 +67,7 @@ func (c *verifyCmd) Run(p *program) error {
 	if c.Sync != "" {
 		syncs = []string{c.Sync}
 	}
-	form := verifyForm{Syncs: []verifiedForm{}, Unreadable: []string{}, Differences: []differenceForm{}, Changing: []changingForm{}, Waiting: []changingForm{}}
+	form := verifyForm{Syncs: []verifiedForm{}, Unreadable: []string{}, Differences: []differenceForm{}, Changing: []leftOutForm{}, Waiting: []leftOutForm{}}
 	astray := 0 // what nothing sends by itself
 	for _, name := range syncs {
 		found, err := c.verify(p, s, name, line)
@@ -81,10 +81,10 @@ func (c *verifyCmd) Run(p *program) error {
 		form.Syncs = append(form.Syncs, verifiedForm{name, found.Groups, found.Records})
 		form.More = form.More || found.More
 		for _, id := range found.Waiting {
-			form.Waiting = append(form.Waiting, changingForm{id.Sync, id.Key})
+			form.Waiting = append(form.Waiting, leftOutForm{id.Sync, id.Key})
 		}
 		for _, id := range found.Changing {
-			form.Changing = append(form.Changing, changingForm{id.Sync, id.Key})
+			form.Changing = append(form.Changing, leftOutForm{id.Sync, id.Key})
 		}
 		for _, d := range found.Differences {
 			if !onItsWay(d.State) && d.State != upkeep.Waiting {
@@ -138,15 +138,12 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 		errs = append(errs, err)
 	}
 	if len(f.Changing) > 0 {
-		names := make([]string, len(f.Changing))
-		for i, g := range f.Changing {
-			names[i] = oneLine(g.Sync + "/" + g.Key)
-		}
-		_, err := fmt.Fprintf(w, "left out, changed each time they were looked at: %s\n", strings.Join(listed(names, len(names)), ", "))
+		_, err := fmt.Fprintf(w, "left out, changed each time they were looked at: %s\n", namesOf(f.Changing))
 		errs = append(errs, err)
 	}
-	if n := len(f.Waiting); n > 0 {
-		_, err := fmt.Fprintf(w, "wait for other records, so that there is nothing to compare: %s; see upkeep status --state waiting\n", count(n, "group"))
+	if len(f.Waiting) > 0 {
+		first := upkeep.ID{Sync: f.Waiting[0].Sync, Key: f.Waiting[0].Key}
+		_, err := fmt.Fprintf(w, "left out, refer to records that are not there, and are sent when these are, with --fix too: %s; which: upkeep explain %s\n", namesOf(f.Waiting), first.Args())
 		errs = append(errs, err)
 	}
 	if len(f.Syncs) == 0 && len(f.Unreadable) > 0 {
@@ -191,6 +188,15 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 		fmt.Fprintf(w, "\nSend %s again with: upkeep verify %s--fix\n", rest, c.args())
 	}
 	return errors.Join(errs...)
+}
+
+// namesOf lists groups that were left out.
+func namesOf(groups []leftOutForm) string {
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = oneLine(g.Sync + "/" + g.Key)
+	}
+	return strings.Join(listed(names, len(names)), ", ")
 }
 
 // args are the sync and the keys as they are typed, with a space behind them;
