@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
+	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
 )
 
@@ -190,5 +191,55 @@ func TestCheckRefusesTheClock(t *testing.T) {
 		if err := e.Install(s.ctx); err == nil || !strings.Contains(err.Error(), "it asks what time it is (") {
 			t.Errorf("Install: %v", err)
 		}
+	})
+}
+
+// strict is a connection that takes no backslash in an external id, and of
+// record type "none" nothing.
+type strict struct{ connector.Connection }
+
+func (s strict) Foresee(c connector.Change) error {
+	if strings.Contains(c.Record.ExternalID, `\`) || c.Record.Type == "none" {
+		return &connector.Error{Kind: connector.Rejected, Message: fmt.Sprintf("the external id %q has a backslash", c.Record.ExternalID)}
+	}
+	return nil
+}
+
+// A comma in a text of a key of several columns makes a backslash in the external
+// ids by default. Check, which reads no row, warns where the connection would refuse.
+func TestKeysThatMakeRefusedExternalIDs(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(machines + "; create table tags (id varchar(40) primary key)")
+		to := *s.to
+		to.Connection = strict{s.to.Connection}
+		sync := func(name, table, record string, externalID func(upkeep.Row) (string, error)) upkeep.Mapping {
+			return upkeep.Mapping{Name: name, From: &upkeep.Relation{Table: table, Columns: []string{}}, To: &to, Record: record, ExternalID: externalID,
+				Translate: func(upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"a": "b"}, nil }}
+		}
+		e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{
+			sync("machine", "machines", "r", nil),
+			sync("own", "machines", "r", func(upkeep.Row) (string, error) { return "x", nil }),
+			sync("refused", "machines", "none", nil),
+			sync("pair", "pairs", "r", nil),
+			sync("tag", "tags", "r", nil),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		findings, err := e.Check(s.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		for _, f := range findings {
+			if strings.Contains(f.Message, "external id") {
+				told = append(told, fmt.Sprintf("%s: %s: %s => %s", f.Severity, f.Sync, f.Message, f.Fix))
+			}
+		}
+		if len(told) != 1 {
+			t.Errorf("it warns of %d:\n%s", len(told), strings.Join(told, "\n"))
+		}
+		says(t, told, "warning: machine: ", "machines, and a row with a comma or a backslash in site would be parked", `"machine-a\\, b,1" has a backslash`, "=> give the sync an external_id")
 	})
 }

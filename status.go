@@ -307,6 +307,7 @@ func (e *Engine) fitting(ctx context.Context) (shapes, whole []*store.Shape, fin
 		}
 		if err == nil {
 			shapes = append(shapes, shape)
+			findings = append(findings, d.keyDoubt(shape)...)
 		}
 		for _, one := range split(err) {
 			f := Finding{Severity: Problem, Subject: d.Name, Message: one.Error()}
