@@ -56,6 +56,44 @@ func TestReleaseIsNoticed(t *testing.T) {
 	}
 }
 
+// unheard is a database whose looks for work don't tell of a release, so that the
+// inspection is the first to find it.
+type unheard struct{ store.Store }
+
+func (d unheard) Look(ctx context.Context, plan string, syncs []string) (store.Seen, error) {
+	seen, err := d.Store.Look(ctx, plan, syncs)
+	seen.Released = false
+	return seen, err
+}
+
+// A release that an inspection comes upon is none of anybody's doing against us:
+// the triggers are put back, what nobody saw arrives, and nobody is alarmed.
+func TestReleaseThatAnInspectionFinds(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.within(time.Minute)
+	s.fill()
+	log, db := new(safeBuffer), &sweeps{Store: unheard{s.open()}}
+	e, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: new(restless), Logger: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(e)
+	s.quiet(e)
+	before := db.n.Load()
+	s.exec(`begin; select upkeep.release('users'); update users set name = 'unseen' where id = 1; commit`)
+	s.until("the change that no trigger saw", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"unseen"` })
+	if !strings.Contains(log.String(), "released a table; its triggers are put back\" tables=[public.users]") {
+		t.Errorf("the log does not tell of it: %s", log)
+	}
+	if strings.Contains(log.String(), "capture was altered") || strings.Contains(log.String(), "partitions are new") {
+		t.Errorf("a release counts as something else: %s", log)
+	}
+	if n := db.n.Load() - before; n != 0 {
+		t.Errorf("the engine asked for %d sweeps besides that of the release", n)
+	}
+}
+
 // retypings are ways to give a watched column another type, on each database.
 var retypings = map[string]struct {
 	open   func(*shop)

@@ -249,6 +249,8 @@ func (e *Engine) care(ctx context.Context, wake *waking) error {
 	return errors.Join(capture, e.db.Prune(ctx, e.cfg.History))
 }
 
+const putBackReleased = "a migration released a table; its triggers are put back"
+
 // putBack puts the triggers back that a migration took away with
 // upkeep.release, which has asked for a sweep itself.
 func (e *Engine) putBack(ctx context.Context) error {
@@ -264,7 +266,7 @@ func (e *Engine) putBack(ctx context.Context) error {
 			}
 		}
 		if len(tables) > 0 {
-			e.log.Info("a migration released a table; its triggers are put back", "tables", tables)
+			e.log.Info(putBackReleased, "tables", tables)
 		} else {
 			e.log.Info("a migration released a table; its triggers are back already")
 		}
@@ -315,18 +317,27 @@ func (e *Engine) inspect(ctx context.Context) error {
 }
 
 // complete installs what normal operation leaves to be done: a new partition lacks
-// a trigger. What it may have kept from being seen Install sweeps, and no more.
+// a trigger, a table that was released lacks all. What it may have kept from being
+// seen Install sweeps, or the release does, and no more.
 func (e *Engine) complete(ctx context.Context, notes []store.Finding) error {
 	if len(notes) == 0 {
 		return nil
 	}
 	var of []string
+	var released []string
 	for _, f := range notes {
-		if !slices.Contains(of, f.Subject) {
+		if f.Message == store.ReleasedTable {
+			released = append(released, f.Subject)
+		} else if !slices.Contains(of, f.Subject) {
 			of = append(of, f.Subject)
 		}
 	}
-	e.log.Info("partitions are new; what their triggers lack is installed", "partitions", of)
+	if len(of) > 0 {
+		e.log.Info("partitions are new; what their triggers lack is installed", "partitions", of)
+	}
+	if len(released) > 0 {
+		e.log.Info(putBackReleased, "tables", released)
+	}
 	if err := e.installAnew(ctx); err != nil {
 		return e.because(ctx, err, e.defs...)
 	}

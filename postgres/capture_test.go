@@ -375,6 +375,10 @@ func TestRelease(t *testing.T) {
 	}
 	b.exec(`DO $$ BEGIN PERFORM upkeep.release('t'); ALTER TABLE t ALTER v TYPE varchar(20); UPDATE t SET v = 'unseen'; END $$`)
 	b.folds(0, "before the triggers are back", s)
+	found, err := b.db.Inspect(b.ctx, []*store.Shape{s})
+	if err != nil || len(found) != 1 || found[0].Severity != store.Note || found[0].Message != store.ReleasedTable {
+		t.Errorf("an inspection finds %+v, %v; want a note of the release", found, err)
+	}
 	if n, _ := b.db.Pending(b.ctx, 10); n != 1 {
 		t.Errorf("the log has %d rows, want the one of the release", n)
 	}

@@ -124,8 +124,9 @@ type Capture interface {
 	Install(ctx context.Context, shapes []*Shape, plan, replaces string) error
 	// Inspect compares what is installed with what the shapes need: a
 	// trigger that is missing, disabled or altered: a Problem each. A Note is
-	// of what comes and goes in normal operation, a new partition: Install
-	// completes it, and asks itself for the sweep that it may need. Empty:
+	// of what comes and goes in normal operation, a new partition or a table
+	// that a migration released: Install completes it, and the sweep that it may
+	// need is asked for without the caller. Empty:
 	// capture is intact.
 	Inspect(ctx context.Context, shapes []*Shape) ([]Finding, error)
 	// Preview says what Install would do to triggers, by table and trigger.

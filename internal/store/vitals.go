@@ -26,6 +26,10 @@ const (
 	PausedFor   = "it is paused for another "
 )
 
+// ReleasedTable is what [Capture.Inspect] notes of a table that a migration has
+// released.
+const ReleasedTable = "a migration released it, and its triggers are not back yet"
+
 // ToldOnce puts what a system at work was found to have behind what its
 // configuration, database and remotes were. That a remote fails is in both, if
 // its breaker is open: it is one finding then, with what the remote says now
