@@ -114,7 +114,7 @@ func TestRetypedUnderARunningProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := makeShop(t, memory.Config{}, test.open)
-			s.within(20 * time.Second)
+			s.within(45 * time.Second)
 			s.fill()
 			own := new(safeBuffer)
 			e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: withoutNets{}, Logger: slog.New(slog.NewTextHandler(own, nil))})
@@ -198,7 +198,7 @@ func TestNewVersionStopsTheOldOne(t *testing.T) {
 			if !errors.Is(err, upkeep.ErrPlan) {
 				t.Errorf("the old one ended with %v, want ErrPlan", err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("the old one goes on")
 		}
 		s.run(other)

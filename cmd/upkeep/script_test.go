@@ -114,7 +114,7 @@ func addFault(ts *testscript.TestScript, neg bool, args []string) {
 	account(ts).ResetStats()
 }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func waitFor(ts *testscript.TestScript, what string, done func() bool) {
 	for end := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
