@@ -75,6 +75,10 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 			return findings, err
 		}
 		findings = append(findings, waits...)
+		if !c.Overlong.IsZero() {
+			message, fix := e.overlong(c.Sync)
+			findings = append(findings, Finding{Severity: Problem, Subject: c.Sync, Message: message + "; seen last at " + moment.Of(c.Overlong), Fix: fix})
+		}
 		lane, err := e.laneFindings(ctx, c)
 		if err != nil {
 			return findings, err

@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -199,9 +200,9 @@ func TestOneKeyThatFails(t *testing.T) {
 			s.until("the other sync to go on", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"goes on"` })
 			s.until("the rows that are there to go on", func() bool { return s.remote.Text("v", "v-1", "name") == `"b"` })
 			if name == "too long" {
-				s.until("the sync to be said to be held", func() bool {
+				s.until("the row to be told of", func() bool {
 					found, err := e.Condition(s.ctx)
-					return err == nil && strings.Contains(findingsOf(found, "v"), "it is held")
+					return err == nil && strings.Contains(findingsOf(found, "v"), "have no record")
 				})
 				if err := e.Register(s.ctx, nil, "v", test.key+"x"); !errors.Is(err, upkeep.ErrKey) {
 					t.Errorf("a key that no index takes was registered: %v", err)
@@ -218,6 +219,60 @@ func TestOneKeyThatFails(t *testing.T) {
 			s.quiet(e)
 			s.inSync(e, "customer", "v")
 			s.field("v", "v-1", "name", `"b"`)
+		})
+	}
+}
+
+// Rows whose keys the table's own index takes and the registry's don't, beside a
+// long name of the sync, are told of, and hold no other row in the backfill or
+// after it.
+func TestRowsWhoseKeysAreTooLong(t *testing.T) {
+	t.Parallel()
+	for _, deliver := range []upkeep.Delivery{"", upkeep.Every} {
+		t.Run(cmp.Or(string(deliver), "state"), func(t *testing.T) {
+			t.Parallel()
+			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+			s.within(time.Minute)
+			s.exec(`create table v (id text primary key, name text not null); insert into v values ('1', 'a'), ('` + incompressible(2684) + `', 'a'), ('zz', 'a')`)
+			name := strings.Repeat("v", 61)
+			log := new(safeBuffer)
+			e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: new(restless), Logger: slog.New(slog.NewTextHandler(log, nil)),
+				Syncs: []upkeep.AnySync{upkeep.Mapping{Name: name, To: s.to, Record: "v", Deliver: deliver, From: &upkeep.Relation{Table: "v", Columns: []string{"name"}},
+					Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"name": r["name"]}, nil }}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := func() string {
+				found, err := e.Condition(s.ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return findingsOf(found, name)
+			}
+			s.run(e)
+			s.quiet(e)
+			s.field("v", name+"-1", "name", `"a"`)
+			s.field("v", name+"-zz", "name", `"a"`)
+			if f := told(); !strings.Contains(f, "rows of its table v have no record") || strings.Contains(f, "held") {
+				t.Errorf("after the backfill doctor says %q", f)
+			}
+			s.exec(`update v set name = 'b'; insert into v values ('` + incompressible(2685) + `', 'b'), ('2', 'b')`)
+			s.quiet(e)
+			for _, key := range []string{"1", "zz", "2"} {
+				s.field("v", name+"-"+key, "name", `"b"`)
+			}
+			if n := strings.Count(log.String(), "rows of its table v have no record"); n != 1 {
+				t.Errorf("the log tells of them %d times, want 1:\n%s", n, log)
+			}
+			s.exec(`delete from v where length(id) > 100; update v set name = 'c'`)
+			if err := e.Resync(s.ctx, upkeep.Resync{Sync: name}); err != nil {
+				t.Fatal(err)
+			}
+			s.quiet(e)
+			s.field("v", name+"-1", "name", `"c"`)
+			if f := told(); strings.Contains(f, "have no record") {
+				t.Errorf("when they are gone and all was looked at, doctor says %q", f)
+			}
 		})
 	}
 }

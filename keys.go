@@ -173,9 +173,31 @@ func keyTypes(shape *store.Shape) string {
 	return strings.Join(types, ", ")
 }
 
-// tellUnfit logs the touches by hand that a fold dropped.
+// tellUnfit logs the touches by hand that a fold dropped, and that rows were met
+// that can have no record.
 func (e *Engine) tellUnfit(f store.Folded) {
 	for _, id := range f.Unfit {
-		e.log.Warn("a touch by hand was dropped: its key can be none of the table; give the root row's primary key", "group", id.String())
+		e.log.Warn("a touch by hand was dropped: its key can be none of the table, or is too long; give the root row's primary key", "group", cut(id.String(), longKey))
 	}
+	for _, sync := range f.Overlong {
+		e.tellOverlong(sync)
+	}
+}
+
+// tellOverlong logs that rows were met that can have no record.
+func (e *Engine) tellOverlong(sync string) {
+	if e.said.anew("overlong "+sync, "", e.cfg.Clock.Now()) {
+		message, fix := e.overlong(sync)
+		e.log.Error(message, "sync", sync, "do", fix)
+	}
+}
+
+// overlong says that a sync has rows that can have no record, and what to do.
+func (e *Engine) overlong(sync string) (message, fix string) {
+	table := ""
+	if d := e.byName[sync]; d != nil {
+		table = d.From.Table + " "
+	}
+	return fmt.Sprintf("rows of its table %shave no record, since an index of the registry takes no key as long; all others go on", table),
+		fmt.Sprintf("shorten such a key, or the sync's name, which makes new records of all its rows: keys of up to %d bytes, as text, are sure to be taken with this name; then look at all rows once more, which ends this: upkeep backfill %s", store.LongestGroup-len(sync), sync)
 }

@@ -85,6 +85,9 @@ func (p *passes) step(ctx context.Context, shape *store.Shape) (running, more bo
 		return true, false, err
 	}
 	p.log.Info("backfill finished: all rows were looked at", "sync", shape.Sync, "rows", state.Backfill.Done)
+	if !state.Overlong.IsZero() {
+		p.tellOverlong(shape.Sync)
+	}
 	return true, false, nil
 }
 

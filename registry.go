@@ -151,6 +151,7 @@ type Attempt = store.Attempt
 //	OldestCommand time.Duration // age of the oldest of them; zero: none
 //	Gaps     int64         // versions that did not become commands, as far back as history is kept
 //	Held     string        // why its groups can't be loaded, as the process found that tried last; empty: they can
+//	Overlong time.Time     // when a row was met last that can have no record, since an index takes no key as long; zero: none since the last backfill or sweep began
 //	Stuck    string        // why this engine begins no more translations of it, since so many do not end; empty: it does. Other processes show the pause that follows
 type Counts = store.Counts
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,11 +15,13 @@ import (
 // Sync implements [store.Registry].
 func (db *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 	var s store.SyncState
-	err := db.pool.QueryRow(ctx, `SELECT version, pass <> '', done, total, CASE WHEN pass <> '' THEN upkeep_syncs.failure ELSE '' END, CASE WHEN pass = '' THEN 0 ELSE
+	var overlong *time.Time
+	err := db.pool.QueryRow(ctx, `SELECT version, pass <> '', done, total, CASE WHEN pass <> '' THEN upkeep_syncs.failure ELSE '' END, overlong_at, CASE WHEN pass = '' THEN 0 ELSE
 			(SELECT count(*) FROM (SELECT FROM upkeep.groups
 				WHERE sync = $1 AND backfill AND due_at <= (SELECT upkeep.clock()) LIMIT 10000) g) END
 		FROM upkeep.syncs AS upkeep_syncs WHERE sync = $1`, clean(sync)).
-		Scan(&s.Version, &s.Backfill.Running, &s.Backfill.Done, &s.Backfill.Total, &s.Backfill.Failure, &s.Backlog)
+		Scan(&s.Version, &s.Backfill.Running, &s.Backfill.Done, &s.Backfill.Total, &s.Backfill.Failure, &overlong, &s.Backlog)
+	s.Overlong = timeOf(overlong)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil
 	}
@@ -72,8 +75,9 @@ func (db *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (more
 				return err
 			}
 		}
+		begins, overlong := p.pass == "root" && p.cursor == "", false
 		if p.pass == "root" {
-			if err = p.root(ctx, tx, shape, limit); err == nil && p.pass != "root" && shape.Every {
+			if overlong, err = p.root(ctx, tx, shape, limit); err == nil && p.pass != "root" && shape.Every {
 				err = p.orphans(ctx, tx, shape)
 			}
 		} else {
@@ -85,8 +89,9 @@ func (db *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (more
 		more = p.pass != ""
 		_, err = tx.Exec(ctx, `UPDATE upkeep.syncs SET pass = $2, cursor = nullif($3, ''), sweep = $4, force = $5, again = $6,
 			failure = '', done = $7, started_at = CASE WHEN $8 THEN upkeep.clock() ELSE started_at END,
-			total = greatest(total, $7, $9) WHERE sync = $1`,
-			shape.Sync, p.pass, p.cursor, p.sweep, p.force, p.again, p.done, p.done == 0, estimate(ctx, tx, shape.Root.Table))
+			total = greatest(total, $7, $9),
+			overlong_at = CASE WHEN $10 THEN upkeep.clock() WHEN $11 THEN NULL ELSE overlong_at END WHERE sync = $1`,
+			shape.Sync, p.pass, p.cursor, p.sweep, p.force, p.again, p.done, p.done == 0, estimate(ctx, tx, shape.Root.Table), overlong, begins)
 		return err
 	})
 	if err != nil {
@@ -101,20 +106,20 @@ func estimate(ctx context.Context, tx pgx.Tx, t store.Table) (n int64) {
 	return n
 }
 
-// root passes over the next root rows in the order of their key.
-func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit int) error {
+// root passes over the next root rows in the order of their key. overlong: some
+// of them can have no group; see [taken].
+func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit int) (overlong bool, err error) {
 	if shape.ByHand {
 		// Its groups are made by hand only: there are none to be made.
-		return p.next(shape)
+		return false, p.next(shape)
 	}
 	key := shape.Root.Key
 	columns, cursor, order, parts := make([]string, len(key)), make([]string, len(key)), make([]string, len(key)), make([]string, len(key))
 	args := []any{shape.Sync, limit}
 	var at []string
 	if p.cursor != "" {
-		var err error
 		if at, err = store.SplitKey(p.cursor, len(key)); err != nil {
-			return err
+			return false, err
 		}
 	}
 	for i, c := range key {
@@ -130,7 +135,7 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 	if at != nil {
 		where = " WHERE (" + strings.Join(columns, ", ") + ") > (" + strings.Join(cursor, ", ") + ")"
 	}
-	force, back := "0", "0"
+	fits, force, back := short(shape, "page.key"), "0", "0"
 	conflict := " ON CONFLICT (sync, key) DO NOTHING"
 	if p.sweep {
 		// The row is there: a delete that was seen is over, even if no trigger
@@ -142,7 +147,8 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 				WHERE g.sync = $1 AND g.key = page.key AND g.forced_generation > 0) THEN 0 ELSE 1 END`
 		}
 	}
-	sql := `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
+	statement := func(chosen string) string {
+		return `WITH clock AS MATERIALIZED (SELECT upkeep.clock() AS now),
 		page AS MATERIALIZED (
 			SELECT (` + keyText("", key) + `) COLLATE "C" AS key, ` + joinKey(parts) + ` AS position,
 				row_number() OVER (ORDER BY ` + strings.Join(order, ", ") + `) AS n
@@ -150,19 +156,34 @@ func (p *passing) root(ctx context.Context, tx pgx.Tx, shape *store.Shape, limit
 			ORDER BY ` + strings.Join(order, ", ") + ` LIMIT $2),
 		raised AS (` + raisingInto + `
 			SELECT $1, page.key, ` + force + `, ` + back + `, now, true, ` + causeOf(p.op(), "now") + `, now, now
-			FROM page, clock ORDER BY page.key` + conflict + `)
-		SELECT count(*), coalesce(max(position) FILTER (WHERE n = (SELECT max(n) FROM page)), '') FROM page`
+			FROM page, clock WHERE ` + chosen + ` ORDER BY page.key` + conflict + `)
+		SELECT count(*), coalesce(max(position) FILTER (WHERE n = (SELECT max(n) FROM page)), ''),
+			ARRAY(SELECT key FROM page WHERE NOT (` + fits + `) AND ` + grouped("page.key") + ` IS NULL) FROM page`
+	}
 	var n int64
 	var last string
-	if err := tx.QueryRow(ctx, sql, args...).Scan(&n, &last); err != nil {
-		return err
+	var long []string
+	if err := tx.QueryRow(ctx, statement(fits+" OR "+grouped("page.key")), args...).Scan(&n, &last, &long); err != nil {
+		return false, err
+	}
+	if len(long) > 0 {
+		fit, others, err := taken(ctx, tx, shape.Sync, long)
+		if err != nil {
+			return false, err
+		}
+		overlong = len(others) > 0
+		if len(fit) > 0 {
+			if _, err := tx.Exec(ctx, statement(fmt.Sprintf("page.key = ANY($%d)", len(args)+1)), append(args, fit)...); err != nil {
+				return false, err
+			}
+		}
 	}
 	p.done += n
 	if n < int64(limit) {
-		return p.next(shape)
+		return overlong, p.next(shape)
 	}
 	p.cursor = last
-	return nil
+	return overlong, nil
 }
 
 // orphans makes groups of what has versions to be delivered and no row any more,

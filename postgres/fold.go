@@ -89,7 +89,7 @@ type folding struct {
 	held   map[string]level // as the registry has it
 	failed map[string]held  // in this call
 	done   store.Folded
-	counts map[string]*[2]int64 // of a sync: touches, saved
+	counts map[string]*[2]int64 // of a sync: touches, saved; also of those in done.Overlong
 }
 
 func (f *folding) run(ctx context.Context, tx pgx.Tx) error {
@@ -211,17 +211,21 @@ func (f *folding) finish(ctx context.Context, tx pgx.Tx, entries []entry) error 
 	batch.Queue("DELETE FROM upkeep.touch WHERE id = ANY($1)", ids)
 	var syncs []string
 	var touches, saved []int64
+	var overlong []bool
 	for sync, c := range f.counts {
-		if c[0] > 0 {
-			syncs, touches, saved = append(syncs, sync), append(touches, c[0]), append(saved, c[1])
+		met := slices.Contains(f.done.Overlong, sync)
+		if c[0] > 0 || met {
+			syncs, touches, saved, overlong = append(syncs, sync), append(touches, c[0]), append(saved, c[1]), append(overlong, met)
 		}
 	}
 	if len(syncs) > 0 {
 		batch.Queue(`
-			INSERT INTO upkeep.syncs AS s (sync, touches, saved)
-			SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS n(sync, touches, saved) ORDER BY 1
-			ON CONFLICT (sync) DO UPDATE SET touches = s.touches + excluded.touches, saved = s.saved + excluded.saved`,
-			syncs, touches, saved)
+			INSERT INTO upkeep.syncs AS s (sync, touches, saved, overlong_at)
+			SELECT sync, touches, saved, CASE WHEN overlong THEN upkeep.clock() END
+			FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::boolean[]) AS n(sync, touches, saved, overlong) ORDER BY 1
+			ON CONFLICT (sync) DO UPDATE SET touches = s.touches + excluded.touches, saved = s.saved + excluded.saved,
+				overlong_at = coalesce(excluded.overlong_at, s.overlong_at)`,
+			syncs, touches, saved, overlong)
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }
@@ -346,12 +350,17 @@ func (o *source) wide() bool { return o.member != nil && o.path != "" && !o.list
 func (f *folding) raise(ctx context.Context, tx pgx.Tx, s *store.Shape, sources []*source) (missing bool, err error) {
 	var raised, saved int64
 	var over []bool // more than a piece
-	var last []string
-	sql, args := resolve(s, sources)
-	if err = tx.QueryRow(ctx, sql, args...).Scan(&raised, &saved, &missing, &over, &last); err != nil {
+	var last, long []string
+	sql, args := resolve(s, sources, nil)
+	if err = tx.QueryRow(ctx, sql, args...).Scan(&raised, &saved, &missing, &over, &last, &long); err != nil {
 		return false, err
 	}
 	f.add(s.Sync, raised, saved)
+	if len(long) > 0 {
+		if err := f.raiseLong(ctx, tx, s, sources, long); err != nil {
+			return false, err
+		}
+	}
 	for i, o := range sources {
 		if !over[i] {
 			continue

@@ -54,7 +54,7 @@ func unresolvable(err error) bool {
 	switch c {
 	case "42P01", "42703", "42883", "42804", "42501", "3F000": // table, column, operator, type, right, schema
 		return true
-	case "54000": // a key that is too long for an index
+	case "54000": // a limit of the server's; what is too long for an index is left out before: see [taken]
 		return true
 	}
 	switch {
@@ -65,7 +65,7 @@ func unresolvable(err error) bool {
 }
 
 // alone raises the groups of touches by hand one by one. Those that can be no
-// group's, since the key is too long for an index, come to nothing.
+// group's come to nothing.
 func (f *folding) alone(ctx context.Context, tx pgx.Tx, s *store.Shape, ids []int64) error {
 	for _, id := range ids {
 		err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { // a savepoint
@@ -117,7 +117,7 @@ func probe(ctx context.Context, tx pgx.Tx, s *store.Shape) error {
 	s.Root.Walk(func(path string, m, _ *store.Member) {
 		sources = append(sources, &source{path: path, member: m, ids: []int64{}})
 	})
-	sql, args := resolve(s, sources)
+	sql, args := resolve(s, sources, nil)
 	_, err := tx.Exec(ctx, sql, args...)
 	return err
 }

@@ -84,9 +84,10 @@ func (db *DB) Canonical(ctx context.Context, shape *store.Shape, keys []string) 
 	return found, nil
 }
 
-// longestGroup is how many bytes a sync's name and a key may have together: an
-// index takes no row of much more. What it can compress may be longer.
-const longestGroup = 2600
+// longestGroup is how many bytes a sync's name and a key may surely have together:
+// an index takes no row of much more. What it can compress may be longer; see
+// [taken].
+const longestGroup = store.LongestGroup
 
 // dropOverlong takes those of the long keys from found that the table has no row
 // of: its own index has taken the others.

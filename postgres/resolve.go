@@ -54,9 +54,11 @@ func causeOf(op, at string) string {
 // resolve is the statement that finds the groups that the sources lead to, and
 // raises them, with its parameters. It answers how many groups were raised, how
 // many of these were dirty before, whether a key was missing in the log, and for
-// each source whether it leads to more than a piece, and the last key of those
-// that were raised. Of a wide source that leads to more no group is raised.
-func resolve(s *store.Shape, sources []*source) (sql string, args []any) {
+// each source whether it leads to more than a piece, the last key of those that
+// were raised, and the long keys that would make a group and were left out. Of a
+// wide source that leads to more no group is raised; nor is one, with only, whose
+// key is not among these.
+func resolve(s *store.Shape, sources []*source, only []string) (sql string, args []any) {
 	args = []any{s.Sync}
 	param := func(v any) string {
 		args = append(args, v)
@@ -107,6 +109,10 @@ func resolve(s *store.Shape, sources []*source) (sql string, args []any) {
 	if s.Every && len(ofMembers) > 0 {
 		ctes, found = append(ctes, unfound(param(ofMembers))), append(found, "SELECT * FROM unfound")
 	}
+	chosen := "p.there AND " + short(s, "p.key") + " OR " + grouped("p.key") + waiting(s)
+	if only != nil {
+		chosen = "p.key = ANY(" + param(only) + ")"
+	}
 	key := "NULL"
 	if len(keys) > 0 {
 		key = "CASE t.tbl"
@@ -126,10 +132,11 @@ func resolve(s *store.Shape, sources []*source) (sql string, args []any) {
 		SELECT $1, p.key, p.force::int, sign(p.gone - p.came), clock.now, false,
 			ROW(t.tbl, ` + key + `, t.op, t.columns, t.xid, t.at)::upkeep.cause, t.at, t.at
 		FROM clock CROSS JOIN page p JOIN upkeep.touch t ON t.id = p.id
-		WHERE p.there OR (SELECT true FROM upkeep.groups g WHERE g.sync = $1 AND g.key = p.key)` + waiting(s) + ` ORDER BY p.key` + raising + `
+		WHERE ` + chosen + ` ORDER BY p.key` + raising + `
 		RETURNING g.generation - 1 > g.synced_generation AS dirty)
 	SELECT (SELECT count(*) FROM raised), (SELECT count(*) FROM raised WHERE dirty), ` + strings.Join(append(missing, "false"), " OR ") + `,
-		ARRAY[` + strings.Join(over, ", ") + "], ARRAY[" + strings.Join(last, ", ") + "]::text[]", args
+		ARRAY[` + strings.Join(over, ", ") + "], ARRAY[" + strings.Join(last, ", ") + `]::text[],
+		ARRAY(SELECT p.key FROM page p WHERE p.there AND NOT ` + short(s, "p.key") + ` AND ` + grouped("p.key") + ` IS NULL)`, args
 }
 
 // waiting is true of a page's key too whose row is gone, and that has no group

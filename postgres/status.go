@@ -163,7 +163,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0), coalesce(CASE WHEN pass <> '' THEN upkeep_syncs.failure END, ''), coalesce(commands, 0),
 			CASE WHEN oldest_command IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest_command) * 1000000)::bigint, 1) END,
 			coalesce(gaps, 0),
-			CASE WHEN waits IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - waits) * 1000000)::bigint, 1) END, coalesce(held, '')
+			CASE WHEN waits IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - waits) * 1000000)::bigint, 1) END, coalesce(held, ''), overlong_at
 		FROM n FULL JOIN upkeep.syncs AS upkeep_syncs USING (sync) LEFT JOIN waiting USING (sync) LEFT JOIN missing USING (sync) ORDER BY sync`, store.LoadFailed)
 	if err != nil {
 		return nil, installed(err)
@@ -171,9 +171,11 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 	counts, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Counts, error) {
 		var c store.Counts
 		var us, commandUS, waitsUS int64
+		var overlong *time.Time
 		err := r.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone,
 			&c.Touches, &c.Calls, &c.Saved, &us, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total, &c.Backfill.Failure,
-			&c.Commands, &commandUS, &c.Gaps, &waitsUS, &c.Held)
+			&c.Commands, &commandUS, &c.Gaps, &waitsUS, &c.Held, &overlong)
+		c.Overlong = timeOf(overlong)
 		c.OldestCommand = time.Duration(commandUS) * time.Microsecond
 		c.OldestWaiting = time.Duration(waitsUS) * time.Microsecond
 		c.Oldest = time.Duration(us) * time.Microsecond

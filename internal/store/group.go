@@ -283,7 +283,15 @@ type Counts struct {
 	Gaps                                                          int64         // versions that did not become commands, as far as history goes
 	Held                                                          string        // why composites can't be loaded; empty: they can
 	Stuck                                                         string        // why the engine that is asked begins no translations of it; empty: it does
+	// Overlong is when a root row was met last that can have no group, since its
+	// key and the sync's name are longer than an index of the registry takes. The
+	// next pass over all rows looks again. Zero: none was met since the last began.
+	Overlong time.Time
 }
+
+// LongestGroup is how many bytes a sync's name and a key have together that an
+// index of any registry takes. Of more it is tried.
+const LongestGroup = 2600
 
 // LoadFailed begins the reason of a group whose composite can't be loaded for no
 // fault of its own. Its sync is held.

@@ -183,7 +183,9 @@ type Folded struct {
 	Rows   int  // taken from the log
 	Groups int  // raised
 	More   bool // there may be more: call again at once
-	Unfit  []ID // touched by hand, and dropped: their keys can be none of their tables
+	Unfit  []ID // touched by hand, and dropped: their keys can be none of their tables, or are too long
+	// Overlong are syncs of whose rows some can have no group: see [Counts].
+	Overlong []string
 }
 
 // Touch is a touch by hand.
@@ -296,7 +298,8 @@ type SyncState struct {
 	Backfill Progress
 	// Backlog is how many groups in the backfill lane are due, counted up to
 	// 10,000, while a backfill is running.
-	Backlog int
+	Backlog  int
+	Overlong time.Time // see [Counts]
 }
 
 // Loader reads composites.
