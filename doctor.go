@@ -274,6 +274,12 @@ func (e *Engine) blockerFindings(ctx context.Context, s *Status) ([]Finding, err
 	return found, err
 }
 
+// names says whether what is paused is one of those that the status is of.
+func (s *Status) names(p Pause) bool {
+	return slices.ContainsFunc(s.Syncs, func(c Counts) bool { return c.Sync == p.Sync }) ||
+		slices.ContainsFunc(s.Remotes, func(r RemoteStatus) bool { return r.Name == p.Remote })
+}
+
 func remoteFindings(s *Status) []Finding {
 	var found []Finding
 	for _, r := range s.Remotes {
@@ -294,7 +300,12 @@ func remoteFindings(s *Status) []Finding {
 	}
 	for _, p := range s.Pauses {
 		_, name := p.Subject()
-		found = append(found, Finding{Severity: Warning, Subject: name, Message: describePause(p), Fix: "upkeep resume " + name})
+		f := Finding{Severity: Warning, Subject: name, Message: describePause(p), Fix: "upkeep resume " + name}
+		if !s.names(p) {
+			f.Message += "; nothing of this configuration is held by it"
+			f.Fix += ", or it is paused still when it comes back"
+		}
+		found = append(found, f)
 	}
 	return found
 }

@@ -51,7 +51,8 @@ type PlannedTrigger struct{ Trigger, Action string }
 
 // PlannedSync is what would become of a sync. Change is "new" (backfilled),
 // "changed" (swept: every record is looked at, those that differ are sent),
-// "removed" (no longer kept; its records stay), or empty.
+// "removed" (no longer kept; its records stay, and as long as there are any it is
+// listed), or empty.
 type PlannedSync struct {
 	Sync   string
 	Change string
@@ -116,7 +117,7 @@ func (e *Engine) Plan(ctx context.Context) (*Plan, error) {
 		p.Syncs = append(p.Syncs, s)
 	}
 	for _, c := range counts {
-		if e.byName[c.Sync] == nil {
+		if e.byName[c.Sync] == nil && c.Groups > c.Gone {
 			p.Syncs = append(p.Syncs, PlannedSync{Sync: c.Sync, Change: "removed", Groups: c.Groups})
 		}
 	}

@@ -17,7 +17,7 @@ import (
 type planCmd struct {
 	Records bool          `help:"Also show which records would be created, updated and deleted, field by field, and how long that takes."`
 	Sync    string        `placeholder:"SYNC" help:"With --records: this sync only."`
-	Limit   int           `default:"20" help:"With --records: how many records to list at most; all are counted."`
+	Limit   int           `default:"20" help:"With --records: how many records to list at most, those that would be refused first; all are counted."`
 	Latency time.Duration `default:"500ms" help:"With --records: how long a call takes, where none was observed yet."`
 	JSON    bool          `help:"Print as JSON."`
 }
@@ -73,22 +73,28 @@ func (c *planCmd) Run(p *program) error {
 	return err
 }
 
-// forecast counts what would be sent, and keeps the first changes to list.
+// forecast counts what would be sent, and keeps the first changes to list: before
+// all others those that would be refused, which are for a person.
 func (c *planCmd) forecast(p *program, s *setup.Setup) (*upkeep.Forecast, []upkeep.RecordChange, error) {
 	line := newProgress(p.err)
 	defer line.done()
-	listed := []upkeep.RecordChange{}
+	refused, others := []upkeep.RecordChange{}, []upkeep.RecordChange{}
 	f, err := s.Engine.Forecast(p.ctx, upkeep.ForecastOptions{
 		Sync: c.Sync, Latency: c.Latency,
 		Each: func(r upkeep.RecordChange) error {
-			if len(listed) < c.Limit {
-				listed = append(listed, r)
+			of := &others
+			if r.Action == "refuse" {
+				of = &refused
+			}
+			if len(*of) < c.Limit {
+				*of = append(*of, r)
 			}
 			return nil
 		},
 		Progress: func(sync string, done int64) { line.say("looking at %s: %d groups", sync, done) },
 	})
-	return f, listed, err
+	listed := append(refused, others...)
+	return f, listed[:min(len(listed), c.Limit)], err
 }
 
 type planForm struct {
@@ -169,7 +175,7 @@ func printPlan(w io.Writer, f *planForm, pending bool) error {
 		what := map[string]string{
 			"new":     backfillText(s.Rows),
 			"changed": "a sweep: every record is looked at, those that differ are sent",
-			"removed": "it is no longer kept; its records stay as they are",
+			"removed": "it is no longer kept; its records stay as they are, and are known, should it come back",
 		}[s.Change]
 		groups := fmt.Sprint(s.Groups)
 		if s.Change == "new" && s.Groups == 0 {
