@@ -316,11 +316,12 @@ func (s *shop) run(e *upkeep.Engine) (stop func()) {
 // until waits for a condition.
 func (s *shop) until(what string, ok func() bool) {
 	s.t.Helper()
-	for !ok() {
+	// To look more and more seldom leaves the machine to what is waited for.
+	for pause := 2 * time.Millisecond; !ok(); pause = min(pause*3/2, 25*time.Millisecond) {
 		select {
 		case <-s.ctx.Done():
 			s.t.Fatalf("waited in vain for %s", what)
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -247,14 +247,15 @@ func (p *Place) Heal(ctx context.Context) error {
 
 // rest waits until nothing is to be done now. still: something is, later.
 func (p *Place) rest(ctx context.Context, e *Engine) (still bool, err error) {
-	for {
+	// To look more and more seldom leaves the machine to what is waited for.
+	for pause := 5 * time.Millisecond; ; pause = min(pause*3/2, 50*time.Millisecond) {
 		select {
 		case err := <-e.done:
 			e.done <- err
 			return false, fmt.Errorf("the healing engine ended: %w", err)
 		case <-ctx.Done():
 			return false, fmt.Errorf("never at rest: %w", ctx.Err())
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(pause):
 		}
 		busy, later, err := p.look(ctx, e)
 		if err == nil && !busy && !later {
