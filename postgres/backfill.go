@@ -16,7 +16,7 @@ import (
 func (db *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 	var s store.SyncState
 	var overlong *time.Time
-	err := db.pool.QueryRow(ctx, `SELECT version, pass <> '', done, total, CASE WHEN pass <> '' THEN upkeep_syncs.failure ELSE '' END, overlong_at, CASE WHEN pass = '' THEN 0 ELSE
+	err := db.pool.QueryRow(ctx, `SELECT version, pass <> '', done, total, CASE WHEN pass <> '' THEN upkeep_syncs.failure ELSE '' END, upkeep_syncs.overlong_at, CASE WHEN pass = '' THEN 0 ELSE
 			(SELECT count(*) FROM (SELECT FROM upkeep.groups
 				WHERE sync = $1 AND backfill AND due_at <= (SELECT upkeep.clock()) LIMIT 10000) g) END
 		FROM upkeep.syncs AS upkeep_syncs WHERE sync = $1`, clean(sync)).

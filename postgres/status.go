@@ -163,7 +163,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0), coalesce(CASE WHEN pass <> '' THEN upkeep_syncs.failure END, ''), coalesce(commands, 0),
 			CASE WHEN oldest_command IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest_command) * 1000000)::bigint, 1) END,
 			coalesce(gaps, 0),
-			CASE WHEN waits IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - waits) * 1000000)::bigint, 1) END, coalesce(held, ''), overlong_at
+			CASE WHEN waits IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - waits) * 1000000)::bigint, 1) END, coalesce(held, ''), upkeep_syncs.overlong_at
 		FROM n FULL JOIN upkeep.syncs AS upkeep_syncs USING (sync) LEFT JOIN waiting USING (sync) LEFT JOIN missing USING (sync) ORDER BY sync`, store.LoadFailed)
 	if err != nil {
 		return nil, installed(err)
