@@ -26,9 +26,11 @@ func deployAnother(w *world) {
 	}
 	w.between.Lock()
 	defer w.between.Unlock()
+	was := w.plan()
 	w.start()
 	w.ready()
 	w.replace(old, func() {})
+	w.until("the new plan", func() bool { return w.plan() != was }) // the old ones may have taken over last
 	w.rest()
 	want, err := shop.Expect(w.ctx, w.place.App, w.config.Edition)
 	if err != nil {
@@ -52,6 +54,14 @@ func (w *world) replace(old []*worker.Process, between func()) {
 			between()
 		}
 	}
+}
+
+// plan is the one that is installed.
+func (w *world) plan() (plan string) {
+	if err := w.place.App.QueryRowContext(w.ctx, "select coalesce(plan, '') from upkeep.settings").Scan(&plan); err != nil {
+		w.t.Fatal(err)
+	}
+	return plan
 }
 
 // rest waits until nothing was to do for a while, in which a worker would have been
