@@ -173,7 +173,7 @@ func TestOnePassThatFails(t *testing.T) {
 }
 
 // A row that can have no group, since its key is too long for an index or is
-// refused where it is read, holds its own sync at most.
+// refused where it is read, holds no other, not even of its own sync.
 func TestOneKeyThatFails(t *testing.T) {
 	t.Parallel()
 	const refuses = `create or replace function fine(v text) returns boolean language plpgsql as $$ begin %s; end $$;`
@@ -190,7 +190,9 @@ func TestOneKeyThatFails(t *testing.T) {
 			s.fill()
 			s.exec(accepts + `create domain odd as text check (fine(value));
 				create table v (id ` + test.declared + ` primary key, name text not null); insert into v values ('1', 'a'), ('2', 'a')`)
-			e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: new(restless), Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)), Syncs: []upkeep.AnySync{plainCustomer(s.to), keySyncs(s.to, false)[0]}})
+			log := new(safeBuffer)
+			t.Cleanup(func() { t.Log(log) })
+			e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: new(restless), Logger: slog.New(slog.NewTextHandler(log, nil)), Syncs: []upkeep.AnySync{plainCustomer(s.to), keySyncs(s.to, false)[0]}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -219,6 +221,9 @@ func TestOneKeyThatFails(t *testing.T) {
 			s.quiet(e)
 			s.inSync(e, "customer", "v")
 			s.field("v", "v-1", "name", `"b"`)
+			if strings.Contains(log.String(), "is held") {
+				t.Error("one key held its whole sync")
+			}
 		})
 	}
 }

@@ -41,14 +41,15 @@ func (db *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[
 }
 
 // unloadable is what there is of one key whose rows can't be read as their values
-// are. A key that is not a value of its column's type names no row.
+// are. A key that is not a value of its column's type names no row; whether it is
+// one can't be told where a domain's check raises an error of its own.
 func (db *DB) unloadable(ctx context.Context, shape *store.Shape, keys []string, failed error) (map[string]store.Composite, error) {
 	if errors.Is(failed, errRootKeys) {
 		fits, err := db.Canonical(ctx, shape, keys)
-		if err != nil {
+		if err != nil && !ofRow(err) {
 			return nil, err
 		}
-		if _, fit := fits[keys[0]]; !fit {
+		if _, fit := fits[keys[0]]; !fit && err == nil {
 			return map[string]store.Composite{}, nil
 		}
 	}
