@@ -5,7 +5,7 @@ help: ## list what there is to make
 	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
 
 .PHONY: test
-test: ## vet, and run every test with the race detector against real databases
+test: ## vet, and run every test against real databases, with the race detector
 	scripts/test
 
 .PHONY: lint

@@ -3,6 +3,8 @@ package protocol
 import (
 	"flag"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -11,6 +13,16 @@ var deep = flag.Bool("deep", false, "search with three faults too: some two minu
 
 // mostStates stops a search that would not end in sensible time.
 const mostStates = 12_000_000
+
+// TestMain has the garbage of a search collected less often, which is a third of
+// its time; the deep one needs the memory for its states.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if !*deep {
+		debug.SetGCPercent(300)
+	}
+	os.Exit(m.Run())
+}
 
 func TestProtocol(t *testing.T) {
 	type bounds struct{ commits, faults uint8 }
