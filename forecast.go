@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -124,7 +123,7 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 			f.changed[d.Name] = state.Version != d.version && state.Version != ""
 		}
 	}
-	f.promises = promising{Store: e.db, installed: f.installed, unchanged: unchanged, comes: map[store.ID]bool{}, made: f.made}
+	f.promises = promising{Store: e.db, installed: f.installed, unchanged: unchanged, comes: map[store.ID]bool{}, made: f.made, first: f.first}
 	f.Engine = &Engine{cfg: e.cfg, db: f.promises, log: e.log, defs: e.defs, byName: e.byName, remotes: e.remotes, stuck: e.stuck, looks: e.looks}
 	f.Engine.learned.Store(l)
 	for _, d := range defs {
@@ -136,86 +135,6 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 		f.remote(r, defs)
 	}
 	return &f.found, nil
-}
-
-// promise begins the remote id of a record that is not there yet.
-const promise = "(record of "
-
-func promised(remoteID string) bool { return strings.HasPrefix(remoteID, promise) }
-
-// promising answers that every record that is not there yet will be, but for
-// those of which nothing is sent before something changes.
-type promising struct {
-	store.Store
-	installed bool
-	unchanged map[string]bool   // syncs that no sweep goes over, as they are installed
-	comes     map[store.ID]bool // what was found out
-	// made says whether a sweep with the new declaration would make a record.
-	made func(context.Context, store.ID) (bool, error)
-}
-
-// promised: a group that is parked, or settled without a record, stays as it is;
-// one that waits comes when all come that it waits for.
-func (p promising) promised(ctx context.Context, id store.ID, depth int) (comes bool, err error) {
-	if comes, known := p.comes[id]; known || depth > promisedMost {
-		return comes || !known, nil
-	}
-	defer func() { p.comes[id] = comes }()
-	p.comes[id] = true // of a circle
-	if !p.unchanged[id.Sync] {
-		return p.made(ctx, id)
-	}
-	g, err := p.Store.Group(ctx, id)
-	switch {
-	case errors.Is(err, store.ErrNoGroup):
-		return true, nil
-	case err != nil:
-		return false, err
-	case g.RemoteID != "":
-		return true, nil
-	case g.State == store.Waiting:
-		for _, other := range g.WaitsFor {
-			if comes, err := p.promised(ctx, other, depth+1); err != nil || !comes {
-				return false, err
-			}
-		}
-	}
-	return g.State != store.Parked && g.State != store.Gone, nil
-}
-
-const promisedMost = 50 // references that a record hangs on, one after the other
-
-func (p promising) Records(ctx context.Context, ids []store.ID) (map[store.ID]store.RecordState, error) {
-	found := map[store.ID]store.RecordState{}
-	if p.installed {
-		var err error
-		if found, err = p.Store.Records(ctx, ids); err != nil {
-			return nil, err
-		}
-	}
-	for _, id := range ids {
-		r := found[id]
-		if r.RemoteID == "" {
-			comes, err := p.promised(ctx, id, 0)
-			if err != nil {
-				return nil, err
-			}
-			if !comes {
-				continue
-			}
-			r.RemoteID = promise + id.String() + ")"
-		}
-		found[id] = store.RecordState{RemoteID: r.RemoteID, ExternalID: r.ExternalID} // up to date by then
-	}
-	return found, nil
-}
-
-// Namesakes has no registry to ask before one is installed.
-func (p promising) Namesakes(ctx context.Context, sync string, among []string, externalIDs map[string]string) (map[string]store.Namesake, error) {
-	if !p.installed {
-		return nil, nil
-	}
-	return p.Store.Namesakes(ctx, sync, among, externalIDs)
 }
 
 // forecaster is one forecast under way.
@@ -231,32 +150,6 @@ type forecaster struct {
 	took      map[*Remote][]time.Duration // earlier calls
 	makes     map[madeName]store.ID       // the records that would be made, where two could be one
 	swept     map[string]bool             // syncs of whose records none can be of an earlier installation
-}
-
-// made: what a changed declaration lets go may still be refused, left out or wait.
-// Of a sync that is new all are taken to come, as each is told in its own place.
-func (f *forecaster) made(ctx context.Context, id store.ID) (bool, error) {
-	if !f.changed[id.Sync] || f.deep >= promisedMost {
-		return true, nil
-	}
-	f.deep++
-	defer func() { f.deep-- }()
-	claim := store.Claim{ID: id}
-	g, err := f.promises.Store.Group(ctx, id)
-	switch {
-	case err == nil && g.RemoteID != "":
-		return true, nil
-	case err == nil:
-		claim = claimOf(*g)
-	case !errors.Is(err, store.ErrNoGroup):
-		return false, err
-	}
-	j, err := f.rehearse(ctx, f.byName[id.Sync], claim)
-	if err != nil {
-		return false, err
-	}
-	what, _ := j.rehearsed()
-	return what == "create", nil
 }
 
 const sampled = 20 // groups whose last call is looked at for its latency
@@ -347,11 +240,8 @@ func claimOf(g Group) store.Claim {
 		RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, Refs: g.Refs, Epoch: g.Epoch}
 }
 
-// piece does with some groups all that comes before send.
-func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *ForecastSync, jobs []*job) error {
-	if len(jobs) == 0 {
-		return nil
-	}
+// prepare does with some groups all that comes before send.
+func (f *forecaster) prepare(ctx context.Context, r *runner, d *definition, jobs []*job) error {
 	keys := make([]string, len(jobs))
 	for i, j := range jobs {
 		keys[i] = j.claim.Key
@@ -380,6 +270,17 @@ func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *For
 	}
 	r.namesakes(ctx, jobs)
 	unsendable(jobs)
+	return nil
+}
+
+// piece counts some groups, and tells of what would be done with them.
+func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *ForecastSync, jobs []*job) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	if err := f.prepare(ctx, r, d, jobs); err != nil {
+		return err
+	}
 	f.unlike(jobs)
 	for _, j := range jobs {
 		if err := f.count(s, j); err != nil {

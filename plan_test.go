@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -93,4 +94,51 @@ func (s *shop) plan(e *upkeep.Engine) *upkeep.Plan {
 		s.t.Fatal(err)
 	}
 	return p
+}
+
+// A record that refers to one that will not be there waits, also when nothing is
+// there yet: the row is missing, is left out or is refused, or what it refers to waits itself.
+func TestForecastOfWhatWouldWait(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(`create table v (id integer primary key, name text, up integer)`)
+		s.exec(`create table w (id integer primary key, v integer)`)
+		s.exec(`insert into v values (1, 'a', null), (2, 'out', null), (3, 'bad', null), (4, 'b', 99), (5, 'c', 4), (6, 'd', 1)`)
+		s.exec(`insert into w values (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 77)`)
+		syncs := []upkeep.AnySync{
+			upkeep.Mapping{Name: "v", To: s.to, Record: "v", RefersTo: []string{"v"}, From: &upkeep.Relation{Table: "v", Columns: []string{"name", "up"}},
+				When: func(r upkeep.Row) (bool, error) { return r["name"] != "out", nil },
+				Translate: func(r upkeep.Row) (upkeep.Fields, error) {
+					if r["name"] == "bad" {
+						return nil, errors.New("no such name")
+					}
+					f := upkeep.Fields{"name": r["name"]}
+					if r["up"] != nil {
+						f["up"] = upkeep.Ref("v", r["up"])
+					}
+					return f, nil
+				}}, keySyncs(s.to, false)[1],
+		}
+		e := s.engine(syncs...)
+		forecast := func(when string, v, w upkeep.ForecastSync) {
+			v.Sync, w.Sync = "v", "w"
+			f, err := e.Forecast(s.ctx, upkeep.ForecastOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range f.Syncs {
+				f.Syncs[i].Unchanged = 0 // those that nothing becomes of are groups, once something waits for them
+			}
+			if f.Syncs[0] != v || f.Syncs[1] != w {
+				t.Errorf("%s: %+v, want %+v and %+v", when, f.Syncs, v, w)
+			}
+		}
+		forecast("before anything is installed", upkeep.ForecastSync{Create: 2, Waits: 2, Refused: 1}, upkeep.ForecastSync{Create: 2, Waits: 5})
+		s.run(e)
+		s.quiet(e)
+		if n := s.remote.Calls(memory.Any); n != 4 {
+			t.Errorf("%d calls, the forecast was 4", n)
+		}
+		forecast("afterwards", upkeep.ForecastSync{Waits: 2, Refused: 1}, upkeep.ForecastSync{Waits: 5})
+	})
 }
