@@ -28,6 +28,8 @@ type gate struct {
 	slots    int           // held by this process
 	others   int           // processes that hold or want some
 	slotsEnd time.Time
+	asking   bool        // for slots, since there are none
+	refused  time.Time   // when there were none to have
 	calls    []time.Time // those under way began then, oldest first
 	lastUse  time.Time
 	tokens   int
@@ -53,9 +55,11 @@ const (
 	idleAfter = 3 * time.Second
 	// slotPatience is how long a claimed group waits for slots that others have.
 	slotPatience = 2 * time.Second
-	healthEvery  = 700 * time.Millisecond // so that a pause is seen within a second
-	healthIdle   = 10 * time.Second       // while nothing is sent
-	meterEvery   = 10 * time.Second       // a quota is noted, for people
+	// askEvery is how often a process asks for slots while others have all.
+	askEvery    = 200 * time.Millisecond
+	healthEvery = 700 * time.Millisecond // so that a pause is seen within a second
+	healthIdle  = 10 * time.Second       // while nothing is sent
+	meterEvery  = 10 * time.Second       // a quota is noted, for people
 	// breakAfter failures of the remote in a row the breaker opens.
 	breakAfter = 5
 	longestOff = time.Minute // between probes, and for a pause nobody timed
@@ -173,8 +177,8 @@ func (g *gate) hold(ctx context.Context, most int) error {
 	g.slots, g.others, g.slotsEnd = min(got, most), others, asked.Add(slotTTL)
 	if g.slots > 0 {
 		nudge(g.got)
+		g.signal()
 	}
-	g.signal()
 	return nil
 }
 
@@ -323,8 +327,9 @@ func (g *gate) obtain(ctx context.Context, free, needSlots bool, changed <-chan 
 	if free {
 		return g.refill(ctx)
 	}
-	if needSlots {
-		if err := g.hold(ctx, g.share()); err != nil {
+	if needSlots && g.asks() {
+		err := g.hold(ctx, g.share())
+		if g.asked(); err != nil {
 			return err
 		}
 		if g.heldSlots() > 0 {
@@ -341,8 +346,29 @@ func (g *gate) obtain(ctx context.Context, free, needSlots bool, changed <-chan 
 		}
 	}()
 	// The other processes may give slots back at any time: ask again soon.
-	_ = g.cfg.Clock.Sleep(wait, 200*time.Millisecond)
+	_ = g.cfg.Clock.Sleep(wait, askEvery)
 	return ctx.Err()
+}
+
+// asks says whether to ask for slots: one of those who wait does it for all, and
+// not again at once when others have them all.
+func (g *gate) asks() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.asking || g.cfg.Clock.Now().Sub(g.refused) < askEvery*3/4 {
+		return false
+	}
+	g.asking = true
+	return true
+}
+
+// asked ends what asks began.
+func (g *gate) asked() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.asking = false; g.slots == 0 {
+		g.refused = g.cfg.Clock.Now()
+	}
 }
 
 // refill takes tokens for the next tenth of a second. Those that are not used
