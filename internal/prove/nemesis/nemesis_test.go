@@ -214,7 +214,7 @@ func (w *world) ready() {
 			case <-p.Done():
 				return true
 			default:
-				return strings.Contains(p.Log(), worker.Ready)
+				return p.Says(worker.Ready)
 			}
 		})
 	}
@@ -303,11 +303,12 @@ func (w *world) write() (stop func()) {
 // until waits for a condition.
 func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
-	for !ok() {
+	// To look more and more seldom leaves the machine to what is waited for.
+	for pause := 3 * time.Millisecond; !ok(); pause = min(pause*3/2, 25*time.Millisecond) {
 		select {
 		case <-w.ctx.Done():
 			w.t.Fatalf("waited in vain for %s; of the groups are %s", what, w.groups())
-		case <-time.After(3 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -80,3 +80,10 @@ func (p *Process) Log() string {
 	defer p.out.mu.Unlock()
 	return p.out.b.String()
 }
+
+// Says tells whether the process wrote a text, without a copy of its log.
+func (p *Process) Says(text string) bool {
+	p.out.mu.Lock()
+	defer p.out.mu.Unlock()
+	return bytes.Contains(p.out.b.Bytes(), []byte(text))
+}
