@@ -52,14 +52,15 @@ func (r *runner) tellRefused(batch []*job, stale []store.ID) {
 		if j.result.Outcome != store.Refused || j.result.Reason == store.DeleteHeld || slices.Contains(stale, j.claim.ID) {
 			continue
 		}
-		what, level := j.whatRefused(), r.log.Warn
-		if strings.HasPrefix(j.result.Reason, unseen) { // mostly the deletion is in the log, and folded in a moment
-			what, level = "the row is not there: parked, unless its deletion is folded in a moment", r.log.Info
+		what, level, reason := j.whatRefused(), r.log.Warn, j.result.Reason
+		if strings.HasPrefix(reason, unseen) { // what to do is for the case that it stays so
+			what, level = "the row is not there", r.log.Info
+			reason = "its deletion is not folded yet, which mostly follows in a moment; if not, the group stays parked: upkeep explain " + j.claim.Args()
 		}
 		cause := j.cause()
 		switch n := r.refused.count(j.claim.Sync+": "+cause, now); {
 		case n <= refusalsTold:
-			level(what, "sync", j.claim.Sync, "key", j.claim.Key, "reason", j.result.Reason)
+			level(what, "sync", j.claim.Sync, "key", j.claim.Key, "reason", reason)
 		case twice(n):
 			level("parked for the same cause: so many groups by now; the others are not logged one by one: upkeep status "+j.claim.Sync+" --state parked", "sync", j.claim.Sync, "groups", n, "cause", cause)
 		}

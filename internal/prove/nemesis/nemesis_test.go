@@ -320,7 +320,7 @@ func (w *world) groups() string {
 	err := w.place.App.QueryRow(`select string_agg(n || ' ' || what, ', ') from (
 		select count(*) n, concat_ws(' ', case when parked then 'parked: ' || reason end, case when holder is not null then 'claimed' end,
 			case when due_at is not null then 'due' end, case when in_doubt_until is not null then 'in doubt' end,
-			case when waits_for <> '{}' then 'waiting' end, case when generation > synced_generation then 'dirty' else 'clean' end) what
+			case when waits_for <> '{}' then 'waiting' end, case when remote_id <> '' then 'with a record' end, case when generation > synced_generation then 'dirty' else 'clean' end) what
 		from upkeep.groups group by 2
 		union all select held, concat('slots of ', holder, ' until ', until) from upkeep.slots
 		union all select failures, concat('failures of the remote, now ', now(), ', probe at ', probe_at, ', paused until ', paused_until) from upkeep.remotes) as states`).Scan(&text)
@@ -343,13 +343,14 @@ func (w *world) progress(n int) {
 	w.until("progress", func() bool { return len(w.place.Remote.Applied(was)) >= n || w.nothingKnown() })
 }
 
-// nothingKnown: no record is known to be there, and some may have been made.
+// nothingKnown: no record is known to be there of which more can be sent, and
+// some may have been made.
 func (w *world) nothingKnown() bool {
 	if w.place.Worker.Class != connector.Blind {
 		return false
 	}
 	var none bool
-	err := w.place.App.QueryRowContext(w.ctx, `select not bool_or(remote_id <> '') and bool_or(parked) from upkeep.groups`).Scan(&none)
+	err := w.place.App.QueryRowContext(w.ctx, `select not bool_or(remote_id <> '' and not parked) and bool_or(parked) from upkeep.groups`).Scan(&none)
 	return err == nil && none
 }
 
