@@ -350,7 +350,7 @@ func (w *world) nothingKnown() bool {
 		return false
 	}
 	var none bool
-	err := w.place.App.QueryRowContext(w.ctx, `select not bool_or(remote_id <> '' and not parked) and bool_or(parked) from upkeep.groups`).Scan(&none)
+	err := w.place.App.QueryRowContext(w.ctx, `select not bool_or(remote_id <> '' and not parked and waits_for = '{}') and bool_or(parked) from upkeep.groups`).Scan(&none)
 	return err == nil && none
 }
 
