@@ -235,7 +235,8 @@ func syncFindings(c Counts, held int64, pause *Pause) []Finding {
 	}
 	if parked := c.Parked - held; parked > 0 {
 		add(Problem, fmt.Sprintf("refused and not tried again (parked): %d", parked),
-			"see the reasons with upkeep status "+c.Sync+" --state parked; mend the data or the mapping, or upkeep retry "+c.Sync)
+			"see the reasons with upkeep status "+c.Sync+" --state parked; mend the data or the mapping, or upkeep retry "+c.Sync+
+				"; where rows are gone and nobody saw them go, upkeep resync "+c.Sync+" --deleted --missing N, if they were deleted")
 	}
 	if c.Backfill.Failure != "" {
 		add(Problem, "its tables can't be read, and it is held until they can; the other syncs go on: "+c.Backfill.Failure,

@@ -224,6 +224,12 @@ func TestPartitions(t *testing.T) {
 	b.folds(2, "through the parent", s)
 	b.exec(`INSERT INTO t1 VALUES (2, 'a')`, `UPDATE t2a SET v = 'c'`)
 	b.folds(2, "through the partitions", s)
+	b.exec(`ANALYZE t`)
+	info, err := b.db.Table(b.ctx, s.Root.Table)
+	b.ok(err)
+	if info.Rows != 3 {
+		t.Errorf("a partitioned table of 3 rows is told with %d", info.Rows)
+	}
 	b.exec(`UPDATE t SET id = 121 WHERE id = 1`)
 	b.folds(2, "a row that moves to another partition", s)
 	if !b.group("s", "1").DeleteSeen || b.group("s", "121").DeleteSeen {

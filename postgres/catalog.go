@@ -13,10 +13,11 @@ import (
 )
 
 // rowEstimate is the planner's own number of rows of the table named $1, of a
-// partitioned one the sum over its partitions.
+// partitioned one the sum over its partitions: since PostgreSQL 14 ANALYZE gives
+// it that sum as its own too.
 const rowEstimate = `SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
-	FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)
-		OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1)))`
+	FROM pg_catalog.pg_class c WHERE c.relkind <> 'p' AND (c.oid = pg_catalog.to_regclass($1)
+		OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1))))`
 
 // Table implements [store.Catalog]. The name is resolved once, to an OID, and
 // the rest read by that. Types are printed with their schema unless they are
