@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"regexp"
 	"slices"
@@ -15,10 +16,16 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/upkeep-sync/upkeep/connector"
 )
+
+// longestMessage is how many bytes a message of the server's may have, such as a
+// row. A page of HTML that stands where a message should is one of half a
+// gigabyte by its first bytes, and room would be made for it.
+const longestMessage = 64 << 20
 
 // postgres is PostgreSQL 13 and newer.
 type postgres struct{}
@@ -33,6 +40,11 @@ func (postgres) open(url string) (*sql.DB, error) {
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = 10 * time.Second
+	}
+	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		f := pgproto3.NewFrontend(r, w)
+		f.SetMaxBodyLen(longestMessage)
+		return f
 	}
 	// No prepared statements: a pooler in between may not keep them.
 	c.DefaultQueryExecMode = pgx.QueryExecModeExec
