@@ -226,7 +226,7 @@ func rank(all []*uint8) {
 
 func (w worker) order() [10]uint8 {
 	flags := uint8(0)
-	for i, b := range [...]bool{w.forced, w.inDoubt, w.deleted, w.old, w.fresh, w.unknown} {
+	for i, b := range [...]bool{w.forced, w.inDoubt, w.deleted, w.old, w.fresh, w.unknown, w.read} {
 		if b {
 			flags |= 1 << i
 		}
@@ -241,8 +241,10 @@ func (w worker) less(v worker) bool {
 
 func (r request) order() int {
 	n := int(r.call)<<16 | int(r.value)<<12 | int(r.remoteID)<<8 | int(r.owner)<<4
-	if r.answered {
-		n++
+	for i, b := range [...]bool{r.answered, r.whole, r.refused} {
+		if b {
+			n |= 1 << i
+		}
 	}
 	return n
 }
