@@ -228,6 +228,28 @@ func TestOneKeyThatFails(t *testing.T) {
 	}
 }
 
+// A reference to a key whose domain raises an error of its own is a reference to no
+// key, and keeps no record of the same claim from being sent.
+func TestOneReferenceThatFails(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.within(time.Minute)
+	s.exec(`create function fine(v text) returns boolean language plpgsql as $$ begin if v = 'bad' then raise 'no idea'; end if; return true; end $$;
+		create domain odd as text check (fine(value));
+		create table v (id odd primary key, name text not null); insert into v values ('1', 'a');
+		create table w (id integer primary key, v text not null); insert into w values (1, '1'), (2, 'bad'), (3, '1')`)
+	refers := upkeep.Mapping{Name: "w", To: s.to, Record: "w", RefersTo: []string{"v"}, From: &upkeep.Relation{Table: "w", Columns: []string{"v"}},
+		Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"v": upkeep.Ref("v", r["v"])}, nil }}
+	e := s.engine(keySyncs(s.to, false)[0], refers)
+	s.run(e)
+	x := s.state(e, "w", "2", upkeep.Parked)
+	if !strings.Contains(x.Group.Reason, `"bad" can be no key of public.v`) {
+		t.Errorf("the reason is %q", x.Group.Reason)
+	}
+	s.state(e, "w", "1", upkeep.Clean)
+	s.state(e, "w", "3", upkeep.Clean)
+}
+
 // Rows whose keys the table's own index takes and the registry's don't, beside a
 // long name of the sync, are told of, and hold no other row in the backfill or
 // after it.

@@ -45,7 +45,7 @@ func (db *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[
 // one can't be told where a domain's check raises an error of its own.
 func (db *DB) unloadable(ctx context.Context, shape *store.Shape, keys []string, failed error) (map[string]store.Composite, error) {
 	if errors.Is(failed, errRootKeys) {
-		fits, err := db.Canonical(ctx, shape, keys)
+		fits, err := db.canonical(ctx, shape, keys)
 		if err != nil && !ofRow(err) {
 			return nil, err
 		}
