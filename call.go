@@ -449,6 +449,9 @@ const (
 	referred = "; tried again, as records that refer to it may be about to change or to go"
 )
 
+// unstopped is a remote's sentence that goes on.
+func unstopped(sentence string) string { return strings.TrimSuffix(sentence, ".") }
+
 // judge turns a failed call into the group's next state.
 func (c *caller) judge(err error) {
 	if errors.Is(err, errNotSent) {
@@ -481,16 +484,16 @@ func (c *caller) judge(err error) {
 		}
 	case connector.Exists: // another unique value than the external id
 		res.Outcome = store.Retry
-		res.Reason = reason + taken
+		res.Reason = unstopped(reason) + taken
 		if last || c.job.claim.Attempts+1 >= clashes {
-			res.Outcome, res.Reason, res.Clash = store.Refused, reason+heldThere, true
+			res.Outcome, res.Reason, res.Clash = store.Refused, unstopped(reason)+heldThere, true
 		}
 	default: // Rejected, and NotFound where nothing more can be done
 		res.Outcome = store.Refused
 		if e.Kind == connector.Rejected && c.job.goal == absent {
-			res.Clash, res.Reason = true, reason+refersHere
+			res.Clash, res.Reason = true, unstopped(reason)+refersHere
 			if c.job.claim.Attempts+1 < min(clashes, c.cfg.MaxAttempts) {
-				res.Outcome, res.Reason = store.Retry, reason+referred
+				res.Outcome, res.Reason = store.Retry, unstopped(reason)+referred
 			}
 		}
 		if e.Kind == connector.Rejected && len(c.job.lacks) > 0 {

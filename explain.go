@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/moment"
@@ -125,7 +126,7 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 	if x.Job, err = e.jobOf(ctx, x.Group); err != nil {
 		return nil, err
 	}
-	x.Why = x.why(d, j)
+	x.Why = x.why(d, j, e.cfg.Clock.Now())
 	if err := x.keyChange(ctx, e); err != nil {
 		return nil, err
 	}
@@ -277,7 +278,7 @@ func (j *job) rehearsed() (string, []string) {
 	return "update", j.changed
 }
 
-func (x *Explanation) why(d *definition, j *job) string {
+func (x *Explanation) why(d *definition, j *job, now time.Time) string {
 	g := x.Group
 	if g == nil {
 		if x.Composite == nil {
@@ -311,7 +312,7 @@ func (x *Explanation) why(d *definition, j *job) string {
 		}
 		return s
 	case store.InDoubt:
-		return x.doubt()
+		return x.doubt(now)
 	case store.Claimed:
 		if x.Job != nil {
 			return "in " + describeJob(*x.Job)
@@ -378,8 +379,11 @@ func (x *Explanation) parked(j *job) string {
 }
 
 // doubt says what is in doubt, until when, and what happens then.
-func (x *Explanation) doubt() string {
+func (x *Explanation) doubt(now time.Time) string {
 	g := x.Group
+	if !g.InDoubtUntil.After(now) {
+		return fmt.Sprintf("in doubt: %s; since %s nothing of before can be applied any more, and the record is sent once more, in full, as soon as a process works for its remote", orElse(g.Reason, "a call's outcome was unknown"), moment.Of(g.InDoubtUntil))
+	}
 	until := moment.Of(g.InDoubtUntil)
 	what := "an earlier request"
 	for _, a := range x.Attempts {

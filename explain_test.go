@@ -1,7 +1,9 @@
 package upkeep_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
@@ -40,3 +42,29 @@ func TestLooksAreExplained(t *testing.T) {
 		t.Errorf("one that clashes: %s, a look first: %t, %s", x.Send, x.LookFirst, x.Group.State)
 	}
 }
+
+// A doubt that is over, while nobody is at work, is told as such.
+func TestExplainADoubtThatIsOver(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.exec(`insert into users(id, name) values (1, 'Ada')`)
+	s.remote.Fail(memory.Fault{On: memory.Create, Err: memory.Err(connector.Unknown)})
+	e := s.engine(customerSync(s.to))
+	stop := s.run(e)
+	if x := s.state(e, "customer", "1", upkeep.InDoubt); !strings.Contains(x.Why, "in doubt until ") {
+		t.Errorf("it says %q", x.Why)
+	}
+	stop()
+	e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: anHourLater{new(restless)}, Syncs: []upkeep.AnySync{customerSync(s.to)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := s.state(e, "customer", "1", upkeep.InDoubt); !strings.Contains(x.Why, "nothing of before can be applied any more") {
+		t.Errorf("it says %q", x.Why)
+	}
+}
+
+// anHourLater is a clock that is ahead.
+type anHourLater struct{ upkeep.Clock }
+
+func (c anHourLater) Now() time.Time { return c.Clock.Now().Add(time.Hour) }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -153,7 +154,13 @@ func (e *Engine) tellRetyped(before, now []*store.Shape) {
 		e.log.Info(retyped, "columns", columns)
 		return
 	}
-	e.log.Info("keys or conditions of the tables are not what they were when this was installed; it goes by what they are now")
+	syncs := []string{}
+	for i, s := range now {
+		if !reflect.DeepEqual(before[i], s) {
+			syncs = append(syncs, s.Sync)
+		}
+	}
+	e.log.Info("keys or conditions of the tables of syncs are not what they were when this was installed; it goes by what they are now", "syncs", syncs)
 }
 
 // retypedColumns are the columns that differ between two readings of the same

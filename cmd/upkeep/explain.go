@@ -271,7 +271,10 @@ func printGroup(w io.Writer, g *upkeep.Group) error {
 	} else if g.Holder != "" {
 		line("claimed by", g.Holder+" until "+moment.Of(g.LeaseUntil))
 	}
-	if g.Attempts > 0 {
+	switch {
+	case g.Attempts > 0 && g.DueAt.IsZero(): // the reason says what it waits for
+		line("tries", strconv.FormatInt(int64(g.Attempts), 10))
+	case g.Attempts > 0:
 		line("tries", fmt.Sprintf("%d, next %s", g.Attempts, moment.Of(g.DueAt)))
 	}
 	if len(g.Refs) > 0 {

@@ -18,7 +18,7 @@ import (
 
 type statusCmd struct {
 	Sync  string        `arg:"" optional:"" help:"This sync only, of the lines of syncs or, with --state, of its groups."`
-	State string        `placeholder:"STATE" help:"List the groups in this state, with reasons: clean, dirty, claimed, in-doubt, waiting, parked, gone." enum:",clean,dirty,claimed,in-doubt,waiting,parked,gone" default:""`
+	State string        `placeholder:"STATE" help:"List the groups in this state, with reasons: clean, dirty, claimed, in-doubt, waiting, parked, gone." enum:",clean,dirty,claimed,in-doubt,in_doubt,in doubt,waiting,parked,gone" default:""`
 	Limit int           `default:"100" help:"With --state: how many groups to list at most."`
 	Watch bool          `help:"Show it again and again until interrupted."`
 	Every time.Duration `default:"2s" help:"With --watch: how often."`
@@ -353,7 +353,8 @@ func remoteState(r upkeep.RemoteStatus, pauses []upkeep.Pause) string {
 // named. A sync "" stands for all.
 func (c *statusCmd) groups(ctx context.Context, w io.Writer, db upkeep.Database, syncs []string) error {
 	state := upkeep.State(c.State)
-	if c.State == "in-doubt" {
+	switch c.State {
+	case "in-doubt", "in_doubt": // as the JSON has it
 		state = "in doubt"
 	}
 	if c.Sync != "" {
