@@ -23,7 +23,7 @@ func (c *caller) write(id string, fields connector.Fields) error {
 // fewer. What it reads ends no doubt: an older request may land after it.
 func (c *caller) writeRest(id string, fields connector.Fields, refused error) error {
 	reader, ok := c.remote.Connection.(connector.Reader)
-	if !ok || c.job.command != nil || !c.job.sendsMore(fields) { // a version is sent whole, or not at all
+	if !ok || !c.job.sendsMore(fields) {
 		return refused
 	}
 	var there connector.Fields
