@@ -156,17 +156,6 @@ func (c *caller) conclude(res connector.Result) {
 		j.synced(j.claim.RemoteID)
 	case isKind(res.Err, connector.Exists) && action == connector.Create, isKind(res.Err, connector.NotFound):
 		c.perform(c.life, c.running, j)
-	case isKind(res.Err, connector.Rejected) && action == connector.Update:
-		c.guard(func() error {
-			err := c.writeRest(j.claim.RemoteID, j.change().Record.Fields, res.Err)
-			if isKind(err, connector.NotFound) {
-				return c.bring()
-			}
-			if err == nil {
-				j.synced(j.claim.RemoteID)
-			}
-			return err
-		})
 	default:
 		c.judge(res.Err)
 	}

@@ -60,14 +60,14 @@ func (c *caller) bring() error {
 			return nil
 		}
 	default: // ended
-		err := c.write(id, j.record.Fields)
+		err := c.update(id, j.record.Fields)
 		if isKind(err, connector.NotFound) && c.mayBeAnother(j) {
 			if !j.def.finds() {
 				j.vanished(unfindable)
 				return nil
 			}
 			if id, err = c.find(); err == nil {
-				err = c.write(id, j.record.Fields)
+				err = c.update(id, j.record.Fields)
 			}
 		}
 		if err == nil {
@@ -106,7 +106,7 @@ func (c *caller) change(id string) error {
 	if j.claim.RemoteID == "" {
 		fields = j.record.Fields // it was found: what it holds is not known
 	}
-	err := c.write(id, fields)
+	err := c.update(id, fields)
 	if err == nil {
 		j.synced(id)
 	}
@@ -216,7 +216,7 @@ func (c *caller) make() error {
 // fields are sent.
 func (c *caller) adopt(id string, err error) error {
 	if err == nil {
-		err = c.write(id, c.job.record.Fields)
+		err = c.update(id, c.job.record.Fields)
 	}
 	if err == nil {
 		c.job.synced(id)

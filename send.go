@@ -313,20 +313,15 @@ func minTime(a, b time.Time) time.Time {
 // the drain is over, running when the engine is asked to stop.
 func (r *runner) perform(life, running context.Context, j *job) {
 	c := &caller{runner: r, job: j, life: life, running: running}
-	c.guard(c.bring)
-	r.log.Debug("sent", "sync", j.claim.Sync, "key", j.claim.Key, "outcome", j.result.Outcome.String(), "remote_id", j.result.RemoteID)
-}
-
-// guard judges what ends bring, be it a panic between two calls.
-func (c *caller) guard(bring func() error) {
 	defer func() {
-		if p := recover(); p != nil {
-			c.judge(c.panicked(p))
+		if p := recover(); p != nil { // between two calls
+			c.judge(r.panicked(p))
 		}
 	}()
-	if err := bring(); err != nil {
+	if err := c.bring(); err != nil {
 		c.judge(err)
 	}
+	r.log.Debug("sent", "sync", j.claim.Sync, "key", j.claim.Key, "outcome", j.result.Outcome.String(), "remote_id", j.result.RemoteID)
 }
 
 // errNotSent: the call was not made, because the remote is paused, the lease

@@ -141,9 +141,7 @@ type Foreseer interface {
 	Foresee(c Change) error
 }
 
-// Reader is a [Connection] that can read a record back: to verify it, and to find
-// out what is missing when the remote refuses a record that is sent whole, since a
-// request before may or may not have been applied.
+// Reader is a [Connection] that can read a record back.
 type Reader interface {
 	// Read returns the remote's values of the fields that want names, in
 	// the form that want has them: references, lists and numbers are

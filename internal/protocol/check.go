@@ -226,7 +226,7 @@ func rank(all []*uint8) {
 
 func (w worker) order() [10]uint8 {
 	flags := uint8(0)
-	for i, b := range [...]bool{w.forced, w.inDoubt, w.deleted, w.old, w.fresh, w.unknown, w.read} {
+	for i, b := range [...]bool{w.forced, w.inDoubt, w.deleted, w.old, w.fresh, w.unknown} {
 		if b {
 			flags |= 1 << i
 		}
@@ -241,10 +241,8 @@ func (w worker) less(v worker) bool {
 
 func (r request) order() int {
 	n := int(r.call)<<16 | int(r.value)<<12 | int(r.remoteID)<<8 | int(r.owner)<<4
-	for i, b := range [...]bool{r.answered, r.whole, r.refused} {
-		if b {
-			n |= 1 << i
-		}
+	if r.answered {
+		n++
 	}
 	return n
 }

@@ -13,8 +13,7 @@
 // class. A database, rows and registry in one, that is put back to what it was
 // (restore.go). Another mapping that is deployed beside the first (deploy.go). An
 // uninstall, and an installation after it that knows nothing (install.go). A row that
-// the mapping leaves out for a while, whose record is kept as it is (kept.go). A remote
-// that refuses updates for a part that it holds already (whole.go). Faults,
+// the mapping leaves out for a while, whose record is kept as it is (kept.go). Faults,
 // a bounded number of them at any moment: a crash, a lease that ends under a live
 // worker, an answer that comes too late, a request that is lost, a load that does
 // not see a row that is there. A
@@ -37,7 +36,7 @@
 // Machines of their own have two groups that wait for one another (pair.go),
 // a request with several changes (batch.go), and the ordered lane (ordered.go).
 // Not modelled are fields (a forced update and one in doubt must send all of
-// them), deletes that set a field, its other refusals, its failures that
+// them), deletes that set a field, refusals by the remote, its failures that
 // surely changed nothing, limits, jobs, changes made at the remote by others. At a remote of class
 // Blind a record that was made again when the known one was gone may be left
 // behind by a delete, since nobody can look for it. Folds take the entries of
@@ -61,7 +60,6 @@ type protocol struct {
 	deploys  uint8 // of another mapping
 	installs uint8 // after an uninstall
 	leaves   uint8 // of the row, and returns
-	refuses  bool  // updates that go whole
 }
 
 // Values of a row and of a remote record.
@@ -93,7 +91,6 @@ const (
 	callCreate
 	callUpdate
 	callDelete
-	callRead
 )
 
 // Outcomes, as in store.Outcome.
@@ -106,7 +103,6 @@ const (
 	untold   // class Blind: refused, since a create's outcome is unknown
 	vanished // class Blind: the record was gone; another claim makes it
 	kept     // synced, as the row is left out: nothing was sent
-	found    // synced, as it was read back and is there
 )
 
 // worker holds its claim and how far it is. A field that is not needed any
@@ -121,7 +117,6 @@ type worker struct {
 	mapping                  uint8 // of its process, also while it is idle
 	fresh                    bool  // claimed before the first sweep was over
 	unknown                  bool  // nothing went out for the group yet
-	read                     bool  // only what differs goes out
 }
 
 // request is a request on its way, or its answer on the way back.
@@ -129,7 +124,6 @@ type request struct {
 	call, value, remoteID uint8
 	owner                 uint8 // 1 + the worker that waits for it; 0: nobody any more
 	answered              bool
-	whole, refused        bool
 }
 
 // group is the row of the registry.

@@ -108,7 +108,7 @@ func (b variant) found(t *testing.T, with protocol) {
 		bounds = [][2]uint8{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}}
 	}
 	for _, n := range bounds {
-		p := protocol{rules: b.rules, class: b.class, commits: n[0], faults: n[1], restores: with.restores, deploys: with.deploys, installs: with.installs, leaves: with.leaves, refuses: with.refuses}
+		p := protocol{rules: b.rules, class: b.class, commits: n[0], faults: n[1], restores: with.restores, deploys: with.deploys, installs: with.installs, leaves: with.leaves}
 		v := p.check(mostStates)
 		if v.violation == "" {
 			continue
@@ -139,9 +139,6 @@ func (p protocol) String() string {
 	}
 	if p.leaves > 0 {
 		words = append(words, "left out for a while")
-	}
-	if p.refuses {
-		words = append(words, "refuses the whole")
 	}
 	return strings.Join(append(words, fmt.Sprintf("%d commits", p.commits), fmt.Sprintf("%d faults", p.faults)), ", ")
 }

@@ -11,8 +11,6 @@ func (p protocol) deliver(s state, j int, out emit) {
 		w := &s.workers[r.owner-1]
 		w.remoteID = r.remoteID
 		switch {
-		case r.refused:
-			w.then(callRead)
 		case r.call == callDelete && (w.forced && !p.settledUnfound || w.inDoubt) && p.class != blind && !p.deleteUnfound:
 			w.remoteID = 0
 			w.then(callFind) // one may have been made when this was gone
@@ -29,7 +27,6 @@ func (p protocol) deliver(s state, j int, out emit) {
 		}
 		out("answer", own, s)
 	default:
-		p.refuse(s, j, out)
 		n := s
 		n.net[j].remoteID = p.apply(&n, r)
 		n.net[j].answered = true

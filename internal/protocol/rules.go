@@ -50,7 +50,5 @@ type rules struct {
 	unknownIsGone   bool // nor, once its row is deleted, what was never sent
 	keptSettles     bool // what is kept as it is ends a doubt
 	unknownIsSure   bool // or one of a group for which nothing is known to have gone out
-	knownIsThere    bool // after a refusal of the whole, what was acknowledged counts as there
-	readSettles     bool // and what is there ends the doubt
 	foldTwice       bool // allowed: the log is deleted after the raise, not with it
 }

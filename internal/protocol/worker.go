@@ -50,9 +50,7 @@ func (p protocol) plan(s *state, i int, value uint8) {
 	value = translate(value, w.mapping)
 	w.value = value
 	digest := w.digest
-	if !p.knownIsThere {
-		w.digest = none
-	}
+	w.digest = none
 	switch {
 	case value == none && !w.deleted && !(p.hiddenIsDeleted && w.remoteID != 0):
 		w.finish(refused) // not visible is not deleted
@@ -106,7 +104,7 @@ func (w *worker) then(call uint8) { w.phase, w.call = ready, call }
 // finish forgets all that the recording does not need.
 func (w *worker) finish(outcome uint8) {
 	f := worker{phase: done, outcome: outcome, epoch: w.epoch, generation: w.generation, old: w.old, mapping: w.mapping, unknown: w.unknown && w.call == 0}
-	if outcome == synced || outcome == found {
+	if outcome == synced {
 		f.value, f.remoteID = w.value, w.remoteID
 	}
 	*w = f
@@ -119,16 +117,11 @@ func (p protocol) send(s state, i int, out emit) {
 		out("find", own, s)
 		return
 	}
-	if w.call == callRead {
-		p.readBack(&s, w)
-		out("read", own, s)
-		return
-	}
 	for j := range s.net {
 		if s.net[j] == (request{}) {
 			s.unfounded = w.call == callDelete && !s.wasDeleted && !w.old
 			s.unheld = w.call == callDelete && s.unasked && !w.old
-			s.net[j] = request{call: w.call, value: w.value, remoteID: w.remoteID, owner: uint8(i + 1), whole: p.refuses && w.whole()}
+			s.net[j] = request{call: w.call, value: w.value, remoteID: w.remoteID, owner: uint8(i + 1)}
 			w.phase = sent
 			out([...]string{callCreate: "send-create", callUpdate: "send-update", callDelete: "send-delete"}[w.call], own, s)
 			return
@@ -201,10 +194,10 @@ func (p protocol) record(s state, i int, out emit) {
 		g.held = false
 	}
 	switch w.outcome {
-	case synced, found:
+	case synced:
 		g.digest, g.remoteID = w.value, w.remoteID
 		s.left = false
-		g.inDoubt = g.inDoubt && !p.syncedEndsDoubt && !(p.readSettles && w.outcome == found)
+		g.inDoubt = g.inDoubt && !p.syncedEndsDoubt
 	case kept:
 		if w.forced {
 			g.forced = max(g.forced, w.generation+1)
@@ -217,7 +210,7 @@ func (p protocol) record(s state, i int, out emit) {
 	if w.outcome == doubtful || w.outcome == untold {
 		g.inDoubt = !p.noDoubt
 	}
-	if w.outcome == synced || w.outcome == found || w.outcome == removed || w.outcome == kept {
+	if w.outcome == synced || w.outcome == removed || w.outcome == kept {
 		g.synced = w.generation
 		if p.syncedIsNow {
 			g.synced = g.generation
@@ -228,7 +221,7 @@ func (p protocol) record(s state, i int, out emit) {
 	}
 	out([...]string{
 		released: "record-released", synced: "record-synced", removed: "record-removed",
-		vanished: "record-vanished", refused: "record-refused", doubtful: "record-doubtful", untold: "record-untold", kept: "record-kept", found: "record-found",
+		vanished: "record-vanished", refused: "record-refused", doubtful: "record-doubtful", untold: "record-untold", kept: "record-kept",
 	}[w.outcome], own, s)
 }
 
