@@ -60,3 +60,31 @@ func TestNewPartitionAtWork(t *testing.T) {
 		t.Errorf("a new partition counts as an alteration: %s", log)
 	}
 }
+
+// A TRUNCATE of one partition is no deletion of the rows of the others, however
+// they go later: unseen, with a partition that is detached, say.
+func TestTruncateOfAnotherPartition(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.exec(`create table events (id integer primary key, note text) partition by range (id);
+		create table events_1 partition of events for values from (0) to (100);
+		create table events_2 partition of events for values from (100) to (200);
+		create table events_3 partition of events for values from (200) to (300);
+		insert into events values (1, 'one'), (101, 'two'), (201, 'three')`)
+	e := s.engine(upkeep.Mapping{Name: "event", To: s.to, Record: "event", From: &upkeep.Relation{Table: "events", Columns: []string{"id", "note"}},
+		Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"note": r["note"]}, nil }})
+	s.run(e)
+	s.quiet(e)
+	s.exec(`truncate events_3`)
+	s.state(e, "event", "201", upkeep.Gone)
+	s.quiet(e)
+	s.exec(`alter table events detach partition events_2; update events set note = 'changed'`)
+	if err := e.Resync(s.ctx, upkeep.Resync{Sync: "event"}); err != nil {
+		t.Fatal(err)
+	}
+	s.state(e, "event", "101", upkeep.Parked)
+	s.field("event", "event-101", "note", `"two"`)
+	s.state(e, "event", "1", upkeep.Clean)
+	s.exec(`delete from events where id = 1`)
+	s.state(e, "event", "1", upkeep.Gone)
+}

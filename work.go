@@ -137,6 +137,9 @@ func (r *runner) lease(ctx context.Context, req store.ClaimRequest) ([]store.Cla
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Lease)
 	defer cancel()
 	claims, err := r.db.Claim(within, req)
+	for i := range claims {
+		claims[i].Mark = req.Mark
+	}
 	if ctx.Err() == nil {
 		return claims, err
 	}
@@ -387,6 +390,9 @@ func (j *job) finish(res store.Result) {
 	res.Sent, res.Calls, res.Attempt, res.Granted = keep.Sent, keep.Calls, j.attempt, keep.Granted || j.spent != nil
 	if j.unspent(res) {
 		res.Granted = false
+	}
+	if j.claim.DeleteSeen && j.command == nil && j.composite != nil && j.composite.Err == nil {
+		res.Present, res.Mark = true, j.claim.Mark
 	}
 	if j.command != nil {
 		res.Command, res.Version = keep.Command, keep.Version

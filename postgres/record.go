@@ -37,6 +37,8 @@ type recorded struct {
 	Granted  bool     `json:"granted"`
 	Unsure   bool     `json:"unsettled"`
 	Clash    bool     `json:"clash"`
+	Present  bool     `json:"present"`
+	Mark     string   `json:"mark"`
 }
 
 func record(r store.Result) recorded {
@@ -46,7 +48,7 @@ func record(r store.Result) recorded {
 		RemoteID: clean(r.RemoteID), External: clean(r.ExternalID), Refs: textOf(r.Refs), WaitsFor: textOf(r.WaitsFor),
 		AfterUS: r.After.Microseconds(), DoubtUS: r.Doubt.Microseconds(), Reason: clean(r.Reason),
 		Attempt: !r.Free && (r.Outcome == store.Retry || r.Outcome == store.Doubtful),
-		Command: r.Command != 0, Granted: r.Granted, Unsure: r.Unsettled, Clash: r.Clash}
+		Command: r.Command != 0, Granted: r.Granted, Unsure: r.Unsettled, Clash: r.Clash, Present: r.Present, Mark: r.Mark}
 	if r.Digests != nil {
 		d := `\x` + hex.EncodeToString(r.Digests)
 		w.Digests = &d
@@ -58,7 +60,7 @@ func record(r store.Result) recorded {
 const given = `given AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(sync text, key text, epoch bigint, gen bigint, outcome text,
 		remote_id text, external_id text, digests bytea, refs text[], waits_for text[], after_us bigint,
-		doubt_us bigint, reason text, attempt boolean, command boolean, granted boolean, unsettled boolean, clash boolean))`
+		doubt_us bigint, reason text, attempt boolean, command boolean, granted boolean, unsettled boolean, clash boolean, present boolean, mark text))`
 
 // Record implements [store.Registry]. Everything that one call writes or
 // depends on is locked first, in the order of (sync, key): the groups of the
@@ -187,6 +189,8 @@ func apply(batch *pgx.Batch, text string, applied func(id store.ID, isNew bool))
 			holder = NULL, lease_until = NULL,
 			synced_generation = CASE WHEN d.done AND NOT d.command THEN d.gen ELSE g.synced_generation END,
 			forced_generation = CASE WHEN d.done AND d.unsettled THEN greatest(g.forced_generation, d.gen + 1) ELSE g.forced_generation END,
+			deleted_generation = CASE WHEN d.present AND g.deleted_generation BETWEEN 1 AND d.gen
+				AND (d.mark = '' OR d.mark = (SELECT `+mark+` FROM upkeep.settings WHERE one)) THEN 0 ELSE g.deleted_generation END,
 			synced_at = CASE WHEN d.done THEN clock.now ELSE g.synced_at END,
 			remote_id = CASE WHEN d.outcome = 'removed' THEN '' WHEN d.made THEN d.remote_id ELSE g.remote_id END,
 			external_id = CASE WHEN d.external_id <> '' THEN d.external_id ELSE g.external_id END,

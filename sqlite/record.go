@@ -19,7 +19,7 @@ import (
 // held is what the registry has of a group whose claim is recorded.
 type held struct {
 	Epoch, Generation, Synced int64
-	Forced                    int64
+	Forced, Deleted           int64
 	Remote                    string
 	External                  string
 	Digests                   []byte
@@ -36,7 +36,7 @@ type held struct {
 // after is a group's row once its result is applied.
 type after struct {
 	Sync, Key                 string
-	Synced, Forced            int64
+	Synced, Forced, Deleted   int64
 	Remote, External          *string
 	Digests                   *string // hex
 	Refs                      string
@@ -96,7 +96,7 @@ func readHeld(ctx context.Context, tx *sql.Tx, results []store.Result) (map[stor
 	for i, r := range results {
 		ids[i] = r.ID
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT sync, g.key, epoch, generation, synced_generation, forced_generation, coalesce(remote_id, ''),
+	rows, err := tx.QueryContext(ctx, `SELECT sync, g.key, epoch, generation, synced_generation, forced_generation, deleted_generation, coalesce(remote_id, ''),
 			coalesce(external_id, ''), digests, coalesce(refs, ''), in_doubt_until, touched_at, dirty_since, synced_at, attempts,
 			clashes, backfill, waiting, parked, coalesce(reason, '')
 		FROM json_each(?1) AS j CROSS JOIN upkeep_groups AS g ON g.sync = j.value->>0 AND g.key = j.value->>1
@@ -109,7 +109,7 @@ func readHeld(ctx context.Context, tx *sql.Tx, results []store.Result) (map[stor
 	for rows.Next() {
 		var id store.ID
 		var g held
-		if err := rows.Scan(&id.Sync, &id.Key, &g.Epoch, &g.Generation, &g.Synced, &g.Forced, &g.Remote, &g.External, &g.Digests, &g.Refs,
+		if err := rows.Scan(&id.Sync, &id.Key, &g.Epoch, &g.Generation, &g.Synced, &g.Forced, &g.Deleted, &g.Remote, &g.External, &g.Digests, &g.Refs,
 			&g.Doubt, &g.Touched, &g.Since, &g.SyncedAt, &g.Attempts, &g.Clashes, &g.Backfill, &g.Waiting, &g.Parked, &g.Reason); err != nil {
 			return nil, err
 		}
@@ -150,12 +150,15 @@ type attemptRow struct {
 
 // apply works out the group's row after r.
 func (w *writing) apply(r store.Result, g *held) {
-	a := after{Sync: r.Sync, Key: r.Key, Synced: g.Synced, Forced: g.Forced, Remote: text(g.Remote), External: text(g.External),
+	a := after{Sync: r.Sync, Key: r.Key, Synced: g.Synced, Forced: g.Forced, Deleted: g.Deleted, Remote: text(g.Remote), External: text(g.External),
 		Digests: hexText(g.Digests), Refs: g.Refs, Doubt: number(g.Doubt), Since: number(g.Since), Was: number(g.SyncedAt),
 		Attempts: g.Attempts, Clashes: g.Clashes, Backfill: g.Backfill, Reason: text(r.Reason),
 		Granted: r.Granted && r.Outcome != store.Synced && r.Outcome != store.Removed}
 	if r.ExternalID != "" {
 		a.External = &r.ExternalID
+	}
+	if r.Present && g.Deleted > 0 && g.Deleted <= r.Generation {
+		a.Deleted = 0
 	}
 	if r.Outcome == store.Doubtful || r.Outcome == store.Refused && r.Doubt > 0 {
 		until := w.now + r.Doubt.Microseconds()
@@ -295,7 +298,8 @@ func (w *writing) add(r store.Result, g *held, a after, waits bool) {
 }
 
 // recordSQL writes the rows of the groups.
-const recordSQL = `UPDATE upkeep_groups SET synced_generation = j.v->>'Synced', forced_generation = j.v->>'Forced', remote_id = j.v->>'Remote',
+const recordSQL = `UPDATE upkeep_groups SET synced_generation = j.v->>'Synced', forced_generation = j.v->>'Forced',
+		deleted_generation = j.v->>'Deleted', remote_id = j.v->>'Remote',
 		external_id = j.v->>'External', digests = unhex(j.v->>'Digests'), refs = nullif(j.v->>'Refs', ''),
 		in_doubt_until = j.v->>'Doubt', due_at = j.v->>'Due', dirty_since = j.v->>'Since', synced_at = j.v->>'Was',
 		attempts = j.v->>'Attempts', clashes = j.v->>'Clashes', backfill = j.v->>'Backfill', waiting = j.v->>'Waiting', parked = j.v->>'Parked',

@@ -226,7 +226,7 @@ func rank(all []*uint8) {
 
 func (w worker) order() [10]uint8 {
 	flags := uint8(0)
-	for i, b := range [...]bool{w.forced, w.inDoubt, w.deleted, w.old, w.fresh, w.unknown} {
+	for i, b := range [...]bool{w.forced, w.inDoubt, w.deleted, w.old, w.fresh, w.unknown, w.present} {
 		if b {
 			flags |= 1 << i
 		}

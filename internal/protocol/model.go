@@ -117,6 +117,7 @@ type worker struct {
 	mapping                  uint8 // of its process, also while it is idle
 	fresh                    bool  // claimed before the first sweep was over
 	unknown                  bool  // nothing went out for the group yet
+	present                  bool  // the row was there
 }
 
 // request is a request on its way, or its answer on the way back.

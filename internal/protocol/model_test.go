@@ -83,6 +83,7 @@ func TestBrokenVariants(t *testing.T) {
 		{"invisible row deleted", rules{hiddenIsDeleted: true}, upsert, unfounded},
 		{"evidence of a delete is spent by a sync", rules{evidenceSpent: true}, upsert, stuck},
 		{"evidence of a delete outlives the row's return", rules{evidenceStays: true}, upsert, falseClean},
+		{"evidence of a delete is spent by what was there before it", rules{presentForGood: true}, upsert, stuck},
 		{"blind, made again by a touch", rules{touchRepeats: true}, blind, duplicate},
 		{"blind, made at once when it is gone", rules{goneAtOnce: true}, blind, duplicate},
 		{"refusal parks over a newer touch", rules{parkOverTouch: true}, upsert, stuck},

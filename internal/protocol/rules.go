@@ -29,6 +29,7 @@ type rules struct {
 	hiddenIsDeleted bool // a row that the load does not see counts as deleted
 	evidenceSpent   bool // a delete counts as seen only until the next sync
 	evidenceStays   bool // a delete counts as seen after the row came back
+	presentForGood  bool // or once the row was there, also of a delete that came after
 	parkOverTouch   bool // a refusal parks a group that was touched meanwhile
 	touchRepeats    bool // class Blind: a touch makes what may have been made
 	goneRepeats     bool // class Blind: so does a record that is gone

@@ -43,6 +43,7 @@ func (p protocol) load(s state, i int, out emit) {
 
 func (p protocol) plan(s *state, i int, value uint8) {
 	w := &s.workers[i]
+	w.present = value != none
 	if value != none && s.out {
 		p.keep(w)
 		return
@@ -103,7 +104,7 @@ func (w *worker) then(call uint8) { w.phase, w.call = ready, call }
 
 // finish forgets all that the recording does not need.
 func (w *worker) finish(outcome uint8) {
-	f := worker{phase: done, outcome: outcome, epoch: w.epoch, generation: w.generation, old: w.old, mapping: w.mapping, unknown: w.unknown && w.call == 0}
+	f := worker{phase: done, outcome: outcome, epoch: w.epoch, generation: w.generation, old: w.old, mapping: w.mapping, unknown: w.unknown && w.call == 0, present: w.present}
 	if outcome == synced {
 		f.value, f.remoteID = w.value, w.remoteID
 	}
@@ -190,6 +191,9 @@ func (p protocol) record(s state, i int, out emit) {
 	}
 	g := &s.group
 	g.unknown = g.unknown && w.unknown
+	if w.present && !w.old && (g.deleted <= w.generation || p.presentForGood) {
+		g.deleted = 0 // it came back since
+	}
 	if alive || p.noEpochGuard {
 		g.held = false
 	}

@@ -104,6 +104,7 @@ type Claim struct {
 	Attempts   int
 	Refs       []ID
 	TouchedAt  time.Time
+	Mark       string // of the request, for the result; the caller's
 }
 
 // ClaimRequest asks for work of one remote.
@@ -215,6 +216,13 @@ type Result struct {
 	// Granted: the limit of deletes has let its delete go. Kept for the next
 	// claim, until Synced or Removed.
 	Granted bool
+	// Present: the root row was there when it was loaded. A delete that was seen up
+	// to Generation is none any more, whatever the outcome: a TRUNCATE of another
+	// partition, or one whose row has come back. It counts under the mark that the
+	// claim was made under ([ClaimRequest].Mark): a registry that was restored since
+	// may know of a delete that the loaded row was not put back from.
+	Present bool
+	Mark    string // empty: whatever it is
 	// Command is the number of the command that was delivered; zero: the
 	// current state was. Synced and Removed delete it and leave the group
 	// dirty and due, for the command or the state that follows; Refused keeps

@@ -13,6 +13,7 @@ func recordTests() []test {
 		{"released", testReleased},
 		{"synced", testSynced},
 		{"removed", testRemoved},
+		{"a row that is there was not deleted", testPresent},
 		{"retry", testRetryOutcome},
 		{"refused", testRefused},
 		{"refused but touched", testRefusedTouched},
@@ -74,6 +75,32 @@ func testSynced(e *env) {
 		e.t.Errorf("times: %+v", g)
 	}
 	e.equal("claims when clean", len(e.claim("w", 10)), 0)
+}
+
+// testPresent: that the row was there when it was loaded refutes a delete that was
+// seen before, and none that is folded later.
+func testPresent(e *env) {
+	e.oneOrder()
+	e.exec(`DELETE FROM billing_infos`, `DELETE FROM orders`)
+	e.fold()
+	c := e.claimOne("w", "sales_order/1")
+	r := result(c, store.Retry)
+	e.record(r)
+	c = e.claimOne("w", "sales_order/1")
+	e.equal("DeleteSeen, as nobody saw the row", c.DeleteSeen, true)
+	r = result(c, store.Retry)
+	r.Present = true
+	e.record(r)
+	c = e.claimOne("w", "sales_order/1")
+	e.equal("DeleteSeen, once it was seen", c.DeleteSeen, false)
+	e.exec(`INSERT INTO orders (id) VALUES (1)`)
+	e.fold()
+	e.exec(`DELETE FROM orders`)
+	e.fold()
+	r = synced(c, "r-1")
+	r.Present = true
+	e.record(r)
+	e.equal("DeleteSeen, of a later delete", e.claimOne("w", "sales_order/1").DeleteSeen, true)
 }
 
 func testRemoved(e *env) {
