@@ -289,7 +289,7 @@ func printForecast(w io.Writer, f *forecastForm) error {
 		errs = append(errs, t.flush())
 	}
 	if f.More {
-		fmt.Fprintf(w, "\nThere are more: see them with --limit, or --json.\n")
+		fmt.Fprintf(w, "\nThere are more: see them with --limit, --sync, or --json.\n")
 	}
 	fmt.Fprintln(w)
 	for _, r := range f.Remotes {

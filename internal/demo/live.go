@@ -81,7 +81,7 @@ func (d *demo) sumUp(ctx context.Context) error {
 	d.screen.showTable(s)
 	d.screen.say("%s", tally{things: d.screen.things(), statements: d.shop.statements, touches: d.touches.Load(), calls: sent(s) - d.before})
 	if late {
-		d.screen.say("Not all of it went out in that time (dirty, in the table): a remote fails or hangs. The demo ends all the same.")
+		d.screen.say("Not all of it went out in that time. The table has what is dirty, as a remote fails or hangs, and what is in doubt, which goes once more when its time is over. The demo ends all the same.")
 	}
 	if d.Keep {
 		d.screen.say("Everything is left as it is: %s", d.dir)

@@ -340,24 +340,46 @@ func (w *world) groups() string {
 func (w *world) progress(n int) {
 	w.t.Helper()
 	was := len(w.place.Remote.Applied(0))
-	w.until("progress", func() bool { return len(w.place.Remote.Applied(was)) >= n || w.nothingKnown() })
+	seen, wrote := 0, w.wrote()
+	w.until("progress", func() bool {
+		applied := len(w.place.Remote.Applied(was))
+		if applied != seen {
+			seen, wrote = applied, w.wrote()
+		}
+		return applied >= n || w.nothingKnown() || w.wrote()-wrote >= idle && w.mayBeMade()
+	})
 }
+
+// idle is how many writes without a change at the remote show that only a person
+// can go on, where a record is known that is left as it is: each row is written
+// several times.
+const idle = 300
 
 // nothingKnown: no record is known to be there of which more can be sent, and
 // some may have been made.
 func (w *world) nothingKnown() bool {
+	return w.ofBlind(`not bool_or(remote_id <> '' and not parked and waits_for = '{}') and bool_or(parked)`)
+}
+
+// mayBeMade: some may have been made.
+func (w *world) mayBeMade() bool { return w.ofBlind("bool_or(parked)") }
+
+// ofBlind says whether the remote can't look anything up and this is so of the groups.
+func (w *world) ofBlind(so string) bool {
 	if w.place.Worker.Class != connector.Blind {
 		return false
 	}
-	var none bool
-	err := w.place.App.QueryRowContext(w.ctx, `select not bool_or(remote_id <> '' and not parked and waits_for = '{}') and bool_or(parked) from upkeep.groups`).Scan(&none)
-	return err == nil && none
+	var yes sql.NullBool
+	err := w.place.App.QueryRowContext(w.ctx, "select "+so+" from upkeep.groups").Scan(&yes)
+	return err == nil && yes.Bool
 }
+
+// wrote is how often the application has written.
+func (w *world) wrote() int { w.mu.Lock(); defer w.mu.Unlock(); return w.writes }
 
 // written waits until the application wrote n more times.
 func (w *world) written(n int) {
 	w.t.Helper()
-	count := func() int { w.mu.Lock(); defer w.mu.Unlock(); return w.writes }
-	was := count()
-	w.until("writes", func() bool { return count() >= was+n })
+	was := w.wrote()
+	w.until("writes", func() bool { return w.wrote() >= was+n })
 }
