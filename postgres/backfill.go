@@ -56,13 +56,19 @@ type passing struct {
 	done                int64
 }
 
-// Backfill implements [store.Registry].
+// Backfill implements [store.Registry]. Processes pass over a sync one after the
+// other. Its row is locked last: who records results has groups locked, and then
+// counts in that row, and who asks for a sweep meanwhile would stand between them.
 func (db *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (more bool, err error) {
 	err = db.tx(ctx, writing, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", "upkeep backfill of "+shape.Sync); err != nil {
+			return err
+		}
 		var p passing
 		var failed bool
-		err := tx.QueryRow(ctx, `SELECT pass, coalesce(cursor, ''), sweep, force, again, done, failure <> ''
-			FROM upkeep.syncs WHERE sync = $1 FOR UPDATE`, shape.Sync).Scan(&p.pass, &p.cursor, &p.sweep, &p.force, &p.again, &p.done, &failed)
+		var was string
+		err := tx.QueryRow(ctx, `SELECT pass, coalesce(cursor, ''), sweep, force, again, done, failure <> '', `+place+`
+			FROM upkeep.syncs WHERE sync = $1`, shape.Sync).Scan(&p.pass, &p.cursor, &p.sweep, &p.force, &p.again, &p.done, &failed, &was)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && p.pass == "" {
 			more = false
 			return nil
@@ -87,18 +93,31 @@ func (db *DB) Backfill(ctx context.Context, shape *store.Shape, limit int) (more
 			return err
 		}
 		more = p.pass != ""
-		_, err = tx.Exec(ctx, `UPDATE upkeep.syncs SET pass = $2, cursor = nullif($3, ''), sweep = $4, force = $5, again = $6,
+		wrote, err := tx.Exec(ctx, `UPDATE upkeep.syncs SET pass = $2, cursor = nullif($3, ''), sweep = $4, force = $5, again = $6,
 			failure = '', done = $7, started_at = CASE WHEN $8 THEN upkeep.clock() ELSE started_at END,
 			total = greatest(total, $7, $9),
-			overlong_at = CASE WHEN $10 THEN upkeep.clock() WHEN $11 THEN NULL ELSE overlong_at END WHERE sync = $1`,
-			shape.Sync, p.pass, p.cursor, p.sweep, p.force, p.again, p.done, p.done == 0, estimate(ctx, tx, shape.Root.Table), overlong, begins)
+			overlong_at = CASE WHEN $10 THEN upkeep.clock() WHEN $11 THEN NULL ELSE overlong_at END
+			WHERE sync = $1 AND `+place+` = $12`,
+			shape.Sync, p.pass, p.cursor, p.sweep, p.force, p.again, p.done, p.done == 0, estimate(ctx, tx, shape.Root.Table), overlong, begins, was)
+		if err == nil && wrote.RowsAffected() == 0 {
+			err = errAskedAnew
+		}
 		return err
 	})
+	if errors.Is(err, errAskedAnew) {
+		return true, nil // nothing was done: it begins with what was asked for
+	}
 	if err != nil {
 		return false, fmt.Errorf("backfill %q: %w", shape.Sync, err)
 	}
 	return more, nil
 }
+
+// place is how far the passes over a sync are, and what for.
+const place = `concat_ws(' ', pass, coalesce(cursor, ''), sweep, force, again, started_at)`
+
+// errAskedAnew undoes a piece during which another pass was asked for.
+var errAskedAnew = errors.New("another pass was asked for")
 
 // estimate is how many rows the database believes the root table to have.
 func estimate(ctx context.Context, tx pgx.Tx, t store.Table) (n int64) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // A person asks for a sweep while a pass, which has locked the sync, and a worker
@@ -29,6 +31,47 @@ func TestStartBackfillLosesAgainstWorkers(t *testing.T) {
 			return
 		}
 	}
+}
+
+// A person asks for a sweep while a pass waits for a group that somebody records: it
+// waits for neither, and the piece that was under way is undone.
+func TestSweepIsAskedForBesideAPass(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.migrate()
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	b.exec(`CREATE TABLE t (id integer PRIMARY KEY, v text)`, `INSERT INTO t VALUES (1, 'a'), (2, 'b')`)
+	s := b.shape("s", store.Table{Name: "t"}, "v")
+	b.install(s)
+	pass := func() bool {
+		more, err := b.db.Backfill(ctx, s, 10)
+		b.ok(err)
+		return more
+	}
+	b.ok(b.db.StartBackfill(ctx, "s", "v", true, false))
+	for pass() {
+	}
+	b.ok(b.db.StartBackfill(ctx, "s", "v", true, false))
+	recording := b.worker(ctx, "1h")
+	b.ok(recording(`SELECT FROM upkeep.groups FOR UPDATE`))
+	ended := make(chan error, 1)
+	go func() {
+		more, err := b.db.Backfill(ctx, s, 10)
+		if err == nil && !more {
+			err = errors.New("the pass is over, though another one was asked for")
+		}
+		ended <- err
+	}()
+	b.waits(ctx, "%upkeep.groups%")
+	b.ok(b.db.StartBackfill(ctx, "s", "v", true, true))
+	b.ok(recording(`UPDATE upkeep.syncs SET saved = saved + 1`)) // as who records does, and no circle
+	b.ok(recording(`COMMIT`))
+	b.ok(<-ended)
+	b.equal("the groups before the new pass", b.query(`SELECT DISTINCT generation || ' ' || forced_generation FROM upkeep.groups`), "1 0")
+	for pass() {
+	}
+	b.equal("and after it", b.query(`SELECT count(*)::text FROM upkeep.groups WHERE forced_generation > 1`), "2")
 }
 
 // losing starts a sweep that loses, and says whether it did: on a machine that
