@@ -68,21 +68,36 @@ func (db *DB) Keys(ctx context.Context, shape *store.Shape, after string, limit 
 // Canonical implements [store.Loader].
 //
 // A key whose domain raises an error of its own is no key, and takes none of the
-// others with it: halving finds it without a statement for each.
+// others with it. One that raises an error whatever it is asked says nothing of the
+// keys: that is an error.
 func (db *DB) Canonical(ctx context.Context, shape *store.Shape, keys []string) (map[string]string, error) {
-	found, err := db.canonical(ctx, shape, keys)
+	found, raised, err := db.apart(ctx, shape, keys)
+	if err == nil && raised != nil && len(found) == 0 && len(keys) > 1 {
+		return nil, raised
+	}
+	return found, err
+}
+
+// apart leaves out the keys that raise an error, and returns one of these. Halving
+// finds them without a statement for each key.
+func (db *DB) apart(ctx context.Context, shape *store.Shape, keys []string) (found map[string]string, raised, err error) {
+	found, err = db.canonical(ctx, shape, keys)
 	switch {
 	case !ofRow(err):
-		return found, err
+		return found, nil, err
 	case len(keys) == 1:
-		return map[string]string{}, nil
+		return map[string]string{}, err, nil
 	}
-	if found, err = db.Canonical(ctx, shape, keys[:len(keys)/2]); err != nil {
-		return nil, err
+	found, raised, err = db.apart(ctx, shape, keys[:len(keys)/2])
+	if err != nil {
+		return nil, nil, err
 	}
-	rest, err := db.Canonical(ctx, shape, keys[len(keys)/2:])
+	rest, other, err := db.apart(ctx, shape, keys[len(keys)/2:])
 	maps.Copy(found, rest)
-	return found, err
+	if raised == nil {
+		raised = other
+	}
+	return found, raised, err
 }
 
 // canonical is Canonical with the error that a key raises.
