@@ -160,6 +160,9 @@ func (e *Engine) tellRetyped(before, now []*store.Shape) {
 			syncs = append(syncs, s.Sync)
 		}
 	}
+	if len(syncs) == 0 { // another look was quicker, and has told it
+		return
+	}
 	e.log.Info("keys or conditions of the tables of syncs are not what they were when this was installed; it goes by what they are now", "syncs", syncs)
 }
 
