@@ -391,7 +391,7 @@ func (j *job) finish(res store.Result) {
 	if j.unspent(res) {
 		res.Granted = false
 	}
-	if j.claim.DeleteSeen && j.command == nil && j.composite != nil && j.composite.Err == nil {
+	if c := j.composite; j.claim.DeleteSeen && j.command == nil && c != nil && c.Err == nil && c.Key == "" { // with a key, the row is another group's
 		res.Present, res.Mark = true, j.claim.Mark
 	}
 	if j.command != nil {
