@@ -117,10 +117,19 @@ func (f *filling) work(ctx context.Context) error {
 // look notes how far the backfill is, and says whether it is over: all rows
 // passed, and whatever is unsynced was touched after that.
 func (f *filling) look(ctx context.Context) (bool, error) {
+	asked := time.Now()
 	st, err := f.engine.Status(ctx)
 	if err != nil {
 		return false, err
 	}
+	return f.take(st, asked), nil
+}
+
+// take is look, for a status that was asked for at that moment. Its ages are
+// those of a moment after it: were they held against a later one, as an answer
+// that is slow to come makes it, what was touched before would seem touched
+// after.
+func (f *filling) take(st *upkeep.Status, asked time.Time) bool {
 	f.last, f.held = f.last[:0], false
 	var done, total, left int64
 	running, old := false, false
@@ -132,7 +141,7 @@ func (f *filling) look(ctx context.Context) (bool, error) {
 		running = running || c.Backfill.Running
 		done, total = done+c.Backfill.Done, total+max(c.Backfill.Total, c.Backfill.Done)
 		left += unsynced(c)
-		old = old || unsynced(c) > 0 && (f.passed.IsZero() || c.Oldest == 0 || c.Oldest >= time.Since(f.passed))
+		old = old || unsynced(c) > 0 && (f.passed.IsZero() || c.Oldest == 0 || c.Oldest >= asked.Sub(f.passed))
 	}
 	for _, p := range st.Pauses {
 		f.held = f.held || p.Remote != "" || slices.Contains(f.syncs, p.Sync)
@@ -140,12 +149,12 @@ func (f *filling) look(ctx context.Context) (bool, error) {
 	f.line.say("%s %d of about %s, %s to send", screen.Bar(done, total), done, number(total, "row"), number(left, "group"))
 	if running {
 		f.passed = time.Time{}
-		return false, nil
+		return false
 	}
 	if f.passed.IsZero() {
 		f.passed = time.Now()
 	}
-	return !old || f.held, nil
+	return !old || f.held
 }
 
 // left says what a person has to do for the rest, and is errPending if there is
