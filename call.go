@@ -399,6 +399,9 @@ func (j *job) tried(action string, fields connector.Fields, err error, took time
 	said := "ok"
 	if err != nil {
 		e := connector.AsError(err)
+		if e.Kind == connector.Unknown {
+			j.unknown.note(action, fields)
+		}
 		j.attempt.Outcome, j.attempt.Status = e.Kind.String(), e.Status
 		said = cut(e.Error(), maxMessage)
 		j.attempt.Message = said

@@ -18,6 +18,10 @@ type digests struct {
 	// Ended is set when the record was brought to its end (fields set,
 	// because the row was deleted or no longer passes when).
 	Ended bool `json:"e,omitempty"`
+	// Doubt is the epoch of the last claim that was recorded in a doubt of which
+	// all is known that its calls sent: Fields lacks those fields. Zero: there is
+	// none such. See [job.traced].
+	Doubt int64 `json:"d,omitempty"`
 }
 
 // digestSize is in bytes. Two values of one field collide with odds of 2^-64.

@@ -382,7 +382,7 @@ func (x *Explanation) parked(j *job) string {
 func (x *Explanation) doubt(now time.Time) string {
 	g := x.Group
 	if !g.InDoubtUntil.After(now) {
-		return fmt.Sprintf("in doubt: %s; since %s nothing of before can be applied any more, and the record is sent once more, in full, as soon as a process works for its remote", orElse(g.Reason, "a call's outcome was unknown"), moment.Of(g.InDoubtUntil))
+		return fmt.Sprintf("in doubt: %s; since %s nothing of before can be applied any more, and what may have been written is sent once more as soon as a process works for its remote", orElse(g.Reason, "a call's outcome was unknown"), moment.Of(g.InDoubtUntil))
 	}
 	until := moment.Of(g.InDoubtUntil)
 	what := "an earlier request"
@@ -393,9 +393,9 @@ func (x *Explanation) doubt(now time.Time) string {
 		}
 	}
 	if g.SyncedGeneration >= g.Generation {
-		return fmt.Sprintf("in doubt until %s: the remote has acknowledged what the database says, but the outcome of %s is unknown: it may still be applied, over what is there; at that time the record is sent once more, in full, and is clean then", until, what)
+		return fmt.Sprintf("in doubt until %s: the remote has acknowledged what the database says, but the outcome of %s is unknown: it may still be applied, over what is there; at that time what it may have written is sent once more, and the record is clean then", until, what)
 	}
-	return fmt.Sprintf("in doubt until %s: %s; %s may still be applied; the record may be tried again before that, and is sent once more, in full, when the time is over", until, orElse(g.Reason, "a call's outcome is unknown"), what)
+	return fmt.Sprintf("in doubt until %s: %s; %s may still be applied; the record may be tried again before that, and what may have been written is sent once more when the time is over", until, orElse(g.Reason, "a call's outcome is unknown"), what)
 }
 
 func describePause(p Pause) string {

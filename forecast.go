@@ -236,8 +236,9 @@ func (f *forecaster) rows(ctx context.Context, d *definition, step func([]*job, 
 
 // claimOf is a group as a worker would get it.
 func claimOf(g Group) store.Claim {
-	return store.Claim{ID: g.ID, Forced: g.ForcedGeneration > g.SyncedGeneration, InDoubt: !g.InDoubtUntil.IsZero(), DeleteSeen: g.DeleteSeen,
-		RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, Refs: g.Refs, Epoch: g.Epoch}
+	forced := g.ForcedGeneration > g.SyncedGeneration
+	return store.Claim{ID: g.ID, Forced: forced, Whole: forced && g.ForcedGeneration != g.SettledGeneration, InDoubt: !g.InDoubtUntil.IsZero(),
+		DeleteSeen: g.DeleteSeen, RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, Refs: g.Refs, Epoch: g.Epoch, Before: g.Epoch}
 }
 
 // prepare does with some groups all that comes before send.

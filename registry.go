@@ -63,6 +63,7 @@ func Key(values ...any) (string, error) {
 //	Generation        int64         // raised by each touch
 //	SyncedGeneration  int64         // the one that the remote acknowledged; lower: behind
 //	ForcedGeneration  int64         // higher than the synced one: to be sent even if equal
+//	SettledGeneration int64         // the one that the end of a doubt forced last
 //	Epoch             int64         // of the last claim; grows with each
 //	Holder            string        // process that has it claimed
 //	LeaseUntil        time.Time     // end of that claim

@@ -73,6 +73,7 @@ type job struct {
 	result  store.Result
 	attempt *store.Attempt
 	before  string // what the calls of this try said, for a person
+	unknown unknown
 }
 
 // goal is what the record is to be at the remote.
@@ -342,8 +343,8 @@ func (r *runner) compare(jobs []*job) (due []*job) {
 }
 
 // compare decides what to send of one job. Equal digests need no call, unless
-// a resend is forced or an older request may still land. A command is sent in
-// any case, and whole.
+// a resend is forced or an older request may still land: then all fields go that
+// are not surely there. A command is sent in any case, and whole.
 func (j *job) compare() {
 	sure := !j.claim.Forced && !j.claim.InDoubt
 	known, any := parseDigests(j.claim.Digests)
@@ -365,7 +366,10 @@ func (j *job) compare() {
 			j.synced(j.claim.RemoteID)
 			return
 		}
-		if !sure || !any || known.Ended != j.digests.Ended {
+		if !sure {
+			j.changed = j.digests.changed(j.surely(known))
+		}
+		if len(j.changed) == 0 || !any || known.Ended != j.digests.Ended {
 			j.changed = j.digests.changed(digests{}) // all of them
 		}
 	}
@@ -386,7 +390,7 @@ func (j *job) keep(sure bool) {
 func (j *job) finish(res store.Result) {
 	keep := j.result
 	res.ID, res.Epoch, res.Generation = keep.ID, keep.Epoch, keep.Generation
-	res.RemoteID, res.ExternalID, res.Digests, res.Refs = keep.RemoteID, keep.ExternalID, keep.Digests, keep.Refs
+	res.RemoteID, res.ExternalID, res.Digests, res.Refs = keep.RemoteID, keep.ExternalID, j.goesBy(res.Outcome), keep.Refs
 	res.Sent, res.Calls, res.Attempt, res.Granted = keep.Sent, keep.Calls, j.attempt, keep.Granted || j.spent != nil
 	if j.unspent(res) {
 		res.Granted = false
@@ -412,7 +416,7 @@ func (j *job) finish(res store.Result) {
 func (j *job) synced(remoteID string) {
 	j.result.RemoteID = remoteID
 	j.result.ExternalID = j.record.ExternalID
-	j.result.Digests = j.digests.bytes()
+	j.result.Digests = j.acknowledged().bytes()
 	j.result.Refs = j.refs
 	j.result.Sent = j.sent
 	if len(j.lacks) > 0 {

@@ -13,7 +13,8 @@ import (
 // locks them past all that other workers have locked, and does to each what is
 // to be done:
 //   - a lease has run out: it ends, and the group is in doubt for quiet;
-//   - the time of a doubt is over: generation+1, forced at that generation;
+//   - the time of a doubt is over: generation+1, forced at that generation; it is
+//     noted as settled at it, unless it was forced already by something else;
 //   - dirty: leased, unless it is in doubt and nothing may be sent twice, or no
 //     create; then it is due when the doubt is over.
 //
@@ -34,7 +35,7 @@ due AS MATERIALIZED (
 	FROM clock CROSS JOIN asked a CROSS JOIN (VALUES (false), (true)) AS lane(backfill)
 	CROSS JOIN LATERAL (
 		SELECT g.sync, g.key, g.backfill, g.due_at, g.holder IS NOT NULL AS held, g.in_doubt_until, g.generation,
-			g.synced_generation, g.remote_id = '' AS unmade
+			g.synced_generation, g.remote_id = '' AS unmade, g.epoch AS before
 		FROM upkeep.groups g
 		WHERE g.sync = a.sync AND g.backfill = lane.backfill AND lane.backfill = coalesce(a.lane, lane.backfill)
 			AND g.due_at IS NOT NULL AND g.due_at <= (SELECT now FROM clock)
@@ -52,6 +53,8 @@ claimed AS (
 	UPDATE upkeep.groups g SET
 		generation = r.next,
 		forced_generation = CASE WHEN r.settled THEN r.next ELSE g.forced_generation END,
+		settled_generation = CASE WHEN r.settled AND (g.forced_generation <= g.synced_generation OR g.forced_generation = g.settled_generation)
+			THEN r.next ELSE g.settled_generation END,
 		cause = CASE WHEN r.settled THEN ROW(NULL, NULL, 'settle', NULL, NULL, r.now)::upkeep.cause ELSE g.cause END,
 		dirty_since = CASE WHEN r.settled THEN coalesce(g.dirty_since, r.now) ELSE g.dirty_since END,
 		in_doubt_until = r.still,
@@ -63,10 +66,11 @@ claimed AS (
 	FROM ranked r
 	WHERE g.sync = r.sync AND g.key = r.key AND (NOT r.ready OR r.rank <= $2)
 	RETURNING g.sync, g.key, g.generation, g.epoch, g.forced_generation > g.synced_generation AS forced,
+		g.forced_generation > g.synced_generation AND g.forced_generation <> g.settled_generation AS whole,
 		g.in_doubt_until IS NOT NULL AS in_doubt, g.deleted_generation > 0 AS deleted, g.granted, g.backfill,
 		g.remote_id, g.external_id, g.digests, g.attempts, g.refs,
-		coalesce(g.touched_at, 'epoch') AS touched_at, r.ready, r.rank)
-SELECT sync, key, generation, epoch, forced, in_doubt, deleted, granted, backfill, remote_id, external_id, digests,
+		coalesce(g.touched_at, 'epoch') AS touched_at, r.before, r.ready, r.rank)
+SELECT sync, key, generation, epoch, before, forced, whole, in_doubt, deleted, granted, backfill, remote_id, external_id, digests,
 	attempts, refs, touched_at
 FROM claimed WHERE ready ORDER BY rank`
 
@@ -109,7 +113,7 @@ func (db *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, e
 func scanClaim(row pgx.CollectableRow) (store.Claim, error) {
 	var c store.Claim
 	var refs []string
-	err := row.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Forced, &c.InDoubt, &c.DeleteSeen, &c.Granted, &c.Backfill,
+	err := row.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Before, &c.Forced, &c.Whole, &c.InDoubt, &c.DeleteSeen, &c.Granted, &c.Backfill,
 		&c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &c.TouchedAt)
 	c.Refs, c.TouchedAt = idsOf(refs), c.TouchedAt.UTC()
 	return c, err

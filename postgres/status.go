@@ -22,7 +22,7 @@ const stateOf = `CASE
 	WHEN remote_id = '' THEN 'gone'
 	ELSE 'clean' END`
 
-const groupColumns = `sync, key, ` + stateOf + ` AS state, generation, synced_generation, forced_generation, epoch,
+const groupColumns = `sync, key, ` + stateOf + ` AS state, generation, synced_generation, forced_generation, settled_generation, epoch,
 	coalesce(holder, ''), lease_until, in_doubt_until, due_at, touched_at, synced_at, remote_id, external_id, digests,
 	attempts, reason, waits_for, refs, coalesce(to_json(cause), '{}'), backfill, deleted_generation > 0`
 
@@ -31,7 +31,7 @@ func scanGroup(row pgx.CollectableRow) (store.Group, error) {
 	var lease, doubt, due, touched, synced *time.Time
 	var waitsFor, refs []string
 	var cause []byte
-	err := row.Scan(&g.Sync, &g.Key, &g.State, &g.Generation, &g.SyncedGeneration, &g.ForcedGeneration, &g.Epoch,
+	err := row.Scan(&g.Sync, &g.Key, &g.State, &g.Generation, &g.SyncedGeneration, &g.ForcedGeneration, &g.SettledGeneration, &g.Epoch,
 		&g.Holder, &lease, &doubt, &due, &touched, &synced, &g.RemoteID, &g.ExternalID, &g.Digests,
 		&g.Attempts, &g.Reason, &waitsFor, &refs, &cause, &g.Backfill, &g.DeleteSeen)
 	if err != nil {

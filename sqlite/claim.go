@@ -70,6 +70,7 @@ type dueGroup struct {
 	store.ID
 	quiet   int64 // of its sync, in microseconds
 	place   int
+	epoch   int64
 	expired bool // somebody's lease ran out
 	held    bool // back, because it must not be handed out while in doubt
 }
@@ -85,12 +86,12 @@ func dueGroups(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, now int64,
 			if s.Lane == store.LiveLane && lane == 1 || s.Lane == store.BackfillLane && lane == 0 {
 				continue
 			}
-			ranges = append(ranges, fmt.Sprintf(`SELECT * FROM (SELECT %[1]d AS i, sync, key, backfill, due_at, holder, in_doubt_until, remote_id
+			ranges = append(ranges, fmt.Sprintf(`SELECT * FROM (SELECT %[1]d AS i, sync, key, backfill, due_at, holder, in_doubt_until, remote_id, epoch
 				FROM upkeep_groups WHERE sync = ?%[2]d AND backfill = %[3]d AND due_at <= ?1
 					AND NOT EXISTS (SELECT 1 FROM upkeep_pauses WHERE kind = 'sync' AND name = ?%[2]d) ORDER BY due_at LIMIT ?2)`, i, len(args), lane))
 		}
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT i, sync, key, holder IS NOT NULL, coalesce(in_doubt_until, 0), remote_id IS NULL FROM (`+
+	rows, err := tx.QueryContext(ctx, `SELECT i, sync, key, holder IS NOT NULL, coalesce(in_doubt_until, 0), remote_id IS NULL, epoch FROM (`+
 		strings.Join(ranges, " UNION ALL ")+`)
 		WHERE ?3 = '' OR ?3 = (SELECT value FROM upkeep_settings WHERE name = 'plan') ORDER BY backfill, due_at, key LIMIT ?2`, args...)
 	if err != nil {
@@ -103,7 +104,7 @@ func dueGroups(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, now int64,
 		var sync int
 		var doubt int64
 		var absent bool
-		if err := rows.Scan(&sync, &g.Sync, &g.Key, &g.expired, &doubt, &absent); err != nil {
+		if err := rows.Scan(&sync, &g.Sync, &g.Key, &g.expired, &doubt, &absent, &g.epoch); err != nil {
 			return nil, err
 		}
 		g.place = len(found)
@@ -151,20 +152,24 @@ func postpone(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, found []due
 const settled = `(holder IS NULL AND in_doubt_until <= ?2)`
 
 // leaseSQL hands groups out. A doubt that is over is settled: the group is
-// raised, and that generation is forced.
+// raised, and that generation is forced; it is noted as settled at it, unless it
+// was forced already by something else.
 const leaseSQL = `UPDATE upkeep_groups SET
 		epoch = max(epoch + 1, ?2),
 		in_doubt_until = CASE WHEN holder IS NOT NULL THEN max(coalesce(in_doubt_until, 0), ?2 + j.quiet)
 			WHEN in_doubt_until <= ?2 THEN NULL ELSE in_doubt_until END,
 		generation = CASE WHEN ` + settled + ` THEN generation + 1 ELSE generation END,
 		forced_generation = CASE WHEN ` + settled + ` THEN generation + 1 ELSE forced_generation END,
+		settled_generation = CASE WHEN ` + settled + ` AND (forced_generation <= synced_generation OR forced_generation = settled_generation)
+			THEN generation + 1 ELSE settled_generation END,
 		cause = CASE WHEN ` + settled + ` AND generation = synced_generation THEN ?5 ELSE cause END,
 		touched_at = CASE WHEN ` + settled + ` AND generation = synced_generation THEN ?2 ELSE touched_at END,
 		dirty_since = CASE WHEN ` + settled + ` AND generation = synced_generation THEN ?2 ELSE dirty_since END,
 		holder = ?3, lease_until = ?4, due_at = ?4
 	FROM (SELECT value->>0 AS s, value->>1 AS k, value->>2 AS quiet FROM json_each(?1)) AS j
 	WHERE sync = j.s AND upkeep_groups.key = j.k
-	RETURNING sync, key, generation, epoch, forced_generation > synced_generation, in_doubt_until IS NOT NULL,
+	RETURNING sync, key, generation, epoch, forced_generation > synced_generation,
+		forced_generation > synced_generation AND forced_generation <> settled_generation, in_doubt_until IS NOT NULL,
 		deleted_generation > 0, granted, backfill, coalesce(remote_id, ''), coalesce(external_id, ''), digests, attempts,
 		coalesce(refs, ''), touched_at`
 
@@ -180,23 +185,23 @@ func lease(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, found []dueGro
 		return nil, err
 	}
 	defer rows.Close()
-	place := map[store.ID]int{}
+	place, before := map[store.ID]int{}, map[store.ID]int64{}
 	for _, g := range found {
-		place[g.ID] = g.place
+		place[g.ID], before[g.ID] = g.place, g.epoch
 	}
 	var claims []store.Claim
 	for rows.Next() {
 		var c store.Claim
 		var refs string
 		var touched sql.NullInt64
-		if err := rows.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Forced, &c.InDoubt, &c.DeleteSeen, &c.Granted, &c.Backfill,
+		if err := rows.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Forced, &c.Whole, &c.InDoubt, &c.DeleteSeen, &c.Granted, &c.Backfill,
 			&c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &touched); err != nil {
 			return nil, err
 		}
 		if c.Refs, err = readIDs(refs); err != nil {
 			return nil, err
 		}
-		c.TouchedAt = timeAt(touched)
+		c.TouchedAt, c.Before = timeAt(touched), before[c.ID]
 		claims = append(claims, c)
 	}
 	slices.SortFunc(claims, func(a, b store.Claim) int { return place[a.ID] - place[b.ID] })

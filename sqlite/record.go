@@ -157,6 +157,9 @@ func (w *writing) apply(r store.Result, g *held) {
 	if r.ExternalID != "" {
 		a.External = &r.ExternalID
 	}
+	if r.Digests != nil {
+		a.Digests = hexText(r.Digests)
+	}
 	if r.Present && g.Deleted > 0 && g.Deleted <= r.Generation {
 		a.Deleted = 0
 	}

@@ -17,7 +17,7 @@ const stateExpr = `CASE WHEN g.holder IS NOT NULL THEN 'claimed' WHEN g.parked T
 	WHEN g.remote_id IS NULL THEN 'gone' ELSE 'clean' END`
 
 // groupColumns are what scanGroup reads of a group g.
-const groupColumns = `g.sync, g.key, ` + stateExpr + `, g.generation, g.synced_generation, g.forced_generation, g.epoch,
+const groupColumns = `g.sync, g.key, ` + stateExpr + `, g.generation, g.synced_generation, g.forced_generation, g.settled_generation, g.epoch,
 	coalesce(g.holder, ''), g.lease_until, g.in_doubt_until, g.due_at, g.touched_at, g.synced_at, coalesce(g.remote_id, ''),
 	coalesce(g.external_id, ''), g.digests, g.attempts, coalesce(g.reason, ''), coalesce(g.refs, ''), coalesce(g.cause, '{}'),
 	g.backfill, g.deleted_generation > 0,
@@ -28,7 +28,7 @@ func scanGroup(rows *sql.Rows) (store.Group, error) {
 	var g store.Group
 	var lease, doubt, due, touched, synced sql.NullInt64
 	var refs, cause, waits string
-	err := rows.Scan(&g.Sync, &g.Key, &g.State, &g.Generation, &g.SyncedGeneration, &g.ForcedGeneration, &g.Epoch, &g.Holder,
+	err := rows.Scan(&g.Sync, &g.Key, &g.State, &g.Generation, &g.SyncedGeneration, &g.ForcedGeneration, &g.SettledGeneration, &g.Epoch, &g.Holder,
 		&lease, &doubt, &due, &touched, &synced, &g.RemoteID, &g.ExternalID, &g.Digests, &g.Attempts, &g.Reason, &refs, &cause,
 		&g.Backfill, &g.DeleteSeen, &waits)
 	if err != nil {

@@ -33,6 +33,7 @@ type Group struct {
 	ID
 	State                                          State
 	Generation, SyncedGeneration, ForcedGeneration int64
+	SettledGeneration                              int64 // the forced one, if only the end of a doubt has forced it
 	Epoch                                          int64
 	Holder                                         string
 	LeaseUntil, InDoubtUntil, DueAt                time.Time // zero: none
@@ -73,7 +74,7 @@ func (c Cause) Means() string {
 	case "resync":
 		return "asked for by upkeep resync or verify --fix, or a change that an audit found"
 	case "settle":
-		return "its time in doubt was over, and it is sent once more"
+		return "its time in doubt was over, and what may have been written is sent once more"
 	case "reference":
 		return "a record that it refers to was made, or has another id"
 	}
@@ -89,8 +90,10 @@ type Claim struct {
 	// those that a registry restored from a backup has forgotten: it is the
 	// clock in microseconds, or the last one plus 1 if that is more.
 	Epoch   int64
-	Forced  bool // send even when the digests are equal
-	InDoubt bool // an older request may still land: no skip, send all fields
+	Before  int64 // the epoch of the claim before, whether a result of it was recorded or not
+	Forced  bool  // send even when the digests are equal
+	Whole   bool  // it is forced by more than the end of a doubt: send all fields
+	InDoubt bool  // an older request may still land: no skip
 	// DeleteSeen: of the root row's inserts and deletes, a delete was folded
 	// last (deleted_generation is not zero: a delete sets it, an insert clears
 	// it). A sync does not end it: what settling a doubt makes dirty again has
@@ -192,7 +195,7 @@ type Result struct {
 	Outcome           Outcome
 	RemoteID          string // written by Synced, Partial and Removed
 	ExternalID        string // written by every outcome, unless empty
-	Digests           []byte // written by Synced, Partial and Removed
+	Digests           []byte // written by Synced, Partial and Removed, and by the others unless it is nil
 	Refs              []ID
 	// Sent has the remote ids that Refs were sent as, of those that the claim
 	// did not have: Synced, Partial. Nobody touches a group for a reference that

@@ -12,6 +12,7 @@ func doubtTests() []test {
 		{"zombie", testZombie},
 		{"settle", testSettle},
 		{"settle while dirty", testSettleDirty},
+		{"settle beside a force", testSettleForced},
 		{"doubtful outcome", testDoubtful},
 		{"later doubt wins", testLaterDoubt},
 		{"held in doubt", testHoldInDoubt},
@@ -90,6 +91,7 @@ func testSettle(e *env) {
 	c := e.claimOne("w", "sales_order/1")
 	e.equal("forced", c.Forced, true)
 	e.equal("in doubt", c.InDoubt, false)
+	e.equal("whole", c.Whole, false)
 	e.equal("generation", c.Generation, before+1)
 	e.equal("op", e.group("sales_order/1").Cause.Op, "settle")
 	e.record(synced(c, "r-1"))
@@ -121,21 +123,64 @@ func testDoubtful(e *env) {
 	e.syncAll()
 	e.exec(`UPDATE orders SET state = 'x' WHERE id = 1`)
 	e.fold()
-	r := result(e.claimOne("w", "sales_order/1"), store.Doubtful)
-	r.After, r.Doubt, r.Reason = time.Minute, remoteQuiet, "no answer"
+	first := e.claimOne("w", "sales_order/1")
+	r := result(first, store.Doubtful)
+	r.After, r.Doubt, r.Reason, r.Digests = time.Minute, remoteQuiet, "no answer", []byte("less")
 	e.record(r)
 	g := e.group("sales_order/1")
 	e.equal("state", g.State, store.InDoubt)
+	e.equal("digests", string(g.Digests), "less")
 	e.equal("reason", g.Reason, "no answer")
 	e.equal("claims before it is due", len(e.claim("w", 10)), 0)
 	e.Advance(time.Minute)
 	c := e.claimOne("w", "sales_order/1")
 	e.equal("in doubt and attempts", fmtAny(c.InDoubt, c.Attempts), "true 1")
+	e.equal("digests", string(c.Digests), "less")
+	e.equal("the claim before", c.Before, first.Epoch)
+	e.record(result(c, store.Released))
+	c = e.claimOne("w", "sales_order/1")
+	e.equal("digests, of a result that has none", string(c.Digests), "less")
 	e.record(synced(c, "r-1"))
 	e.wantState("sales_order/1", store.InDoubt)
 	e.Advance(remoteQuiet)
 	c = e.claimOne("w", "sales_order/1")
 	e.equal("forced", c.Forced, true)
+}
+
+// What a person forces goes whole, also when a doubt ends before it went out, until
+// it did.
+func testSettleForced(e *env) {
+	force := func() {
+		e.touch(store.Touch{ID: id("sales_order/1"), Force: true})
+		e.fold()
+	}
+	e.doubtful()
+	force()
+	e.Advance(remoteQuiet + time.Second)
+	c := e.claimOne("w", "sales_order/1")
+	e.equal("forced before the doubt is over", fmtAny(c.Forced, c.Whole, c.InDoubt), "true true false")
+	e.record(result(c, store.Released))
+	c = e.claimOne("w", "sales_order/1")
+	e.equal("once more", fmtAny(c.Forced, c.Whole, c.InDoubt), "true true false")
+	e.record(synced(c, "r-1"))
+
+	e.exec(`UPDATE orders SET state = 'y' WHERE id = 1`)
+	e.fold()
+	r := result(e.claimOne("w", "sales_order/1"), store.Doubtful)
+	r.After, r.Doubt = 2*remoteQuiet, remoteQuiet
+	e.record(r)
+	e.Advance(2 * remoteQuiet)
+	c = e.claimOne("w", "sales_order/1")
+	e.equal("a doubt that is over", fmtAny(c.Forced, c.Whole, c.InDoubt), "true false false")
+	e.record(result(c, store.Released))
+	c = e.claimOne("w", "sales_order/1")
+	e.equal("the next claim", fmtAny(c.Forced, c.Whole), "true false")
+	force() // during it
+	e.record(synced(c, "r-1"))
+	c = e.claimOne("w", "sales_order/1")
+	e.equal("forced after it", fmtAny(c.Forced, c.Whole), "true true")
+	e.record(synced(c, "r-1"))
+	e.wantState("sales_order/1", store.Clean)
 }
 
 func testLaterDoubt(e *env) {

@@ -1,0 +1,134 @@
+package upkeep
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/store"
+)
+
+// What is sent in a doubt, of a record with the fields a, b and c, of which c has
+// changed since all were acknowledged.
+func TestSentInDoubt(t *testing.T) {
+	t.Parallel()
+	secret := []byte("secret")
+	fields := connector.Fields{"a": []byte("1"), "b": []byte("2"), "c": []byte("3")}
+	before := digestOf(secret, connector.Fields{"a": []byte("1"), "b": []byte("2"), "c": []byte("0")}, false)
+	claim := func(epoch int64, known []byte) *job {
+		j := &job{claim: store.Claim{Epoch: epoch, Before: epoch - 1, RemoteID: "r", Digests: known, InDoubt: true}}
+		j.record.Fields, j.digests = fields, digestOf(secret, fields, false)
+		j.result.Epoch, j.result.Digests = epoch, known
+		return j
+	}
+	lost := func(j *job, names ...string) []byte {
+		j.unknown.note("update", only(fields, names))
+		j.finish(store.Result{Outcome: store.Doubtful})
+		return j.result.Digests
+	}
+	first := claim(5, before.bytes())
+	first.claim.InDoubt = false
+	known := lost(first, "b")
+	if known == nil {
+		t.Fatal("nothing was noted")
+	}
+	for name, test := range map[string]struct {
+		job  func() *job
+		want string
+	}{
+		"what may have been sent, and what has changed": {func() *job { return claim(6, known) }, "[b c]"},
+		"when the doubt is over": {func() *job {
+			j := claim(6, known)
+			j.claim.InDoubt, j.claim.Forced = false, true
+			return j
+		}, "[b c]"},
+		"forced by something else, in the doubt": {func() *job {
+			j := claim(6, known)
+			j.claim.Forced, j.claim.Whole = true, true
+			return j
+		}, "[a b c]"},
+		"a claim in between of which nothing was recorded": {func() *job { return claim(7, known) }, "[a b c]"},
+		"one of which was recorded that nothing was sent": {func() *job {
+			between := claim(6, known)
+			between.finish(store.Result{Outcome: store.Released})
+			return claim(7, between.result.Digests)
+		}, "[b c]"},
+		"one that was refused": {func() *job {
+			between := claim(6, known)
+			between.refuse("no")
+			return claim(7, between.result.Digests)
+		}, "[b c]"},
+		"one that sent more": {func() *job { return claim(7, lost(claim(6, known), "a")) }, "[a b c]"},
+		"a try of two calls": {func() *job {
+			between := claim(6, known)
+			between.unknown.note("update", only(fields, []string{"a"}))
+			return claim(7, lost(between, "c"))
+		}, "[a b c]"},
+		"one that was acknowledged, of which a late request may undo b": {func() *job {
+			between := claim(6, known)
+			between.synced("r")
+			return claim(7, between.result.Digests)
+		}, "[b]"},
+		"one that was acknowledged after one that told nothing": {func() *job {
+			between := claim(7, known)
+			between.synced("r")
+			return claim(8, between.result.Digests)
+		}, "[a b c]"},
+		"a delete whose outcome is unknown": {func() *job {
+			between := claim(6, known)
+			between.unknown.note("delete", nil)
+			between.finish(store.Result{Outcome: store.Doubtful})
+			if between.result.Digests != nil {
+				t.Error("a delete in doubt left a note")
+			}
+			return claim(7, known)
+		}, "[a b c]"},
+		"a row of a job whose outcome is unknown": {func() *job {
+			between := claim(6, known)
+			between.unknown.note("update", nil)
+			between.finish(store.Result{Outcome: store.Doubtful})
+			if between.result.Digests != nil {
+				t.Error("a row of a job in doubt left a note")
+			}
+			return claim(7, known)
+		}, "[a b c]"},
+		"a doubt of which nothing was noted": {func() *job { return claim(6, before.bytes()) }, "[a b c]"},
+		"no record that is known": {func() *job {
+			j := claim(6, known)
+			j.claim.RemoteID = ""
+			return j
+		}, "[a b c]"},
+		"a registry that was restored": {func() *job {
+			j := claim(6, known)
+			j.restored = true
+			return j
+		}, "[a b c]"},
+		"a version": {func() *job {
+			j := claim(6, known)
+			j.command = &store.Command{}
+			return j
+		}, "[a b c]"},
+		"a record that had come to its end": {func() *job {
+			j := claim(6, known)
+			j.digests.Ended = true
+			return j
+		}, "[a b c]"},
+		"nothing that may not be there, which is no update": {func() *job {
+			all := digestOf(secret, fields, false)
+			all.Doubt = 5
+			return claim(6, all.bytes())
+		}, "[a b c]"},
+	} {
+		j := test.job()
+		j.compare()
+		if got := fmt.Sprint(j.changed); got != test.want || j.done {
+			t.Errorf("%s: %s (done: %v), want %s", name, got, j.done, test.want)
+		}
+	}
+	settled := claim(6, known)
+	settled.claim.InDoubt, settled.claim.Forced = false, true
+	settled.synced("r")
+	if got, _ := parseDigests(settled.result.Digests); len(got.Fields) != 3 || got.Doubt != 0 {
+		t.Errorf("after the doubt is over the group goes by %+v", got)
+	}
+}

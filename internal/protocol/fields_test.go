@@ -1,0 +1,48 @@
+package protocol
+
+import "testing"
+
+// fieldSearch is far enough for every broken variant.
+func fieldSearch() []fieldProtocol {
+	search := []fieldProtocol{{commits: 4, faults: 2}, {commits: 2, faults: 2, edits: 1}}
+	if *deep {
+		search = append(search, fieldProtocol{commits: 5, faults: 4}, fieldProtocol{commits: 4, faults: 3, edits: 2})
+	}
+	return search
+}
+
+func eachFields(t *testing.T, rules fieldRules) (found violation) {
+	for _, p := range fieldSearch() {
+		p.fieldRules = rules
+		v := walk(p.start(), p.next, p.broken, p.clean)
+		t.Logf("%d commits, %d faults, %d edits: %v", p.commits, p.faults, p.edits, v)
+		if v.violation != "" {
+			return v.violation
+		}
+	}
+	return ""
+}
+
+// What a doubt's calls did not carry need not go again.
+func TestFields(t *testing.T) {
+	if found := eachFields(t, fieldRules{}); found != "" {
+		t.Error(found)
+	}
+}
+
+func TestBrokenFields(t *testing.T) {
+	for name, rules := range map[string]fieldRules{
+		"what a call in doubt sent is known":                     {lostIsKnown: true},
+		"what was acknowledged in doubt is":                      {lateIsKnown: true},
+		"a note counts though a later claim left none":           {anyNote: true},
+		"a doubt that nobody noted anything of leaves all known": {lostIsNoted: true},
+		"what something else forced goes in part":                {forcedInPart: true},
+		"the end of a doubt ends what something else has forced": {settledEarly: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if found := eachFields(t, rules); found != falseClean {
+				t.Errorf("found %q, want %q", found, falseClean)
+			}
+		})
+	}
+}
