@@ -69,7 +69,11 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	findings = append(findings, turnFindings(plans, vitals.Now)...)
 	vain := &vain{e, map[ID]*Link{}}
 	for _, c := range status.Syncs {
-		findings = append(findings, syncFindings(c, heldOf(status, c.Sync), pauseOf(status.Pauses, e.byName[c.Sync]))...)
+		unseen, err := e.parkedUnseen(ctx, c)
+		if err != nil {
+			return findings, err
+		}
+		findings = append(findings, syncFindings(c, heldOf(status, c.Sync), unseen, pauseOf(status.Pauses, e.byName[c.Sync]))...)
 		waits, err := e.waitFindings(ctx, vain, c, pauseOf(status.Pauses, e.byName[c.Sync]))
 		if err != nil {
 			return findings, err
@@ -222,7 +226,7 @@ func heldOf(s *Status, sync string) int64 {
 	return 0
 }
 
-func syncFindings(c Counts, held int64, pause *Pause) []Finding {
+func syncFindings(c Counts, held int64, unseen bool, pause *Pause) []Finding {
 	var found []Finding
 	add := func(s Severity, message, fix string) {
 		found = append(found, Finding{Severity: s, Subject: c.Sync, Message: message, Fix: fix})
@@ -234,9 +238,11 @@ func syncFindings(c Counts, held int64, pause *Pause) []Finding {
 		add(Problem, "it is held: "+c.Stuck, "the stacks of the process (SIGQUIT, or pprof's goroutines) say where they are")
 	}
 	if parked := c.Parked - held; parked > 0 {
-		add(Problem, fmt.Sprintf("refused and not tried again (parked): %d", parked),
-			"see the reasons with upkeep status "+c.Sync+" --state parked; mend the data or the mapping, or upkeep retry "+c.Sync+
-				"; where rows are gone and nobody saw them go, upkeep resync "+c.Sync+" --deleted --missing N, if they were deleted")
+		fix := "see the reasons with upkeep status " + c.Sync + " --state parked; mend the data or the mapping, or upkeep retry " + c.Sync
+		if unseen {
+			fix += "; of some the rows are gone and nobody saw them go: upkeep resync " + c.Sync + " --deleted --missing N, if they were deleted"
+		}
+		add(Problem, fmt.Sprintf("refused and not tried again (parked): %d", parked), fix)
 	}
 	if c.Backfill.Failure != "" {
 		add(Problem, "its tables can't be read, and it is held until they can; the other syncs go on: "+c.Backfill.Failure,

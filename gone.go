@@ -31,6 +31,16 @@ func goneFindings(gone []Missed) (findings []Finding) {
 	return findings
 }
 
+// parkedUnseen says whether groups of a sync are parked since nobody saw their rows
+// go, as far as a look at some shows.
+func (e *Engine) parkedUnseen(ctx context.Context, c Counts) (bool, error) {
+	if c.Parked == 0 {
+		return false, nil
+	}
+	groups, err := e.db.Groups(ctx, c.Sync, store.Parked, "", maxRecord)
+	return slices.ContainsFunc(groups, func(g Group) bool { return strings.HasPrefix(g.Reason, unseen) }), err
+}
+
 // resyncMissing takes the deletion of the rows of all groups as observed that
 // are parked since nobody saw it, if they are as many as a person says.
 func (e *Engine) resyncMissing(ctx context.Context, sync string, want int) error {

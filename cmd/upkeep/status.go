@@ -397,8 +397,11 @@ func (c *statusCmd) groups(ctx context.Context, w io.Writer, db upkeep.Database,
 }
 
 func reason(g *upkeep.Group) string {
-	if g.Reason == "" && len(g.WaitsFor) > 0 {
+	switch {
+	case g.Reason == "" && len(g.WaitsFor) > 0:
 		return "waits for " + joined(g.WaitsFor)
+	case g.Reason == "" && g.State == upkeep.InDoubt:
+		return "acknowledged, but an earlier request may still be applied, until " + moment.Of(g.InDoubtUntil)
 	}
 	return g.Reason
 }

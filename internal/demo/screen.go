@@ -119,15 +119,18 @@ func (s *board) showTable(st *upkeep.Status) {
 }
 
 func (s *board) plain(st *upkeep.Status, t tally) {
-	var dirty int64
+	var dirty, doubts int64
 	var lag time.Duration
 	for _, c := range st.Syncs {
-		dirty += unsynced(c)
+		dirty, doubts = dirty+c.Dirty+c.Claimed, doubts+c.InDoubt
 		lag = max(lag, c.Oldest)
 	}
 	last := ""
 	if n := len(s.recent); n > 0 {
 		last = "; last: " + s.recent[n-1]
+	}
+	if doubts > 0 {
+		last += fmt.Sprintf("; in doubt: %d", doubts)
 	}
 	for _, text := range troubles(st) {
 		last += "; " + text
@@ -159,10 +162,13 @@ func table(st *upkeep.Status) []string {
 		if c.Waiting > 0 {
 			note = fmt.Sprintf("%d waiting", c.Waiting)
 		}
+		if c.InDoubt > 0 {
+			note = strings.TrimPrefix(note+fmt.Sprintf(", %d in doubt", c.InDoubt), ", ")
+		}
 		if c.Parked > 0 {
 			note = strings.TrimPrefix(note+fmt.Sprintf(", %d PARKED", c.Parked), ", ")
 		}
-		rows = append(rows, []string{c.Sync, screen.Digits(c.Groups), screen.Digits(unsynced(c)), moment.Span(c.Oldest), screen.Digits(c.Calls), screen.Digits(c.Saved), note})
+		rows = append(rows, []string{c.Sync, screen.Digits(c.Groups), screen.Digits(c.Dirty + c.Claimed), moment.Span(c.Oldest), screen.Digits(c.Calls), screen.Digits(c.Saved), note})
 	}
 	width := 14
 	for _, r := range rows {
