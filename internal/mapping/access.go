@@ -148,7 +148,7 @@ func (c *compiler) member(n *ast.MemberNode) code {
 		return c.unknown(n.Property, name.Value, from.typ.table)
 	case object:
 		if !named {
-			return c.fail(n.Property, "a map can't be indexed by a value", "write the name")
+			return c.fail(n.Property, "a map can't be indexed by a value", `write a name, or choose by conditions: state == "open" ? "A" : state == "done" ? "B" : nil`)
 		}
 		t, ok := from.typ.fields[name.Value]
 		if !ok {

@@ -185,6 +185,7 @@ func TestCompileErrors(t *testing.T) {
 		{`state == 1`, Value, 6, `can't compare text with integer`},
 		{`sent_on == "2026-01-31"`, Value, 8, `write a date as date(`},
 		{`billing["vat" + ""]`, Value, 14, `can't be indexed by a value`},
+		{`{"open": "A"}[state]`, Value, 14, `choose by conditions: state == "open" ? "A"`},
 		{`$env[state]`, Value, 5, `can't be indexed by a value`},
 		{`lines.sku`, Value, 6, `use map(list, .sku)`},
 		{`now()`, Value, 0, `must give the same`},
