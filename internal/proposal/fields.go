@@ -46,13 +46,27 @@ func (t *table) reason(c store.Column) string {
 	return ""
 }
 
+// value is the expression of a column of a row. An array goes as a list; the text
+// that the database has for it would be a surprise.
+func value(row string, c store.Column) string {
+	read := mapping.Read(row, c.Name)
+	switch base, isArray := strings.CutSuffix(c.Type, "[]"); {
+	case !isArray:
+		return read
+	case base == "smallint", base == "integer", base == "bigint":
+		return "map(array(" + read + "), int(#))"
+	default:
+		return "array(" + read + ")"
+	}
+}
+
 // fields are the proposed fields of a root.
 func (w *writer) fields(t *table, rels []relation) []field {
 	taken := names{}
 	var out []field
 	sent := 0
 	for i, c := range t.Columns {
-		f := field{name: taken.take(slug(c.Name, "field_"+strconv.Itoa(i+1))), code: mapping.Read("", c.Name), note: t.reason(c)}
+		f := field{name: taken.take(slug(c.Name, "field_"+strconv.Itoa(i+1))), code: value("", c), note: t.reason(c)}
 		if f.off = f.note != ""; !f.off {
 			sent++
 			f.off = sent > columnsMost
@@ -66,10 +80,10 @@ func (w *writer) fields(t *table, rels []relation) []field {
 			out = append(out, w.pointed(r, base, taken))
 		case r.kind == store.HasOne && w.sync[r.other] == "":
 			for _, c := range r.sendable(nestedMost) {
-				out = append(out, field{name: taken.take(base + "_" + slug(c.Name, "field")), code: mapping.Read(r.name, c.Name)})
+				out = append(out, field{name: taken.take(base + "_" + slug(c.Name, "field")), code: value(r.name, c)})
 			}
 			for _, c := range r.withheld() {
-				out = append(out, field{name: taken.take(base + "_" + slug(c.Name, "field")), code: mapping.Read(r.name, c.Name), off: true, note: r.other.reason(c)})
+				out = append(out, field{name: taken.take(base + "_" + slug(c.Name, "field")), code: value(r.name, c), off: true, note: r.other.reason(c)})
 			}
 		case r.kind == store.HasMany:
 			f := field{name: taken.take(base), code: r.rows()}
@@ -79,7 +93,7 @@ func (w *writer) fields(t *table, rels []relation) []field {
 			out = append(out, f)
 			if !f.off {
 				for _, c := range r.withheld() {
-					out = append(out, field{name: taken.take(base + "_" + slug(c.Name, "field")), code: "map(" + r.name + ", " + mapping.Read("#", c.Name) + ")", off: true, note: r.other.reason(c)})
+					out = append(out, field{name: taken.take(base + "_" + slug(c.Name, "field")), code: "map(" + r.name + ", " + value("#", c) + ")", off: true, note: r.other.reason(c)})
 				}
 			}
 		}
@@ -104,7 +118,7 @@ func (w *writer) pointed(r relation, base string, taken names) field {
 	}
 	for _, c := range r.sendable(len(r.other.Columns)) {
 		if c.Kind == store.Text {
-			return field{name: taken.take(base + "_" + slug(c.Name, "field")), code: mapping.Read(r.name, c.Name), off: w.sync[r.other] != ""}
+			return field{name: taken.take(base + "_" + slug(c.Name, "field")), code: value(r.name, c), off: w.sync[r.other] != ""}
 		}
 	}
 	c := r.other.Key[0]
@@ -163,7 +177,7 @@ func (r relation) rows() string {
 		if !mapping.IsName(name) {
 			name = strconv.Quote(name)
 		}
-		parts = append(parts, name+": "+mapping.Read("#", c.Name))
+		parts = append(parts, name+": "+value("#", c))
 	}
 	if len(parts) == 0 {
 		return ""

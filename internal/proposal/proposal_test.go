@@ -38,7 +38,7 @@ CREATE SCHEMA "Sales Dep.";
 CREATE TABLE "Sales Dep.".leads (id integer PRIMARY KEY);
 CREATE SCHEMA sales;
 CREATE TABLE sales."Order" (id uuid PRIMARY KEY, kunde integer REFERENCES public."Kunden", seller integer REFERENCES public."Kunden", doc jsonb, at double precision);
-CREATE TABLE sales.items (id bigserial PRIMARY KEY, "order" uuid REFERENCES sales."Order", amount numeric);
+CREATE TABLE sales.items (id bigserial PRIMARY KEY, "order" uuid REFERENCES sales."Order", amount numeric, tags text[], "dim.s" integer[]);
 CREATE TABLE sales.readings (at timestamptz PRIMARY KEY, value numeric);
 CREATE TABLE sales.terms (every interval PRIMARY KEY, name text);
 CREATE TABLE sales.boxes (sizes integer[] PRIMARY KEY, name text);
