@@ -17,7 +17,7 @@ import (
 //	GET               /sandbox/duplicates?field=otherRefNum
 //	GET               /sandbox/audit      refused logins with their reasons
 //	GET, POST         /sandbox/records/{type}       all records in full; add one
-//	PATCH, DELETE     /sandbox/records/{type}/{id}  edit, remove; eid:... is an id too
+//	GET, PATCH, DELETE /sandbox/records/{type}/{id} one in full, edit, remove; eid:... is an id too
 func (s *Server) serveAdmin(c *call) *reply {
 	name := ""
 	if len(c.segments) > 1 {
@@ -81,18 +81,24 @@ func (s *Server) adminRecords(c *call, typ string) *reply {
 		}
 		return adminJSON(map[string]string{"id": id})
 	}
-	return adminError(http.StatusMethodNotAllowed, "use GET or POST, and PATCH or DELETE of records/{type}/{id}")
+	return adminError(http.StatusMethodNotAllowed, "use GET or POST, and GET, PATCH or DELETE of records/{type}/{id}")
 }
 
 func (s *Server) adminRecord(c *call, typ, id string) *reply {
 	var err error
 	switch c.method {
+	case http.MethodGet:
+		one, err := s.Record(typ, id)
+		if err != nil {
+			return adminError(http.StatusNotFound, err.Error())
+		}
+		return adminJSON(one)
 	case http.MethodPatch:
 		err = s.Edit(typ, id, c.body)
 	case http.MethodDelete:
 		err = s.Remove(typ, id)
 	default:
-		return adminError(http.StatusMethodNotAllowed, "use PATCH or DELETE, and GET or POST of records/{type}")
+		return adminError(http.StatusMethodNotAllowed, "use GET, PATCH or DELETE, and GET or POST of records/{type}")
 	}
 	if err != nil {
 		return adminError(http.StatusBadRequest, err.Error())
@@ -112,9 +118,25 @@ func (s *Server) Records(recordType string) []map[string]any {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, r := range s.records(t) {
-		out = append(out, s.render(r, view{root: "/services/rest" + recordRoot, expand: true, simple: true}))
+		out = append(out, s.inFull(r))
 	}
 	return out
+}
+
+// Record is one of [Server.Records]. id is as in Edit. The error says that there
+// is none.
+func (s *Server) Record(recordType, id string) (map[string]any, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, err := s.byAnyID(recordType, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.inFull(r), nil
+}
+
+func (s *Server) inFull(r *record) map[string]any {
+	return s.render(r, view{root: "/services/rest" + recordRoot, expand: true, simple: true})
 }
 
 func (s *Server) types() []string {

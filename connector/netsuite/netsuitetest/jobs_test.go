@@ -106,6 +106,10 @@ func TestControls(t *testing.T) {
 	if out := control(200, "GET", "records/customer", ""); !strings.Contains(out.raw, `"email":"by@hand.example"`) || !strings.Contains(out.raw, `"entityId":"A"`) {
 		t.Error(out.raw)
 	}
+	if out := control(200, "GET", "records/customer/eid:A", ""); fmt.Sprint(out.body["email"]) != "by@hand.example" {
+		t.Error(out.raw)
+	}
+	control(404, "GET", "records/customer/eid:B", "")
 	control(400, "PATCH", "records/customer/eid:A", `{"nope":1}`)
 	control(400, "PATCH", "records/customer/eid:B", `{"email":"by@hand.example"}`)
 	control(400, "PATCH", "records/spaceship/1", `{}`)

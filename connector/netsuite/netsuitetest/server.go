@@ -159,7 +159,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.write(w, c, failed)
 		return
 	}
-	if strings.HasPrefix(c.path, "/sandbox/") {
+	if c.path == "/sandbox" || strings.HasPrefix(c.path, "/sandbox/") {
 		s.write(w, nil, s.serveAdmin(c))
 		return
 	}

@@ -22,7 +22,7 @@ import (
 //	DELETE            /sandbox/sessions   end all sessions
 //	GET               /sandbox/jobs       bulk jobs with their state
 //	GET, POST         /sandbox/records/{object}       all records; add one
-//	PATCH, DELETE     /sandbox/records/{object}/{id}  edit, remove; what is in [ExternalField] is an id too
+//	GET, PATCH, DELETE /sandbox/records/{object}/{id} one, edit, remove; what is in [ExternalField] is an id too
 func (s *Server) serveAdmin(c *call) *reply {
 	switch c.method + " " + c.at(1) {
 	case "GET faults":
@@ -81,8 +81,16 @@ func (s *Server) adminRecords(c *call) *reply {
 	}
 	var err error
 	switch {
-	case c.method == http.MethodGet:
+	case c.method == http.MethodGet && len(c.segments) == 3:
 		return jsonReply(200, s.Records(c.at(2)))
+	case c.method == http.MethodGet:
+		id := s.anyID(c.at(2), c.at(3))
+		for _, r := range s.Records(c.at(2)) {
+			if r["Id"] == id {
+				return jsonReply(200, r)
+			}
+		}
+		return adminError(http.StatusNotFound, "there is no "+c.at(2)+" "+c.at(3))
 	case c.method == http.MethodPost && len(c.segments) == 3:
 		var id string
 		if id, err = s.Add(c.at(2), c.body); err == nil {

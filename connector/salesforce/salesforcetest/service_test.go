@@ -250,6 +250,10 @@ func TestAdmin(t *testing.T) {
 	if a := o.must(200, "GET", "/sandbox/records/account", ""); !strings.Contains(a.raw, `"Name":"By hand"`) {
 		t.Error(a.raw)
 	}
+	if a := o.must(200, "GET", "/sandbox/records/Account/customer-7", ""); !strings.HasPrefix(a.raw, "{") || !strings.Contains(a.raw, `"Name":"By hand"`) {
+		t.Error(a.raw)
+	}
+	o.must(404, "GET", "/sandbox/records/Account/customer-8", "")
 	o.must(204, "DELETE", "/sandbox/records/Account/customer-7", "")
 	o.must(400, "PATCH", "/sandbox/records/Account/customer-7", `{"Name":"By hand"}`)
 	o.must(204, "DELETE", "/sandbox/records/Account/"+id, "")
