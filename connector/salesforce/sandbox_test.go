@@ -451,7 +451,8 @@ func TestReadForms(t *testing.T) {
 		{`{"Name":"trimmed "}`, `{"Name":"trimmed "}`}, {`{"Name":"other"}`, `{"Name":"trimmed"}`}, {`{"Score__c":12.5000}`, `{"Score__c":12.5000}`},
 		{`{"Score__c":13}`, `{"Score__c":12.5}`}, {`{"Seen__c":"2026-01-31T13:00:00+01:00"}`, `{"Seen__c":"2026-01-31T13:00:00+01:00"}`},
 		{`{"Seen__c":"2026-01-31T13:00:00Z"}`, `{"Seen__c":"2026-01-31T12:00:00Z"}`}, {`{"Active__c":true}`, `{"Active__c":true}`},
-		{`{"Tags__c":["a","b"]}`, `{"Tags__c":["a","b"]}`}, {`{"Tags__c":["a","c"]}`, `{"Tags__c":["b","a"]}`}, {`{"Site":""}`, `{"Site":""}`},
+		{`{"Tags__c":["a","b"]}`, `{"Tags__c":["a","b"]}`}, {`{"Tags__c":["a","c"]}`, `{"Tags__c":["b","a"]}`},
+		{`{"Tags__c":["a","a"]}`, `{"Tags__c":["b","a"]}`}, {`{"Tags__c":["b","a","a"]}`, `{"Tags__c":["b","a","a"]}`}, {`{"Tags__c":["a","b",1]}`, `{"Tags__c":["b","a"]}`}, {`{"Site":""}`, `{"Site":""}`},
 		{`{"Site":null}`, `{"Site":null}`}, {`{"Description":null}`, `{"Description":"x"}`}, {`{"Rating":[]}`, `{"Rating":[]}`},
 		{`{"Id":"` + id[:15] + `"}`, `{"Id":"` + id[:15] + `"}`}, {`{"Parent":{"Upkeep_Id__c":"x"}}`, `{"Parent":null}`},
 	} {

@@ -64,8 +64,8 @@ func shapeAny(want, got any) any {
 	return got
 }
 
-// shapeList splits the value of a multi-select picklist, which is a set: in the
-// wanted order when it is the wanted one.
+// shapeList splits the value of a multi-select picklist, which is a set: as it
+// is wanted when it is the wanted one.
 func shapeList(want []any, got any) any {
 	if got == nil {
 		return []any{}
@@ -75,21 +75,20 @@ func shapeList(want []any, got any) any {
 		return got
 	}
 	parts := strings.Split(s, ";")
-	if len(parts) == len(want) {
-		same := true
-		for _, w := range want {
-			text, ok := w.(string)
-			same = same && ok && slices.Contains(parts, text)
-		}
-		if same {
-			return want
-		}
+	isPart := func(w any) bool { text, ok := w.(string); return ok && slices.Contains(parts, text) }
+	isWanted := func(part string) bool { return slices.Contains(want, any(part)) }
+	if every(want, isPart) && every(parts, isWanted) {
+		return want
 	}
 	out := make([]any, len(parts))
 	for i, p := range parts {
 		out[i] = p
 	}
 	return out
+}
+
+func every[T any](list []T, is func(T) bool) bool {
+	return !slices.ContainsFunc(list, func(x T) bool { return !is(x) })
 }
 
 // shapeText lets alone what differs in form only: Salesforce trims texts, knows

@@ -126,8 +126,8 @@ func (c *Connection) readList(ctx context.Context, t *table, child *child, key s
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) == 0 && len(wanted) == 0 {
-		return want, nil
+	if len(rows) == 0 && wanted == nil {
+		return json.RawMessage("null"), nil
 	}
 	out := make([]json.RawMessage, len(rows))
 	for i, row := range rows {

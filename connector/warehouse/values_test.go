@@ -156,6 +156,15 @@ func TestOddNames(t *testing.T) {
 				d.Errorf("%q: %s, want %s", name, got[name], want)
 			}
 		}
+		noLines := connector.Fields{`"lines"`: json.RawMessage("[]")}
+		if err := d.Update(d.ctx, "it's", connector.Record{Type: table, ExternalID: "it's", Version: 3, Fields: noLines}); err != nil {
+			d.Fatal(err)
+		}
+		for _, c := range [][2]string{{"[]", "[]"}, {"null", "null"}, {`"no list"`, "null"}} {
+			if got, err := d.Read(d.ctx, table, "it's", fields(`"lines"`, c[0])); err != nil || string(got[`"lines"`]) != c[1] {
+				d.Errorf("an empty list, where %s is wanted: %s, %v", c[0], got, err)
+			}
+		}
 		if err := d.Remove(d.ctx, "it's", connector.Record{Type: table, ExternalID: "it's", Version: 4}); err != nil {
 			d.Error(err)
 		}
