@@ -396,12 +396,10 @@ func (j *job) tried(action string, fields connector.Fields, err error, took time
 	// An external id that went out must be known even if the row goes away.
 	j.result.ExternalID = j.record.ExternalID
 	j.attempt = &store.Attempt{Epoch: j.claim.Epoch, Action: action, Outcome: "ok", Took: took, Fields: slices.Sorted(maps.Keys(fields))}
+	j.wrote(action, fields, err)
 	said := "ok"
 	if err != nil {
 		e := connector.AsError(err)
-		if e.Kind == connector.Unknown {
-			j.unknown.note(action, fields)
-		}
 		j.attempt.Outcome, j.attempt.Status = e.Kind.String(), e.Status
 		said = cut(e.Error(), maxMessage)
 		j.attempt.Message = said

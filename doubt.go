@@ -20,19 +20,25 @@ import (
 // and the record goes whole. So it does if something else than the end of the doubt
 // has forced it: then what is at the remote is in question.
 
-// unknown is what the calls of a try sent whose outcomes are unknown.
-type unknown struct {
-	fields   []string // of updates
+// writes are what the calls of a try may have written.
+type writes struct {
+	fields   []string // by updates
 	anything bool     // there is no telling
 }
 
-// note notes a call. Of a row of a job it is not known what was sent.
-func (u *unknown) note(action string, fields connector.Fields) {
-	if action != connector.Update.String() || fields == nil {
-		u.anything = true
-		return
+// wrote notes a call by what the remote said to it. Of a row of a job it is not
+// known what was sent, and an update that may have made a record anew left it
+// without all other fields.
+func (j *job) wrote(action string, fields connector.Fields, err error) {
+	remaker, _ := j.def.To.Connection.(connector.Remaker)
+	remakes := remaker != nil && remaker.Remakes(j.record.Type)
+	switch {
+	case action == "find", err != nil && !isKind(err, connector.Unknown) && !(remakes && isKind(err, connector.NotFound)):
+	case action != connector.Update.String(), fields == nil, remakes:
+		j.writes.anything = true
+	default:
+		j.writes.fields = slices.AppendSeq(j.writes.fields, maps.Keys(fields))
 	}
-	u.fields = slices.AppendSeq(u.fields, maps.Keys(fields))
 }
 
 // inDoubt: an older request may still land, or may have landed over what was
@@ -40,36 +46,37 @@ func (u *unknown) note(action string, fields connector.Fields) {
 func (j *job) inDoubt() bool { return j.claim.InDoubt || j.claim.Forced }
 
 // traced says whether it is known what the calls of the doubt sent: the fields that
-// known lacks.
+// known lacks. After a restore of the registry that may be wrong, as all that it
+// knows; then a sweep forces every record.
 func (j *job) traced(known digests) bool {
-	return known.Doubt != 0 && known.Doubt == j.claim.Before && !j.restored
+	return known.Doubt != 0 && known.Doubt == j.claim.Before
 }
 
-// surely is what the remote surely has of a record that is in doubt or forced:
-// known is what the group goes by.
-func (j *job) surely(known digests) digests {
-	if !j.traced(known) || j.claim.Whole || j.command != nil || j.claim.RemoteID == "" {
-		return digests{}
-	}
-	return known
+// isTold says whether the remote surely has what the group goes by, known, of a
+// record that is in doubt or forced.
+func (j *job) isTold(known digests) bool {
+	return j.traced(known) && !j.claim.Whole && j.command == nil
 }
 
 // goesBy is what the group goes by after a result. Nil: what it goes by already,
 // unless the record was written or is not there.
-func (j *job) goesBy(outcome store.Outcome) []byte {
-	switch outcome {
+func (j *job) goesBy(res store.Result) []byte {
+	switch res.Outcome {
 	case store.Synced, store.Removed, store.Partial:
 		return j.result.Digests
 	}
 	known, any := parseDigests(j.claim.Digests)
-	lost := outcome == store.Doubtful && len(j.unknown.fields) == 0 // there is no telling what
+	w := j.writes
+	w.anything = w.anything || res.Doubt > 0 && len(w.fields) == 0 // there is no telling what
 	switch {
-	case !any || lost || j.unknown.anything || j.inDoubt() && !j.traced(known):
-		return nil
-	case !j.inDoubt() && len(j.unknown.fields) == 0:
-		return nil // there is no doubt
+	case !any || j.inDoubt() && !j.traced(known):
+		return nil // nobody knows what the remote has
+	case !j.inDoubt() && !w.anything && len(w.fields) == 0:
+		return nil // nothing was written
+	case w.anything:
+		known.Fields = nil
 	}
-	for _, name := range j.unknown.fields {
+	for _, name := range w.fields {
 		delete(known.Fields, name)
 	}
 	known.Doubt = j.claim.Epoch

@@ -315,6 +315,7 @@ func (r *runner) perform(life, running context.Context, j *job) {
 	c := &caller{runner: r, job: j, life: life, running: running}
 	defer func() {
 		if p := recover(); p != nil { // between two calls
+			j.writes.anything = true
 			c.judge(r.panicked(p))
 		}
 	}()

@@ -73,7 +73,7 @@ type job struct {
 	result  store.Result
 	attempt *store.Attempt
 	before  string // what the calls of this try said, for a person
-	unknown unknown
+	writes  writes // of this try
 }
 
 // goal is what the record is to be at the remote.
@@ -342,9 +342,10 @@ func (r *runner) compare(jobs []*job) (due []*job) {
 	return due
 }
 
-// compare decides what to send of one job. Equal digests need no call, unless
-// a resend is forced or an older request may still land: then all fields go that
-// are not surely there. A command is sent in any case, and whole.
+// compare decides what to send of one job: the fields whose digests differ, and no
+// call if there are none. All of them go when nobody knows what the remote has:
+// a resend is forced, or an older request may have written anything. A command is
+// sent in any case, and whole.
 func (j *job) compare() {
 	sure := !j.claim.Forced && !j.claim.InDoubt
 	known, any := parseDigests(j.claim.Digests)
@@ -360,17 +361,13 @@ func (j *job) compare() {
 			j.finish(store.Result{Outcome: store.Removed})
 			return
 		}
-		j.changed = j.digests.changed(known)
-		sure = sure && j.command == nil
-		if sure && any && j.claim.RemoteID != "" && len(j.changed) == 0 && known.Ended == j.digests.Ended {
-			j.synced(j.claim.RemoteID)
+		sure = sure && j.command == nil || j.isTold(known)
+		if !sure || !any || j.claim.RemoteID == "" || known.Ended != j.digests.Ended {
+			j.changed = j.digests.changed(digests{}) // all of them
 			return
 		}
-		if !sure {
-			j.changed = j.digests.changed(j.surely(known))
-		}
-		if len(j.changed) == 0 || !any || known.Ended != j.digests.Ended {
-			j.changed = j.digests.changed(digests{}) // all of them
+		if j.changed = j.digests.changed(known); len(j.changed) == 0 {
+			j.synced(j.claim.RemoteID)
 		}
 	}
 }
@@ -390,7 +387,7 @@ func (j *job) keep(sure bool) {
 func (j *job) finish(res store.Result) {
 	keep := j.result
 	res.ID, res.Epoch, res.Generation = keep.ID, keep.Epoch, keep.Generation
-	res.RemoteID, res.ExternalID, res.Digests, res.Refs = keep.RemoteID, keep.ExternalID, j.goesBy(res.Outcome), keep.Refs
+	res.RemoteID, res.ExternalID, res.Digests, res.Refs = keep.RemoteID, keep.ExternalID, j.goesBy(res), keep.Refs
 	res.Sent, res.Calls, res.Attempt, res.Granted = keep.Sent, keep.Calls, j.attempt, keep.Granted || j.spent != nil
 	if j.unspent(res) {
 		res.Granted = false

@@ -159,6 +159,14 @@ type Referencer interface {
 	Reference(Ref) (json.RawMessage, error)
 }
 
+// Remaker is a [Connection] whose updates may make a record that is gone anew, of
+// the fields that they carry alone: an upsert that serves as an update. After an
+// update with an unknown outcome all fields are sent then.
+type Remaker interface {
+	// Remakes says whether those of a record type do. It does no input or output.
+	Remakes(recordType string) bool
+}
+
 // Use says what a sync uses of the remote: for [Checker] and [Preparer].
 type Use struct {
 	Sync   string

@@ -296,6 +296,11 @@ func (c *Connection) outcome(r *recordAPI, q *batchRequest, a *answer, item any,
 		}
 	}
 	id := keep(q, x)
+	if q.id.external && r.byUpsert && q.verb == updating {
+		if err := r.sameRecord(a, item, x.RemoteID, x.RemoteID); err != nil {
+			return connector.Result{Err: err}
+		}
+	}
 	if !q.id.external {
 		got := q.results.id.textIn(item)
 		if q.verb == creating {

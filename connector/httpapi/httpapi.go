@@ -293,6 +293,12 @@ func (c *Connection) Update(ctx context.Context, id string, rec connector.Record
 	return nil
 }
 
+// Remakes implements [connector.Remaker].
+func (c *Connection) Remakes(recordType string) bool {
+	r, err := c.of(recordType)
+	return err == nil && r.byUpsert
+}
+
 // sameRecord: an upsert that was meant as an update may have made another
 // record, of the changed fields alone, because the old one was gone.
 func (r *recordAPI) sameRecord(a *answer, doc any, got, want string) *connector.Error {

@@ -179,6 +179,24 @@ func TestAnUpdateThatMakes(t *testing.T) {
 	} {
 		conn, _ := answering(t, tt.text, nil, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, tt.answer) })
 		kindOf(t, conn.Update(t.Context(), "7", simpleRecord()), connector.NotFound)
+		if !conn.(connector.Remaker).Remakes("x") {
+			t.Errorf("%s: its updates are said to make nothing", tt.text)
+		}
+	}
+	plain, _ := answering(t, `records: {"*": {upsert: {path: /r, body: $fields}, update: {path: "/r/$id", body: $fields}}}`, nil, http.NotFound)
+	if plain.(connector.Remaker).Remakes("x") {
+		t.Error("an update of its own is said to make records")
+	}
+	batches, _ := answering(t, `records: {"*": {id: external_id, new: /new, upsert: {path: "/r/$external_id", body: $fields},
+  batch: {most: 9, upsert: {path: /b, body: {items: $changes}, change: {k: $external_id}, results: {list: /ok, key: /k}}}}}`, nil,
+		func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, `{"ok":[{"k":"a","new":true},{"k":"b","new":false}]}`)
+		})
+	results, err := batches.(connector.Batcher).Apply(t.Context(), "x", []connector.Change{
+		{Action: connector.Update, RemoteID: "a", Record: connector.Record{Type: "x", ExternalID: "a"}},
+		{Action: connector.Update, RemoteID: "b", Record: connector.Record{Type: "x", ExternalID: "b"}}})
+	if err != nil || len(results) != 2 || connector.KindOf(results[0].Err) != connector.NotFound || results[1].Err != nil {
+		t.Errorf("a batch of which one change made a record: %+v, %v", results, err)
 	}
 	conn, _ := answering(t, `records: {"*": {new: /new, upsert: {path: /r, body: $fields}}}`, nil, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"id":7,"new":false}`)

@@ -2,9 +2,10 @@ package protocol
 
 // A machine of its own for what of a record goes again after a call whose outcome
 // is unknown: one record with two fields, a remote that may apply a request late,
-// and workers that lose their lease. What must hold: a clean group's record is as
-// its row, also where somebody changed it at the remote and a person forced it; and
-// from every state it can become clean.
+// and workers that lose their lease. Somebody may delete the record at the remote,
+// or change it there and have it forced, and the registry may be put back to an
+// earlier state. What must hold: a clean group's record, if it is there, is as its
+// row; and from every state the group can become clean.
 
 // fieldRules are those that a broken variant leaves out.
 type fieldRules struct {
@@ -14,12 +15,17 @@ type fieldRules struct {
 	lostIsNoted  bool // a doubt that nobody noted anything of leaves all that was known
 	forcedInPart bool // what something else forced goes without what is surely there
 	settledEarly bool // the end of a doubt ends what something else forced
+	remadeInPart bool // an update that may make a record anew is noted as any other
+	doneIsUnsaid bool // what was done in a try that recorded no success is not noted
+	unswept      bool // a restore forces nothing
 }
 
 // fieldProtocol is what is explored, and how often what may happen.
 type fieldProtocol struct {
 	fieldRules
-	commits, faults, edits uint8
+	commits, faults, edits, losses, restores uint8
+
+	remakes bool // an update of a record that is not there makes it, of its fields
 }
 
 // pairOf is a value of both fields, a bit each; as a mask, it names fields.
@@ -37,22 +43,34 @@ const (
 	otherForce
 )
 
-// fieldRequest is an update that nobody waits for any more.
-type fieldRequest struct{ mask, value pairOf }
+// fieldRequest is a write that nobody waits for any more.
+type fieldRequest struct {
+	mask, value pairOf
+	makes       bool
+}
 
-type fieldState struct {
-	row, record            pairOf
-	commits, faults, edits uint8
-	late                   [2]fieldRequest // mask zero: none
-
-	// The group.
+// fieldGroup is what the registry has of the group.
+type fieldGroup struct {
 	dirty, inDoubt bool
 	forced         uint8
 	known, names   pairOf // the digests, and of which fields there are any
 	noted          bool   // names lacks all that the doubt's calls sent
 	current        bool   // by the last claim
+}
+
+type fieldState struct {
+	row                                      pairOf
+	record, there                            pairOf // what the record has, and of which fields
+	exists                                   bool
+	commits, faults, edits, losses, restores uint8
+	late                                     [2]fieldRequest // mask zero: none
+
+	fieldGroup
+	backup                 fieldGroup
+	backed, unswept, rests bool // rests: until no request of before a restore can land
 
 	// The worker that holds it.
+	creates, remade, any  bool // the call makes it; it was made of some fields; anything may have been written
 	held, sent, applied   bool
 	touched, forcedSince  bool // since the claim
 	loaded, mask          pairOf
@@ -61,7 +79,9 @@ type fieldState struct {
 }
 
 func (p fieldProtocol) start() fieldState {
-	return fieldState{commits: p.commits, faults: p.faults, edits: p.edits, names: both}
+	s := fieldState{commits: p.commits, faults: p.faults, edits: p.edits, losses: p.losses, restores: p.restores, exists: true, there: both}
+	s.names = both
+	return s
 }
 
 // next calls out with every step.
@@ -71,7 +91,7 @@ func (p fieldProtocol) next(s fieldState, out func(string, kind, fieldState)) {
 		if n := s; r.mask != 0 {
 			n.late[i] = fieldRequest{}
 			out("never-applied", own, n)
-			n.record = put(n.record, r.value, r.mask)
+			n.write(p, r)
 			out("applied-late", environment, n)
 		}
 	}
@@ -98,7 +118,7 @@ func (p fieldProtocol) outside(s fieldState, out func(string, kind, fieldState))
 			n.dirty, n.touched = true, s.held
 			out("commit", environment, n)
 		}
-		if n := s; s.edits > 0 {
+		if n := s; s.edits > 0 && s.exists {
 			n.edits--
 			n.record ^= field
 			n.dirty, n.touched = true, s.held
@@ -106,11 +126,47 @@ func (p fieldProtocol) outside(s fieldState, out func(string, kind, fieldState))
 			out("edited-and-forced", environment, n)
 		}
 	}
+	if n := s; s.losses > 0 && s.exists {
+		n.losses--
+		n.exists, n.record, n.there = false, 0, 0
+		out("deleted-there", environment, n)
+	}
+	if n := s; s.restores > 0 && !s.backed {
+		n.backed, n.backup = true, s.fieldGroup
+		out("backup", environment, n)
+	}
+	if n := s; s.restores > 0 && s.backed && s.late[1].mask == 0 {
+		n.restores--
+		if n.held && !n.applied {
+			n.giveUp()
+		}
+		n.held, n.fieldGroup, n.backed, n.backup = false, s.backup, false, fieldGroup{}
+		n.dirty, n.unswept, n.rests = true, !p.unswept, true // the log is back, too
+		out("restore", environment, n.rest())
+	}
+	if n := s; s.unswept {
+		n.unswept, n.dirty, n.touched = false, true, s.held
+		n.forced, n.forcedSince = otherForce, s.held
+		out("swept", own, n)
+	}
+}
+
+// write is what the remote does with a request.
+func (s *fieldState) write(p fieldProtocol, r fieldRequest) {
+	if s.exists {
+		s.record, s.there = put(s.record, r.value, r.mask), s.there|r.mask
+	} else if r.makes || p.remakes {
+		s.exists, s.record, s.there = true, r.value&r.mask, r.mask
+	}
 }
 
 // claim is claim, load and compare. The time of a doubt is over when no request can
 // land any more.
 func (p fieldProtocol) claim(s fieldState, out func(string, kind, fieldState)) {
+	if s.rests && s.late != [2]fieldRequest{} {
+		return
+	}
+	s.rests = false
 	if s.inDoubt && s.late == [2]fieldRequest{} {
 		n := s
 		n.inDoubt, n.dirty = false, true
@@ -134,13 +190,10 @@ func (p fieldProtocol) lease(s fieldState, step string, out func(string, kind, f
 		sure = 0
 	}
 	s.mask = both&^sure | (s.known ^ s.loaded)
-	if s.mask == 0 && !s.unsettled {
+	if s.mask == 0 {
 		s.acknowledge(p)
 		out(step+"-equal", own, s)
 		return
-	}
-	if s.mask == 0 {
-		s.mask = both
 	}
 	out(step, own, s)
 }
@@ -148,13 +201,19 @@ func (p fieldProtocol) lease(s fieldState, step string, out func(string, kind, f
 // answer is what the remote does, and what the worker gets to know and records.
 func (p fieldProtocol) answer(s fieldState, out func(string, kind, fieldState)) {
 	p.leave(s, "lease-over", out)
-	if s.applied {
-		n := s
+	switch n := s; {
+	case s.applied && s.remade:
+		n.applied, n.remade, n.any, n.creates, n.mask = false, false, !p.doneIsUnsaid, true, both
+		out("made-in-part", own, n)
+	case s.applied:
 		n.acknowledge(p)
 		out("acknowledged", own, n)
-	} else {
-		n := s
-		n.applied, n.record = true, put(s.record, s.loaded, s.mask)
+	case !s.exists && !s.creates && !p.remakes:
+		n.creates, n.mask = true, both
+		out("not-found", own, n)
+	default:
+		n.applied, n.remade = true, !s.exists && !s.creates
+		n.write(p, fieldRequest{s.mask, s.loaded, s.creates})
 		out("remote-applies", own, n)
 	}
 	if s.faults == 0 {
@@ -165,7 +224,10 @@ func (p fieldProtocol) answer(s fieldState, out func(string, kind, fieldState)) 
 		n.held, n.inDoubt = false, true
 		if !s.unsettled || s.traced {
 			n.noted, n.current = true, true
-			if !p.lostIsKnown {
+			switch {
+			case s.any, s.creates, p.remakes && !p.remadeInPart:
+				n.names = 0
+			case !p.lostIsKnown:
 				n.names &^= s.mask
 			}
 		}
@@ -176,6 +238,9 @@ func (p fieldProtocol) answer(s fieldState, out func(string, kind, fieldState)) 
 		n.held = false
 		if s.unsettled && s.traced {
 			n.current = true
+		}
+		if s.any && (!s.unsettled || s.traced) {
+			n.noted, n.current, n.names = true, true, 0
 		}
 		out("refused-for-now", environment, n.rest())
 	}
@@ -199,7 +264,7 @@ func (s *fieldState) giveUp() bool {
 	}
 	for i := range s.late {
 		if s.late[i].mask == 0 {
-			s.late[i] = fieldRequest{s.mask, s.loaded & s.mask}
+			s.late[i] = fieldRequest{s.mask, s.loaded & s.mask, s.creates}
 			return true
 		}
 	}
@@ -227,17 +292,20 @@ func (s *fieldState) acknowledge(p fieldProtocol) {
 // rest is the state without what a worker knew that holds nothing any more.
 func (s fieldState) rest() fieldState {
 	s.known &= s.names
+	s.creates, s.remade, s.any = false, false, false
 	s.sent, s.applied, s.touched, s.forcedSince = false, false, false, false
 	s.loaded, s.mask, s.claimDoubt, s.unsettled, s.traced = 0, 0, false, false, false
 	return s
 }
 
 // clean is what the registry says.
-func (p fieldProtocol) clean(s fieldState) bool { return !s.dirty && !s.held && !s.inDoubt }
+func (p fieldProtocol) clean(s fieldState) bool {
+	return !s.dirty && !s.held && !s.inDoubt && !s.unswept
+}
 
 // broken looks at one state.
 func (p fieldProtocol) broken(s fieldState) violation {
-	if p.clean(s) && s.record != s.row {
+	if p.clean(s) && s.exists && (s.there != both || s.record != s.row) {
 		return falseClean
 	}
 	return ""

@@ -4,9 +4,14 @@ import "testing"
 
 // fieldSearch is far enough for every broken variant.
 func fieldSearch() []fieldProtocol {
-	search := []fieldProtocol{{commits: 4, faults: 2}, {commits: 2, faults: 2, edits: 1}}
+	search := []fieldProtocol{
+		{commits: 4, faults: 2}, {commits: 2, faults: 2, edits: 1}, {commits: 1, faults: 1, edits: 1, restores: 1},
+		{commits: 2, faults: 2, losses: 1}, {commits: 2, faults: 2, losses: 1, remakes: true},
+	}
 	if *deep {
-		search = append(search, fieldProtocol{commits: 5, faults: 4}, fieldProtocol{commits: 4, faults: 3, edits: 2})
+		search = append(search, fieldProtocol{commits: 5, faults: 4}, fieldProtocol{commits: 3, faults: 3, edits: 1},
+			fieldProtocol{commits: 3, faults: 3, losses: 1}, fieldProtocol{commits: 3, faults: 3, losses: 1, remakes: true},
+			fieldProtocol{commits: 2, faults: 2, restores: 1})
 	}
 	return search
 }
@@ -15,7 +20,7 @@ func eachFields(t *testing.T, rules fieldRules) (found violation) {
 	for _, p := range fieldSearch() {
 		p.fieldRules = rules
 		v := walk(p.start(), p.next, p.broken, p.clean)
-		t.Logf("%d commits, %d faults, %d edits: %v", p.commits, p.faults, p.edits, v)
+		t.Logf("%+v: %v", p, v)
 		if v.violation != "" {
 			return v.violation
 		}
@@ -38,6 +43,9 @@ func TestBrokenFields(t *testing.T) {
 		"a doubt that nobody noted anything of leaves all known": {lostIsNoted: true},
 		"what something else forced goes in part":                {forcedInPart: true},
 		"the end of a doubt ends what something else has forced": {settledEarly: true},
+		"an update that may make a record is noted as any other": {remadeInPart: true},
+		"what was done in a try without a success is not noted":  {doneIsUnsaid: true},
+		"a restore forces nothing":                               {unswept: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if found := eachFields(t, rules); found != falseClean {
