@@ -1,9 +1,13 @@
 package upkeep_test
 
 import (
+	"context"
+	"maps"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
@@ -126,4 +130,90 @@ func TestOnlyTheDoubtfulGoesAgain(t *testing.T) {
 			})
 		}
 	})
+}
+
+// upserts is a remote whose update makes a record that is gone anew, of the fields
+// that it carries.
+type upserts struct {
+	mu      sync.Mutex
+	records map[string]connector.Fields
+	lose    bool // the next answer
+}
+
+func (u *upserts) Traits() connector.Traits {
+	return connector.Traits{Class: connector.Upsert, Concurrency: 1, Timeout: time.Second, Quiet: time.Second}
+}
+
+func (u *upserts) Remakes(string) bool { return true }
+
+func (u *upserts) Close() error { return nil }
+
+func (u *upserts) Create(_ context.Context, r connector.Record) (string, error) {
+	_, err := u.put(r.ExternalID, r.Fields)
+	return r.ExternalID, err
+}
+
+func (u *upserts) Update(_ context.Context, id string, r connector.Record) error {
+	made, err := u.put(id, r.Fields)
+	if err == nil && made {
+		err = &connector.Error{Kind: connector.NotFound, Message: "it was gone"}
+	}
+	return err
+}
+
+func (u *upserts) put(id string, fields connector.Fields) (made bool, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	made = u.records[id] == nil
+	if made {
+		u.records[id] = connector.Fields{}
+	}
+	maps.Copy(u.records[id], fields)
+	if u.lose {
+		u.lose = false
+		return made, &connector.Error{Kind: connector.Unknown, Message: "the answer was lost"}
+	}
+	return made, nil
+}
+
+func (u *upserts) Find(_ context.Context, _, id string) (string, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.records[id] == nil {
+		return "", &connector.Error{Kind: connector.NotFound}
+	}
+	return id, nil
+}
+
+func (u *upserts) Delete(_ context.Context, _, id string) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.records, id)
+	return nil
+}
+
+// Somebody deletes a record there; an update makes it anew, of one field, and its
+// answer is lost. The other fields follow.
+func TestRemadeInDoubt(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	remote := &upserts{records: map[string]connector.Fields{}}
+	s.users(1)
+	e := s.engine(customerSync(&upkeep.Remote{Name: "api", Connection: remote}))
+	s.run(e)
+	s.quiet(e)
+	if err := remote.Delete(s.ctx, "customer", "customer-1"); err != nil {
+		t.Fatal(err)
+	}
+	remote.mu.Lock()
+	remote.lose = true
+	remote.mu.Unlock()
+	s.exec(`update users set name = 'Eve'`)
+	s.settle(e)
+	s.quiet(e)
+	remote.mu.Lock()
+	defer remote.mu.Unlock()
+	if got := remote.records["customer-1"]; len(got) != 4 || string(got["entityId"]) != `"Eve"` {
+		t.Errorf("the record has %s", got)
+	}
 }
