@@ -91,9 +91,9 @@ type Claim struct {
 	// clock in microseconds, or the last one plus 1 if that is more.
 	Epoch   int64
 	Before  int64 // the epoch of the claim before, whether a result of it was recorded or not
-	Forced  bool  // send even when the digests are equal
-	Whole   bool  // it is forced by more than the end of a doubt: send all fields
-	InDoubt bool  // an older request may still land: no skip
+	Forced  bool  // a doubt is over, or something else asks: equal digests say nothing by themselves
+	Whole   bool  // something else asks: all fields are sent
+	InDoubt bool  // an older request may still land: neither do they then
 	// DeleteSeen: of the root row's inserts and deletes, a delete was folded
 	// last (deleted_generation is not zero: a delete sets it, an insert clears
 	// it). A sync does not end it: what settling a doubt makes dirty again has
