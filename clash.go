@@ -101,7 +101,8 @@ func (r *runner) wakeClashes(ctx context.Context) {
 
 // keyChange says so where a record can't be had since the one that has its value
 // can't be deleted before those are sent that wait for it: a row's key changed,
-// and others refer to the row. No order of these three calls does it.
+// and others refer to the row. No order of these three calls does it. Otherwise it
+// may be one that is kept though its row is gone.
 func (x *Explanation) keyChange(ctx context.Context, e *Engine) error {
 	if x.Group == nil || x.Group.State != store.Parked || !strings.HasSuffix(x.Group.Reason, heldThere) {
 		return nil
@@ -129,6 +130,9 @@ func (x *Explanation) keyChange(ctx context.Context, e *Engine) error {
 				return nil
 			}
 		}
+	}
+	if d := e.byName[x.ID.Sync]; d != nil && (d.OnDelete.Action == Keep || d.OnDelete.Action == Set) {
+		x.Why += "; on_delete keeps records whose rows are gone, with their values: is it one of these, of another key?"
 	}
 	return nil
 }

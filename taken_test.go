@@ -177,6 +177,25 @@ func TestATakenValueIsHadWhenItIsLetGo(t *testing.T) {
 	})
 }
 
+// The record of a row that is gone is kept, and its value with it: one of another
+// key can't be had, and explain tells where to look.
+func TestAKeptRecordHasTheValue(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, memory.Config{})
+	s.onlyOnce()
+	s.exec(`insert into users(id, name) values (1, 'Ada')`)
+	sync := customerSync(s.to)
+	sync.OnDelete = upkeep.Ending{Action: upkeep.Keep}
+	e := s.hasty(sync)
+	s.run(e)
+	s.quiet(e)
+	s.exec(`update users set id = 2`)
+	x := s.state(e, "customer", "2", upkeep.Parked)
+	if want := "on_delete keeps records whose rows are gone, with their values"; !strings.Contains(x.Why, want) {
+		t.Errorf("explain says %q, and not %q", x.Why, want)
+	}
+}
+
 // Nobody saw the other record let go: it is not ours, or whoever did is dead.
 func TestATakenValueIsHadInTheEnd(t *testing.T) {
 	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
