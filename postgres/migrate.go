@@ -12,6 +12,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 //go:embed migrations/*.sql
@@ -50,7 +52,10 @@ func (db *DB) Migrate(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("read migrations: %w", err), conn.Close())
 	}
 	stop := db.tellMigration(ctx)
-	if _, err = provider.Up(ctx); err != nil {
+	if _, err = provider.Up(ctx); err == nil {
+		err = store.Newest(provider.GetVersions(ctx))
+	}
+	if err != nil {
 		err = fmt.Errorf("migrate schema upkeep: %w", err)
 	}
 	stop()

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,5 +89,16 @@ func TestPlanWaitsForClaims(t *testing.T) {
 	b.ok(<-done)
 	if got := b.query(`SELECT plan FROM upkeep.settings`)[0]; got != "another" {
 		t.Errorf("the plan is %q", got)
+	}
+}
+
+// An older program refuses what a newer one has made of the registry.
+func TestOlderThanTheRegistry(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.migrate()
+	b.exec("INSERT INTO upkeep.migrations (version_id, is_applied) VALUES (9999, true)")
+	if err := b.db.Migrate(b.ctx); err == nil || !strings.Contains(err.Error(), "a newer Upkeep made the registry what it is (its tables have version 9999,") {
+		t.Errorf("migrate: %v", err)
 	}
 }

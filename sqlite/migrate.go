@@ -69,8 +69,10 @@ func (d *DB) migrate(ctx context.Context) (err error) {
 		return err
 	}
 	return retryBusy(ctx, func() error {
-		_, err := p.Up(ctx)
-		return err
+		if _, err := p.Up(ctx); err != nil {
+			return err
+		}
+		return store.Newest(p.GetVersions(ctx))
 	})
 }
 

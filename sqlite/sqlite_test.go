@@ -169,6 +169,21 @@ func TestHalfInstalled(t *testing.T) {
 	}
 }
 
+// An older program refuses what a newer one has made of the registry.
+func TestOlderThanTheRegistry(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "newer.db")
+	app, db := application(t, file), open(t, file, newClock())
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.Exec("INSERT INTO upkeep_migrations (version_id, is_applied) VALUES (9999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "a newer Upkeep made the registry what it is (its tables have version 9999,") {
+		t.Errorf("migrate: %v", err)
+	}
+}
+
 // What keeps one kind of history from being pruned keeps none of the others.
 func TestPruneGoesOnAfterAFailure(t *testing.T) {
 	for _, refused := range []string{"upkeep_attempts", "upkeep_command_gaps", "upkeep_commands", "upkeep_missed"} {
