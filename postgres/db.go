@@ -84,6 +84,9 @@ func Open(ctx context.Context, url string) (*DB, error) {
 		_, err := c.Exec(ctx, forms+"; "+durable+"; "+committed, pgx.QueryExecModeSimpleProtocol)
 		return err
 	}
+	if err := examineAddress(ctx, &config.ConnConfig.Config); err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", connectError{err})
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)

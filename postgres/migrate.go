@@ -30,6 +30,9 @@ const (
 // at once.
 // It implements [store.Store].
 func (db *DB) Migrate(ctx context.Context) error {
+	if err := db.examinePool(ctx); err != nil {
+		return err
+	}
 	if err := db.createSchema(ctx); err != nil {
 		return fmt.Errorf("create schema upkeep: %w", err)
 	}
