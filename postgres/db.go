@@ -80,6 +80,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	if params["application_name"] == "" {
 		params["application_name"] = "upkeep"
 	}
+	config.ConnConfig.DialFunc = dialer().DialContext
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		_, err := c.Exec(ctx, forms+"; "+durable+"; "+committed, pgx.QueryExecModeSimpleProtocol)
 		return err

@@ -8,3 +8,6 @@ const (
 	LockMigrate = lockMigrate
 	LockInstall = lockInstall
 )
+
+// Dial is how [Open] dials.
+var Dial = dialer().DialContext
