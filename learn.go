@@ -10,6 +10,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -49,6 +50,30 @@ func (e *Engine) ready(ctx context.Context) error {
 		return nil
 	}
 	return e.learn(ctx)
+}
+
+// besidePatience is how long a call waits for a connection beside the caller's.
+const besidePatience = 5 * time.Second
+
+// beside bounds how long a call waits that is made in a transaction of the
+// caller's: that one may have the only connection of a pool, and others who wait
+// here all the rest.
+func beside(ctx context.Context, tx any) (context.Context, context.CancelFunc) {
+	if tx == nil {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, besidePatience)
+}
+
+// readyBeside is ready for such a call.
+func (e *Engine) readyBeside(ctx context.Context, tx any) error {
+	within, cancel := beside(ctx, tx)
+	defer cancel()
+	err := e.ready(within)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("the tables were not looked at yet, and no connection came free to do it beside your transaction: call Install (or Explain, where nothing is to be installed) before the first such transaction, or give postgres.New a pool with more connections (%w)", err)
+	}
+	return err
 }
 
 // relearned learns anew for a process that does not run, after something failed

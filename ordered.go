@@ -111,17 +111,22 @@ func (e *Engine) Command(ctx context.Context, tx any, sync string, key ...any) e
 	if d.Deliver != Every || !d.ByHand {
 		return fmt.Errorf("sync %q does not take commands by hand: it needs Deliver: Every and ByHand (deliver: every, register: hand)", sync)
 	}
-	if err := e.ready(ctx); err != nil {
-		return err
-	}
 	if err := transaction(tx); err != nil {
 		return fmt.Errorf("command of %s: %w", sync, err)
 	}
-	k, err := e.keyOf(ctx, sync, key)
+	if err := e.readyBeside(ctx, tx); err != nil {
+		return fmt.Errorf("command of %s: %w", sync, err)
+	}
+	k, err := e.keyOf(ctx, tx, sync, key)
 	if err != nil {
 		return fmt.Errorf("command of %s: %w", sync, err)
 	}
-	if err = e.db.AppendCommand(ctx, tx, e.shape(sync), k); err != nil && e.relearned(ctx) {
+	if err = e.db.AppendCommand(ctx, tx, e.shape(sync), k); err == nil {
+		return nil
+	}
+	within, cancel := beside(ctx, tx)
+	defer cancel()
+	if e.relearned(within) {
 		if e.db.AppendCommand(ctx, tx, e.shape(sync), k) == nil {
 			return nil
 		}

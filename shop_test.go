@@ -118,6 +118,7 @@ type shop struct {
 	advance func(d time.Duration)  // the registry's clock
 	begin   func() *appTx          // a transaction of the application
 	frozen  *atomic.Bool           // the registry's clock stands still (SQLite)
+	url     string                 // of the database (PostgreSQL)
 	blind   func()                 // drops the triggers on users, as a careless migration might
 	remote  *memory.Remote
 	to      *upkeep.Remote
@@ -221,6 +222,7 @@ func (s *shop) onSQLite() {
 
 func (s *shop) onPostgres() {
 	url := pgtest.New(s.t)
+	s.url = url
 	app, err := pgconn.Connect(s.ctx, url)
 	if err != nil {
 		s.t.Fatal(err)

@@ -44,7 +44,7 @@ func (e *Engine) append(ctx context.Context, tx any, sync string, key []any, t s
 	if tx == nil { // beside a transaction there may be no other connection to have
 		_ = e.ready(ctx) // what keeps it from being told now keeps no touch from being made
 	}
-	k, err := e.keyOf(ctx, sync, key)
+	k, err := e.keyOf(ctx, tx, sync, key)
 	if err != nil {
 		return fmt.Errorf("touch %s: %w", sync, err)
 	}
@@ -68,12 +68,12 @@ func transaction(tx any) error {
 }
 
 // keyOf is the text of a key, one value for each of its columns.
-func (e *Engine) keyOf(ctx context.Context, sync string, key []any) (string, error) {
+func (e *Engine) keyOf(ctx context.Context, tx any, sync string, key []any) (string, error) {
 	k, err := Key(key...)
 	if l := e.learned.Load(); err == nil && (l == nil || len(key) == len(e.shape(sync).Root.Key)) {
 		return k, nil
 	}
-	if unknown := e.ready(ctx); unknown != nil {
+	if unknown := e.readyBeside(ctx, tx); unknown != nil {
 		if err == nil {
 			err = unknown
 		}
