@@ -230,6 +230,13 @@ func keptInDoubt(s *story) {
 	s.exec("update labels set text = 'two' where id = 100")
 	s.until(func() bool { return s.p.Remote.Waiting() == 1 })
 	s.exec("update labels set text = 'hidden', shown = 0 where id = 100")
+	s.until(func() bool { // it was looked at while the update may still land
+		n, err := e.Store.Pending(s.ctx, 1)
+		s.ok(err)
+		g, err := e.Store.Group(s.ctx, store.ID{Sync: "label", Key: "100"})
+		s.ok(err)
+		return n == 0 && g.Holder == "" && (g.SyncedGeneration == g.Generation || g.DueAt.After(time.Now().Add(s.p.Worker.Ahead+time.Second)))
+	})
 	s.ok(e.Stop())
 	s.p.Remote.Land()
 	s.ok(s.p.Heal(s.ctx))
@@ -237,7 +244,8 @@ func keptInDoubt(s *story) {
 	s.ok(s.p.Heal(s.ctx))
 }
 
-// settles forgets the doubt of a record that is kept.
+// settles forgets the doubt of a record that is kept, and what of it a try may have
+// written: either is enough to have it sent again.
 type settles struct{ upkeep.Database }
 
 func (d settles) over(db upkeep.Database) upkeep.Database { return settles{db} }
@@ -245,6 +253,9 @@ func (d settles) over(db upkeep.Database) upkeep.Database { return settles{db} }
 func (d settles) Record(ctx context.Context, rs []store.Result, byHand []string) ([]store.ID, error) {
 	for i := range rs {
 		rs[i].Unsettled = false
+		if rs[i].Outcome == store.Doubtful {
+			rs[i].Digests = nil
+		}
 	}
 	return d.Database.Record(ctx, rs, byHand)
 }
