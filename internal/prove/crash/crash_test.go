@@ -143,7 +143,7 @@ func (r *run) heal(ctx context.Context, fail func(string, error)) {
 		return
 	}
 	r.lost, r.duplicated, r.deleted = r.lost+v.Lost, r.duplicated+v.Duplicates, r.deleted+v.Deletes
-	r.other += v.Unsettled + v.Touches + v.Leaked + v.AppErrors + v.Overtaken
+	r.other += v.Other() + v.AppErrors
 	if err := v.Err(); err != nil {
 		fail("judged", err)
 	}

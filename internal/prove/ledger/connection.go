@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -138,6 +139,9 @@ func (c *connection) post(ctx context.Context, path string, body, into any) erro
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.settings.URL+path, bytes.NewReader(b))
 		if err == nil {
 			r.Header.Set("Authorization", "Bearer "+c.settings.Token.Reveal())
+			if end, ends := ctx.Deadline(); ends {
+				r.Header.Set(until, strconv.FormatInt(end.UnixNano(), 10))
+			}
 		}
 		return r, err
 	})

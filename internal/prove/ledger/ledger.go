@@ -55,10 +55,8 @@ type Server struct {
 	lastJob   int
 	overtaken []string
 	now       int
-	most      int
-	inFlight  map[string]int
-	mostOne   int
-	calls     int
+	inFlight  map[string][]*underWay // by record
+	crowded   []string
 }
 
 // Record is a record at the remote.
@@ -93,7 +91,7 @@ func Open(config Config) (*Server, error) {
 	s := &Server{
 		URL: "http://" + l.Addr().String(), config: config, ended: make(chan struct{}), closing: make(chan struct{}),
 		rng: rand.New(rand.NewPCG(config.Seed, 1)), records: map[string]*Record{}, jobs: map[string]*job{},
-		struck: map[string]int{}, inFlight: map[string]int{},
+		struck: map[string]int{}, inFlight: map[string][]*underWay{},
 	}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
 	go func() {
@@ -132,14 +130,6 @@ func (s *Server) Applied(after int) []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.applied[after:])
-}
-
-// Calls is how many requests arrived, and the most at once, over all and for
-// one record.
-func (s *Server) Calls() (calls, atOnce, atOnceForOne int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.calls, s.most, s.mostOne
 }
 
 // Busy is how many requests are under way.

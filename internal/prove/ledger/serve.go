@@ -1,11 +1,13 @@
 package ledger
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -54,8 +56,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no changes", http.StatusBadRequest)
 		return
 	}
-	fault, full := s.arrive(req)
-	defer s.leave(req)
+	fault, full, u := s.arrive(req, waitsUntil(r))
+	watched := context.AfterFunc(r.Context(), func() { s.leaves(u) })
+	over := sync.OnceFunc(func() {
+		if watched(); r.Context().Err() != nil {
+			s.leaves(u)
+		}
+		s.over(u)
+	})
+	defer over()
 	if full {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many requests at once", http.StatusTooManyRequests)
@@ -73,6 +82,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		} else {
 			outcomes = s.applyAll(req)
 		}
+	}
+	if fault != nil && (fault.Kind == Reset || fault.Kind == Gigantic) {
+		over() // its sender notices before the handler has ended
 	}
 	if fault != nil && s.suffer(w, r, fault, req) {
 		return
@@ -117,40 +129,13 @@ func (s *Server) doJob(req request) (int, jobAnswer) {
 }
 
 // arrive counts a request and finds the fault for it.
-func (s *Server) arrive(req request) (f *Fault, full bool) {
+func (s *Server) arrive(req request, until time.Time) (f *Fault, full bool, u *underWay) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls++
 	s.now++
-	s.most = max(s.most, s.now)
-	for _, c := range req.atOnce() {
-		s.inFlight[c.whose()]++
-		s.mostOne = max(s.mostOne, s.inFlight[c.whose()])
-	}
+	u = s.begin(req, until)
 	if s.config.Limit > 0 && s.now > s.config.Limit {
-		return nil, true
+		return nil, true, u
 	}
-	return s.strike(func(f *Fault) bool { return f.suits(req) }), false
+	return s.strike(func(f *Fault) bool { return f.suits(req) }), false, u
 }
-
-func (s *Server) leave(req request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.now--
-	for _, c := range req.atOnce() {
-		if s.inFlight[c.whose()]--; s.inFlight[c.whose()] == 0 {
-			delete(s.inFlight, c.whose())
-		}
-	}
-}
-
-// atOnce are the changes that a request makes while it is under way.
-func (r request) atOnce() []Change {
-	if r.ofJob {
-		return nil
-	}
-	return r.changes
-}
-
-// whose names the record of a change, for counting requests for one.
-func (c Change) whose() string { return c.Type + "/" + c.ExternalID }

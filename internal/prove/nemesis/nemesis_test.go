@@ -140,7 +140,7 @@ func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class,
 	}
 	names := map[connector.Class]string{connector.Upsert: "upsert", connector.Lookup: "lookup", connector.Blind: "blind"}
 	fmt.Fprintf(os.Stderr, "%-44s %-7s %8d %7d %7d %6d %11d %8d %10d %6d\n", f.name, names[class], injected, w.writes, v.Groups,
-		v.Lost, v.Duplicates, v.Deletes, v.AppErrors, v.Unsettled+v.Touches+v.Leaked+v.Overtaken)
+		v.Lost, v.Duplicates, v.Deletes, v.AppErrors, v.Other())
 	if err := v.Err(); err != nil {
 		t.Error(err)
 	}

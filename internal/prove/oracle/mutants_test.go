@@ -40,6 +40,8 @@ func TestMutantsAreNoticed(t *testing.T) {
 		{"what is left out is sent", connector.Upsert, lying(&shows{}), hidden, lost},
 		{"what is left out is deleted", connector.Upsert, lying(&loses{}), hidden, deletes},
 		{"a touch is lost", connector.Upsert, none, lostTouch, lost},
+		{"a lease that ends while it is held", connector.Upsert, lying(&hurries{}), changeDuringCall, crowded},
+		{"a write of the application fails", connector.Upsert, none, refusedWrite, appErrors},
 		{"a secret in the registry", connector.Upsert, none, leak, leaked},
 		{"a group that is stuck", connector.Upsert, none, stuck, unsettled},
 	} {
@@ -53,7 +55,7 @@ func TestMutantsAreNoticed(t *testing.T) {
 					m.falsify(s.p)
 				}
 				m.story(s)
-				v, err := s.p.Judge(s.ctx)
+				v, err := s.p.Judge(s.ctx, s.appErrors...)
 				s.ok(err)
 				if n := m.noticed(v); broken && n == 0 {
 					t.Errorf("not noticed; the verdict: %+v", v)
@@ -72,6 +74,8 @@ func duplicates(v *oracle.Verdict) int { return v.Duplicates }
 func deletes(v *oracle.Verdict) int    { return v.Deletes }
 func leaked(v *oracle.Verdict) int     { return v.Leaked }
 func unsettled(v *oracle.Verdict) int  { return v.Unsettled }
+func crowded(v *oracle.Verdict) int    { return v.Crowded }
+func appErrors(v *oracle.Verdict) int  { return v.AppErrors }
 
 // story is what happens, with or without a mutant.
 type story struct {
@@ -80,6 +84,8 @@ type story struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	broken bool
+
+	appErrors []error
 }
 
 func (s *story) ok(err error) {
@@ -145,6 +151,16 @@ func (d syncedIsNow) Record(ctx context.Context, rs []store.Result, byHand []str
 		}
 	}
 	return d.Database.Record(ctx, rs, byHand)
+}
+
+// hurries has leases end at the database long before their holders think so.
+type hurries struct{ upkeep.Database }
+
+func (d hurries) over(db upkeep.Database) upkeep.Database { return hurries{db} }
+
+func (d hurries) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, error) {
+	r.Lease = time.Millisecond
+	return d.Database.Claim(ctx, r)
 }
 
 // lateUpdate lets an old update land after a newer one.
@@ -301,6 +317,18 @@ func lostTouch(s *story) {
 	if s.broken {
 		s.exec("delete from upkeep_touch")
 	}
+	s.ok(s.p.Heal(s.ctx))
+}
+
+// refusedWrite lets the application write while the log takes nothing.
+func refusedWrite(s *story) {
+	if s.broken {
+		s.exec("create trigger full before insert on upkeep_touch begin select raise(abort, 'the log is full'); end")
+	}
+	if err := s.p.Writer.Update(s.ctx); err != nil {
+		s.appErrors = append(s.appErrors, err)
+	}
+	s.exec("drop trigger if exists full")
 	s.ok(s.p.Heal(s.ctx))
 }
 

@@ -36,6 +36,10 @@ type Case struct {
 	// Blind: the remote can't look records up, so that a row with the key of a
 	// forgotten one makes another.
 	Blind bool
+	// Hurried: the registry's clock was moved, or the registry was put back, while
+	// processes worked, so that leases ended before their time: several requests may
+	// have been under way for one record.
+	Hurried bool
 	// MayPark says for which reason a group may be parked; nil: for none.
 	MayPark func(reason string) bool
 	// Secrets must be in no table of the registry and no log.
@@ -56,8 +60,15 @@ type Verdict struct {
 	Lost, Duplicates, Deletes  int // diverged records; keys twice; deletes without cause
 	Unsettled, Touches, Leaked int
 	Overtaken                  int // changes of records that were in a job
+	Crowded                    int // requests beside another one for the same record
 	AppErrors                  int
 	Problems                   []string
+}
+
+// Other is what is wrong besides lost, duplicated and deleted records and what the
+// application noticed.
+func (v *Verdict) Other() int {
+	return v.Unsettled + v.Touches + v.Leaked + v.Overtaken + v.Crowded
 }
 
 // Err is nil when every promise was kept.
@@ -210,6 +221,11 @@ func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool, known m
 	}
 	for _, o := range c.Remote.Overtaken() {
 		v.add(&v.Overtaken, "overtaken: %s", o)
+	}
+	if !c.Hurried {
+		for _, what := range c.Remote.Crowded() {
+			v.add(&v.Crowded, "two at once: %s", what)
+		}
 	}
 	for _, e := range c.Remote.Applied(c.Since) {
 		if e.Verb == "delete" && !c.Ended.Has(e.Type+"/"+e.ExternalID) {
