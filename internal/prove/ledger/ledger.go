@@ -25,8 +25,6 @@ type Config struct {
 	Class connector.Class
 	// Token is what a request must carry; empty: none.
 	Token string
-	// Limit is how many requests it takes at once; those above it get a 429.
-	Limit int
 	// Pace is how long a running job takes for a change; zero: a millisecond.
 	Pace time.Duration
 	// Seed of its chances.
@@ -57,6 +55,8 @@ type Server struct {
 	now       int
 	inFlight  map[string][]*underWay // by record
 	crowded   []string
+	limit     limit
+	refused   map[string]bool // by type and external id
 }
 
 // Record is a record at the remote.
@@ -91,7 +91,7 @@ func Open(config Config) (*Server, error) {
 	s := &Server{
 		URL: "http://" + l.Addr().String(), config: config, ended: make(chan struct{}), closing: make(chan struct{}),
 		rng: rand.New(rand.NewPCG(config.Seed, 1)), records: map[string]*Record{}, jobs: map[string]*job{},
-		struck: map[string]int{}, inFlight: map[string][]*underWay{},
+		struck: map[string]int{}, refused: map[string]bool{}, inFlight: map[string][]*underWay{},
 	}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
 	go func() {
@@ -185,6 +185,9 @@ type outcome struct {
 // lock.
 func (s *Server) apply(c Change, late bool, job string) outcome {
 	o := outcome{ExternalID: c.ExternalID, ID: c.ID, Status: http.StatusOK}
+	if s.refused[s.whose(c)] && (c.Verb == "create" || c.Verb == "update") {
+		return outcome{Status: http.StatusUnprocessableEntity, Message: "the remote refuses this record"}
+	}
 	switch c.Verb {
 	case "create":
 		r := s.find(c.Type, c.ExternalID)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -66,8 +67,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 	defer over()
 	if full {
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "too many requests at once", http.StatusTooManyRequests)
+		w.Header().Set("Retry-After", strconv.Itoa(int(peace/time.Second)))
+		http.Error(w, "too many requests", http.StatusTooManyRequests)
 		return
 	}
 	var outcomes []outcome
@@ -134,7 +135,7 @@ func (s *Server) arrive(req request, until time.Time) (f *Fault, full bool, u *u
 	defer s.mu.Unlock()
 	s.now++
 	u = s.begin(req, until)
-	if s.config.Limit > 0 && s.now > s.config.Limit {
+	if s.limit.over(time.Now()) {
 		return nil, true, u
 	}
 	return s.strike(func(f *Fault) bool { return f.suits(req) }), false, u

@@ -42,6 +42,9 @@ type Case struct {
 	Hurried bool
 	// MayPark says for which reason a group may be parked; nil: for none.
 	MayPark func(reason string) bool
+	// Refused are records that the remote refuses for good: exactly their groups are
+	// to be parked, besides those of MayPark.
+	Refused map[string]bool
 	// Secrets must be in no table of the registry and no log.
 	Secrets []string
 	// Tables lists the registry's tables as the database's SQL names them.
@@ -127,13 +130,18 @@ func (v *Verdict) registry(ctx context.Context, c Case) (parked map[string]bool,
 		case store.Parked:
 			v.Parked++
 			parked[recordOf(g.ID)] = true
-			if g.Reason == "" || c.MayPark == nil || !c.MayPark(g.Reason) {
+			if !c.Refused[recordOf(g.ID)] && (g.Reason == "" || c.MayPark == nil || !c.MayPark(g.Reason)) {
 				v.add(&v.Unsettled, "%s is parked: %q", g.ID, g.Reason)
 			}
 		case store.Waiting: // for one that is parked?
 			waiting = append(waiting, g)
 		default:
 			v.add(&v.Unsettled, "%s is still %s: %s", g.ID, g.State, g.Reason)
+		}
+	}
+	for _, record := range slices.Sorted(maps.Keys(c.Refused)) {
+		if !parked[record] {
+			v.add(&v.Unsettled, "%s is refused by the remote, and its group is not parked", record)
 		}
 	}
 	for _, g := range waiting {

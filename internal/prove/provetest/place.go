@@ -46,6 +46,9 @@ type Place struct {
 	// Forgotten are the records at the remote that a restored registry can know
 	// nothing of; nil: it was not restored.
 	Forgotten map[string]bool
+	// Refused are the records that the remote refuses for good, by type and
+	// external id.
+	Refused map[string]bool
 	// Hurried: Advance, or a restore, ended leases of processes at work.
 	Hurried bool
 
@@ -317,7 +320,7 @@ func (p *Place) Judge(ctx context.Context, appErrors ...error) (*oracle.Verdict,
 	defer db.Close()
 	v, err := oracle.Judge(ctx, oracle.Case{
 		Store: db, App: p.App, Remote: p.Remote, Since: p.judged, Edition: p.Worker.Edition, Ended: p.Ended, AppErrors: appErrors,
-		Forgotten: p.Forgotten, Blind: p.Worker.Class == connector.Blind, Hurried: p.Hurried || p.Forgotten != nil,
+		Forgotten: p.Forgotten, Blind: p.Worker.Class == connector.Blind, Hurried: p.Hurried || p.Forgotten != nil, Refused: p.Refused,
 		MayPark: func(reason string) bool {
 			return p.Worker.Class == connector.Blind && strings.HasPrefix(reason, "the remote may have made this record") ||
 				p.Forgotten != nil && strings.HasPrefix(reason, "the row is not there, but its deletion was not observed")

@@ -1,0 +1,59 @@
+package nemesis
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/upkeep-sync/upkeep/internal/prove/ledger"
+)
+
+// failOften answers a third of the requests of all workers with a 5xx, half of
+// them once they were applied.
+func failOften(w *world) {
+	was := w.place.Remote.Struck(ledger.Status)
+	w.place.Remote.Fail(
+		ledger.Fault{Kind: ledger.Status, Status: http.StatusInternalServerError, Chance: 0.15},
+		ledger.Fault{Kind: ledger.Status, Status: http.StatusServiceUnavailable, Applied: true, Chance: 0.18},
+	)
+	w.until("many failures", func() bool { return w.place.Remote.Struck(ledger.Status) >= was+20 })
+	w.place.Remote.Heal()
+}
+
+// throttle takes ten requests a second while the application writes more than that
+// can carry. What is over the limit before anybody is told can't be bounded: all
+// come back at once when the peace is over that the remote asked for. In the peace,
+// once all have heard of it, at most one request of fifty comes.
+func throttle(w *world) {
+	w.place.Remote.Limit(10)
+	w.until("the remote to have asked for peace", func() bool { return w.place.Remote.Throttled().Asked >= 3 })
+	got := w.place.Remote.Throttled()
+	spent := w.one("select count(*) from upkeep.groups where attempts > 0")
+	w.place.Remote.Limit(0)
+	w.t.Logf("%+v", got)
+	if got.Heedless*50 > got.Calls {
+		w.t.Errorf("of %d requests %d came while the remote had asked for peace", got.Calls, got.Heedless)
+	}
+	if spent != "0" {
+		w.t.Errorf("%s groups have attempts to show for the remote's limit", spent)
+	}
+	w.progress(10)
+}
+
+// poison makes a hundred customers, of whom the remote refuses one: it is parked,
+// and delays none of the others.
+func poison(w *world) {
+	const others = 99
+	first := w.fresh()
+	w.last += others
+	refused := fmt.Sprintf("customer/customer-%d", first)
+	w.place.Remote.Refuse(refused)
+	if w.place.Refused == nil {
+		w.place.Refused = map[string]bool{}
+	}
+	w.place.Refused[refused] = true
+	w.exec(fmt.Sprintf("insert into customers(id, name) select i, 'one of many' from generate_series(%d, %d) i", first, first+others))
+	w.until("it to be parked, and the others to be there", func() bool {
+		return w.one(fmt.Sprintf("select count(*) from upkeep.groups where sync = 'customer' and key::int between %d and %d and (key::int = %[1]d) = parked and parked = (remote_id = '')",
+			first, first+others)) == fmt.Sprint(others+1)
+	})
+}
