@@ -3,7 +3,6 @@ package upkeep_test
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -118,7 +117,8 @@ type shop struct {
 	advance func(d time.Duration)  // the registry's clock
 	begin   func() *appTx          // a transaction of the application
 	frozen  *atomic.Bool           // the registry's clock stands still (SQLite)
-	url     string                 // of the database (PostgreSQL)
+	url     string                 // of the database, or its file, as open takes it
+	past    func(sql string)       // changes users past the triggers, of which nothing is left to be seen
 	blind   func()                 // drops the triggers on users, as a careless migration might
 	remote  *memory.Remote
 	to      *upkeep.Remote
@@ -169,6 +169,7 @@ func (s *shop) within(d time.Duration) {
 
 func (s *shop) onSQLite() {
 	path := filepath.Join(s.t.TempDir(), "shop.db")
+	s.url = path
 	app, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)")
 	if err != nil {
 		s.t.Fatal(err)
@@ -199,19 +200,26 @@ func (s *shop) onSQLite() {
 		}
 		return now.Add(time.Duration(ahead.Load()))
 	}
-	s.blind = func() {
-		rows, err := app.QueryContext(s.ctx, `select group_concat('drop trigger "' || name || '"', ';') from sqlite_schema where type = 'trigger' and tbl_name = 'users'`)
-		var drop string
-		if err == nil && rows.Next() {
-			err = errors.Join(rows.Scan(&drop), rows.Close())
-		}
+	unwatch := func() (drop string) {
+		err := app.QueryRowContext(s.ctx, `select group_concat('drop trigger "' || name || '"', ';') from sqlite_schema where type = 'trigger' and tbl_name = 'users'`).Scan(&drop)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.exec(drop)
+		return drop
+	}
+	s.blind = func() {
+		s.exec(unwatch())
+	}
+	s.past = func(sql string) {
+		var made string
+		err := app.QueryRowContext(s.ctx, `select group_concat(sql, ';') from sqlite_schema where type = 'trigger' and tbl_name = 'users'`).Scan(&made)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.exec("begin; " + unwatch() + ";" + sql + ";" + made + "; commit")
 	}
 	s.open = func() upkeep.Database {
-		db, err := sqlite.Open(path, sqlite.Config{Clock: clock})
+		db, err := sqlite.Open(s.url, sqlite.Config{Clock: clock})
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -261,6 +269,12 @@ func (s *shop) onPostgres() {
 			for n in select tgname from pg_trigger where tgrelid = 'users'::regclass and not tgisinternal loop
 				execute format('drop trigger %I on users', n);
 			end loop; end $$`)
+	}
+	s.past = func(sql string) {
+		s.exec(`begin; alter table users disable trigger user; ` + sql + `; do $$ declare n name; begin
+			for n in select tgname from pg_trigger where tgrelid = 'users'::regclass and not tgisinternal loop
+				execute format('alter table users enable always trigger %I', n);
+			end loop; end $$; commit`)
 	}
 	s.open = func() upkeep.Database {
 		db, err := postgres.Open(s.ctx, url)
