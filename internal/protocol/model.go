@@ -34,13 +34,14 @@
 // # What is not modelled
 //
 // Machines of their own have two groups that wait for one another (pair.go),
-// a request with several changes (batch.go), and the ordered lane (ordered.go).
-// Not modelled are fields (a forced update and one in doubt must send all of
-// them), deletes that set a field, refusals by the remote, its failures that
-// surely changed nothing, limits, jobs, changes made at the remote by others. At a remote of class
-// Blind a record that was made again when the known one was gone may be left
-// behind by a delete, since nobody can look for it. Folds take the entries of
-// one row in their order. A lease and the quiet time have no length: they end
+// a request with several changes (batch.go), the ordered lane (ordered.go), and
+// the fields of a record, of which in doubt only some go again (fields.go), also
+// where others change or delete it at the remote.
+// Not modelled are deletes that set a field, refusals by the remote, its failures
+// that surely changed nothing, limits, and jobs. At a remote of class Blind a
+// record that was made again when the known one was gone may be left behind by a
+// delete, since nobody can look for it. Folds take the entries of one row in
+// their order. A lease and the quiet time have no length: they end
 // whenever the search likes.
 //
 // # Numbers
