@@ -357,6 +357,54 @@ func TestRenamedColumns(t *testing.T) {
 	}
 }
 
+// A migration puts another column in the place of one, under its name: the writes of
+// sessions that knew the old one go on, and are captured, whatever type it has.
+func TestSwappedColumns(t *testing.T) {
+	t.Parallel()
+	for _, become := range []string{"text", "json", "integer", "point"} {
+		t.Run(become, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.exec(`CREATE TABLE o (id varchar(20) PRIMARY KEY, v varchar(20), w int)`, `INSERT INTO o VALUES ('1', '1', 1)`)
+			b.migrate()
+			s := b.shape("s", table("o"), "v", "w")
+			b.install(s)
+			b.ok(b.db.StartBackfill(b.ctx, "s", "1", false, false))
+			b.pass(s, 100)
+			b.syncAll(s)
+			old, err := b.app.Acquire(b.ctx)
+			b.ok(err)
+			defer old.Release()
+			_, err = old.Exec(b.ctx, `UPDATE o SET w = w + 1`)
+			b.ok(err)
+			b.folds(1, "before", s)
+			for _, column := range []string{"v", "id"} {
+				b.exec(fmt.Sprintf(`ALTER TABLE o ADD %[1]s_new %[2]s; ALTER TABLE o RENAME %[1]s TO %[1]s_old; ALTER TABLE o RENAME %[1]s_new TO %[1]s`, column, become))
+				if column == "id" {
+					b.exec(`ALTER TABLE o DROP CONSTRAINT o_pkey`, `ALTER TABLE o ALTER id_old DROP NOT NULL`)
+				}
+				if column == "id" {
+					if _, err := old.Exec(b.ctx, `INSERT INTO o (w) VALUES (7); DELETE FROM o WHERE w = 7`); err != nil {
+						t.Errorf("a session that knew the old key: %v", err)
+					}
+				}
+				if _, err := old.Exec(b.ctx, `UPDATE o SET w = w + 1`); err != nil {
+					t.Errorf("%s, a session that knew the old one: %v", column, err)
+				}
+				if column == "v" {
+					b.folds(1, "a watched column is another: the key still leads", s)
+				}
+				young, err := pgx.Connect(b.ctx, b.url)
+				b.ok(err)
+				if _, err := young.Exec(b.ctx, `UPDATE o SET w = w + 1`); err != nil {
+					t.Errorf("%s, a session that is new: %v", column, err)
+				}
+				b.ok(young.Close(b.ctx))
+			}
+		})
+	}
+}
+
 // A trigger that was dropped or disabled behind our back is reported, put
 // back, and what was missed is swept.
 func TestGapIsSwept(t *testing.T) {

@@ -32,6 +32,14 @@ func unpooled(ctx context.Context, a, b *pgconn.PgConn) error {
 	return nil
 }
 
+// pooledForSure: what goes wrong with the look itself is left to what comes next.
+func pooledForSure(err error) error {
+	if errors.Is(err, errPooler) {
+		return err
+	}
+	return nil
+}
+
 // examineAddress looks, before any session is set up, whether these are our own. A
 // server that has no room for two is asked nothing.
 func examineAddress(ctx context.Context, config *pgconn.Config) error {
@@ -45,7 +53,7 @@ func examineAddress(ctx context.Context, config *pgconn.Config) error {
 		return nil //nolint:nilerr // the one that is there will do
 	}
 	defer b.Close(ctx)
-	return unpooled(ctx, a, b)
+	return pooledForSure(unpooled(ctx, a, b))
 }
 
 // examinePool does it with a pool of the program's own, if two connections of it can
@@ -58,7 +66,7 @@ func (db *DB) examinePool(ctx context.Context) error {
 	defer cancel()
 	a, err := db.pool.Acquire(within)
 	if err != nil {
-		return ctx.Err()
+		return ctx.Err() // it may be busy
 	}
 	defer a.Release()
 	b, err := db.pool.Acquire(within)
@@ -66,5 +74,5 @@ func (db *DB) examinePool(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer b.Release()
-	return unpooled(within, a.Conn().PgConn(), b.Conn().PgConn())
+	return pooledForSure(unpooled(within, a.Conn().PgConn(), b.Conn().PgConn()))
 }

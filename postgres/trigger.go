@@ -146,7 +146,8 @@ func likenessOf(c store.Column) likeness {
 // each row. All names and operators are qualified, so that the caller's search
 // path has no say: setting another one for each call would cost a tenth of all.
 //
-// A column that was renamed since makes the inner block end early: it only
+// A column that was renamed since, or is another one of that name and of another
+// type, makes the inner block end early, whatever the server says to it: it only
 // reads, so nothing is undone with it, and a block that writes nothing takes no
 // transaction id. Looking the columns up before each row instead would cost
 // half as much again as all the rest. With a watched column gone it logs that
@@ -183,12 +184,11 @@ func (w *watch) body() string {
 func (w *watch) append(op string, read, keys []string) string {
 	const next = "\n            "
 	table := literal(w.name())
+	sweep := "                INSERT INTO upkeep.touch (tbl, op) VALUES (" + table + ", 'sweep');\n                RETURN NULL;\n"
 	return "        BEGIN" + next + strings.Join(read, next) + "\n" +
-		"        EXCEPTION WHEN undefined_column THEN\n" +
-		"            IF NOT " + present(w.keys) + " THEN\n" +
-		"                INSERT INTO upkeep.touch (tbl, op) VALUES (" + table + ", 'sweep');\n" +
-		"                RETURN NULL;\n            END IF;\n            o := NULL; n := NULL; changed := NULL;" + next +
-		strings.Join(keys, next) + "\n        END;\n" +
+		"        EXCEPTION WHEN OTHERS THEN\n" +
+		"            IF NOT " + present(w.keys) + " THEN\n" + sweep + "            END IF;\n            o := NULL; n := NULL; changed := NULL;" + next +
+		"BEGIN" + next + strings.Join(keys, next) + "\n            EXCEPTION WHEN OTHERS THEN\n" + sweep + "            END;\n        END;\n" +
 		"        INSERT INTO upkeep.touch (tbl, op, old, new, columns) VALUES (" + table + ", " + literal(op) + ", o, n, changed);\n"
 }
 
