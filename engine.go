@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,7 @@ type Engine struct {
 	stuck      *stuck
 	looks      *looks
 	learned    atomic.Pointer[learned]
+	installing sync.Mutex // one reading of the declarations at a time is installed
 	provenance provenance
 	said       said                      // what was logged of the capture
 	running    atomic.Bool               // Run is at work

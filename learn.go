@@ -129,23 +129,52 @@ func (e *Engine) learnAnew(ctx context.Context) (now *learned, misfit, err error
 // declarations mean just that by now, since a type has changed and another
 // process was the first to learn so, it goes on with it. Otherwise the plan is
 // of another configuration: [store.ErrPlan].
+//
+// Where one table is migrated after the other, the plan that is found may be of a
+// moment between the two, and what is learned now of the next one: then whoever
+// installed it is about to learn that too, or this process is at it itself.
 func (e *Engine) adopt(ctx context.Context) error {
-	now, _, err := e.learnAnew(ctx)
-	if err != nil {
-		return err
+	for tries := 0; ; {
+		if _, err := e.db.Look(ctx, e.learned.Load().plan, nil); !errors.Is(err, store.ErrPlan) {
+			return err
+		}
+		before := e.learned.Load()
+		now, _, err := e.learnAnew(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err = e.db.Look(ctx, now.plan, nil); err == nil {
+			e.tellRetyped(before.shapes, now.shapes)
+			return e.goBy(ctx, before, now)
+		}
+		if !errors.Is(err, store.ErrPlan) {
+			return err
+		}
+		if e.installing.TryLock() {
+			e.installing.Unlock()
+			if tries++; now.plan == before.plan || tries > adoptTries {
+				return err
+			}
+		}
+		if e.cfg.Clock.Sleep(ctx, adoptRest) != nil {
+			return ctx.Err()
+		}
 	}
-	if _, err := e.db.Look(ctx, now.plan, nil); err != nil {
-		return err
-	}
-	before := e.learned.Load()
-	e.tellRetyped(before.shapes, now.shapes)
-	return e.goBy(ctx, before, now)
 }
+
+// For how long the process that installed a plan may take to learn of the next
+// change of a table.
+const (
+	adoptTries = 20
+	adoptRest  = 500 * time.Millisecond
+)
 
 // installAnew installs the capture as the declarations are to be understood by
 // now, and goes by that. It is for the process whose plan is installed:
 // otherwise [store.ErrPlan].
 func (e *Engine) installAnew(ctx context.Context) error {
+	e.installing.Lock()
+	defer e.installing.Unlock()
 	now, _, err := e.learnAnew(ctx)
 	if err != nil {
 		return err

@@ -3,8 +3,10 @@ package upkeep_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,6 +56,64 @@ func TestReleaseIsNoticed(t *testing.T) {
 	if strings.Contains(log.String(), "=[]") {
 		t.Errorf("the log has a list of nothing: %s", log)
 	}
+}
+
+// migrating is a database in which something happens while the capture is installed
+// anew, which is not over before some looks for work were made.
+type migrating struct {
+	store.Store
+	happens func()
+	looks   atomic.Int64
+}
+
+func (d *migrating) Look(ctx context.Context, plan string, syncs []string) (store.Seen, error) {
+	defer d.looks.Add(1)
+	return d.Store.Look(ctx, plan, syncs)
+}
+
+func (d *migrating) Install(ctx context.Context, shapes []*store.Shape, plan, replaces string) error {
+	if err := d.Store.Install(ctx, shapes, plan, replaces); err != nil || replaces == "" {
+		return err
+	}
+	d.happens()
+	enough, late := d.looks.Load()+8, time.After(5*time.Second)
+	for look := time.NewTicker(10 * time.Millisecond); d.looks.Load() < enough; {
+		select {
+		case <-look.C:
+		case <-late:
+			return nil
+		}
+	}
+	return nil
+}
+
+// One table is migrated after the other: while the triggers of the first are put
+// back, the second becomes something else. That is no other configuration.
+func TestReleasesOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.within(time.Minute)
+	s.fill()
+	migrate := func(table, column string, length int) {
+		s.exec(fmt.Sprintf(`begin; select upkeep.release('%[1]s'); alter table %[1]s alter column %[2]s type varchar(%[3]d); commit`, table, column, length))
+	}
+	db := &migrating{Store: s.open()}
+	var once sync.Once
+	db.happens = func() { once.Do(func() { migrate("orders", "ref_no", 200) }) }
+	e, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{customerSync(s.to), orderSync(s.to)}, Clock: withoutNets{}, Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(e)
+	s.quiet(e)
+	migrate("users", "name", 100)
+	s.exec(`update users set name = 'after'; update orders set ref_no = 'after'`)
+	s.until("the changes after both", func() bool {
+		user, _ := s.remote.Record("customer", "customer-1")
+		return string(user.Fields["entityId"]) == `"after"`
+	})
+	s.quiet(e)
+	s.inSync(e, "customer", "sales_order")
 }
 
 // unheard is a database whose looks for work don't tell of a release, so that the
