@@ -64,7 +64,11 @@ func TestHalfInstalled(t *testing.T) {
 				_, byCounts := b.db.Counts(b.ctx)
 				_, byHealth := b.db.Health(b.ctx, "ns")
 				_, byVitals := b.db.Vitals(b.ctx, time.Minute)
-				for what, err := range map[string]error{"Sync": bySync, "Counts": byCounts, "Health": byHealth, "Vitals": byVitals} {
+				_, byGroup := b.db.Group(b.ctx, store.ID{Sync: "s", Key: "1"})
+				if errors.Is(byGroup, store.ErrNoGroup) { // it does not read this column
+					byGroup = nil
+				}
+				for what, err := range map[string]error{"Sync": bySync, "Counts": byCounts, "Health": byHealth, "Vitals": byVitals, "Group": byGroup} {
 					if err == nil {
 						continue
 					}

@@ -50,7 +50,7 @@ func examineAddress(ctx context.Context, config *pgconn.Config) error {
 	defer a.Close(ctx)
 	b, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil //nolint:nilerr // the one that is there will do
+		return nil // the one that is there will do
 	}
 	defer b.Close(ctx)
 	return pooledForSure(unpooled(ctx, a, b))

@@ -22,7 +22,7 @@ const stateOf = `CASE
 	WHEN remote_id = '' THEN 'gone'
 	ELSE 'clean' END`
 
-const groupColumns = `sync, key, ` + stateOf + ` AS state, generation, synced_generation, forced_generation, settled_generation, epoch,
+const groupColumns = `sync, key, ` + stateOf + ` AS state, generation, synced_generation, forced_generation, upkeep_groups.settled_generation, epoch,
 	coalesce(holder, ''), lease_until, in_doubt_until, due_at, touched_at, synced_at, remote_id, external_id, digests,
 	attempts, reason, waits_for, refs, coalesce(to_json(cause), '{}'), backfill, deleted_generation > 0`
 
@@ -56,7 +56,7 @@ func timeOf(t *time.Time) time.Time {
 
 // Group implements [store.Registry].
 func (db *DB) Group(ctx context.Context, id store.ID) (*store.Group, error) {
-	rows, err := db.pool.Query(ctx, "SELECT "+groupColumns+" FROM upkeep.groups WHERE sync = $1 AND key = $2",
+	rows, err := db.pool.Query(ctx, "SELECT "+groupColumns+" FROM upkeep.groups AS upkeep_groups WHERE sync = $1 AND key = $2",
 		clean(id.Sync), clean(id.Key))
 	if err != nil {
 		return nil, installed(err)
@@ -80,7 +80,7 @@ func (db *DB) Groups(ctx context.Context, sync string, state store.State, after 
 	if sync == "" {
 		where, order = "$1 = ''", "key, sync"
 	}
-	rows, err := db.pool.Query(ctx, "SELECT "+groupColumns+" FROM upkeep.groups WHERE "+where+
+	rows, err := db.pool.Query(ctx, "SELECT "+groupColumns+" FROM upkeep.groups AS upkeep_groups WHERE "+where+
 		" AND ($2 = '' OR "+stateOf+" = $2) AND ($3 = '' OR key > $3) ORDER BY "+order+" LIMIT $4",
 		clean(sync), string(state), clean(after), limit)
 	if err != nil {

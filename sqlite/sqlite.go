@@ -235,7 +235,7 @@ func explain(what string, err error) error {
 	}
 	// A column of ours that is missing is one that is only being installed.
 	if s := err.Error(); strings.Contains(s, "no such table: upkeep_") || strings.Contains(s, "no such table: main.upkeep_") ||
-		strings.Contains(s, "no such column: upkeep_syncs.") || strings.Contains(s, "no such column: upkeep_slots.") {
+		strings.Contains(s, "no such column: g.") || strings.Contains(s, "no such column: upkeep_syncs.") || strings.Contains(s, "no such column: upkeep_slots.") {
 		return fmt.Errorf("%s: %w (%v)", what, store.ErrNotInstalled, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)

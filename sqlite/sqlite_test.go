@@ -155,7 +155,7 @@ func TestHalfInstalled(t *testing.T) {
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := app.Exec("ALTER TABLE upkeep_syncs DROP COLUMN failure; ALTER TABLE upkeep_slots DROP COLUMN oldest_call; ALTER TABLE upkeep_slots DROP COLUMN calls"); err != nil {
+	if _, err := app.Exec("ALTER TABLE upkeep_syncs DROP COLUMN failure; ALTER TABLE upkeep_slots DROP COLUMN oldest_call; ALTER TABLE upkeep_slots DROP COLUMN calls; ALTER TABLE upkeep_groups DROP COLUMN settled_generation"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.Sync(t.Context(), "s"); !errors.Is(err, store.ErrNotInstalled) {
@@ -163,6 +163,9 @@ func TestHalfInstalled(t *testing.T) {
 	}
 	if _, err := db.Counts(t.Context()); !errors.Is(err, store.ErrNotInstalled) {
 		t.Errorf("Counts: %v", err)
+	}
+	if _, err := db.Group(t.Context(), store.ID{Sync: "s", Key: "1"}); !errors.Is(err, store.ErrNotInstalled) {
+		t.Errorf("Group: %v", err)
 	}
 	if _, err := db.Health(t.Context(), "ns"); !errors.Is(err, store.ErrNotInstalled) {
 		t.Errorf("Health: %v", err)
