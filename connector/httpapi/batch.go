@@ -182,6 +182,8 @@ func (c *Connection) outcomes(r *recordAPI, q *batchRequest, a *answer, all []co
 	silent := fmt.Sprintf("the answer says nothing of this record (%d of %d told)", len(o.byKey), len(all))
 	if q.results != nil {
 		c.succeeded(r, q, a, all, o)
+	} else if o.stray {
+		silent = "the answer tells of a failure, and not which of the records sent has it"
 	} else {
 		for i := range all { // no news is good news
 			if o.told[i] == 0 {
@@ -207,6 +209,7 @@ type matching struct {
 	results []connector.Result
 	told    []int // how often the answer spoke of the change
 	byKey   map[string]int
+	stray   bool // a failure is told that is of no change in particular
 }
 
 func (o *matching) tell(i int, r connector.Result) {
@@ -228,17 +231,20 @@ func (c *Connection) failed(q *batchRequest, a *answer, o *matching) {
 		return
 	}
 	found, _ := f.list.in(a.doc)
-	items, _ := found.([]any)
+	items, isList := found.([]any)
+	o.stray = found != nil && !isList
 	for _, item := range items {
 		err := c.failure(q, a, item)
 		keys, _ := f.key.in(item)
 		several, ok := keys.([]any)
-		if !ok {
+		if !ok || len(several) == 0 {
 			several = []any{keys}
 		}
 		for _, k := range several {
 			if i, ok := o.byKey[(pointer{}).textIn(k)]; ok {
 				o.tell(i, connector.Result{Err: err})
+			} else {
+				o.stray = true
 			}
 		}
 	}
@@ -273,9 +279,10 @@ func (r *rule) fitsPart(v verb, p *answer) bool {
 func (c *Connection) succeeded(r *recordAPI, q *batchRequest, a *answer, all []connector.Change, o *matching) {
 	found, _ := q.results.list.in(a.doc)
 	items, _ := found.([]any)
-	if q.results.byPosition && len(items) != len(all) {
-		return // nobody knows which is missing
+	if q.results.byPosition && (len(items) != len(all) || q.displaced(items, all)) {
+		return // nobody knows which is whose
 	}
+	made := map[string]int{}
 	for n, item := range items {
 		i := n
 		if !q.results.byPosition {
@@ -284,8 +291,34 @@ func (c *Connection) succeeded(r *recordAPI, q *batchRequest, a *answer, all []c
 				continue
 			}
 		}
-		o.tell(i, c.outcome(r, q, a, item, all[i]))
+		result := c.outcome(r, q, a, item, all[i])
+		if result.Err == nil && q.verb == creating {
+			if other, twice := made[result.RemoteID]; twice && other != i {
+				o.told[other]++ // one record is not two: which it is, a look tells
+				o.told[i]++
+			}
+			made[result.RemoteID] = i
+		}
+		o.tell(i, result)
 	}
+}
+
+// displaced says whether a result is where another change's belongs: by its id,
+// which an answer need not have.
+func (q *batchRequest) displaced(items []any, all []connector.Change) bool {
+	if q.verb == creating {
+		return false
+	}
+	at := map[string]int{}
+	for i, x := range all {
+		at[x.RemoteID] = i
+	}
+	for n, item := range items {
+		if i, ours := at[q.results.id.textIn(item)]; ours && i != n {
+			return true
+		}
+	}
+	return false
 }
 
 // outcome is what one element of the results says.

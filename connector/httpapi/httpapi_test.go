@@ -214,6 +214,13 @@ func TestBatchAnswers(t *testing.T) {
   results: {list: /ok, key: /k}, failures: {list: /bad, key: /k}}}}}`
 	const placed = `records: {"*": {upsert: {path: /r, body: $fields}, batch: {most: 9, upsert: {path: /b, body: {items: $changes}, change: {k: $external_id},
   results: {list: /ok, by_position: true}}}}}`
+	// Of a change that is made by its place, and of one of which only failures are told.
+	const changed = `records: {"*": {upsert: {path: /r, body: $fields}, update: {path: /r, body: $fields}, batch: {most: 9,
+  upsert: {path: /b, body: {items: $changes}, change: {k: $external_id}, results: {list: /ok, by_position: true}},
+  update: {path: /b, body: {items: $changes}, change: {k: $id}, results: {list: /ok, by_position: true, failed: /bad}}}}}`
+	const failing = `records: {"*": {upsert: {path: /r, body: $fields}, update: {path: /r, body: $fields}, batch: {most: 9,
+  upsert: {path: /b, body: {items: $changes}, change: {k: $external_id}, results: {list: /ok, by_position: true}},
+  update: {path: /b, body: {items: $changes}, change: {k: $id}, match: $id, failures: {list: /bad, key: /k}}}}}`
 	for _, tt := range []struct{ text, answer, want string }{
 		{keyed, `{"ok":[{"k":"b","id":2},{"k":"a","id":1}]}`, "1 2"},
 		{keyed, `{"ok":[{"k":"b","id":2}]}`, "outcome unknown, 2"},
@@ -225,10 +232,31 @@ func TestBatchAnswers(t *testing.T) {
 		{placed, `{"ok":[{"id":1},{"id":2}]}`, "1 2"},
 		{placed, `{"ok":[{"id":1}]}`, "outcome unknown, outcome unknown"},
 		{placed, `{"ok":[{"id":1},{"id":2},{"id":3}]}`, "outcome unknown, outcome unknown"},
+		{keyed, `{"ok":[{"k":"a","id":1},{"k":"b","id":2},{"k":"a","id":1}]}`, "outcome unknown, 2"},
+		{keyed, `{"ok":[{"k":"a","id":1},{"k":"b","id":1}]}`, "outcome unknown, outcome unknown"},
+		{keyed, `{"ok":[{"k":"y","id":1},{"k":"z","id":2}]}`, "outcome unknown, outcome unknown"},
+		{placed, `{"ok":[{"id":1},{"id":1}]}`, "outcome unknown, outcome unknown"},
+		{changed, `{"ok":[{"id":"A"},{"id":"B"}]}`, "A B"},
+		{changed, `{"ok":[{},{"bad":true}]}`, "A, rejected"},
+		{changed, `{"ok":[{"id":"B"},{"id":"A","bad":true}]}`, "outcome unknown, outcome unknown"},
+		{changed, `{"ok":[{"id":"A"},{"id":"A"}]}`, "outcome unknown, outcome unknown"},
+		{failing, `{}`, "A B"},
+		{failing, `{"bad":[]}`, "A B"},
+		{failing, `{"bad":[{"k":"B"}]}`, "A, rejected"},
+		{failing, `{"bad":[{"k":"B"},{"k":"B"}]}`, "A, outcome unknown"},
+		{failing, `{"bad":[{"k":"C"}]}`, "outcome unknown, outcome unknown"},
+		{failing, `{"bad":[{"k":"B"},{}]}`, "outcome unknown, rejected"},
+		{failing, `{"bad":[{"k":[]}]}`, "outcome unknown, outcome unknown"},
+		{failing, `{"bad":{"k":"B"}}`, "outcome unknown, outcome unknown"},
 	} {
 		conn, _ := answering(t, tt.text, nil, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, tt.answer) })
+		action := connector.Create
+		if tt.text == changed || tt.text == failing {
+			action = connector.Update
+		}
 		results, err := conn.(connector.Batcher).Apply(t.Context(), "x", []connector.Change{
-			{Record: connector.Record{Type: "x", ExternalID: "a"}}, {Record: connector.Record{Type: "x", ExternalID: "b"}}})
+			{Action: action, RemoteID: "A", Record: connector.Record{Type: "x", ExternalID: "a"}},
+			{Action: action, RemoteID: "B", Record: connector.Record{Type: "x", ExternalID: "b"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
