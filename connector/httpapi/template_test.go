@@ -122,6 +122,27 @@ func TestPointers(t *testing.T) {
 	}
 }
 
+// FuzzPointer: a pointer leads to the value that its parts name, and of any other
+// text something is read or there is an error.
+func FuzzPointer(f *testing.F) {
+	f.Add("a/b~", "0", "/a/b")
+	f.Add("", "01", "~2")
+	f.Add("~1", "-1", "/~01/0")
+	escape := strings.NewReplacer("~", "~0", "/", "~1")
+	f.Fuzz(func(t *testing.T, name, inner, text string) {
+		if p, err := parsePointer(text); err == nil {
+			_ = p.textIn(map[string]any{name: []any{text}})
+		}
+		p, err := parsePointer("/" + escape.Replace(name) + "/" + escape.Replace(inner))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.textIn(map[string]any{name: map[string]any{inner: "found"}}); got != "found" {
+			t.Errorf("%q of %q is %q", inner, name, got)
+		}
+	})
+}
+
 // FuzzPath: no value leaves its place in a path.
 func FuzzPath(f *testing.F) {
 	for _, s := range []string{"a", "..", ".", "", "a/b", "a?b#c", "%2e%2e", "a\\b", "ü 🚚", "\x00", "a;b", "//"} {

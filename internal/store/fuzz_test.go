@@ -2,6 +2,8 @@ package store
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/shopspring/decimal"
@@ -67,6 +69,31 @@ func FuzzDecodePayload(f *testing.F) {
 		twice, err := EncodePayload(shape, again.Row)
 		if again.Err != nil || err != nil || !bytes.Equal(once, twice) {
 			t.Errorf("%s is written as %s, and read as %s: %v, %v", payload, once, twice, again.Err, err)
+		}
+	})
+}
+
+// FuzzArray: the text of an array is read as its elements, and of any other text
+// something is read or there is an error.
+func FuzzArray(f *testing.F) {
+	for _, s := range []string{"", "{}", "{a,NULL}", `{"a b",null}`, `[0:1]={1,2}`, `{"`, `{\`, "{{1},{2}}", `{"a"b}`, "{,}", `"\`} {
+		f.Add(s, s, true)
+	}
+	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+	f.Fuzz(func(t *testing.T, text, other string, null bool) {
+		_, _ = Array(text)
+		written := `{"` + quote.Replace(text) + `","` + quote.Replace(other) + `"}`
+		if null {
+			written = `[2:4]={"` + quote.Replace(text) + `",NULL,"` + quote.Replace(other) + `"}`
+		}
+		got, err := Array(written)
+		want := []*string{&text, &other}
+		if null {
+			want = []*string{&text, nil, &other}
+		}
+		same := func(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
+		if err != nil || !slices.EqualFunc(got, want, same) {
+			t.Errorf("%s is read as %v, %v", written, got, err)
 		}
 	})
 }
