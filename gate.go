@@ -297,7 +297,8 @@ func (g *gate) enter(ctx context.Context, sync string, latest time.Time) (began 
 	for {
 		g.mu.Lock()
 		now := g.cfg.Clock.Now()
-		blocked := g.held.remote || g.held.syncs[sync] || g.pausedUntil.After(now) || (g.broken && !g.probing)
+		// A probe is one call, though more groups may have been claimed for it.
+		blocked := g.held.remote || g.held.syncs[sync] || g.pausedUntil.After(now) || (g.broken && (!g.probing || len(g.calls) > 0))
 		if ctx.Err() != nil || now.After(latest) || blocked {
 			g.mu.Unlock()
 			return began, errNotSent
