@@ -413,16 +413,23 @@ func (j *job) tried(action string, fields connector.Fields, err error, took time
 const (
 	maxMessage = 2_000 // bytes of the remote's words that are kept
 	maxBefore  = 500   // of each call before a try's last one
+	maxReason  = 8_000 // of why a group is parked, which may have the words of the user's function
 )
 
+// cut is so much of somebody else's words that can be kept: text, without the
+// character NUL.
 func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
+	end := ""
+	if len(s) > n {
+		for n > 0 && s[n]&0xC0 == 0x80 { // not in the middle of a rune
+			n--
+		}
+		s, end = s[:n], "…"
 	}
-	for n > 0 && s[n]&0xC0 == 0x80 { // not in the middle of a rune
-		n--
+	if !keepable(s) {
+		s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD")
 	}
-	return s[:n] + "…"
+	return s + end
 }
 
 func (r *runner) observe(took time.Duration) {

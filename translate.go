@@ -173,6 +173,9 @@ func (j *job) represent(row Row) error {
 		j.fields, err = frozen(j.fields)
 	}
 	if err == nil {
+		err = tooLarge(j.fields)
+	}
+	if err == nil {
 		err = j.def.unsaid(slices.Collect(maps.Keys(j.fields)))
 	}
 	if err != nil {
@@ -185,6 +188,9 @@ func (j *job) represent(row Row) error {
 	if j.def.CreateFields != nil {
 		if j.create, err = j.def.CreateFields(row); err == nil {
 			j.create, err = frozen(j.create)
+		}
+		if err == nil {
+			err = tooLarge(j.create)
 		}
 		if err != nil {
 			return fmt.Errorf("create fields: %w", spoken(err))

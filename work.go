@@ -424,5 +424,5 @@ func (j *job) synced(remoteID string) {
 }
 
 func (j *job) refuse(reason string) {
-	j.finish(store.Result{Outcome: store.Refused, Reason: reason})
+	j.finish(store.Result{Outcome: store.Refused, Reason: cut(reason, maxReason)})
 }
