@@ -15,20 +15,20 @@ const upsert, lookup, blind = connector.Upsert, connector.Lookup, connector.Blin
 
 // faults are all that is suffered, one after the other.
 var faults = []fault{
-	{name: "kill -9 of a worker", class: lookup, times: 3, inject: kill},
-	{name: "SIGSTOP past the lease, SIGCONT", class: upsert, times: 1, inject: stopPastLease},
+	{name: "kill -9 of a worker", class: lookup, times: 3, filed: true, inject: kill},
+	{name: "SIGSTOP past the lease, SIGCONT", class: upsert, times: 1, filed: true, inject: stopPastLease},
 	{name: "SIGSTOP past the doubt, SIGCONT", class: lookup, times: 1, long: true, inject: stopPastDoubt},
 	{name: "SIGTERM under load, a new worker", class: lookup, times: 3, inject: deploy},
 	{name: "another mapping beside the old one", class: upsert, times: 4, inject: deployAnother},
-	{name: "pg_terminate_backend of all", class: upsert, times: 3, inject: terminate},
-	{name: "PostgreSQL dies and recovers", class: lookup, times: 1, inject: killPostgres},
-	{name: "database cut off from the workers", class: upsert, times: 2, inject: cutDatabase},
-	{name: "database silent for the workers", class: lookup, times: 1, inject: freezeDatabase},
+	{name: "pg_terminate_backend of all", class: upsert, times: 3, served: true, inject: terminate},
+	{name: "PostgreSQL dies and recovers", class: lookup, times: 1, served: true, inject: killPostgres},
+	{name: "database cut off from the workers", class: upsert, times: 2, served: true, inject: cutDatabase},
+	{name: "database silent for the workers", class: lookup, times: 1, served: true, inject: freezeDatabase},
 	{name: "remote cut off from the workers", class: lookup, times: 2, inject: cutRemote},
 	{name: "remote silent for the workers", class: lookup, times: 1, inject: freezeRemote},
-	{name: "long transaction, committed last", class: upsert, times: 2, inject: longTransaction},
-	{name: "prepared transaction, committed later", class: upsert, times: 2, inject: prepared},
-	{name: "hot groups, and in opposite orders", class: upsert, times: 1, inject: crossing},
+	{name: "long transaction, committed last", class: upsert, times: 2, served: true, inject: longTransaction},
+	{name: "prepared transaction, committed later", class: upsert, times: 2, served: true, inject: prepared},
+	{name: "hot groups, and in opposite orders", class: upsert, times: 1, served: true, inject: crossing},
 	{name: "two faults at once", class: lookup, times: 3, inject: twoAtOnce},
 	restored("registry restored from a dump", false, atWork(dump)),
 	long(restored("registry restored from a dump, no worker", false, stopped(dump))),
@@ -253,6 +253,9 @@ func twoAtOnce(w *world) {
 		{Kind: ledger.Late, For: 300 * time.Millisecond}, {Kind: ledger.Hang}, {Kind: ledger.Delay, For: 200 * time.Millisecond},
 	}
 	others := []func(*world){kill, deploy, terminate, killPostgres, cutDatabase, freezeDatabase, cutRemote, freezeRemote, longTransaction}
+	if w.filed() {
+		others = []func(*world){kill, deploy, cutRemote, freezeRemote}
+	}
 	f := ofRemotes[w.rand.IntN(len(ofRemotes))]
 	f.Chance, f.Times = 0.4, 4
 	was := w.place.Remote.Struck(f.Kind)

@@ -13,7 +13,7 @@ func (w *world) withJobs() {
 	w.config.Jobs = connector.Bulk{From: 2, Most: 8, Poll: 100 * time.Millisecond}
 	w.place.Worker.Jobs = w.config.Jobs
 	w.place.Remote.Pace(20 * time.Millisecond)
-	w.exec("insert into customers(id, name) select 2000 + i, 'quiet' from generate_series(1, 40) i")
+	w.customers(2001, 2040)
 }
 
 // killInJobs kills a worker while jobs run at the remote.

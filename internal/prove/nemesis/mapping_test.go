@@ -56,23 +56,12 @@ func (w *world) replace(old []*worker.Process, between func()) {
 	}
 }
 
-// plan is the one that is installed.
-func (w *world) plan() (plan string) {
-	if err := w.place.App.QueryRowContext(w.ctx, "select coalesce(plan, '') from upkeep.settings").Scan(&plan); err != nil {
-		w.t.Fatal(err)
-	}
-	return plan
-}
-
 // rest waits until nothing was to do for a while, in which a worker would have been
 // started again. What waits for a parked record is not to be done.
 func (w *world) rest() {
 	busy := time.Now()
 	w.until("rest", func() bool {
-		var is bool
-		err := w.place.App.QueryRowContext(w.ctx, `select exists (select from upkeep.touch) or exists (select from upkeep.syncs where pass <> '')
-			or exists (select from upkeep.groups where generation > synced_generation and not parked and waits_for = '{}')`).Scan(&is)
-		if err != nil || is {
+		if w.busy() {
 			busy = time.Now()
 		}
 		return time.Since(busy) > time.Second

@@ -2,11 +2,11 @@ package nemesis
 
 import (
 	"context"
-	"database/sql"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
 	"github.com/upkeep-sync/upkeep/internal/prove/oracle"
@@ -48,19 +49,22 @@ type fault struct {
 	// doubt afterwards. own: on a server of its own. restored: the registry is
 	// of another time.
 	// long: only when asked for, or with more rounds than one. jobs: what is
-	// backfilled goes in bulk jobs.
-	secure, certain, own, restored, long, jobs bool
+	// backfilled goes in bulk jobs. served: only a database that is a server, or
+	// has several writers at once, can suffer it. filed: on a file in the short
+	// form too.
+	secure, certain, own, restored, long, jobs, served, filed bool
 }
 
 // world is a database, a remote, workers and an application that writes.
 type world struct {
 	t      *testing.T
 	ctx    context.Context
-	server *pgtest.Server
-	name   string // of the database
+	server *pgtest.Server // nil: the database is a file
+	name   string         // of the database
 	place  *provetest.Place
+	store  upkeep.Database // the registry, to look at
 	rand   *rand.Rand
-	db     *Proxy // between workers and database
+	db     *Proxy // between workers and database; nil: a file
 	net    *Proxy // between workers and remote
 	front  *front // speaks TLS before the remote; nil: nobody does
 
@@ -80,21 +84,43 @@ const processes = 3
 // TestNemesis prints a line for each fault.
 func TestNemesis(t *testing.T) {
 	server := pgtest.Start(t)
-	fmt.Fprintf(os.Stderr, "%-44s %-7s %8s %7s %7s %6s %11s %8s %10s %6s\n",
-		"fault", "remote", "injected", "writes", "groups", "lost", "duplicated", "deleted", "app errors", "other")
+	header()
 	for i, f := range faults {
-		if *only != "" && *only != f.name || f.long && *only == "" && *rounds == 1 {
-			continue
+		if chosen(f) && (!f.long || *only != "" || *rounds > 1) {
+			f.each(t, server, 3*i)
 		}
-		classes := []connector.Class{f.class}
-		if *every && !f.jobs { // jobs are for remotes with a key that is unique
-			classes = []connector.Class{connector.Upsert, connector.Lookup, connector.Blind}
+	}
+}
+
+// TestNemesisOnAFile is the same on SQLite, where the processes share a file.
+func TestNemesisOnAFile(t *testing.T) {
+	header()
+	for i, f := range faults {
+		if chosen(f) && !f.served && (f.filed || *only != "" || *rounds > 1) {
+			f.each(t, nil, 1000+3*i)
 		}
-		for _, class := range classes {
-			ok := t.Run(f.name, func(t *testing.T) { suffer(t, server, f, class, uint64(3*i)+uint64(class)) })
-			if !ok && t.Failed() {
-				t.Logf("again: go test ./internal/prove/nemesis -run TestNemesis -fault %q -rounds %d -seed %d -every=%t", f.name, *rounds, *seed, *every)
-			}
+	}
+}
+
+var classNames = map[connector.Class]string{connector.Upsert: "upsert", connector.Lookup: "lookup", connector.Blind: "blind"}
+
+func header() {
+	fmt.Fprintf(os.Stderr, "%-44s %-9s %-7s %8s %7s %7s %6s %11s %8s %10s %6s\n",
+		"fault", "database", "remote", "injected", "writes", "groups", "lost", "duplicated", "deleted", "app errors", "other")
+}
+
+func chosen(f fault) bool { return *only == "" || *only == f.name }
+
+// each suffers a fault with each class of remote, or the one that it is hardest for.
+func (f fault) each(t *testing.T, server *pgtest.Server, n int) {
+	classes := []connector.Class{f.class}
+	if *every && !f.jobs { // jobs are for remotes with a key that is unique
+		classes = []connector.Class{connector.Upsert, connector.Lookup, connector.Blind}
+	}
+	for _, class := range classes {
+		ok := t.Run(f.name+", "+classNames[class], func(t *testing.T) { suffer(t, server, f, class, uint64(n)+uint64(class)) })
+		if !ok && t.Failed() {
+			t.Logf("again: go test ./internal/prove/nemesis -run %s -fault %q -rounds %d -seed %d -every=%t", t.Name(), f.name, *rounds, *seed, *every)
 		}
 	}
 }
@@ -138,35 +164,36 @@ func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class,
 		v.Unsettled += v.Parked
 		t.Errorf("%d groups are parked, and no request went out: %s", v.Parked, w.groups())
 	}
-	names := map[connector.Class]string{connector.Upsert: "upsert", connector.Lookup: "lookup", connector.Blind: "blind"}
-	fmt.Fprintf(os.Stderr, "%-44s %-7s %8d %7d %7d %6d %11d %8d %10d %6d\n", f.name, names[class], injected, w.writes, v.Groups,
+	fmt.Fprintf(os.Stderr, "%-44s %-9s %-7s %8d %7d %7d %6d %11d %8d %10d %6d\n", f.name, w.config.Driver, classNames[class], injected, w.writes, v.Groups,
 		v.Lost, v.Duplicates, v.Deletes, v.AppErrors, v.Other())
 	if err := v.Err(); err != nil {
 		t.Error(err)
 	}
 }
 
-// open makes a database on the server, and the ways to it and to the remote.
+// open makes a database, and the ways to it and to the remote.
 func (w *world) open(class connector.Class, secure bool) {
-	w.place = provetest.At(w.t, worker.Postgres, w.database(), class, *seed)
-	var err error
-	direct := w.place.Worker
-	host := direct.Database[strings.Index(direct.Database, "@")+1:]
-	host = host[:strings.Index(host, "/")]
-	if w.db, err = OpenProxy(host); err != nil {
-		w.t.Fatal(err)
+	if w.server == nil {
+		w.openAt(worker.SQLite, filepath.Join(w.t.TempDir(), "shop.db"), class, secure)
+	} else {
+		w.openAt(worker.Postgres, w.database(), class, secure)
 	}
-	w.t.Cleanup(w.db.Close)
-	remote := strings.TrimPrefix(direct.Remote, "http://")
+}
+
+func (w *world) openAt(driver, database string, class connector.Class, secure bool) {
+	w.place = provetest.At(w.t, driver, database, class, *seed)
+	w.config = w.place.Worker
+	if !w.filed() {
+		host := database[strings.Index(database, "@")+1:]
+		host = host[:strings.Index(host, "/")]
+		w.db = w.way(host)
+		w.config.Database = strings.Replace(database, host, w.db.Addr(), 1)
+	}
+	remote := strings.TrimPrefix(w.config.Remote, "http://")
 	if secure {
 		remote = w.secure(remote)
 	}
-	if w.net, err = OpenProxy(remote); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(w.net.Close)
-	w.config = direct
-	w.config.Database = strings.Replace(direct.Database, host, w.db.Addr(), 1)
+	w.net = w.way(remote)
 	w.config.Remote = "http://" + w.net.Addr()
 	if secure {
 		w.config.Remote = "https://" + w.net.Addr()
@@ -175,6 +202,19 @@ func (w *world) open(class connector.Class, secure bool) {
 	w.config.Timeout, w.config.Lease, w.config.Quiet = 600*time.Millisecond, 1500*time.Millisecond, time.Second
 	w.config.Concurrency = 12
 	w.place.Worker.Timeout = w.config.Timeout
+}
+
+// filed says whether the database is a file.
+func (w *world) filed() bool { return w.config.Driver == worker.SQLite }
+
+// way is one that can be cut.
+func (w *world) way(to string) *Proxy {
+	p, err := OpenProxy(to)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(p.Close)
+	return p
 }
 
 // fresh is the key of a customer that nobody else makes.
@@ -237,7 +277,9 @@ func (w *world) alive() *worker.Process {
 
 // end asks the workers to stop, and kills those that do not in time.
 func (w *world) end() {
-	w.db.Mend()
+	if w.db != nil {
+		w.db.Mend()
+	}
 	w.net.Mend()
 	for _, p := range w.workers {
 		p.Signal(syscall.SIGCONT)
@@ -313,36 +355,15 @@ func (w *world) until(what string, ok func() bool) {
 	}
 }
 
-// groups says how many groups are in which state, and how the remote stands, for a
-// wait in vain.
-func (w *world) groups() string {
-	var text sql.NullString
-	err := w.place.App.QueryRow(`select string_agg(n || ' ' || what, ', ') from (
-		select count(*) n, concat_ws(' ', case when parked then 'parked: ' || reason end, case when holder is not null then 'claimed' end,
-			case when due_at is not null then 'due' end, case when in_doubt_until is not null then 'in doubt' end,
-			case when waits_for <> '{}' then 'waiting' end, case when remote_id <> '' then 'with a record' end, case when generation > synced_generation then 'dirty' else 'clean' end) what
-		from upkeep.groups group by 2
-		union all select held, concat('slots of ', holder, ' until ', until) from upkeep.slots
-		union all select failures, concat('failures of the remote, now ', now(), ', probe at ', probe_at, ', paused until ', paused_until) from upkeep.remotes) as states`).Scan(&text)
-	if err != nil {
-		return "not known: " + err.Error()
-	}
-	for _, p := range w.workers {
-		log := p.Log()
-		text.String += "\n" + log[max(0, len(log)-2000):]
-	}
-	return text.String
-}
-
 // progress waits until the remote applied n more changes, or until only a person
 // can go on: at a remote that can't look anything up enough faults make every
 // record one that may have been made.
 func (w *world) progress(n int) {
 	w.t.Helper()
-	was := len(w.place.Remote.Applied(0))
+	was := w.changed(0)
 	seen, wrote := 0, w.wrote()
 	w.until("progress", func() bool {
-		applied := len(w.place.Remote.Applied(was))
+		applied := w.changed(was)
 		if applied != seen {
 			seen, wrote = applied, w.wrote()
 		}
@@ -354,25 +375,6 @@ func (w *world) progress(n int) {
 // can go on, where a record is known that is left as it is: each row is written
 // several times.
 const idle = 300
-
-// nothingKnown: no record is known to be there of which more can be sent, and
-// some may have been made.
-func (w *world) nothingKnown() bool {
-	return w.ofBlind(`not bool_or(remote_id <> '' and not parked and waits_for = '{}') and bool_or(parked)`)
-}
-
-// mayBeMade: some may have been made.
-func (w *world) mayBeMade() bool { return w.ofBlind("bool_or(parked)") }
-
-// ofBlind says whether the remote can't look anything up and this is so of the groups.
-func (w *world) ofBlind(so string) bool {
-	if w.place.Worker.Class != connector.Blind {
-		return false
-	}
-	var yes sql.NullBool
-	err := w.place.App.QueryRowContext(w.ctx, "select "+so+" from upkeep.groups").Scan(&yes)
-	return err == nil && yes.Bool
-}
 
 // wrote is how often the application has written.
 func (w *world) wrote() int { w.mu.Lock(); defer w.mu.Unlock(); return w.writes }

@@ -27,7 +27,7 @@ func throttle(w *world) {
 	w.place.Remote.Limit(10)
 	w.until("the remote to have asked for peace", func() bool { return w.place.Remote.Throttled().Asked >= 3 })
 	got := w.place.Remote.Throttled()
-	spent := w.one("select count(*) from upkeep.groups where attempts > 0")
+	spent := w.one("select count(*) from " + w.table("groups") + " where attempts > 0")
 	w.place.Remote.Limit(0)
 	w.t.Logf("%+v", got)
 	if got.Heedless*50 > got.Calls {
@@ -51,9 +51,14 @@ func poison(w *world) {
 		w.place.Refused = map[string]bool{}
 	}
 	w.place.Refused[refused] = true
-	w.exec(fmt.Sprintf("insert into customers(id, name) select i, 'one of many' from generate_series(%d, %d) i", first, first+others))
+	w.customers(first, first+others)
 	w.until("it to be parked, and the others to be there", func() bool {
-		return w.one(fmt.Sprintf("select count(*) from upkeep.groups where sync = 'customer' and key::int between %d and %d and (key::int = %[1]d) = parked and parked = (remote_id = '')",
-			first, first+others)) == fmt.Sprint(others+1)
+		return w.one(fmt.Sprintf("select count(*) from %s where sync = 'customer' and cast(key as integer) between %d and %d and (cast(key as integer) = %[2]d) = parked and parked = (coalesce(remote_id, '') = '')",
+			w.table("groups"), first, first+others)) == fmt.Sprint(others+1)
 	})
+}
+
+// customers makes those that are not there yet.
+func (w *world) customers(first, last int) {
+	w.exec(fmt.Sprintf("with recursive n(i) as (select %d union all select i + 1 from n where i < %d) insert into customers(id, name) select i, 'one of many' from n", first, last))
 }

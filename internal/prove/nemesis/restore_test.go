@@ -10,7 +10,7 @@ import (
 
 // restored is a fault after which the registry is of an earlier time.
 func restored(name string, own bool, inject func(*world)) fault {
-	return fault{name: name, class: lookup, times: 1, own: own, restored: true, inject: func(w *world) {
+	return fault{name: name, class: lookup, times: 1, own: own, restored: true, served: true, inject: func(w *world) {
 		was, triggers := w.one("select coalesce(max(restored_at)::text, '') from upkeep.settings"), w.one(guarded)
 		inject(w)
 		w.until("the restore to be noticed", func() bool {

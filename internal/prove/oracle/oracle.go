@@ -24,7 +24,7 @@ type Case struct {
 	App   *sql.DB
 	// Remote is what was sent to, and Since how much of its ledger was judged
 	// before.
-	Remote *ledger.Server
+	Remote Remote
 	Since  int
 	// Edition of the syncs that ran last.
 	Edition int
@@ -54,6 +54,19 @@ type Case struct {
 	// AppErrors are the application's writes that failed though the database
 	// was up.
 	AppErrors []error
+}
+
+// Remote is what the oracle looks at of a remote.
+type Remote interface {
+	// Records are all of them, as the ledger has them.
+	Records() []ledger.Record
+	// Duplicates are the keys that more than one record has, each followed by a colon.
+	Duplicates() []string
+	// Applied are the changes after the first n; Overtaken and Crowded what came
+	// in the wrong order, and at once. A remote that keeps no ledger has none.
+	Applied(n int) []ledger.Entry
+	Overtaken() []string
+	Crowded() []string
 }
 
 // Verdict counts what is wrong. The zero value, but for Groups and Parked, is

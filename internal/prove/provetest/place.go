@@ -23,6 +23,7 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
 	"github.com/upkeep-sync/upkeep/internal/prove/ledger"
 	"github.com/upkeep-sync/upkeep/internal/prove/oracle"
+	"github.com/upkeep-sync/upkeep/internal/prove/sandbox"
 	"github.com/upkeep-sync/upkeep/internal/prove/shop"
 	"github.com/upkeep-sync/upkeep/internal/prove/worker"
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -43,6 +44,8 @@ type Place struct {
 	Ended  *shop.Ended
 	Writer *shop.Writer
 	Logs   *Log
+	// Sandbox is the remote in place of the ledger; nil: the ledger is.
+	Sandbox *sandbox.Server
 	// Forgotten are the records at the remote that a restored registry can know
 	// nothing of; nil: it was not restored.
 	Forgotten map[string]bool
@@ -230,6 +233,7 @@ func (e *Engine) Stop() error {
 // doubts end, one after the other, those of the dead first, until every group
 // is where it stays.
 func (p *Place) Heal(ctx context.Context) error {
+	p.land() // before the doubt is over
 	if err := p.Advance(ctx, time.Hour); err != nil {
 		return err
 	}
@@ -239,7 +243,7 @@ func (p *Place) Heal(ctx context.Context) error {
 	}
 	still := true
 	for still && err == nil {
-		p.Remote.Land()
+		p.land()
 		if still, err = p.rest(ctx, e); still && err == nil {
 			err = p.Advance(ctx, time.Hour)
 		}
@@ -248,6 +252,14 @@ func (p *Place) Heal(ctx context.Context) error {
 		err = stopped
 	}
 	return err
+}
+
+// land lets arrive what is to be applied late.
+func (p *Place) land() {
+	p.Remote.Land()
+	if p.Sandbox != nil {
+		p.Sandbox.Land()
+	}
 }
 
 // rest waits until nothing is to be done now. still: something is, later.
@@ -318,14 +330,18 @@ func (p *Place) Judge(ctx context.Context, appErrors ...error) (*oracle.Verdict,
 		return nil, err
 	}
 	defer db.Close()
+	remote := oracle.Remote(p.Remote)
+	if p.Sandbox != nil {
+		remote = p.Sandbox
+	}
 	v, err := oracle.Judge(ctx, oracle.Case{
-		Store: db, App: p.App, Remote: p.Remote, Since: p.judged, Edition: p.Worker.Edition, Ended: p.Ended, AppErrors: appErrors,
+		Store: db, App: p.App, Remote: remote, Since: p.judged, Edition: p.Worker.Edition, Ended: p.Ended, AppErrors: appErrors,
 		Forgotten: p.Forgotten, Blind: p.Worker.Class == connector.Blind, Hurried: p.Hurried || p.Forgotten != nil, Refused: p.Refused,
 		MayPark: func(reason string) bool {
 			return p.Worker.Class == connector.Blind && strings.HasPrefix(reason, "the remote may have made this record") ||
 				p.Forgotten != nil && strings.HasPrefix(reason, "the row is not there, but its deletion was not observed")
 		},
-		Secrets: []string{Token, Password, shop.Canary}, Logs: p.Logs.String(), Tables: p.tables,
+		Secrets: append([]string{Token, Password, shop.Canary}, sandbox.Secrets()...), Logs: p.Logs.String(), Tables: p.tables,
 	})
 	p.judged = len(p.Remote.Applied(0))
 	return v, err

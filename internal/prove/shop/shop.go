@@ -4,6 +4,7 @@
 package shop
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -69,26 +70,45 @@ const enough = 1_000_000
 // between two of them everything is looked at again. Of edition zero no record
 // tells, and nothing is left out.
 func Syncs(to *upkeep.Remote, edition int, at func()) []upkeep.AnySync {
+	return Form{}.Syncs(to, edition, at)
+}
+
+// Form is how a remote has the records. The zero value has them as they are.
+type Form struct {
+	// Records are the remote's types, by sync.
+	Records map[string]string
+	// Fields are the remote's, made of those of a record of a sync.
+	Fields func(sync string, f upkeep.Fields) upkeep.Fields
+	// Columns are for remotes that make tables of them, by sync.
+	Columns map[string][]connector.Column
+}
+
+// Syncs are [Syncs] in this form.
+func (in Form) Syncs(to *upkeep.Remote, edition int, at func()) []upkeep.AnySync {
+	record := func(sync string) string { return cmp.Or(in.Records[sync], sync) }
 	version := ""
 	if edition > 0 {
 		version = strconv.Itoa(edition)
 	}
-	mark := func(f upkeep.Fields) upkeep.Fields {
+	mark := func(sync string, f upkeep.Fields) upkeep.Fields {
 		if edition > 0 {
 			f["edition"] = edition
+		}
+		if in.Fields != nil {
+			return in.Fields(sync, f)
 		}
 		return f
 	}
 	return []upkeep.AnySync{
 		upkeep.Sync[customer]{
-			Name: "customer", Version: version, Table: "customers", To: to, Record: "customer", DeleteLimit: enough,
+			Name: "customer", Version: version, Table: "customers", To: to, Record: record("customer"), Columns: in.Columns["customer"], DeleteLimit: enough,
 			Translate: func(c customer) (upkeep.Fields, error) {
 				at()
-				return mark(upkeep.Fields{"name": c.Name, "segment": c.Segment, "orders": c.Orders}), nil
+				return mark("customer", upkeep.Fields{"name": c.Name, "segment": c.Segment, "orders": c.Orders}), nil
 			},
 		},
 		upkeep.Sync[order]{
-			Name: "order", Version: version, Table: "orders", To: to, Record: "order", RefersTo: []string{"customer"}, DeleteLimit: enough,
+			Name: "order", Version: version, Table: "orders", To: to, Record: record("order"), Columns: in.Columns["order"], RefersTo: []string{"customer"}, DeleteLimit: enough,
 			When:      func(o order) bool { return o.State != "draft" && !LeftOut(edition, o.ID) },
 			WhenFalse: upkeep.Ending{Action: upkeep.Delete},
 			Translate: func(o order) (upkeep.Fields, error) {
@@ -101,16 +121,16 @@ func Syncs(to *upkeep.Remote, edition int, at func()) []upkeep.AnySync {
 				if o.Of != nil {
 					f["segment"] = o.Of.Segment
 				}
-				return mark(f), nil
+				return mark("order", f), nil
 			},
 		},
 		upkeep.Sync[label]{
-			Name: "label", Version: version, Table: "labels", To: to, Record: "label", DeleteLimit: enough,
+			Name: "label", Version: version, Table: "labels", To: to, Record: record("label"), Columns: in.Columns["label"], DeleteLimit: enough,
 			When:      func(l label) bool { return l.Shown != 0 },
 			WhenFalse: upkeep.Ending{Action: upkeep.Keep},
 			Translate: func(l label) (upkeep.Fields, error) {
 				at()
-				return mark(upkeep.Fields{"text": l.Text}), nil
+				return mark("label", upkeep.Fields{"text": l.Text}), nil
 			},
 		},
 	}

@@ -14,6 +14,9 @@ type Writer struct {
 	Ended *Ended
 	// Customers and Orders are the ids that it uses, from one up to these.
 	Customers, Orders int64
+	// Lasting: no customer is deleted. Some remotes refuse that for as long as
+	// an order refers to it.
+	Lasting bool
 
 	lines int64 // of the ids given
 }
@@ -119,7 +122,7 @@ func (t *Tx) any() {
 	case 2, 3:
 		t.Exec("update customers set segment = '%s' where id = %d", t.text(), c)
 	case 4:
-		if w.Rand.IntN(3) == 0 {
+		if w.Rand.IntN(3) == 0 && !w.Lasting {
 			t.deleteCustomer(c)
 		}
 	case 5:

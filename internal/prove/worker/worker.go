@@ -22,6 +22,7 @@ import (
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/internal/prove/ledger"
+	"github.com/upkeep-sync/upkeep/internal/prove/sandbox"
 	"github.com/upkeep-sync/upkeep/internal/prove/shop"
 	"github.com/upkeep-sync/upkeep/postgres"
 	"github.com/upkeep-sync/upkeep/sqlite"
@@ -47,6 +48,8 @@ type Config struct {
 	Name string
 	// Remote is the ledger's URL, Token what it wants to see.
 	Remote, Token string
+	// Kind of a real connector, to which Remote is its sandbox; empty: the ledger's.
+	Kind string
 	// Roots are the certificates, in PEM, that are trusted of a remote with
 	// TLS; empty: the system's.
 	Roots       string
@@ -159,25 +162,40 @@ func Engine(ctx context.Context, c Config, points *Points, log *slog.Logger) (e 
 		roots.AppendCertsFromPEM([]byte(c.Roots))
 		network.TLSClientConfig = &tls.Config{RootCAs: roots}
 	}
-	settings := ledger.Settings{
-		URL: c.Remote, Token: connector.Secret(c.Token), Class: c.Class, Quiet: c.Quiet, Timeout: c.Timeout,
-		Concurrency: c.Concurrency, Batch: c.Batch, Jobs: c.Jobs, Transport: &transport{network, points},
+	through := &transport{network, points}
+	at := func() { points.Hit("translate") }
+	var conn connector.Connection
+	var syncs []upkeep.AnySync
+	var clock upkeep.Clock
+	if c.Kind != "" {
+		if conn, err = sandbox.Connect(c.Kind, c.Remote, through); err != nil {
+			_ = db.Close()
+			return nil, nil, err
+		}
+		remote := shop.Remote(conn)
+		remote.Timeout, remote.Quiet, remote.Concurrency = c.Timeout, c.Quiet, c.Concurrency
+		syncs = sandbox.Form(c.Kind).Syncs(remote, c.Edition, at)
+	} else {
+		plain := ledger.Connect(ledger.Settings{
+			URL: c.Remote, Token: connector.Secret(c.Token), Class: c.Class, Quiet: c.Quiet, Timeout: c.Timeout,
+			Concurrency: c.Concurrency, Batch: c.Batch, Jobs: c.Jobs, Transport: through,
+		})
+		referring := &referring{plain, plain.(connector.Batcher), plain.(connector.Referencer), points}
+		conn = referring
+		if c.Jobs.Most > 0 {
+			conn, clock = &bulker{referring, plain.(connector.Bulker)}, hasty{}
+		}
+		remote := shop.Remote(conn)
+		remote.Rate, remote.Burst = c.Rate, c.Burst
+		syncs = shop.Syncs(remote, c.Edition, at)
 	}
-	plain := ledger.Connect(settings)
-	conn := &referring{plain, plain.(connector.Batcher), plain.(connector.Referencer), points}
 	seen := upkeep.Database(&pointed{db, points})
 	if c.Falsify != nil {
 		seen = c.Falsify(seen)
 	}
-	remote := shop.Remote(conn)
-	var clock upkeep.Clock
-	if c.Jobs.Most > 0 {
-		remote, clock = shop.Remote(&bulker{conn, plain.(connector.Bulker)}), hasty{}
-	}
-	remote.Rate, remote.Burst = c.Rate, c.Burst
 	e, err = upkeep.New(upkeep.Config{
 		Database: seen, Name: c.Name, Logger: log, Lease: c.Lease, Drain: c.Drain, Clock: clock, MaxAttempts: 1000,
-		Syncs: shop.Syncs(remote, c.Edition, func() { points.Hit("translate") }),
+		Syncs: syncs,
 	})
 	end = func() {
 		_ = conn.Close()
