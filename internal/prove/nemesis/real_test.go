@@ -47,7 +47,7 @@ var ofWarehouses = []harm{
 	{name: "kill -9 of a worker", inject: killAtRemote},
 	{name: "cut off from the workers", inject: cutRemote},
 	{name: "silent, and late to hear it", inject: silentAndLate},
-	{name: "all at once", both: true, inject: func(w *world) { kill(w); cutRemote(w); silentAndLate(w) }},
+	{name: "all at once", both: true, inject: func(w *world) { killAtRemote(w); cutRemote(w); silentAndLate(w) }},
 }
 
 // harmsOf are those of a kind of remote.
@@ -92,7 +92,7 @@ func (h harm) suffer(t *testing.T, driver, kind string, n uint64) {
 	for range processes {
 		w.start()
 	}
-	w.progress(5)
+	w.settles()
 	for range *rounds {
 		w.ready()
 		h.inject(w)
@@ -169,18 +169,52 @@ func (w *world) meets(f faulttest.Fault) {
 	if err := w.place.Sandbox.Fail(f); err != nil {
 		w.t.Fatal(err)
 	}
-	was := w.place.Sandbox.Struck()
-	w.until("faults to strike", func() bool { return w.place.Sandbox.Struck() >= was+8 })
+	w.strikes(8)
 	w.place.Sandbox.Heal()
-	w.progress(5)
+	w.settles()
 }
 
-// killAtRemote kills a worker as soon as more has changed at the remote.
+// strikes waits until faults struck so many times more.
+func (w *world) strikes(times int) {
+	was := w.place.Sandbox.Struck()
+	w.fed("faults to strike", func() bool { return w.place.Sandbox.Struck() >= was+times })
+}
+
+// settles waits until more has changed at the remote.
+func (w *world) settles() {
+	was := w.changed(0)
+	w.fed("progress", func() bool { return w.changed(was) >= 5 })
+}
+
+// fed is until, and makes new customers after a while: where records can only be
+// looked up, all that is written to may be in doubt by now, and is left alone until
+// nothing of it can be under way.
+func (w *world) fed(what string, ok func() bool) {
+	next := time.Now().Add(time.Second)
+	w.until(what, func() bool {
+		if w.config.Kind == sandbox.Lookup && time.Now().After(next) {
+			next = time.Now().Add(200 * time.Millisecond)
+			w.exec(fmt.Sprintf("insert into customers(id, name) values (%d, 'new')", w.fresh()))
+		}
+		return ok()
+	})
+}
+
+// killOne kills a worker and starts another one.
+func (w *world) killOne() {
+	p := w.alive()
+	p.Signal(syscall.SIGKILL)
+	<-p.Done()
+	w.start()
+}
+
+// killAtRemote kills workers as soon as more has changed at the remote.
 func killAtRemote(w *world) {
 	for range 3 {
-		w.progress(1)
-		kill(w)
+		w.settles()
+		w.killOne()
 	}
+	w.settles()
 }
 
 // silentAndLate lets nothing through to a database for longer than anybody waits.
@@ -206,18 +240,12 @@ func allAtOnce(w *world) {
 			w.t.Fatal(err)
 		}
 	}
-	was := w.place.Sandbox.Struck()
 	for range 3 {
-		p := w.alive()
-		p.Signal(syscall.SIGKILL)
-		<-p.Done()
-		w.start()
-		struck := w.place.Sandbox.Struck()
-		w.until("faults to strike", func() bool { return w.place.Sandbox.Struck() >= struck+6 })
+		w.killOne()
+		w.strikes(7)
 	}
-	w.until("more faults to strike", func() bool { return w.place.Sandbox.Struck() >= was+20 })
 	w.place.Sandbox.Heal()
-	w.progress(5)
+	w.settles()
 }
 
 // changed is how many changes the remote has applied, as far as it tells.
