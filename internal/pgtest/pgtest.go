@@ -5,12 +5,14 @@ package pgtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // shared is the server of this test process, started by the first [New].
@@ -32,7 +34,7 @@ func New(t testing.TB) string {
 	}
 	s := shared.server
 	name := fmt.Sprintf("test_%d", shared.names.Add(1))
-	if err := s.exec("CREATE DATABASE " + name); err != nil {
+	if err := s.create(name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -68,14 +70,38 @@ func (s *Server) Database(name string) string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", s.port, name)
 }
 
-func (s *Server) exec(sql string) error {
-	ctx := context.Background()
-	c, err := pgx.Connect(ctx, s.URL())
-	if err != nil {
-		return fmt.Errorf("connect to the test server: %w", err)
+// create copies the template file by file: to write it to the log, block by block, which
+// is what PostgreSQL 15 and later do by themselves, takes four times as long.
+func (s *Server) create(name string) error {
+	err := s.exec("CREATE DATABASE " + name + " STRATEGY file_copy")
+	if sqlstate(err) == "42601" { // before 15 there is no other way, and no word for it
+		err = s.exec("CREATE DATABASE " + name)
 	}
-	defer c.Close(ctx)
-	if _, err := c.Exec(ctx, sql); err != nil {
+	return err
+}
+
+func sqlstate(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code
+	}
+	return ""
+}
+
+// exec runs a statement in the server's database "postgres". The connection is kept for
+// the next one, as each new one costs the server more than most statements do.
+func (s *Server) exec(sql string) error {
+	s.admin.Lock()
+	defer s.admin.Unlock()
+	ctx := context.Background()
+	if s.admin.conn == nil || s.admin.conn.IsClosed() {
+		c, err := pgx.Connect(ctx, s.URL())
+		if err != nil {
+			return fmt.Errorf("connect to the test server: %w", err)
+		}
+		s.admin.conn = c
+	}
+	if _, err := s.admin.conn.Exec(ctx, sql); err != nil {
 		return fmt.Errorf("%s: %w", sql, err)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +29,11 @@ type Server struct {
 	dir  string // data, socket and log
 	port int
 	cred *syscall.Credential // nil: as this process
+
+	admin struct { // for exec
+		sync.Mutex
+		conn *pgx.Conn
+	}
 
 	cmd  *exec.Cmd // the guard; nil while stopped
 	line io.WriteCloser
@@ -201,6 +207,12 @@ func (s *Server) halt(word string) {
 	if s.cmd == nil {
 		return
 	}
+	s.admin.Lock()
+	if s.admin.conn != nil {
+		_ = s.admin.conn.Close(context.Background())
+		s.admin.conn = nil
+	}
+	s.admin.Unlock()
 	_, _ = io.WriteString(s.line, word)
 	_ = s.line.Close()
 	_ = s.cmd.Wait()
