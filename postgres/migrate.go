@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -13,7 +12,7 @@ import (
 	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
 
-	"github.com/upkeep-sync/upkeep/internal/store"
+	"github.com/upkeep-sync/upkeep/internal/migration"
 )
 
 //go:embed migrations/*.sql
@@ -36,7 +35,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err := db.createSchema(ctx); err != nil {
 		return fmt.Errorf("create schema upkeep: %w", err)
 	}
-	files, err := fs.Sub(migrations, "migrations")
+	steps, err := migration.Read(migrations, "migrations")
 	if err != nil {
 		return err
 	}
@@ -49,14 +48,14 @@ func (db *DB) Migrate(ctx context.Context) error {
 		return err
 	}
 	conn := stdlib.OpenDBFromPool(db.pool)
-	provider, err := goose.NewProvider("", conn, files, goose.WithStore(versions),
+	provider, err := goose.NewProvider("", conn, nil, goose.WithGoMigrations(steps...), goose.WithStore(versions),
 		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return errors.Join(fmt.Errorf("read migrations: %w", err), conn.Close())
 	}
 	stop := db.tellMigration(ctx)
 	if _, err = provider.Up(ctx); err == nil {
-		err = store.Newest(provider.GetVersions(ctx))
+		err = migration.Newest(provider.GetVersions(ctx))
 	}
 	if err != nil {
 		err = fmt.Errorf("migrate schema upkeep: %w", err)

@@ -7,12 +7,12 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 
+	"github.com/upkeep-sync/upkeep/internal/migration"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -56,7 +56,7 @@ func (d *DB) migrate(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.release(context.WithoutCancel(ctx))) }()
 
-	files, err := fs.Sub(migrations, "migrations")
+	steps, err := migration.Read(migrations, "migrations")
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (d *DB) migrate(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider("", db, files, goose.WithStore(versionTable{inner}), goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider("", db, nil, goose.WithGoMigrations(steps...), goose.WithStore(versionTable{inner}), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (d *DB) migrate(ctx context.Context) (err error) {
 		if _, err := p.Up(ctx); err != nil {
 			return err
 		}
-		return store.Newest(p.GetVersions(ctx))
+		return migration.Newest(p.GetVersions(ctx))
 	})
 }
 
