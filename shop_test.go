@@ -228,8 +228,10 @@ func (s *shop) onSQLite() {
 	}
 }
 
-func (s *shop) onPostgres() {
-	url := pgtest.New(s.t)
+func (s *shop) onPostgres() { s.onURL(pgtest.New(s.t)) }
+
+// onURL is for a PostgreSQL database that a test made itself.
+func (s *shop) onURL(url string) {
 	s.url = url
 	app, err := pgconn.Connect(s.ctx, url)
 	if err != nil {
@@ -277,7 +279,7 @@ func (s *shop) onPostgres() {
 			end loop; end $$; commit`)
 	}
 	s.open = func() upkeep.Database {
-		db, err := postgres.Open(s.ctx, url)
+		db, err := postgres.Open(s.ctx, s.url)
 		if err != nil {
 			s.t.Fatal(err)
 		}

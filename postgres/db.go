@@ -219,8 +219,9 @@ func code(err error) string {
 }
 
 // installed makes an error about our own missing tables ErrNotInstalled, and
-// one about a right that is missing ErrRights. What the server says of a value is
-// left out, see [discreet].
+// one about a right that is missing ErrRights. One about a server that can't be
+// written says what to do. What the server says of a value is left out, see
+// [discreet].
 func installed(err error) error {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
@@ -231,6 +232,8 @@ func installed(err error) error {
 			}
 		case "42501":
 			return fmt.Errorf("%w: %w", store.ErrRights, err)
+		case "25006": // at work: a standby took the primary's address
+			return fmt.Errorf("%s, or default_transaction_read_only is on for this database or role: %s (%w)", isStandby, toPrimary, err)
 		}
 	}
 	return discreet(err)

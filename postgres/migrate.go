@@ -32,6 +32,9 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err := db.examinePool(ctx); err != nil {
 		return err
 	}
+	if err := db.writable(ctx); err != nil {
+		return err
+	}
 	if err := db.createSchema(ctx); err != nil {
 		return fmt.Errorf("create schema upkeep: %w", err)
 	}

@@ -41,6 +41,24 @@ func (db *DB) Rights(ctx context.Context, shapes []*store.Shape) ([]store.Findin
 	return found, err
 }
 
+// What is said of a server that follows another one, and what to do.
+const (
+	isStandby = "this server is a standby, which can't be written"
+	toPrimary = "connect to the primary"
+)
+
+// writable refuses a standby before the first statement that it would refuse.
+func (db *DB) writable(ctx context.Context) error {
+	var standby bool
+	if err := db.pool.QueryRow(ctx, "SELECT pg_catalog.pg_is_in_recovery()").Scan(&standby); err != nil {
+		return err
+	}
+	if standby {
+		return errors.New(isStandby + ": " + toPrimary)
+	}
+	return nil
+}
+
 func serverFindings(ctx context.Context, tx pgx.Tx) ([]store.Finding, error) {
 	var version int
 	var standby, create bool
@@ -60,7 +78,7 @@ func serverFindings(ctx context.Context, tx pgx.Tx) ([]store.Finding, error) {
 		problem(fmt.Sprintf("PostgreSQL %d is too old", version/10000), "upgrade to PostgreSQL 13 or newer")
 	}
 	if standby {
-		problem("this server is a standby, which can't be written", "connect to the primary")
+		problem(isStandby, toPrimary)
 	}
 	if schema == "" && !create {
 		problem("the role may not create the schema upkeep", "GRANT CREATE ON DATABASE "+quote(database)+" TO "+quote(role)+", as the database's owner")
