@@ -2,6 +2,7 @@ package oracle_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -43,6 +44,7 @@ func TestMutantsAreNoticed(t *testing.T) {
 		{"a lease that ends while it is held", connector.Upsert, lying(&hurries{}), changeDuringCall, crowded},
 		{"a write of the application fails", connector.Upsert, none, refusedWrite, appErrors},
 		{"a secret in the registry", connector.Upsert, none, leak, leaked},
+		{"a job does not hold its groups", connector.Upsert, lying(&unheld{}), changeDuringJob, overtaken},
 		{"a group that is stuck", connector.Upsert, none, stuck, unsettled},
 	} {
 		t.Run(m.name, func(t *testing.T) {
@@ -75,6 +77,7 @@ func deletes(v *oracle.Verdict) int    { return v.Deletes }
 func leaked(v *oracle.Verdict) int     { return v.Leaked }
 func unsettled(v *oracle.Verdict) int  { return v.Unsettled }
 func crowded(v *oracle.Verdict) int    { return v.Crowded }
+func overtaken(v *oracle.Verdict) int  { return v.Overtaken }
 func appErrors(v *oracle.Verdict) int  { return v.AppErrors }
 
 // story is what happens, with or without a mutant.
@@ -310,6 +313,42 @@ func (d loses) Load(ctx context.Context, s *store.Shape, keys []string) (map[str
 		}
 	}
 	return found, err
+}
+
+// changeDuringJob changes rows whose records are in a job that runs, for longer
+// than a lease.
+func changeDuringJob(s *story) {
+	for id := range 20 {
+		s.exec(fmt.Sprintf("insert into customers(id, name) values (%d, 'quiet')", 2000+id))
+	}
+	s.ok(s.p.Heal(s.ctx))
+	s.p.Worker.Jobs = connector.Bulk{From: 2, Most: 8, Poll: 20 * time.Millisecond}
+	s.p.Remote.Pace(500 * time.Millisecond)
+	s.ok(s.p.SendAll(s.ctx))
+	e, err := s.p.Run(s.ctx)
+	s.ok(err)
+	s.until(func() bool { running, _ := s.p.Remote.Jobs(); return running > 0 })
+	s.p.Hurried = true
+	s.ok(s.p.Advance(s.ctx, time.Minute))
+	s.exec("update customers set name = 'changed' where id >= 2000")
+	some := len(s.p.Remote.Applied(0)) + 3
+	s.until(func() bool { // with the mutant: until it has done its harm
+		return len(s.p.Remote.Applied(0)) > some && (!s.broken || len(s.p.Remote.Overtaken()) > 0)
+	})
+	s.p.Remote.Pace(time.Millisecond)
+	s.ok(e.Stop())
+	if !s.broken { // a job whose groups nobody knows never ends
+		s.ok(s.p.Heal(s.ctx))
+	}
+}
+
+// unheld writes jobs down without what is in them.
+type unheld struct{ upkeep.Database }
+
+func (d unheld) over(db upkeep.Database) upkeep.Database { return unheld{db} }
+
+func (d unheld) AddJob(ctx context.Context, j store.Job, _ []store.JobGroup, lease time.Duration) (int64, []store.ID, error) {
+	return d.Database.AddJob(ctx, j, nil, lease)
 }
 
 func lostTouch(s *story) {
