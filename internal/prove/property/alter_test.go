@@ -27,16 +27,9 @@ func (c *checking) alter(ctx context.Context) {
 	switch kind {
 	case "add":
 		c.changes++
-		added := quote(fmt.Sprint("added ", c.changes))
-		c.ok(c.both("alter table " + name + " add column " + added + " integer default 7"))
-		write()
+		c.add(name, write)
 	case "rename": // and back: the declaration still has the old name
-		was := quote(rapid.SampledFrom(tb.columns()).Draw(c.T, "renamed").name)
-		c.ok(c.both("alter table " + name + " rename column " + was + " to renamed"))
-		for _, sql := range []string{"update " + name + " set renamed = renamed", "delete from " + name} {
-			_ = c.both(sql)
-		}
-		c.ok(c.both("alter table " + name + " rename column renamed to " + was))
+		c.renamed(name, quote(rapid.SampledFrom(tb.columns()).Draw(c.T, "renamed").name))
 	case "unwatched":
 		c.unwatched(name, write)
 	case "refused":
@@ -64,6 +57,21 @@ func (c *checking) alter(ctx context.Context) {
 	case "attach":
 		c.attach(ctx, tb, watched)
 	}
+}
+
+// add adds a column that nobody knows.
+func (c *checking) add(name string, write func()) {
+	c.ok(c.both("alter table " + name + " add column " + quote(fmt.Sprint("added ", c.changes)) + " integer default 7"))
+	write()
+}
+
+// renamed renames a column and writes, and gives it its name back.
+func (c *checking) renamed(name, was string) {
+	c.ok(c.both("alter table " + name + " rename column " + was + " to renamed"))
+	for _, sql := range []string{"update " + name + " set renamed = renamed", "delete from " + name} {
+		_ = c.both(sql)
+	}
+	c.ok(c.both("alter table " + name + " rename column renamed to " + was))
 }
 
 // mend does what an engine's minute does: it inspects, and installs again. must:

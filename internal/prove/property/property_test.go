@@ -237,8 +237,12 @@ func (c *checking) both(sql string) error {
 }
 
 func (c *checking) transaction(ctx context.Context) {
-	if c.schema.postgres && rapid.IntRange(0, 3).Draw(c.T, "schema change") == 0 {
-		c.alter(ctx)
+	if rapid.IntRange(0, 3).Draw(c.T, "schema change") == 0 {
+		alter := c.alterSQLite
+		if c.schema.postgres {
+			alter = c.alter
+		}
+		alter(ctx)
 		return
 	}
 	c.changes++
