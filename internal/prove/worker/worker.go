@@ -68,6 +68,9 @@ type Config struct {
 	Edition int
 	// DieAt is "point:n"; empty: never.
 	DieAt string
+	// Vitals is the file into which the process writes what it holds on to when it
+	// is asked ([Process.Vitals]); empty: it can't be asked.
+	Vitals string
 	// UntilQuiet ends the process when there is nothing left to do. Otherwise
 	// it ends by SIGTERM.
 	UntilQuiet bool
@@ -112,6 +115,9 @@ func die() {
 func work(c Config) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if c.Vitals != "" {
+		tell(ctx, c.Vitals)
+	}
 	points, err := newPoints(c.DieAt, die)
 	if err != nil {
 		return err
