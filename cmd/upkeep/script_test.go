@@ -26,11 +26,6 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
 )
 
-// TestMain lets scripts run this very binary as upkeep, in its own process.
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"upkeep": main})
-}
-
 // TestScript runs testdata/script. Besides the commands of testscript there are:
 //
 //	sandbox                 start a NetSuite account, a fresh one each time; sets SANDBOX_URL
