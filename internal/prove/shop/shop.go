@@ -101,7 +101,10 @@ func (in Form) Syncs(to *upkeep.Remote, edition int, at func()) []upkeep.AnySync
 	}
 	return []upkeep.AnySync{
 		upkeep.Sync[customer]{
-			Name: "customer", Version: version, Table: "customers", To: to, Record: record("customer"), Columns: in.Columns["customer"], DeleteLimit: enough,
+			// A function of one's own may give two groups one external id, so that the
+			// registry is asked for others that have it.
+			ExternalID: func(c customer) string { return fmt.Sprintf("customer-%d", c.ID) },
+			Name:       "customer", Version: version, Table: "customers", To: to, Record: record("customer"), Columns: in.Columns["customer"], DeleteLimit: enough,
 			Translate: func(c customer) (upkeep.Fields, error) {
 				at()
 				return mark("customer", upkeep.Fields{"name": c.Name, "segment": c.Segment, "orders": c.Orders}), nil

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -20,6 +21,7 @@ import (
 // engine under proof is the one that everybody runs.
 //
 //	migrate install backfill fold claim load refs hold record   .before and .after the call
+//	spell namesakes take                                        the same: keys of references, external ids, the rate
 //	fold.sql claim.sql load.sql record.sql                      between two statements inside it (PostgreSQL)
 //	clock                                                       inside its transactions, where the clock is read (SQLite)
 //	translate                                                   in the translation of a composite
@@ -27,7 +29,10 @@ import (
 //	send.before                                                 the request is not written yet
 //	send.after                                                  the remote applied it; its answer is not read yet
 //
-// Those around bulk jobs are in [Jobs].
+// Those around bulk jobs are in [Jobs]. What a worker only reads to decide what it
+// looks at next (Look, Health, Counts), and what it asks for a person (Departed, of
+// explain and plan), has none: nothing was done that could be half done, and the
+// next process asks again.
 type Points struct {
 	mu   sync.Mutex
 	want string
@@ -39,7 +44,7 @@ type Points struct {
 }
 
 // Around are the stages that have a point before and after their call.
-var Around = []string{"migrate", "install", "backfill", "fold", "claim", "load", "refs", "hold", "record"}
+var Around = []string{"migrate", "install", "backfill", "fold", "claim", "load", "refs", "hold", "record", "spell", "namesakes", "take"}
 
 // All lists the names of the points on a database.
 func All(driver string) []string {
@@ -151,6 +156,17 @@ func (s *pointed) Namesakes(ctx context.Context, sync string, among []string, ex
 	return around(ctx, s.points, "namesakes", func(ctx context.Context) (map[string]store.Namesake, error) {
 		return s.Store.Namesakes(ctx, sync, among, externalIDs)
 	})
+}
+
+func (s *pointed) Canonical(ctx context.Context, shape *store.Shape, keys []string) (map[string]string, error) {
+	return around(ctx, s.points, "spell", func(ctx context.Context) (map[string]string, error) { return s.Store.Canonical(ctx, shape, keys) })
+}
+
+func (s *pointed) Take(ctx context.Context, remote string, want int, rate float64, burst int) (got int, wait time.Duration, err error) {
+	s.points.Hit("take.before")
+	got, wait, err = s.Store.Take(ctx, remote, want, rate, burst)
+	s.points.Hit("take.after")
+	return got, wait, err
 }
 
 func (s *pointed) Hold(ctx context.Context, remote, holder string, ask store.Ask) (held, others int, err error) {
