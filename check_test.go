@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // found examines one sync of a struct type and returns the findings, each as
@@ -241,5 +243,60 @@ func TestKeysThatMakeRefusedExternalIDs(t *testing.T) {
 			t.Errorf("it warns of %d:\n%s", len(told), strings.Join(told, "\n"))
 		}
 		says(t, told, "warning: machine: ", "machines, and a row with a comma or a backslash in site would be parked", `"machine-a\\, b,1" has a backslash`, "=> give the sync an external_id")
+	})
+}
+
+// A check goes within what the workers leave of a remote's limits: it is not what
+// has them wait.
+func TestCheckLeavesTheWorkersTheirSlots(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{Concurrency: 1, Types: map[string][]string{"customer": {"name", "segment"}}})
+		db := s.open()
+		e, err := upkeep.New(upkeep.Config{Database: db, Clock: new(restless), Syncs: []upkeep.AnySync{customerSync(s.to)}})
+		if err == nil {
+			err = e.Install(s.ctx)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls, full := 0, false
+		s.remote.FailWhen(func(q memory.Request) *memory.Fault {
+			if calls++; full {
+				return &memory.Fault{Err: memory.Err(connector.RateLimited)}
+			}
+			return nil
+		})
+		check := func(when string, want int, note string) {
+			t.Helper()
+			calls = 0
+			found, err := e.Check(s.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := slices.ContainsFunc(found, func(f upkeep.Finding) bool {
+				return f.Severity == upkeep.Note && strings.HasPrefix(f.Message, note)
+			})
+			if calls != want || note != "" && !told {
+				t.Errorf("%s: %d calls, found %+v; want %d and %q", when, calls, found, want, note)
+			}
+		}
+		hold := func(slots int) {
+			t.Helper()
+			if _, _, err := db.Hold(s.ctx, "erp", "a worker", store.Ask{Slots: slots, Limit: 1, TTL: time.Hour}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		check("while nothing runs", 1, "")
+		hold(1)
+		check("while a worker has its one slot", 0, "not tried: the workers use all")
+		hold(0)
+		full = true
+		check("when others use it up", 1, "not tried to the end: ")
+		full = false
+		check("afterwards", 1, "")
+		if err := db.Pause(s.ctx, "erp", time.Hour, "429"); err != nil {
+			t.Fatal(err)
+		}
+		check("while it asked to be left alone", 0, "not tried: the workers use all")
 	})
 }

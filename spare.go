@@ -19,6 +19,7 @@ type spare struct {
 	*Engine
 	remote *Remote
 	traits connector.Traits
+	most   int // slots at once; zero: all that are left
 
 	mu     sync.Mutex
 	slots  int
@@ -127,6 +128,8 @@ func (s *spare) look(ctx context.Context) error {
 // want is how many slots may be held beside the workers that are known.
 func (s *spare) want() int {
 	switch {
+	case s.others == 0 && s.most > 0:
+		return s.most
 	case s.others == 0:
 		return s.traits.Concurrency
 	case s.traits.Concurrency == 1:

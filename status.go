@@ -259,7 +259,7 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 	}
 	findings = append(findings, movedFindings(moved)...)
 	for _, r := range e.remotes {
-		findings = append(findings, r.Check(ctx, e.uses(r))...)
+		findings = append(findings, e.checkRemote(ctx, r)...)
 	}
 	return findings, nil
 }
@@ -342,6 +342,34 @@ func (e *Engine) altered(ctx context.Context, shapes []*store.Shape) ([]Finding,
 	return found, nil
 }
 
+// checkPatience is how long a check waits until the workers leave it a slot.
+const checkPatience = 10 * time.Second
+
+// checkRemote is [Remote.Check] within what the workers leave of the remote's limits.
+// A remote that they can't reach, or are not to use, is asked all the same.
+func (e *Engine) checkRemote(ctx context.Context, r *Remote) []Finding {
+	if _, asks := r.Connection.(connector.Checker); !asks {
+		return r.Check(ctx, nil)
+	}
+	spare := &spare{Engine: e, remote: r, traits: r.traits(), most: 1}
+	for left := checkPatience; ; {
+		began, wait, err := spare.try(ctx)
+		if err != nil {
+			return r.Check(ctx, e.uses(r))
+		}
+		if wait <= 0 {
+			defer spare.close()
+			defer spare.leave(ctx, began, nil)
+			return r.Check(ctx, e.uses(r))
+		}
+		if left -= wait; left < 0 || e.cfg.Clock.Sleep(ctx, wait) != nil {
+			spare.close()
+			return append(r.cautions(), Finding{Severity: Note, Subject: r.Name, Fix: "try again later",
+				Message: (&connector.Untried{What: "the workers use all that it allows at once, or it asked to be left alone for a while"}).Error()})
+		}
+	}
+}
+
 // Check lets the connection examine itself against the remote, within the time
 // of one call, and returns what it finds and what it could not try. Nothing is
 // changed there. uses are what the syncs use of the remote; with none it is
@@ -357,8 +385,11 @@ func (r *Remote) Check(ctx context.Context, uses []connector.Use) []Finding {
 	for _, err := range checker.Check(ctx, uses) {
 		f := Finding{Severity: Problem, Subject: r.Name, Message: err.Error(), Fix: remedy(err)}
 		var untried *connector.Untried
-		if errors.As(err, &untried) {
+		switch {
+		case errors.As(err, &untried):
 			f.Severity, f.Fix = Note, untried.Help
+		case isKind(err, connector.RateLimited): // it is there, and knows us
+			f.Severity, f.Message = Note, "not tried to the end: "+f.Message
 		}
 		var use *connector.UseError
 		if errors.As(err, &use) {

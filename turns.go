@@ -60,6 +60,9 @@ func differing(a, b map[string]string) (syncs []string) {
 // came back once may have been put back by a person.
 func turnFindings(notes []store.PlanNote, now time.Time) []Finding {
 	notes = slices.DeleteFunc(slices.Clone(notes), func(n store.PlanNote) bool { return now.Sub(n.At) > turnsWithin })
+	// One that learned the tables anew takes turns with nobody.
+	notes = slices.CompactFunc(notes, func(a, b store.PlanNote) bool { return a.Holder == b.Holder })
+	notes = slices.CompactFunc(notes, func(a, b store.PlanNote) bool { return a.Plan == b.Plan })
 	again := func(i int) bool {
 		return slices.ContainsFunc(notes[i+1:], func(o store.PlanNote) bool { return o.Plan == notes[i].Plan })
 	}

@@ -124,7 +124,8 @@ What it holds, what it saw, and what somebody else might change there:
   curl %[1]s/sandbox/audit                   refused logins, with the reason
   curl '%[1]s/sandbox/duplicates?field=otherRefNum'
 
-Make it fail (kinds: latency, status, reset, hang, late, html, empty), and heal it:
+Make it fail (kinds: latency, status, reset, hang, late, html, empty; type: a record type; op: create, read, update, upsert,
+delete, list, transform, query, job, metadata, token), and heal it:
 
   curl %[1]s/sandbox/faults -d '{"kind":"status","status":429,"retry_after":"2s","probability":0.3}'
   curl %[1]s/sandbox/faults -d '{"kind":"reset","op":"upsert","applied":true,"count":3}'

@@ -60,7 +60,8 @@ What it holds, what it saw, and what somebody else might change there:
   curl %[1]s/sandbox/usage -d '{"used":13000,"limit":15000}'
   curl -X DELETE %[1]s/sandbox/sessions      every token ends
 
-Make it fail (kinds: latency, status, row, reset, hang, late, html, empty, short, fail_job, overload), and heal it:
+Make it fail (kinds: latency, status, row, reset, hang, late, html, empty, short, fail_job, overload; type: an object; op: create,
+read, update, upsert, delete, collection, query, describe, limits, job, token), and heal it:
 
   curl %[1]s/sandbox/faults -d '{"kind":"status","status":503,"probability":0.3}'
   curl %[1]s/sandbox/faults -d '{"kind":"row","code":"UNABLE_TO_LOCK_ROW","probability":0.1}'

@@ -74,6 +74,8 @@ type Fault struct {
 	// Drop makes Late break the connection at once, instead of waiting for
 	// the client to give up.
 	Drop bool `json:"drop,omitempty"`
+	// Stays makes the fault outlive [Faults.Heal]: it is what the remote is like.
+	Stays bool `json:"stays,omitempty"`
 }
 
 // Duration is a time.Duration that is written "250ms" in JSON.

@@ -15,7 +15,7 @@ import (
 // Faults are the rules in force at a sandbox, and what runs there when its
 // request is gone. Make it with [New]; it is safe for concurrent use.
 type Faults struct {
-	kinds []string
+	kinds, ops []string
 
 	mu       sync.Mutex
 	rules    []*rule
@@ -44,12 +44,21 @@ func New(seed uint64, kinds ...string) *Faults {
 	return fs
 }
 
+// Ops says what a request can be about, for [Fault].Op: a rule for something else is
+// refused from then on, as it would never strike.
+func (fs *Faults) Ops(ops ...string) *Faults {
+	fs.ops = ops
+	return fs
+}
+
 // Fail adds a fault. Rules are tried in the order they were added and the
 // first that strikes is taken; a latency besides that one adds up.
 func (fs *Faults) Fail(f Fault) error {
 	switch {
 	case !slices.Contains(fs.kinds, f.Kind):
 		return fmt.Errorf("unknown kind of fault %q: use one of %s", f.Kind, strings.Join(fs.kinds, ", "))
+	case f.Op != "" && len(fs.ops) > 0 && !slices.Contains(fs.ops, f.Op):
+		return fmt.Errorf("unknown op %q: use one of %s", f.Op, strings.Join(fs.ops, ", "))
 	case f.Kind == Status && (f.Status < 200 || f.Status > 599):
 		return errors.New("a status fault needs a status from 200 to 599")
 	case f.Kind == Row && f.Code == "":
@@ -66,11 +75,12 @@ func (fs *Faults) Fail(f Fault) error {
 	return nil
 }
 
-// Heal removes all faults. Late requests that wait to be told still do.
+// Heal removes all faults but those that stay. Late requests that wait to be told
+// still do.
 func (fs *Faults) Heal() {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	fs.rules = nil
+	fs.rules = slices.DeleteFunc(fs.rules, func(r *rule) bool { return !r.Stays })
 }
 
 // List returns the rules in force; it is never nil.

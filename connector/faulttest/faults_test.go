@@ -17,11 +17,28 @@ func Example() {
 		fmt.Println(f != nil)
 	}
 	fmt.Println(faults.Fail(faulttest.Fault{Kind: faulttest.Row, Code: "LOCKED"}))
+	faults.Ops("create", "update")
+	fmt.Println(faults.Fail(faulttest.Fault{Kind: faulttest.Late, Op: "upsert"}))
 	// Output:
 	// false
 	// true
 	// false
 	// unknown kind of fault "row": use one of status, late
+	// unknown op "upsert": use one of create, update
+}
+
+// What a remote is like outlives what went wrong there.
+func TestHeal(t *testing.T) {
+	faults := faulttest.New(1, faulttest.Status, faulttest.Latency)
+	for _, f := range []faulttest.Fault{{Kind: faulttest.Latency, Latency: 5, Stays: true}, {Kind: faulttest.Status, Status: 503}} {
+		if err := faults.Fail(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	faults.Heal()
+	if left := faults.List(); len(left) != 1 || left[0].Kind != faulttest.Latency {
+		t.Errorf("left: %+v", left)
+	}
 }
 
 // Rules about records and jobs strike no request, and a rule without an

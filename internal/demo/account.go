@@ -30,7 +30,7 @@ func openAccount(seed uint64, watch func(body []byte)) (*account, error) {
 		return nil, fmt.Errorf("make the sandbox: %w", err)
 	}
 	ms := netsuitetest.Duration(time.Millisecond)
-	if err := s.Fail(netsuitetest.Fault{Kind: netsuitetest.Latency, Latency: 2 * ms, LatencyMax: 8 * ms}); err != nil {
+	if err := s.Fail(netsuitetest.Fault{Kind: netsuitetest.Latency, Latency: 2 * ms, LatencyMax: 8 * ms, Stays: true}); err != nil {
 		return nil, err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

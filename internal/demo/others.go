@@ -41,7 +41,7 @@ func openOthers(seed uint64, p *place, dir string) (*others, error) {
 		return nil, fmt.Errorf("make the Salesforce sandbox: %w", err)
 	}
 	o.ends = append(o.ends, func() error { o.org.Close(); return nil })
-	if err := o.org.Fail(salesforcetest.Fault{Kind: salesforcetest.Latency, Latency: salesforcetest.Duration(20 * time.Millisecond)}); err != nil {
+	if err := o.org.Fail(salesforcetest.Fault{Kind: salesforcetest.Latency, Latency: salesforcetest.Duration(20 * time.Millisecond), Stays: true}); err != nil {
 		return nil, errors.Join(err, o.close())
 	}
 	if o.url.org, err = o.serve(o.org); err != nil {

@@ -26,6 +26,7 @@ const (
 var (
 	secretive = regexp.MustCompile(`(?i)pass(word|wort|wd|phrase|code)|pwd|(^|_)pw($|_)|kennwort|secret|token|credential|(api|private|access|auth|encryption)_?key|jwt|` +
 		`(^|_)salt($|_)|(^|_)hash|hash(ed)?($|_)|digest|otp($|_)|mfa_|cv[vc]($|_|\d)|credit_?card|card_?(number|no)|(^|_)iban|(^|_)ssn|social_?security|(^|_)pin(_?(code|hash))?$`)
+	discarded = regexp.MustCompile(`(?i)^(deleted|discarded|removed)_?(at|on|time)$`)
 	household = regexp.MustCompile(`(?i)^(created|updated|modified|inserted|deleted|last_?(seen|login|sign_?in|used|modified))(_?(at|on|by|time|date|ip))?$|^(lock_?)?version$|^search_?(vector|index)$|^(views|hits)$`)
 )
 

@@ -312,3 +312,15 @@ func TestSourcesHoldNoPassword(t *testing.T) {
 		}
 	}
 }
+
+// Rows that the application only marks as deleted are not made at the remote.
+func TestRowsThatAreMarkedAsDeleted(t *testing.T) {
+	t.Parallel()
+	db := open(t, "sqlite", `CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT, deleted_at TEXT, removed_on TEXT NOT NULL)`)
+	p, err := Make(t.Context(), db, Options{Source: "sqlite:shop.db"})
+	check(t, err)
+	if !strings.Contains(p.Text, "    when: deleted_at == nil\n    # when_false: delete") {
+		t.Errorf("no condition:\n%s", p.Text)
+	}
+	compiles(t, db, p.Text, true)
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/upkeep-sync/upkeep/internal/mapping"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -102,6 +103,17 @@ func condition(t *table) string {
 	return `state != "draft"`
 }
 
+// softDeletes is the column that says when a row was deleted, of a table whose rows
+// stay then; empty if it has none.
+func (t *table) softDeletes() string {
+	for _, c := range t.Columns {
+		if c.Nullable && discarded.MatchString(c.Name) {
+			return c.Name
+		}
+	}
+	return ""
+}
+
 func (w *writer) writeSync(t *table, first bool) {
 	teach := func(s string) string {
 		if !first {
@@ -128,7 +140,12 @@ func (w *writer) writeSync(t *table, first bool) {
 			w.writeRelation(r)
 		}
 	}
-	if first {
+	switch gone := t.softDeletes(); {
+	case gone != "":
+		w.line(2, "# The application seems to keep rows that it has deleted. If it does not, take this out.")
+		w.line(2, "when: %s == nil", mapping.Read("", gone))
+		w.line(2, "# when_false: delete  # what becomes of the record when its row is; by default it stays, and is kept up to date no more")
+	case first:
 		w.line(2, "# when: an expression that says which rows are to be at the remote, such as")
 		w.line(2, "#   %s; when_false: keep (the default) or delete says what becomes of the others", condition(t))
 	}

@@ -46,7 +46,8 @@ func (s *Server) Fail(f Fault) error {
 	return s.faults.Fail(f)
 }
 
-// Heal removes all faults. Late requests that wait to be told still do.
+// Heal removes all faults but those that stay. Late requests that wait to be told
+// still do.
 func (s *Server) Heal() { s.faults.Heal() }
 
 // Faults lists the rules in force.

@@ -103,7 +103,8 @@ func New(config Config) (*Server, error) {
 		bearerKey: make([]byte, 32),
 	}
 	rand.Read(s.bearerKey)
-	s.faults = faulttest.New(config.Seed, Latency, Status, Reset, Hang, Late, HTML, Empty)
+	s.faults = faulttest.New(config.Seed, Latency, Status, Reset, Hang, Late, HTML, Empty).
+		Ops("create", "read", "update", "upsert", "delete", "list", "transform", "query", "job", "metadata", "token")
 	s.stats.reset()
 	s.jobs.byID, s.jobs.byKey = map[string]*job{}, map[string]string{}
 	if err := s.seed(); err != nil {

@@ -51,7 +51,8 @@ type Duration = faulttest.Duration
 // first that strikes is taken; a latency besides that one adds up.
 func (s *Server) Fail(f Fault) error { return s.faults.Fail(f) }
 
-// Heal removes all faults. Late requests that wait to be told still do.
+// Heal removes all faults but those that stay. Late requests that wait to be told
+// still do.
 func (s *Server) Heal() { s.faults.Heal() }
 
 // Faults lists the rules in force.

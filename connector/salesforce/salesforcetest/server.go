@@ -108,7 +108,8 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s.sessions.byToken = map[string]session{}
-	s.faults = faulttest.New(seed, Latency, Status, Row, Reset, Hang, Late, HTML, Empty, Short, FailJob, Overload)
+	s.faults = faulttest.New(seed, Latency, Status, Row, Reset, Hang, Late, HTML, Empty, Short, FailJob, Overload).
+		Ops("create", "read", "update", "upsert", "delete", "collection", "query", "describe", "limits", "job", "token")
 	s.jobs.byID = map[string]*job{}
 	s.jobs.dice = mathrand.New(mathrand.NewPCG(seed, 2))
 	s.running.since = map[*call]time.Time{}
