@@ -68,10 +68,10 @@ func (db *DB) Take(ctx context.Context, remote string, want int, rate float64, b
 			FROM upkeep.remotes, clock WHERE remote = $1),
 		-- A hair's breadth off a whole token is a rounding of the clock.
 		taken AS (SELECT tokens, least($2::int, floor(tokens + 1e-6)::int) AS n FROM have)
-		UPDATE upkeep.remotes r SET tokens = greatest(taken.tokens - taken.n, 0), tokens_at = greatest(r.tokens_at, clock.now)
+		UPDATE upkeep.remotes r SET tokens = greatest(taken.tokens - taken.n, 0), tokens_at = CASE WHEN r.tokens_at > clock.now + $5::bigint * interval '1 microsecond' THEN clock.now ELSE greatest(r.tokens_at, clock.now) END
 		FROM taken, clock WHERE r.remote = $1
 		RETURNING taken.n, CASE WHEN taken.n > 0 THEN 0 ELSE ceil((1 - taken.tokens) / $3::float8 * 1e6)::bigint END`,
-		want, rate, max(burst, 1))
+		want, rate, max(burst, 1), store.SetBack.Microseconds())
 	return got, time.Duration(us) * time.Microsecond, err
 }
 

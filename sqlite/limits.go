@@ -70,8 +70,9 @@ func (d *DB) Take(ctx context.Context, remote string, want int, rate float64, bu
 			wait = time.Duration(float64(token-tokens)/rate*1000) + time.Microsecond
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO upkeep_remotes (remote, tokens, refilled_at) VALUES (?1, ?2, ?3)
-			ON CONFLICT (remote) DO UPDATE SET tokens = excluded.tokens, refilled_at = max(coalesce(refilled_at, 0), excluded.refilled_at)`,
-			remote, tokens, now)
+			ON CONFLICT (remote) DO UPDATE SET tokens = excluded.tokens, refilled_at =
+				CASE WHEN refilled_at > excluded.refilled_at + ?4 THEN excluded.refilled_at ELSE max(coalesce(refilled_at, 0), excluded.refilled_at) END`,
+			remote, tokens, now, store.SetBack.Microseconds())
 		return err
 	})
 	return got, wait, err

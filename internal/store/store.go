@@ -361,7 +361,8 @@ type Limits interface {
 	// there are two or more.
 	Hold(ctx context.Context, remote, holder string, ask Ask) (held, others int, err error)
 	// Take takes up to want requests out of the remote's token bucket of rate
-	// per second and burst; with none it says how long to wait for one.
+	// per second and burst; with none it says how long to wait for one. A clock
+	// that is [SetBack] is gone by: else nothing would grow until it is there again.
 	Take(ctx context.Context, remote string, want int, rate float64, burst int) (got int, wait time.Duration, err error)
 	// Holders lists who holds slots of a remote or waits for some, by name;
 	// those whose ttl is over are not among them.
@@ -394,6 +395,11 @@ type Ask struct {
 	Calls  int
 	Oldest time.Duration
 }
+
+// SetBack is how far a registry's clock is behind a time that it wrote when it was
+// set back. Two that read it at one time, and write one after the other, are less
+// apart.
+const SetBack = 10 * time.Second
 
 // Spare begins the name of a holder of slots that is no worker.
 const Spare = "spare:"

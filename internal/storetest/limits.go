@@ -18,6 +18,7 @@ func limitTests() []test {
 		{"calls under way", testCallsUnderWay},
 		{"take", testTake},
 		{"take, many at once", testTakeMany},
+		{"take, the clock set back", testTakeSetBack},
 		{"pause", testPause},
 		{"breaker", testBreaker},
 		{"unknown remote", testUnknownRemote},
@@ -205,6 +206,21 @@ func testTake(e *env) {
 	e.taken(5, 3)
 	e.Advance(time.Hour)
 	e.taken(50, 5)
+	e.taken(1, 0)
+}
+
+// testTakeSetBack: what is taken grows again by the clock as it is now, and not only
+// when it has come to where it was. A little is another process's time, and adds
+// nothing.
+func testTakeSetBack(e *env) {
+	e.taken(5, 5)
+	e.Advance(-time.Hour)
+	e.taken(1, 0) // notices it
+	e.Advance(300 * time.Millisecond)
+	e.taken(5, 3)
+	e.Advance(-time.Second)
+	e.taken(1, 0)
+	e.Advance(time.Second)
 	e.taken(1, 0)
 }
 
