@@ -2,6 +2,8 @@ package connector_test
 
 import (
 	"encoding/json"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -22,6 +24,9 @@ func FuzzProject(f *testing.F) {
 		if same, err := connector.Project(json.RawMessage(want), json.RawMessage(want)); err != nil || string(same) != want {
 			t.Errorf("%s in its own shape is %s, %v", want, same, err)
 		}
+		if whole, err := connector.Project(json.RawMessage("[]"), json.RawMessage(got)); err != nil || !alike(t, string(whole), got) {
+			t.Errorf("%s in the shape of any list is %s, %v", got, whole, err)
+		}
 		once, err := connector.Project(json.RawMessage(want), json.RawMessage(got))
 		if err != nil || !json.Valid(once) {
 			t.Fatalf("%s in the shape of %s: %s, %v", got, want, once, err)
@@ -30,4 +35,18 @@ func FuzzProject(f *testing.F) {
 			t.Errorf("%s in the shape of %s is %s, and that is %s, %v", got, want, once, twice, err)
 		}
 	})
+}
+
+// alike says whether two texts are the same JSON.
+func alike(t *testing.T, a, b string) bool {
+	t.Helper()
+	var values [2]any
+	for i, text := range []string{a, b} {
+		d := json.NewDecoder(strings.NewReader(text))
+		d.UseNumber()
+		if err := d.Decode(&values[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return reflect.DeepEqual(values[0], values[1])
 }

@@ -16,13 +16,14 @@ import (
 func FuzzAnswers(f *testing.F) {
 	const id = "001000000000001AAA"
 	for _, s := range []string{
-		`{"id":"` + id + `","success":true,"errors":[],"created":true}`, `{"id":7,"success":true}`, `{"success":false,"errors":[{}]}`,
+		`{"id":"` + id + `","success":true,"errors":[],"created":true}`, `{"id":7,"success":true}`, `{"id":"x","success":true,"errors":[]}`, `{"success":false,"errors":[{}]}`,
 		`{"done":true,"records":[{"Id":"` + id + `","Name":"a"}]}`, `{"done":false,"records":[]}`, `{"done":true,"records":[null]}`, `{"done":true,"records":[{"Id":null}]}`,
 		`{"name":"Account","fields":[{"name":"Name","type":"string"},null]}`, `{"DailyApiRequests":{"Max":15000,"Remaining":-3}}`,
 		`{"id":"750000000000001AAA","state":"JobComplete","numberRecordsProcessed":1e99}`, `{"id":"750000000000001AAA","state":"Odd"}`,
 		`[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"m"}]`, `[null]`, `[]`, `{}`, `null`, `<html>`, `{"records":`,
 	} {
 		f.Add(200, s)
+		f.Add(201, s)
 		f.Add(400, s)
 	}
 	f.Add(201, `{"id":"`+id+`","success":true}`)
