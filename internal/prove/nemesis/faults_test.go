@@ -15,10 +15,10 @@ const upsert, lookup, blind = connector.Upsert, connector.Lookup, connector.Blin
 
 // faults are all that is suffered, one after the other.
 var faults = []fault{
-	{name: "kill -9 of a worker", class: lookup, times: 3, filed: true, inject: kill},
+	{name: "kill -9 of a worker", class: lookup, times: 3, named: 500, filed: true, inject: kill},
 	{name: "SIGSTOP past the lease, SIGCONT", class: upsert, times: 1, filed: true, inject: stopPastLease},
 	{name: "SIGSTOP past the doubt, SIGCONT", class: lookup, times: 1, long: true, inject: stopPastDoubt},
-	{name: "SIGTERM under load, a new worker", class: lookup, times: 3, inject: deploy},
+	{name: "SIGTERM under load, a new worker", class: lookup, times: 3, named: 100, inject: deploy},
 	{name: "another mapping beside the old one", class: upsert, times: 4, inject: deployAnother},
 	{name: "pg_terminate_backend of all", class: upsert, times: 3, served: true, inject: terminate},
 	{name: "PostgreSQL dies and recovers", class: lookup, times: 1, served: true, inject: killPostgres},
@@ -55,6 +55,7 @@ var faults = []fault{
 	remote("redirects elsewhere", lookup, ledger.Fault{Kind: ledger.Redirect, To: "http://127.0.0.1:1/"}),
 	remote("short answer to a batch", lookup, ledger.Fault{Kind: ledger.Short, Times: 2}),
 	remote("reordered answer to a batch", upsert, ledger.Fault{Kind: ledger.Reordered, Times: 2}),
+	{name: "remote resets after a create", class: lookup, times: 1, named: 1000 / creates, many: creates, long: true, inject: loseCreates},
 	{name: "remote 5xx to a third, for a while", class: lookup, times: 1, inject: failOften},
 	{name: "remote limits its rate, and more is sent", class: upsert, times: 1, inject: throttle},
 	{name: "remote refuses one of a hundred for good", class: upsert, times: 1, inject: poison},

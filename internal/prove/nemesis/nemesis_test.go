@@ -27,6 +27,7 @@ var (
 	rounds = flag.Int("rounds", 1, "how many times as many faults are injected")
 	seed   = flag.Uint64("seed", 1, "of all chances")
 	every  = flag.Bool("every", false, "all faults with every class of remote; else each with the class that it is hardest for")
+	named  = flag.Bool("named", false, "some faults at least as often as docs/promises.md names, with the class that they are hardest for")
 	only   = flag.String("fault", "", "one fault")
 )
 
@@ -41,6 +42,9 @@ type fault struct {
 	name  string
 	class connector.Class
 	times int
+	// named is how often it is suffered at least, when asked for; many is how many
+	// faults one injection is (zero: one).
+	named, many int
 	// inject does it once and returns when it was really suffered. It leaves
 	// nothing broken that heal does not mend.
 	inject func(*world)
@@ -125,9 +129,18 @@ func (f fault) each(t *testing.T, server *pgtest.Server, n int) {
 	}
 }
 
+// count is how often a fault is injected with a class of remote.
+func (f fault) count(class connector.Class) int {
+	n := f.times * *rounds
+	if *named && class == f.class {
+		n = max(n, f.named)
+	}
+	return n
+}
+
 // suffer is one line of the table.
 func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class, n uint64) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute+time.Duration(*rounds*f.times)*10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute+time.Duration(f.count(class))*10*time.Second)
 	defer cancel()
 	if f.own {
 		server = pgtest.Start(t)
@@ -143,10 +156,10 @@ func suffer(t *testing.T, server *pgtest.Server, f fault, class connector.Class,
 	}
 	w.progress(10)
 	injected := 0
-	for range f.times * *rounds {
+	for range f.count(class) {
 		w.ready()
 		f.inject(w)
-		injected++
+		injected += max(1, f.many)
 	}
 	if f.heal != nil {
 		f.heal(w)

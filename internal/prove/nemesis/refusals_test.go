@@ -3,6 +3,8 @@ package nemesis
 import (
 	"fmt"
 	"net/http"
+	"syscall"
+	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/prove/ledger"
 )
@@ -61,4 +63,36 @@ func poison(w *world) {
 // customers makes those that are not there yet.
 func (w *world) customers(first, last int) {
 	w.exec(fmt.Sprintf("with recursive n(i) as (select %d union all select i + 1 from n where i < %d) insert into customers(id, name) select i, 'one of many' from n", first, last))
+}
+
+// creates is how many of them lose their answers at a time.
+const creates = 50
+
+// loseCreates lets half of all creates be applied without an answer, one request
+// for each, until so many were.
+func loseCreates(w *world) {
+	if w.config.Batch != 1 {
+		w.config.Batch = 1
+		for _, p := range w.workers {
+			p.Signal(syscall.SIGTERM)
+			<-p.Done()
+		}
+		for range processes {
+			w.start()
+		}
+		w.ready()
+	}
+	was := w.place.Remote.Struck(ledger.Reset)
+	w.place.Remote.Fail(ledger.Fault{Kind: ledger.Reset, Verb: "create", Applied: true, Chance: 0.5, Times: creates})
+	next := time.Now()
+	w.until("creates to lose their answers", func() bool {
+		if time.Now().After(next) {
+			next = time.Now().Add(500 * time.Millisecond)
+			first := w.fresh()
+			w.last += 9
+			w.customers(first, first+9)
+		}
+		return w.place.Remote.Struck(ledger.Reset) >= was+creates
+	})
+	w.place.Remote.Heal()
 }
