@@ -67,27 +67,10 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 		return findings, err
 	}
 	findings = append(findings, turnFindings(plans, vitals.Now)...)
-	vain := &vain{e, map[ID]*Link{}}
-	for _, c := range status.Syncs {
-		unseen, err := e.parkedUnseen(ctx, c)
-		if err != nil {
-			return findings, err
-		}
-		findings = append(findings, syncFindings(c, heldOf(status, c.Sync), unseen, pauseOf(status.Pauses, e.byName[c.Sync]))...)
-		waits, err := e.waitFindings(ctx, vain, c, pauseOf(status.Pauses, e.byName[c.Sync]))
-		if err != nil {
-			return findings, err
-		}
-		findings = append(findings, waits...)
-		if !c.Overlong.IsZero() {
-			message, fix := e.overlong(c.Sync)
-			findings = append(findings, Finding{Severity: Problem, Subject: c.Sync, Message: message + "; seen last at " + moment.Of(c.Overlong), Fix: fix})
-		}
-		lane, err := e.laneFindings(ctx, c)
-		if err != nil {
-			return findings, err
-		}
-		findings = append(findings, lane...)
+	bySync, err := e.conditionOfSyncs(ctx, status)
+	findings = append(findings, bySync...)
+	if err != nil {
+		return findings, err
 	}
 	turns, err := e.HeldTurns(ctx)
 	if err != nil {
@@ -128,6 +111,33 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	}
 	findings = append(findings, absentFindings(absent)...)
 	return append(findings, remoteFindings(status)...), nil
+}
+
+// conditionOfSyncs is the part of [Engine.Condition] that is about each sync.
+func (e *Engine) conditionOfSyncs(ctx context.Context, status *Status) (findings []Finding, err error) {
+	vain := &vain{e, map[ID]*Link{}}
+	for _, c := range status.Syncs {
+		unseen, err := e.parkedUnseen(ctx, c)
+		if err != nil {
+			return findings, err
+		}
+		findings = append(findings, syncFindings(c, heldOf(status, c.Sync), unseen, pauseOf(status.Pauses, e.byName[c.Sync]))...)
+		waits, err := e.waitFindings(ctx, vain, c, pauseOf(status.Pauses, e.byName[c.Sync]))
+		if err != nil {
+			return findings, err
+		}
+		findings = append(findings, waits...)
+		if !c.Overlong.IsZero() {
+			message, fix := e.overlong(c.Sync)
+			findings = append(findings, Finding{Severity: Problem, Subject: c.Sync, Message: message + "; seen last at " + moment.Of(c.Overlong), Fix: fix})
+		}
+		lane, err := e.laneFindings(ctx, c)
+		if err != nil {
+			return findings, err
+		}
+		findings = append(findings, lane...)
+	}
+	return findings, nil
 }
 
 // missedFindings tells of changes that were missed, newest first, those of one
