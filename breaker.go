@@ -90,6 +90,7 @@ func (g *gate) pause(ctx context.Context, e *connector.Error) {
 	if end := now.Add(d); end.After(g.pausedUntil) {
 		g.pausedUntil = end
 	}
+	g.probed = false // it told nothing: after the pause another one may
 	g.signal()
 	g.mu.Unlock()
 	if err := g.db.Pause(ctx, g.remote.Name, d, text); err != nil {

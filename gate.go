@@ -41,6 +41,7 @@ type gate struct {
 	broken      bool
 	breaks      int
 	probing     bool
+	probed      bool // the call that probes has begun
 	probeEnd    time.Time
 	nextProbe   time.Time
 	healthAt    time.Time
@@ -213,7 +214,7 @@ func (g *gate) room(ctx context.Context, want int) (int, time.Duration, error) {
 	}
 	g.mu.Lock()
 	g.probing = g.probing && now.Before(g.probeEnd)
-	held, paused, broken, probing, next, busy := g.held.remote, g.pausedUntil.Sub(now), g.broken, g.probing, g.nextProbe.Sub(now), len(g.calls)
+	held, paused, broken, probing, next, begun := g.held.remote, g.pausedUntil.Sub(now), g.broken, g.probing, g.nextProbe.Sub(now), g.probed
 	g.mu.Unlock()
 	switch {
 	case held:
@@ -224,7 +225,7 @@ func (g *gate) room(ctx context.Context, want int) (int, time.Duration, error) {
 		return 0, pollFast, nil
 	case !broken:
 		return want, 0, nil
-	case probing && busy == 0:
+	case probing && !begun:
 		return 1, 0, nil
 	case probing:
 		return 0, pollFast, nil
@@ -237,7 +238,7 @@ func (g *gate) room(ctx context.Context, want int) (int, time.Duration, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.probing, g.probeEnd = mine, now.Add(g.traits.Timeout+stall)
+	g.probing, g.probed, g.probeEnd = mine, false, now.Add(g.traits.Timeout+stall)
 	if !mine {
 		return 0, healthEvery, nil
 	}
@@ -298,7 +299,7 @@ func (g *gate) enter(ctx context.Context, sync string, latest time.Time) (began 
 		g.mu.Lock()
 		now := g.cfg.Clock.Now()
 		// A probe is one call, though more groups may have been claimed for it.
-		blocked := g.held.remote || g.held.syncs[sync] || g.pausedUntil.After(now) || (g.broken && (!g.probing || len(g.calls) > 0))
+		blocked := g.held.remote || g.held.syncs[sync] || g.pausedUntil.After(now) || (g.broken && (!g.probing || g.probed))
 		if ctx.Err() != nil || now.After(latest) || blocked {
 			g.mu.Unlock()
 			return began, errNotSent
@@ -306,6 +307,7 @@ func (g *gate) enter(ctx context.Context, sync string, latest time.Time) (began 
 		free := len(g.calls) < g.slots && now.Before(g.slotsEnd)
 		if free && (g.remote.Rate <= 0 || (g.tokens > 0 && now.Before(g.tokenEnd))) {
 			g.calls = append(g.calls, now)
+			g.probed = g.broken // leave to probe is for one
 			g.tokens--
 			g.lastUse = now
 			g.mu.Unlock()

@@ -37,7 +37,7 @@ func (d probed) Probe(ctx context.Context, remote, process string, pause time.Du
 // whether it still is, and make one for each leave to probe.
 func TestOneProbeOverAllProcesses(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
-		s := newShop(memory.Config{Concurrency: 8})
+		s := newShop(memory.Config{Concurrency: 8, Timeout: 3 * time.Minute})
 		s.users(60)
 		var counted atomic.Bool
 		var calls atomic.Int64
@@ -106,5 +106,46 @@ func TestOneProbeOverAllProcesses(t *testing.T) {
 		if st, err := e.Status(s.ctx); err != nil || st.Remotes[0].Broken || st.Syncs[0].Clean != 60 {
 			t.Errorf("after the remote came back: %+v, %v", st, err)
 		}
+	})
+}
+
+// A call that has hung since before the breaker opened keeps nobody from seeing that
+// the remote is back.
+func TestAProbeBesideACallThatHangs(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{Concurrency: 8, Timeout: 3 * time.Minute})
+		s.users(1)
+		hang := make(chan struct{})
+		var hung, up atomic.Bool
+		s.remote.FailWhen(func(q memory.Request) *memory.Fault {
+			switch {
+			case q.ExternalID == "customer-1":
+				hung.Store(true)
+				return &memory.Fault{Until: hang}
+			case up.Load():
+				return nil
+			}
+			return &memory.Fault{Err: memory.Err(connector.Unavailable)}
+		})
+		e := s.engine(customerSync(s.to))
+		s.run(e)
+		s.until("a call to hang", hung.Load)
+		s.exec(`insert into users (id, name) select id + 1, 'one more' from users`)
+		for range 4 {
+			s.exec(`insert into users (id, name) select id + (select max(id) from users), 'one more' from users`)
+		}
+		remote := func() (st upkeep.RemoteStatus, clean int64) {
+			status, err := e.Status(s.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return status.Remotes[0], status.Syncs[0].Clean
+		}
+		s.until("the breaker to open", func() bool { st, _ := remote(); return st.Broken })
+		up.Store(true)
+		s.until("all others to be sent", func() bool { _, clean := remote(); return clean == 31 })
+		close(hang)
+		s.quiet(e)
+		s.inSync(e, "customer")
 	})
 }
