@@ -232,7 +232,7 @@ func (c *Connection) failed(q *batchRequest, a *answer, o *matching) {
 	}
 	found, _ := f.list.in(a.doc)
 	items, isList := found.([]any)
-	o.stray = found != nil && !isList
+	o.stray = !isList && !isNone(found)
 	for _, item := range items {
 		err := c.failure(q, a, item)
 		keys, _ := f.key.in(item)
@@ -248,6 +248,12 @@ func (c *Connection) failed(q *batchRequest, a *answer, o *matching) {
 			}
 		}
 	}
+}
+
+// isNone says whether what stands where failures would says that there are none.
+func isNone(v any) bool {
+	object, isObject := v.(map[string]any)
+	return v == nil || v == false || v == "" || isObject && len(object) == 0 || (pointer{}).textIn(v) == "0"
 }
 
 // failure is the error of one element. The status of the answer as a whole
@@ -306,8 +312,8 @@ func (c *Connection) succeeded(r *recordAPI, q *batchRequest, a *answer, all []c
 // displaced says whether a result is where another change's belongs: by its id,
 // which an answer need not have.
 func (q *batchRequest) displaced(items []any, all []connector.Change) bool {
-	if q.verb == creating {
-		return false
+	if q.verb == creating || q.id.external {
+		return false // the ids of the answer are not those that we know
 	}
 	at := map[string]int{}
 	for i, x := range all {
