@@ -164,8 +164,29 @@ func (s *spare) leave(ctx context.Context, began time.Time, err error) {
 	}
 }
 
-// close gives the slots back.
+// keep has the slots last while a call does that may take long; what it returns ends
+// that.
+func (s *spare) keep(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var kept sync.WaitGroup
+	kept.Go(func() {
+		for s.cfg.Clock.Sleep(ctx, keepEvery) == nil {
+			s.mu.Lock()
+			err := s.hold(ctx)
+			s.mu.Unlock()
+			if err != nil && ctx.Err() == nil {
+				s.log.Warn("slot not kept", "remote", s.remote.Name, "error", err)
+			}
+		}
+	})
+	return func() { cancel(); kept.Wait() }
+}
+
+// close gives the slots back, if there are any.
 func (s *spare) close() {
+	if s.slots == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if _, _, err := s.db.Hold(ctx, s.remote.Name, s.holder(), store.Ask{Limit: s.traits.Concurrency, TTL: slotTTL}); err != nil {

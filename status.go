@@ -342,8 +342,9 @@ func (e *Engine) altered(ctx context.Context, shapes []*store.Shape) ([]Finding,
 	return found, nil
 }
 
-// checkPatience is how long a check waits until the workers leave it a slot.
-const checkPatience = 10 * time.Second
+// checkPatience is how long a check waits until the workers leave it a slot: longer
+// than one lasts whose process died.
+const checkPatience = slotTTL + 5*time.Second
 
 // checkRemote is [Remote.Check] within what the workers leave of the remote's limits.
 // A remote that they can't reach, or are not to use, is asked all the same.
@@ -354,16 +355,22 @@ func (e *Engine) checkRemote(ctx context.Context, r *Remote) []Finding {
 	spare := &spare{Engine: e, remote: r, traits: r.traits(), most: 1}
 	for left := checkPatience; ; {
 		began, wait, err := spare.try(ctx)
-		if err != nil {
-			return r.Check(ctx, e.uses(r))
+		if err == nil && wait > 0 {
+			if left -= wait; left >= 0 {
+				err = e.cfg.Clock.Sleep(ctx, wait)
+			}
 		}
-		if wait <= 0 {
+		if err != nil || wait <= 0 || left < 0 {
 			defer spare.close()
-			defer spare.leave(ctx, began, nil)
-			return r.Check(ctx, e.uses(r))
 		}
-		if left -= wait; left < 0 || e.cfg.Clock.Sleep(ctx, wait) != nil {
-			spare.close()
+		switch {
+		case err != nil:
+			return r.Check(ctx, e.uses(r))
+		case wait <= 0:
+			defer spare.leave(ctx, began, nil)
+			defer spare.keep(ctx)()
+			return r.Check(ctx, e.uses(r))
+		case left < 0:
 			return append(r.cautions(), Finding{Severity: Note, Subject: r.Name, Fix: "try again later",
 				Message: (&connector.Untried{What: "the workers use all that it allows at once, or it asked to be left alone for a while"}).Error()})
 		}
