@@ -49,3 +49,13 @@ func TestAStandbyIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// So is a role whose transactions only read.
+func TestARoleThatOnlyReadsIsRefused(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.exec(`do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$`)
+	if err := s.engine(customerSync(s.to)).Install(s.ctx); err == nil || !strings.Contains(err.Error(), `ALTER ROLE "postgres" SET default_transaction_read_only = off`) {
+		t.Errorf("installed: %v", err)
+	}
+}

@@ -47,14 +47,18 @@ const (
 	toPrimary = "connect to the primary"
 )
 
-// writable refuses a standby before the first statement that it would refuse.
+// writable refuses a standby, and a role that only reads, before the first statement that it would refuse.
 func (db *DB) writable(ctx context.Context) error {
-	var standby bool
-	if err := db.pool.QueryRow(ctx, "SELECT pg_catalog.pg_is_in_recovery()").Scan(&standby); err != nil {
+	var standby, readOnly bool
+	var role string
+	if err := db.pool.QueryRow(ctx, "SELECT pg_catalog.pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', current_user::text").Scan(&standby, &readOnly, &role); err != nil {
 		return err
 	}
 	if standby {
 		return errors.New(isStandby + ": " + toPrimary)
+	}
+	if readOnly {
+		return fmt.Errorf("default_transaction_read_only is on for this database or role, and Upkeep has to write: ALTER ROLE %s SET default_transaction_read_only = off, or give it another role", quote(role))
 	}
 	return nil
 }
