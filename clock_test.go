@@ -82,13 +82,9 @@ func TestRegistrysClockIsSetBack(t *testing.T) {
 				return s.remote.Text("customer", "customer-1", "entityId") == `"`+name+` 1"` && s.remote.Text("customer", "customer-2", "entityId") == `"`+name+` 2"`
 			})
 		}
-		began := time.Now()
 		for _, name := range []string{"two", "three", "four", "five"} {
 			s.exec(`update users set name = '%s ' || id where id in (1, 2)`, name)
 			settled(name)
-		}
-		if took := time.Since(began); took > time.Minute {
-			t.Errorf("changes after it took %s", took)
 		}
 		s.state(e, "customer", "10", upkeep.State("in doubt")) // too long, and not too short
 		s.advance(time.Hour)

@@ -1,10 +1,11 @@
 package upkeep_test
 
 import (
+	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/upkeep-sync/upkeep/internal/leaktest"
 )
 
 // No engine, and no database of its, leaves a goroutine behind when it has stopped.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(leaktest.Tests{M: m}.Run()) }

@@ -1,10 +1,11 @@
 package postgres_test
 
 import (
+	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/upkeep-sync/upkeep/internal/leaktest"
 )
 
 // A database that is closed leaves no goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(leaktest.Tests{M: m}.Run()) }

@@ -99,6 +99,9 @@ func TestSandboxesTakeTheFaultsOfTheirHelp(t *testing.T) {
 		_, words, _ := strings.Cut(guides["sandbox "+name].more, "The kinds of fault")
 		for i, line := range strings.Split(words, "\n") {
 			fault := namedIn(line)
+			if fault["op"] != nil {
+				fault["op"] = "create"
+			}
 			if i == 0 { // which hold for every kind
 				fault["kind"] = "reset"
 			} else if line == "" {

@@ -99,7 +99,8 @@ func TestDoorHangsUpOnSlowClients(t *testing.T) {
 	})
 	served := make(chan error, 1)
 	go func() { served <- d.serve(endless, slog.New(slog.DiscardHandler)) }()
-	dial := func(first string) net.Conn {
+	dial := func(t *testing.T, first string) net.Conn {
+		t.Helper()
 		c, err := net.Dial("tcp", d.listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -125,7 +126,7 @@ func TestDoorHangsUpOnSlowClients(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			conn := dial(c.first)
+			conn := dial(t, c.first)
 			hungUp := make(chan error, 1)
 			go func() { _, err := io.Copy(io.Discard, conn); hungUp <- err }()
 			drip := time.NewTicker(20 * time.Millisecond)
@@ -143,7 +144,7 @@ func TestDoorHangsUpOnSlowClients(t *testing.T) {
 			}
 		})
 	}
-	dial("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+	dial(t, "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
 	select {
 	case <-gaveUp:
 	case <-time.After(patience):

@@ -74,7 +74,8 @@ type Fault struct {
 	// Drop makes Late break the connection at once, instead of waiting for
 	// the client to give up.
 	Drop bool `json:"drop,omitempty"`
-	// Stays makes the fault outlive [Faults.Heal]: it is what the remote is like.
+	// Stays makes the fault outlive [Faults.Heal], as long as the sandbox lives: it
+	// is what the remote is like.
 	Stays bool `json:"stays,omitempty"`
 }
 

@@ -107,7 +107,7 @@ func condition(t *table) string {
 // stay then; empty if it has none.
 func (t *table) softDeletes() string {
 	for _, c := range t.Columns {
-		if c.Nullable && discarded.MatchString(c.Name) {
+		if c.Nullable && discarded.MatchString(c.Name) && (c.Kind == store.Time || c.Kind == store.Date || c.Kind == store.Text) {
 			return c.Name
 		}
 	}
@@ -142,7 +142,8 @@ func (w *writer) writeSync(t *table, first bool) {
 	}
 	switch gone := t.softDeletes(); {
 	case gone != "":
-		w.line(2, "# The application seems to keep rows that it has deleted. If it does not, take this out.")
+		w.line(2, "# The application seems to keep rows that it has deleted. If it does not, take this out. What refers with")
+		w.line(2, "# ref(...) to the record of such a row waits until there is one.")
 		w.line(2, "when: %s == nil", mapping.Read("", gone))
 		w.line(2, "# when_false: delete  # what becomes of the record when its row is; by default it stays, and is kept up to date no more")
 	case first:

@@ -104,7 +104,7 @@ func New(config Config) (*Server, error) {
 	}
 	rand.Read(s.bearerKey)
 	s.faults = faulttest.New(config.Seed, Latency, Status, Reset, Hang, Late, HTML, Empty).
-		Ops("create", "read", "update", "upsert", "delete", "list", "transform", "query", "job", "metadata", "token")
+		Ops("create", "read", "update", "upsert", "delete", "list", "transform", "query", "job", "metadata", "token", "other")
 	s.stats.reset()
 	s.jobs.byID, s.jobs.byKey = map[string]*job{}, map[string]string{}
 	if err := s.seed(); err != nil {

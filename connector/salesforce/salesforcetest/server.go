@@ -109,7 +109,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.sessions.byToken = map[string]session{}
 	s.faults = faulttest.New(seed, Latency, Status, Row, Reset, Hang, Late, HTML, Empty, Short, FailJob, Overload).
-		Ops("create", "read", "update", "upsert", "delete", "collection", "query", "describe", "limits", "job", "token")
+		Ops("create", "read", "update", "upsert", "delete", "insert", "collection", "query", "describe", "limits", "job", "token", "other")
 	s.jobs.byID = map[string]*job{}
 	s.jobs.dice = mathrand.New(mathrand.NewPCG(seed, 2))
 	s.running.since = map[*call]time.Time{}

@@ -148,6 +148,12 @@ func calm(ctx context.Context, t *testing.T, db upkeep.Database, w *worker.Proce
 // grown compares the first half of the turns, without those in which a process
 // comes to its size, with the second half.
 func grown(t *testing.T, driver string, told []worker.Vitals) {
+	// What comes and goes (a connection, what is collected next) shows in the middle of
+	// a few turns, and not in that of many.
+	noise := 1
+	if len(told) < 30 {
+		noise = 3
+	}
 	warm := told[min(len(told)/6+1, len(told)-2):]
 	first, last := warm[:len(warm)/2], warm[len(warm)/2:]
 	for _, what := range []struct {
@@ -161,7 +167,7 @@ func grown(t *testing.T, driver string, told []worker.Vitals) {
 	} {
 		a, b := middle(first, what.of), middle(last, what.of)
 		fmt.Fprintf(os.Stderr, "soak  %-8s  turns %4d  %-10s  first half %6d  second half %6d\n", driver, len(told), what.name, a, b)
-		if b > a+what.slack {
+		if b > a+noise*what.slack {
 			t.Errorf("%s grow: %d in the first half, %d in the second: %+v", what.name, a, b, told)
 		}
 	}
