@@ -250,7 +250,7 @@ func TestKeysThatMakeRefusedExternalIDs(t *testing.T) {
 // has them wait.
 func TestCheckLeavesTheWorkersTheirSlots(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
-		s := newShop(memory.Config{Concurrency: 1, Types: map[string][]string{"customer": {"name", "segment"}}})
+		s := newShop(memory.Config{Concurrency: 2, Types: map[string][]string{"customer": {"name", "segment"}}})
 		db := s.open()
 		e, err := upkeep.New(upkeep.Config{Database: db, Clock: new(restless), Syncs: []upkeep.AnySync{customerSync(s.to)}})
 		if err == nil {
@@ -282,13 +282,16 @@ func TestCheckLeavesTheWorkersTheirSlots(t *testing.T) {
 		}
 		hold := func(slots int) {
 			t.Helper()
-			if _, _, err := db.Hold(s.ctx, "erp", "a worker", store.Ask{Slots: slots, Limit: 1, TTL: time.Hour}); err != nil {
+			if _, _, err := db.Hold(s.ctx, "erp", "a worker", store.Ask{Slots: slots, Limit: 2, TTL: time.Hour}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		check("while nothing runs", 1, "")
-		hold(1)
-		check("while a worker has its one slot", 0, "not tried: the workers use all")
+		hold(2)
+		check("while a worker has both slots", 0, "not tried: the workers use all")
+		if all, err := db.Holders(s.ctx, "erp"); err != nil || len(all) != 1 {
+			t.Errorf("who holds a slot, or waits for one, afterwards: %+v, %v", all, err)
+		}
 		hold(0)
 		full = true
 		check("when others use it up", 1, "not tried to the end: ")

@@ -25,6 +25,7 @@ type spare struct {
 	slots  int
 	others int // workers that want slots
 	told   bool
+	asked  bool          // for slots, which it may hold or wait for
 	calls  []time.Time   // those under way began then, oldest first
 	lookAt time.Time     // when to ask for slots again
 	rest   time.Duration // what the remote asked for
@@ -139,6 +140,7 @@ func (s *spare) want() int {
 }
 
 func (s *spare) hold(ctx context.Context) (err error) {
+	s.asked = true
 	ask := store.Ask{Slots: max(s.want(), len(s.calls)), Limit: s.traits.Concurrency, TTL: slotTTL, Calls: len(s.calls)}
 	if ask.Calls > 0 {
 		ask.Oldest = s.cfg.Clock.Now().Sub(s.calls[0])
@@ -182,9 +184,9 @@ func (s *spare) keep(ctx context.Context) (end func()) {
 	return func() { cancel(); kept.Wait() }
 }
 
-// close gives the slots back, if there are any.
+// close gives the slots back, and waits for none any more, if it did either.
 func (s *spare) close() {
-	if s.slots == 0 {
+	if !s.asked {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
