@@ -42,12 +42,16 @@ func (g *gate) wellAgain(ctx context.Context) {
 	was := g.broken
 	g.failures, g.throttled = 0, 0
 	g.broken, g.probing, g.breaks = false, false, 0
+	if was {
+		g.turned()
+	}
 	g.mu.Unlock()
 	if !was {
 		return
 	}
 	g.telling.Lock()
 	defer g.telling.Unlock()
+	defer g.told()
 	if g.isBroken() {
 		return
 	}
@@ -119,11 +123,13 @@ func (g *gate) failed(ctx context.Context, e *connector.Error) {
 	g.breaks++
 	g.broken, g.probing = true, false
 	g.nextProbe = g.cfg.Clock.Now().Add(d)
+	g.turned()
 	g.signal()
 	g.mu.Unlock()
 	g.log.Warn("the remote fails; its breaker is open", "remote", g.remote.Name, "probe_in", d, "error", cut(e.Error(), maxMessage))
 	g.telling.Lock()
 	defer g.telling.Unlock()
+	defer g.told()
 	if !g.isBroken() { // another call was answered meanwhile
 		return
 	}
@@ -136,4 +142,19 @@ func (g *gate) isBroken() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.broken
+}
+
+// turned notes that the breaker has opened or closed here, until [gate.told] says
+// that the database was told: what [gate.look] reads meanwhile is older. The caller
+// holds mu.
+func (g *gate) turned() {
+	g.turns++
+	g.untold++
+}
+
+// told ends what turned began.
+func (g *gate) told() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.untold--
 }

@@ -39,6 +39,8 @@ type gate struct {
 	throttled   int // rate limited answers without a success between
 	failures    int // of the remote, in a row
 	broken      bool
+	turns       int // how often broken has changed here
+	untold      int // of these, those of which the database may not have been told
 	breaks      int
 	probing     bool
 	probed      bool // the call that probes has begun
@@ -265,7 +267,9 @@ func (g *gate) forget() {
 
 // look reads what the processes know of the remote together.
 func (g *gate) look(ctx context.Context) error {
-	now := g.cfg.Clock.Now()
+	g.mu.Lock()
+	now, turns, told := g.cfg.Clock.Now(), g.turns, g.untold == 0
+	g.mu.Unlock()
 	h, err := g.db.Health(ctx, g.remote.Name)
 	if err != nil {
 		return err
@@ -282,6 +286,9 @@ func (g *gate) look(ctx context.Context) error {
 	}
 	if end := now.Add(h.PausedFor); h.PausedFor > 0 && end.After(g.pausedUntil) {
 		g.pausedUntil = end
+	}
+	if !told || g.turns != turns { // the database did not know yet what this process does
+		return nil
 	}
 	g.broken, g.breaks, g.nextProbe = h.Broken, h.Failures, now.Add(h.ProbeIn)
 	if !h.Broken {

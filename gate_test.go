@@ -3,6 +3,8 @@ package upkeep
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -29,6 +31,85 @@ func (c *crowded) Hold(_ context.Context, _, _ string, ask store.Ask) (held, oth
 		return 0, 1, nil
 	}
 	return ask.Slots, 1, nil
+}
+
+// early answers how the remote stands as it was when it was asked, after something
+// has happened.
+type early struct {
+	Database
+	broken    bool
+	meanwhile func()
+}
+
+func (d *early) Health(context.Context, string) (store.Health, error) {
+	h := store.Health{Broken: d.broken}
+	if d.meanwhile != nil {
+		d.meanwhile()
+	}
+	return h, nil
+}
+
+func (d *early) PausedByHand(context.Context) ([]store.Pause, error) { return nil, nil }
+
+func (d *early) Break(context.Context, string, time.Duration, string) error {
+	d.broken = true
+	return nil
+}
+
+func (d *early) Mend(context.Context, string) error {
+	d.broken = false
+	return nil
+}
+
+// What this process learns of the remote while it reads what all know of it is
+// newer, also while the database is not told of it yet. Else a breaker would stay
+// open at the database, with nobody left who takes it for open and closes it.
+func TestAnOlderLookDoesNotTurnTheBreaker(t *testing.T) {
+	down := connector.AsError(&connector.Error{Kind: connector.Unavailable})
+	db := &early{}
+	g := newGate(&Engine{cfg: Config{Clock: realClock{}, Random: rand.Float64}, db: db, log: slog.New(slog.DiscardHandler)}, &Remote{Name: "erp"}, connector.Traits{})
+	look := func() {
+		if err := g.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db.meanwhile = func() {
+		for range breakAfter {
+			g.failed(t.Context(), down)
+		}
+	}
+	look()
+	if !g.isBroken() || !db.broken {
+		t.Errorf("broken is %v here and %v at the database after it broke during a look", g.isBroken(), db.broken)
+	}
+	db.meanwhile = func() { g.wellAgain(t.Context()) }
+	look()
+	if g.isBroken() || db.broken {
+		t.Errorf("broken is %v here and %v at the database after it was mended during a look", g.isBroken(), db.broken)
+	}
+
+	// The database is told after the look has begun.
+	db.meanwhile = nil
+	g.telling.Lock()
+	var told sync.WaitGroup
+	told.Go(func() {
+		for range breakAfter {
+			g.failed(t.Context(), down)
+		}
+	})
+	for !g.isBroken() {
+		time.Sleep(time.Millisecond)
+	}
+	look()
+	g.telling.Unlock()
+	told.Wait()
+	if !g.isBroken() || !db.broken {
+		t.Errorf("broken is %v here and %v at the database after a look before it was told", g.isBroken(), db.broken)
+	}
+	db.broken = false // another process has closed it
+	if look(); g.isBroken() {
+		t.Error("what others have told since is not learned")
+	}
 }
 
 // While others have all slots a process asks a few times a second, however many of

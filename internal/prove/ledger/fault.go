@@ -10,7 +10,7 @@ import (
 
 // The kinds of fault.
 const (
-	// Delay answers as usual, after Fault.For.
+	// Delay answers as usual, after Fault.For, or when Fault.Until is closed.
 	Delay = "delay"
 	// Hang never answers.
 	Hang = "hang"
@@ -51,6 +51,7 @@ type Fault struct {
 	Applied bool
 	Status  int
 	For     time.Duration
+	Until   <-chan struct{} `json:"-"`
 	// Chance of each request to be struck; zero means all.
 	Chance float64
 	// Skip lets so many requests pass first, Times ends it after so many; zero
@@ -104,6 +105,15 @@ func (s *Server) Land() int {
 
 // ofJobs: it strikes what runs, and no request.
 func (f *Fault) ofJobs() bool { return f.Kind == Halt || f.Kind == Untold || f.Kind == Forget }
+
+// hold keeps a request waiting that is delayed.
+func (f *Fault) hold() {
+	if f.Until != nil {
+		<-f.Until
+		return
+	}
+	time.Sleep(f.For)
+}
 
 // suits says whether a fault can strike a request.
 func (f *Fault) suits(r request) bool {

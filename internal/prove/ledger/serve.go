@@ -76,7 +76,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusOK
 	if fault == nil || fault.Applied || !fault.ends() {
 		if fault != nil && fault.Kind == Delay {
-			time.Sleep(fault.For)
+			fault.hold()
 		}
 		if ofJob {
 			status, ofIt = s.doJob(req)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ func TestMutantsAreNoticed(t *testing.T) {
 		{"what is left out is sent", connector.Upsert, lying(&shows{}), hidden, lost},
 		{"what is left out is deleted", connector.Upsert, lying(&loses{}), hidden, deletes},
 		{"a touch is lost", connector.Upsert, none, lostTouch, lost},
-		{"a lease that ends while it is held", connector.Upsert, lying(&hurries{}), changeDuringCall, crowded},
+		{"a lease that ends while it is held", connector.Upsert, lying(&hurries{}), changePastLease, crowded},
 		{"a write of the application fails", connector.Upsert, none, refusedWrite, appErrors},
 		{"a secret in the registry", connector.Upsert, none, leak, leaked},
 		{"a job does not hold its groups", connector.Upsert, lying(&unheld{}), changeDuringJob, overtaken},
@@ -51,7 +52,7 @@ func TestMutantsAreNoticed(t *testing.T) {
 			t.Parallel()
 			for _, broken := range []bool{false, true} {
 				s := &story{t: t, p: provetest.New(t, worker.SQLite, m.class, 1), broken: broken}
-				s.ctx, s.cancel = context.WithTimeout(context.Background(), time.Minute)
+				s.ctx, s.cancel = context.WithTimeout(context.Background(), 2*time.Minute)
 				s.ok(s.p.Heal(s.ctx)) // all is sent once
 				if broken {
 					m.falsify(s.p)
@@ -129,14 +130,28 @@ func lying(liar interface {
 }
 
 // changeDuringCall changes a row while its record is on the way.
-func changeDuringCall(s *story) {
-	s.p.Remote.Fail(ledger.Fault{Kind: ledger.Delay, Verb: "update", For: 1500 * time.Millisecond, Times: 1})
+func changeDuringCall(s *story) { s.changeTwice(func() bool { return true }) }
+
+// changePastLease is the same with an answer that waits, with the mutant, until the
+// second change was sent, too.
+func changePastLease(s *story) {
+	s.changeTwice(func() bool { return !s.broken || s.applied("two") })
+}
+
+func (s *story) changeTwice(answered func() bool) {
+	s.p.Worker.Timeout, s.p.Worker.Lease = time.Minute, 3*time.Minute
+	answer := make(chan struct{})
+	release := sync.OnceFunc(func() { close(answer) })
+	defer release()
+	s.p.Remote.Fail(ledger.Fault{Kind: ledger.Delay, Verb: "update", Until: answer, Times: 1})
 	e, err := s.p.Run(s.ctx)
 	s.ok(err)
 	s.exec("update customers set name = 'one' where id = 1")
 	s.until(func() bool { return s.p.Remote.Struck(ledger.Delay) == 1 })
 	s.exec("update customers set name = 'two' where id = 1")
 	s.until(func() bool { n, err := e.Store.Pending(s.ctx, 1); return err == nil && n == 0 })
+	s.until(answered)
+	release()
 	s.until(func() bool { return s.applied("one") })
 	s.ok(e.Stop())
 	s.ok(s.p.Heal(s.ctx))
