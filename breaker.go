@@ -42,6 +42,7 @@ func (g *gate) wellAgain(ctx context.Context) {
 	was := g.broken
 	g.failures, g.throttled = 0, 0
 	g.broken, g.probing, g.breaks = false, false, 0
+	say := g.unsaid == 0
 	if was {
 		g.turned()
 	}
@@ -59,7 +60,9 @@ func (g *gate) wellAgain(ctx context.Context) {
 		g.log.Error("mend breaker", "remote", g.remote.Name, "error", err)
 		return
 	}
-	g.log.Info("the remote answers again", "remote", g.remote.Name)
+	if say {
+		g.log.Info("the remote answers again", "remote", g.remote.Name)
+	}
 }
 
 // longestAsked is for how long a remote, or a record of it, is left alone at most
@@ -125,8 +128,11 @@ func (g *gate) failed(ctx context.Context, e *connector.Error) {
 	g.nextProbe = g.cfg.Clock.Now().Add(d)
 	g.turned()
 	g.signal()
+	unsaid, say := g.say()
 	g.mu.Unlock()
-	g.log.Warn("the remote fails; its breaker is open", "remote", g.remote.Name, "probe_in", d, "error", cut(e.Error(), maxMessage))
+	if say {
+		g.log.Warn("the remote fails; its breaker is open", "remote", g.remote.Name, "probe_in", d, "error", cut(e.Error(), maxMessage), "opened_since_told", unsaid)
+	}
 	g.telling.Lock()
 	defer g.telling.Unlock()
 	defer g.told()
@@ -136,6 +142,19 @@ func (g *gate) failed(ctx context.Context, e *connector.Error) {
 	if err := g.db.Break(ctx, g.remote.Name, d, cut(e.Error(), maxMessage)); err != nil {
 		g.log.Error("open breaker", "remote", g.remote.Name, "error", err)
 	}
+}
+
+// say says whether to tell the log that the breaker opens, and how often it did so
+// untold: a remote that fails for some records only opens it every second. The caller
+// holds mu.
+func (g *gate) say() (unsaid int, yes bool) {
+	now := g.cfg.Clock.Now()
+	if !g.said.IsZero() && now.Sub(g.said) < sayEvery {
+		g.unsaid++
+		return 0, false
+	}
+	unsaid, g.unsaid, g.said = g.unsaid, 0, now
+	return unsaid, true
 }
 
 func (g *gate) isBroken() bool {

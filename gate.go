@@ -42,6 +42,8 @@ type gate struct {
 	turns       int // how often broken has changed here
 	untold      int // of these, those of which the database may not have been told
 	breaks      int
+	said        time.Time // the log was told last that the breaker opened
+	unsaid      int       // how often it has opened since
 	probing     bool
 	probed      bool // the call that probes has begun
 	probeEnd    time.Time
@@ -65,6 +67,8 @@ const (
 	meterEvery  = 10 * time.Second       // a quota is noted, for people
 	// breakAfter failures of the remote in a row the breaker opens.
 	breakAfter = 5
+	// sayEvery is how often the log is told of a breaker that opens and closes.
+	sayEvery   = 10 * time.Second
 	longestOff = time.Minute // between probes, and for a pause nobody timed
 	// The same for logins that are refused.
 	lockedOutAfter = 3

@@ -1,10 +1,13 @@
 package upkeep
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -110,6 +113,34 @@ func TestAnOlderLookDoesNotTurnTheBreaker(t *testing.T) {
 	if look(); g.isBroken() {
 		t.Error("what others have told since is not learned")
 	}
+}
+
+// A remote that fails for some of its records only has a breaker that opens again and
+// again: the log is told now and then, and each time how often it was not.
+func TestALogIsNotFilledByABreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		down := connector.AsError(&connector.Error{Kind: connector.Unavailable})
+		g := newGate(&Engine{cfg: Config{Clock: realClock{}, Random: rand.Float64}, db: &early{}, log: slog.New(slog.NewTextHandler(&log, nil))}, &Remote{Name: "erp"}, connector.Traits{})
+		for range 25 {
+			for range breakAfter {
+				g.failed(t.Context(), down)
+			}
+			time.Sleep(sayEvery / 10)
+			g.wellAgain(t.Context())
+		}
+		var told []string
+		for _, line := range strings.Split(strings.TrimSpace(log.String()), "\n") {
+			_, n, opened := strings.Cut(line, "opened_since_told=")
+			if !opened && strings.Contains(line, "the remote answers again") {
+				n = "answers"
+			}
+			told = append(told, n)
+		}
+		if want := []string{"0", "answers", "9", "answers", "9", "answers"}; !slices.Equal(told, want) {
+			t.Errorf("the log was told %v, want %v", told, want)
+		}
+	})
 }
 
 // While others have all slots a process asks a few times a second, however many of
