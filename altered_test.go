@@ -49,7 +49,7 @@ func TestAlteredTriggersAreFoundAtWork(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := makeShop(t, memory.Config{}, c.open)
-			s.within(2 * time.Minute)
+			s.within(3 * time.Minute)
 			s.fill()
 			log, clock := new(safeBuffer), make(byMinutes)
 			e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: clock, Audit: -1, Logger: slog.New(slog.NewTextHandler(log, nil)),
@@ -91,7 +91,7 @@ func TestAlteredTriggersAreFoundAtWork(t *testing.T) {
 func TestAuditOfAnEngineAtWork(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(memory.Config{})
-		s.within(2 * time.Minute)
+		s.within(3 * time.Minute)
 		s.users(30)
 		log := new(safeBuffer)
 		e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: new(restless), Audit: 7, Logger: slog.New(slog.NewTextHandler(log, nil)), Syncs: []upkeep.AnySync{customerSync(s.to)}})

@@ -15,7 +15,7 @@ func TestRemoteThatAsksForYears(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		for _, kind := range []connector.Kind{connector.RateLimited, connector.Busy} {
 			s := newShop(memory.Config{})
-			s.within(45 * time.Second)
+			s.within(3 * time.Minute)
 			s.exec(`insert into users(id, name) values (1, 'u')`)
 			s.remote.Fail(memory.Fault{On: memory.Create, Times: 1, Err: &connector.Error{Kind: kind, Status: 429, RetryAfter: 3 * 365 * 24 * time.Hour}})
 			e := s.engine(customerSync(s.to))

@@ -19,7 +19,7 @@ import (
 func TestBulkExternalIDBesideAJob(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(inJobs(0))
-		s.within(2 * time.Minute)
+		s.within(3 * time.Minute)
 		s.users(200)
 		sync := customerSync(s.to)
 		sync.ExternalID = func(u User) string { return fmt.Sprintf("customer-%d", u.ID%200) } // 1 and 201
@@ -55,7 +55,7 @@ func (d *keeping) KeepJob(ctx context.Context, j store.Job, lease time.Duration)
 func TestBulkIsKeptWhileItIsHandedOver(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(inJobs(0))
-		s.within(2 * time.Minute)
+		s.within(3 * time.Minute)
 		s.users(300)
 		goOn := make(chan struct{})
 		s.remote.Fail(memory.Fault{On: memory.RunJob, Until: goOn})
@@ -102,7 +102,7 @@ func (d *unwritten) AddJob(ctx context.Context, j store.Job, groups []store.JobG
 func TestBulkThatIsNotWrittenDown(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(inJobs(0))
-		s.within(2 * time.Minute)
+		s.within(3 * time.Minute)
 		s.users(300)
 		e, err := upkeep.New(upkeep.Config{Database: &unwritten{Database: s.open()}, Lease: 24 * time.Hour, Syncs: []upkeep.AnySync{customerSync(s.to)}})
 		if err != nil {

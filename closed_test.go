@@ -16,7 +16,7 @@ import (
 func TestDatabaseClosedUnderRun(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(memory.Config{})
-		s.within(time.Minute)
+		s.within(3 * time.Minute)
 		s.exec(`INSERT INTO users (id, name, email) VALUES (1, 'Ada', 'a@b')`)
 		db := s.open()
 		e, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{upkeep.Mapping{Name: "user", From: &upkeep.Relation{Table: "users", Columns: []string{"name"}}, To: s.to, Record: "user",

@@ -124,7 +124,7 @@ func TestDeleteLimitOfOnesOwn(t *testing.T) {
 func TestRaisedLimitLetsGoWhatIsLookedAt(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, memory.Config{})
-	s.within(time.Minute)
+	s.within(3 * time.Minute)
 	s.users(8)
 	limited := func(most int) *upkeep.Engine {
 		to := customerSync(s.to)

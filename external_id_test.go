@@ -335,7 +335,7 @@ func wait(ctx context.Context, c <-chan struct{}) {
 func TestExternalIDIsTakenBeforeItIsAskedFor(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(memory.Config{})
-		s.within(2 * time.Minute)
+		s.within(3 * time.Minute)
 		customer := customerSync(s.to)
 		customer.ExternalID = func(u User) string {
 			if u.ID == 3 {

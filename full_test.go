@@ -20,7 +20,7 @@ func TestSQLiteDiskFull(t *testing.T) {
 	t.Parallel()
 	const most = 1000 // pages
 	s := newShop(t, memory.Config{Class: connector.Lookup})
-	s.within(2 * time.Minute)
+	s.within(3 * time.Minute)
 	s.exec(`pragma max_page_count = %d`, most)
 	s.exec(`create table ballast (bytes blob)`)
 	s.users(50)

@@ -445,7 +445,7 @@ func (d *slowToWait) Waits(ctx context.Context, ids []store.ID, limit int) (map[
 func TestCircleThatIsMissedTwice(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(memory.Config{})
-		s.within(2 * time.Minute)
+		s.within(3 * time.Minute)
 		s.exec(teamSchema)
 		s.refuse(func(q memory.Request) bool { return q.Type == "team" && q.Fields["lead"] == nil })
 		d := &slowToWait{Database: s.open(), looking: make(chan struct{}), goOn: make(chan struct{})}

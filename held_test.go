@@ -104,7 +104,7 @@ func TestMappingNoLongerFits(t *testing.T) {
 func TestColumnRenamedAtWork(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(memory.Config{})
-		s.within(2 * time.Minute)
+		s.within(3 * time.Minute)
 		s.fill()
 		log, clock := new(safeBuffer), new(restless)
 		e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: clock, Logger: slog.New(slog.NewTextHandler(log, nil)),

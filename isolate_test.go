@@ -73,7 +73,7 @@ func TestOneSyncThatCannotBeResolved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := makeShop(t, memory.Config{}, test.open)
-			s.within(2 * time.Minute)
+			s.within(3 * time.Minute)
 			if test.worker {
 				s.asWorker()
 			}
@@ -186,7 +186,7 @@ func TestOneKeyThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-			s.within(time.Minute)
+			s.within(3 * time.Minute)
 			s.fill()
 			s.exec(accepts + `create domain odd as text check (fine(value));
 				create table v (id ` + test.declared + ` primary key, name text not null); insert into v values ('1', 'a'), ('2', 'a')`)
@@ -233,7 +233,7 @@ func TestOneKeyThatFails(t *testing.T) {
 func TestOneReferenceThatFails(t *testing.T) {
 	t.Parallel()
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(time.Minute)
+	s.within(3 * time.Minute)
 	s.exec(`create function fine(v text) returns boolean language plpgsql as $$ begin if v = 'bad' then raise 'no idea'; end if; return true; end $$;
 		create domain odd as text check (fine(value));
 		create table v (id odd primary key, name text not null); insert into v values ('1', 'a');
@@ -259,7 +259,7 @@ func TestRowsWhoseKeysAreTooLong(t *testing.T) {
 		t.Run(cmp.Or(string(deliver), "state"), func(t *testing.T) {
 			t.Parallel()
 			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-			s.within(time.Minute)
+			s.within(3 * time.Minute)
 			s.exec(`create table v (id text primary key, name text not null); insert into v values ('1', 'a'), ('` + incompressible(2684) + `', 'a'), ('zz', 'a')`)
 			name := strings.Repeat("v", 61)
 			log := new(safeBuffer)

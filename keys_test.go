@@ -282,7 +282,7 @@ func TestInfinityInAKey(t *testing.T) {
 		t.Run(fmt.Sprint(deliver), func(t *testing.T) {
 			t.Parallel()
 			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-			s.within(2 * time.Minute)
+			s.within(3 * time.Minute)
 			s.fill()
 			s.exec(`create table price (item text, valid_to date, amount numeric not null, primary key (item, valid_to));
 				create table tier (id integer primary key, item text, valid_to date, foreign key (item, valid_to) references price on update cascade);

@@ -18,7 +18,7 @@ func TestSearchThatComesLate(t *testing.T) {
 		var ahead atomic.Int64
 		s := newShop(memory.Config{Class: connector.Lookup, Lag: lag, Quiet: lag + time.Minute,
 			Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
-		s.within(2 * time.Minute)
+		s.within(3 * time.Minute)
 		advance := s.advance
 		s.advance = func(d time.Duration) { ahead.Add(int64(d)); advance(d) }
 		const users = 10

@@ -79,7 +79,7 @@ func TestAddresses(t *testing.T) {
 		None *netip.Addr  `db:"none"`
 	}
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(40 * time.Second)
+	s.within(3 * time.Minute)
 	s.exec(`create table hosts (id integer primary key, addr inet not null, none inet); insert into hosts values (1, '10.0.0.1'), (2, '::1'), (3, '10.0.0.0/8')`)
 	e := s.engine(upkeep.Sync[host]{Name: "h", Table: "hosts", To: s.to, Record: "h", Translate: func(h host) (upkeep.Fields, error) {
 		return upkeep.Fields{"all": words(h.Addr, h.IP, h.Net, h.None)}, nil

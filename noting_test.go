@@ -15,7 +15,7 @@ import (
 func TestFoldThatFailsIsTold(t *testing.T) {
 	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
 		s := shop(memory.Config{})
-		s.within(40 * time.Second)
+		s.within(3 * time.Minute)
 		s.fill()
 		e := s.engine(customerSync(s.to))
 		s.run(e)

@@ -457,7 +457,7 @@ func (d *overtaken) Look(ctx context.Context, plan string, syncs []string) (seen
 func TestLooksAtTheOriginDoNotOvertake(t *testing.T) {
 	t.Parallel()
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(2 * time.Minute)
+	s.within(3 * time.Minute)
 	s.users(3)
 	other := customerSync(&upkeep.Remote{Name: "other", Connection: memory.New(memory.Config{}).Connect()})
 	other.Name = "other"

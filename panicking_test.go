@@ -32,7 +32,7 @@ func TestPanicGivesItsSlotBack(t *testing.T) {
 	s := newShop(t, memory.Config{Class: connector.Upsert, Concurrency: 2})
 	panics := new(atomic.Int32)
 	s.to.Connection = panicky{s.to.Connection, panics}
-	s.within(40 * time.Second)
+	s.within(3 * time.Minute)
 	s.exec(`insert into users (id, name) values (1, 'poison')`)
 	e := s.engine(customerSync(s.to))
 	s.run(e)

@@ -29,7 +29,7 @@ func (d *sweeps) StartBackfill(ctx context.Context, sync, version string, sweep,
 func TestNewPartitionAtWork(t *testing.T) {
 	t.Parallel()
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(time.Minute)
+	s.within(3 * time.Minute)
 	s.fill()
 	s.exec(`create table events (id integer primary key, note text) partition by range (id);
 		create table events_1 partition of events for values from (0) to (100)`)

@@ -39,7 +39,7 @@ func TestSmallPool(t *testing.T) {
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
 			t.Parallel()
 			s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-			s.within(2 * time.Minute)
+			s.within(3 * time.Minute)
 			pool := s.pool(most)
 			s.open = func() upkeep.Database { return postgres.New(pool) }
 			s.fill()
@@ -76,7 +76,7 @@ func TestSmallPool(t *testing.T) {
 func TestCallsBesideTheLastConnection(t *testing.T) {
 	t.Parallel()
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(2 * time.Minute)
+	s.within(3 * time.Minute)
 	s.fill()
 	s.tickets(1)
 	pool := s.pool(1)

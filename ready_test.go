@@ -15,7 +15,7 @@ import (
 func TestReadyIsAboutThisProcessAndItsDatabase(t *testing.T) {
 	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
 		s := shop(memory.Config{})
-		s.within(time.Minute)
+		s.within(3 * time.Minute)
 		s.fill()
 		clock := &jumping{}
 		e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: clock})

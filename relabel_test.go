@@ -15,7 +15,7 @@ import (
 func TestRenamedLabelsAreSwept(t *testing.T) {
 	t.Parallel()
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(time.Minute)
+	s.within(3 * time.Minute)
 	s.exec(`create type mood as enum ('good', 'bad'); create type step as enum ('new', 'done');
 		create table visits (id integer primary key, step step not null, moods mood[], other step);
 		insert into visits values (1, 'new', '{good,bad}', 'done'), (2, 'done', '{bad}', 'done')`)
@@ -53,7 +53,7 @@ func TestRenamedLabelsAreSwept(t *testing.T) {
 func TestRenamedLabelsBesideARelease(t *testing.T) {
 	t.Parallel()
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(time.Minute)
+	s.within(3 * time.Minute)
 	s.exec(`create type step as enum ('new', 'done'); create table visits (id integer primary key, step step not null);
 		insert into visits values (1, 'new'), (2, 'done'); insert into users (id, name) values (1, 'Ada')`)
 	visit := upkeep.Mapping{Name: "visit", From: &upkeep.Relation{Table: "visits", Columns: []string{"step"}}, To: s.to, Record: "visit",

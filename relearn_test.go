@@ -18,7 +18,7 @@ func TestCommandsAfterMigrations(t *testing.T) {
 		s.exec(`create table papers (id integer primary key, body integer); insert into papers values (1, 10)`)
 		sync := upkeep.Mapping{Name: "paper", From: &upkeep.Relation{Table: "papers", Columns: []string{"body"}}, To: s.to, Record: "paper", ByHand: true, Deliver: upkeep.Every,
 			Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"body": fmt.Sprint(r["body"])}, nil }}
-		s.within(time.Minute)
+		s.within(3 * time.Minute)
 		app := s.engine(sync)
 		stop := s.run(s.engine(sync))
 		command := func(what, want string) {
@@ -48,7 +48,7 @@ func TestCommandsAfterMigrations(t *testing.T) {
 func TestCommandWithAKeyOfBefore(t *testing.T) {
 	t.Parallel()
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(time.Minute)
+	s.within(3 * time.Minute)
 	s.exec(`create table papers (id integer primary key, body text); insert into papers values (1, 'first')`)
 	sync := upkeep.Mapping{Name: "paper", From: &upkeep.Relation{Table: "papers", Columns: []string{"body"}}, To: s.to, Record: "paper", ByHand: true, Deliver: upkeep.Every,
 		Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"body": r["body"]}, nil }}

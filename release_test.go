@@ -92,7 +92,7 @@ func (d *migrating) Install(ctx context.Context, shapes []*store.Shape, plan, re
 func TestReleasesOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(time.Minute)
+	s.within(3 * time.Minute)
 	s.fill()
 	migrate := func(table, column string, length int) {
 		s.exec(fmt.Sprintf(`begin; select upkeep.release('%[1]s'); alter table %[1]s alter column %[2]s type varchar(%[3]d); commit`, table, column, length))
@@ -131,7 +131,7 @@ func (d unheard) Look(ctx context.Context, plan string, syncs []string) (store.S
 func TestReleaseThatAnInspectionFinds(t *testing.T) {
 	t.Parallel()
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(time.Minute)
+	s.within(3 * time.Minute)
 	s.fill()
 	log, db := new(safeBuffer), &sweeps{Store: unheard{s.open()}}
 	e, err := upkeep.New(upkeep.Config{Database: db, Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: new(restless), Logger: slog.New(slog.NewTextHandler(log, nil))})
@@ -174,7 +174,7 @@ func TestRetypedUnderARunningProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := makeShop(t, memory.Config{}, test.open)
-			s.within(45 * time.Second)
+			s.within(3 * time.Minute)
 			s.fill()
 			own := new(safeBuffer)
 			e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: withoutNets{}, Logger: slog.New(slog.NewTextHandler(own, nil))})
@@ -300,7 +300,7 @@ func (d *outrun) Backfill(ctx context.Context, shape *store.Shape, limit int) (b
 func TestPassOfAnotherConfiguration(t *testing.T) {
 	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
 		s := shop(memory.Config{})
-		s.within(time.Minute)
+		s.within(3 * time.Minute)
 		s.fill()
 		type segment struct {
 			Name string `db:"segment"`
@@ -333,7 +333,7 @@ func TestPassOfAnotherConfiguration(t *testing.T) {
 func TestResyncOfAnotherConfiguration(t *testing.T) {
 	onEach(t, func(t *testing.T, shop func(memory.Config) *shop) {
 		s := shop(memory.Config{})
-		s.within(time.Minute)
+		s.within(3 * time.Minute)
 		s.fill()
 		ctx, stop := context.WithCancel(s.ctx)
 		e := s.engine(customerSync(s.to))
@@ -366,7 +366,7 @@ func TestResyncOfAnotherConfiguration(t *testing.T) {
 func TestNewUniqueIndexIsNoticed(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, memory.Config{})
-	s.within(time.Minute)
+	s.within(3 * time.Minute)
 	s.fill()
 	e, err := upkeep.New(upkeep.Config{Database: s.open(), Syncs: []upkeep.AnySync{customerSync(s.to)}, Clock: withoutNets{}})
 	if err != nil {

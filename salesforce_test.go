@@ -100,7 +100,7 @@ func TestSalesforceBackfill(t *testing.T) {
 func TestSalesforceEndingUnseen(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, memory.Config{})
-	s.within(time.Minute)
+	s.within(3 * time.Minute)
 	org, conn := openOrg(t, -1)
 	s.users(8)
 	to := &upkeep.Remote{Name: "salesforce", Connection: conn}
@@ -163,7 +163,7 @@ func TestSalesforceGovernorLimit(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t, memory.Config{})
-			s.within(time.Minute)
+			s.within(3 * time.Minute)
 			org, conn := openOrg(t, bulkFrom)
 			if err := org.Fail(salesforcetest.Fault{Kind: salesforcetest.Overload, Type: "Account", Skip: 20}); err != nil {
 				t.Fatal(err)

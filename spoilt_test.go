@@ -14,7 +14,7 @@ import (
 // other; its value is in no log and no table; and once it is mended it goes.
 func TestWhereThatFailsForOneRow(t *testing.T) {
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(40 * time.Second)
+	s.within(3 * time.Minute)
 	s.exec(`create table boxes (id integer primary key, name text);
 		create table things (id integer primary key, box_id integer references boxes(id), size text);
 		create index on things(box_id);

@@ -18,7 +18,7 @@ func TestAStandbyIsRefused(t *testing.T) {
 			t.Parallel()
 			server := pgtest.Start(t)
 			s := makeShop(t, memory.Config{}, func(s *shop) { s.onURL(server.URL()) })
-			s.within(2 * time.Minute)
+			s.within(3 * time.Minute)
 			s.fill()
 			if installed {
 				e := s.engine(customerSync(s.to))

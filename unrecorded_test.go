@@ -49,7 +49,7 @@ func (s *shop) kids(e *upkeep.Engine, clean int64) {
 // A reference to a key that no index takes parks its record, and delays no other.
 func TestReferenceToAnOverlongKey(t *testing.T) {
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(45 * time.Second)
+	s.within(3 * time.Minute)
 	e := s.engine(s.family()...)
 	s.run(e)
 	s.quiet(e)
@@ -72,7 +72,7 @@ func TestReferenceToAnOverlongKey(t *testing.T) {
 // was done at the remote is forgotten for it.
 func TestResultThatTheDatabaseDoesNotTake(t *testing.T) {
 	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
-	s.within(45 * time.Second)
+	s.within(3 * time.Minute)
 	e := s.engine(s.family()...)
 	s.run(e)
 	s.exec(`insert into parents values ('there', 'there')`)
