@@ -35,50 +35,49 @@ type located interface {
 
 // define examines the mappings and returns every problem at once.
 func define(syncs []AnySync) ([]*definition, error) {
-	var defs []*definition
+	var defs, declared []*definition // those that nothing is wrong with by themselves, and all
 	var errs []error
-	byName := map[string]*definition{}
+	byName, unnamed := map[string]*definition{}, false
 	for i, s := range syncs {
 		if isNil(s) {
+			unnamed = true
 			errs = append(errs, fmt.Errorf("Config.Syncs[%d] is nil: set it to an upkeep.Sync, an upkeep.Mapping or a gormsync.Model", i))
 			continue
 		}
 		m, err := s.Declaration()
 		if err != nil {
+			unnamed = true
 			errs = append(errs, each(err, "Config.Syncs[%d]: ", i))
 			continue
 		}
 		d := &definition{Mapping: *m}
 		d.located, _ = s.(located)
-		if err := d.examine(); err != nil {
-			errs = append(errs, each(err, "sync %q: ", m.Name))
-			continue
+		wrong := d.examine()
+		if wrong != nil {
+			errs = append(errs, each(wrong, "sync %q: ", m.Name))
 		}
-		if byName[d.Name] != nil {
+		if d.Name != "" && byName[d.Name] != nil {
 			errs = append(errs, fmt.Errorf("two syncs are called %q; names must differ", d.Name))
 			continue
 		}
 		byName[d.Name] = d
-		defs = append(defs, d)
-	}
-	wrong := len(errs) > 0
-	for _, d := range defs {
-		for _, to := range d.RefersTo {
-			target := byName[to]
-			if target == nil && wrong {
-				continue // it may be one of those
-			}
-			if target == nil {
-				errs = append(errs, fmt.Errorf("sync %q refers to sync %q, which does not exist", d.Name, to))
-			} else if target.To != d.To {
-				errs = append(errs, fmt.Errorf("sync %q refers to sync %q, which goes to another remote (%s, not %s)", d.Name, to, target.To.Name, d.To.Name))
-			}
+		declared = append(declared, d)
+		if wrong == nil {
+			defs = append(defs, d)
 		}
 	}
-	circular(defs, byName)
+	for _, d := range declared {
+		errs = append(errs, d.references(byName, unnamed)...)
+	}
+	errs = append(errs, strayRemotes(declared, defs)...)
+	sound := map[string]*definition{}
+	for _, d := range defs {
+		sound[d.Name] = d
+	}
+	circular(defs, sound)
 	namesakes(defs)
 	for _, d := range defs {
-		if through := d.initializeCircle(byName); through != "" {
+		if through := d.initializeCircle(sound); through != "" {
 			errs = append(errs, fmt.Errorf("sync %q initializes its record from one of sync %q, which refers to it in turn: each would wait for the other for ever", d.Name, through))
 		}
 	}
@@ -86,6 +85,37 @@ func define(syncs []AnySync) ([]*definition, error) {
 		errs = append(errs, errors.New("Config.Syncs is empty: no syncs are declared"))
 	}
 	return defs, errors.Join(errs...)
+}
+
+// references says which syncs that it refers to are none, or go elsewhere. A sync
+// whose name is not known may be the one.
+func (d *definition) references(byName map[string]*definition, unnamed bool) (errs []error) {
+	for _, to := range d.RefersTo {
+		target := byName[to]
+		switch {
+		case target == nil && !unnamed:
+			errs = append(errs, fmt.Errorf("sync %q refers to sync %q, which does not exist", d.Name, to))
+		case target != nil && target.To != nil && d.To != nil && target.To != d.To:
+			errs = append(errs, fmt.Errorf("sync %q refers to sync %q, which goes to another remote (%s, not %s)", d.Name, to, target.To.Name, d.To.Name))
+		}
+	}
+	return errs
+}
+
+// strayRemotes says what is wrong with remotes of syncs with which something else
+// is wrong; [gather] has those of the others.
+func strayRemotes(declared, sound []*definition) (errs []error) {
+	var seen []*Remote
+	for _, d := range sound {
+		seen = append(seen, d.To)
+	}
+	for _, d := range declared {
+		if d.To != nil && !slices.Contains(seen, d.To) {
+			seen = append(seen, d.To)
+			errs = append(errs, d.To.examine())
+		}
+	}
+	return errs
 }
 
 // each puts a prefix before each of joined errors, so that each is a line that

@@ -296,6 +296,20 @@ func TestNewSaysWhatToSet(t *testing.T) {
 	}
 }
 
+// A sync that something is wrong with has the rest of it examined too.
+func TestNewSaysAllThatIsWrong(t *testing.T) {
+	_, err := New(Config{Syncs: []AnySync{
+		Mapping{Name: "a", RefersTo: []string{"zz"}, From: &Relation{Table: "t"}, To: &Remote{Name: "r", Rate: -1}, Record: "x", OnDelete: Ending{Action: "explode"}},
+		Mapping{Name: "b", RefersTo: []string{"a"}, To: &Remote{Name: "q"}},
+	}})
+	for _, want := range []string{`sync "a": To.Connection is nil`, `sync "a": OnDelete: "explode"`, `sync "a": Translate is missing`,
+		`sync "a" refers to sync "zz", which does not exist`, `remote "r": Rate is -1`, `sync "b": the root table`, `sync "b" refers to sync "a", which goes to another remote`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s too", err, want)
+		}
+	}
+}
+
 type fakeConnection struct{ connector.Connection }
 
 type fakeInitializer struct {

@@ -42,8 +42,9 @@ type Engine struct {
 	failed     atomic.Pointer[error]     // what ended Run; nil: it is at work, or ended as it was told
 }
 
-// New examines the whole configuration and returns every problem at once. It
-// does not speak to the database or the remotes: see [Engine.Check].
+// New examines the whole configuration and returns every problem of the declarations
+// at once. It does not speak to the database or the remotes; what only the tables can
+// tell is for [Engine.Check].
 func New(cfg Config) (*Engine, error) {
 	defs, wrong := define(cfg.Syncs)
 	remotes, unfit := gather(defs)

@@ -131,8 +131,9 @@ func (e *Engine) learnAnew(ctx context.Context) (now *learned, misfit, err error
 // of another configuration: [store.ErrPlan].
 //
 // Where one table is migrated after the other, the plan that is found may be of a
-// moment between the two, and what is learned now of the next one: then whoever
-// installed it is about to learn that too, or this process is at it itself.
+// moment between the two, and what is learned now of the next one, or of one before:
+// then whoever installed it is about to learn that too, or this process is at it
+// itself. It shows in the declarations, which are those that are installed.
 func (e *Engine) adopt(ctx context.Context) error {
 	for tries := 0; ; {
 		if _, err := e.db.Look(ctx, e.learned.Load().plan, nil); !errors.Is(err, store.ErrPlan) {
@@ -152,8 +153,9 @@ func (e *Engine) adopt(ctx context.Context) error {
 		}
 		if e.installing.TryLock() {
 			e.installing.Unlock()
-			if tries++; now.plan == before.plan || tries > adoptTries {
-				return err
+			ours, unknown := e.installed(ctx)
+			if tries++; unknown != nil || !ours || tries > adoptTries {
+				return errors.Join(err, unknown)
 			}
 		}
 		if e.cfg.Clock.Sleep(ctx, adoptRest) != nil {
@@ -165,7 +167,7 @@ func (e *Engine) adopt(ctx context.Context) error {
 // For how long the process that installed a plan may take to learn of the next
 // change of a table.
 const (
-	adoptTries = 20
+	adoptTries = 40
 	adoptRest  = 500 * time.Millisecond
 )
 
@@ -186,10 +188,7 @@ func (e *Engine) installAnew(ctx context.Context) error {
 	if err := e.db.Install(e.tellingLocks(ctx), now.shapes, now.plan, before.plan); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
-	if err := e.goBy(ctx, before, now); err != nil {
-		return err
-	}
-	return e.notePlan(ctx)
+	return e.goBy(ctx, before, now)
 }
 
 // goBy goes by what was learned anew. What the labels were is known until then

@@ -121,17 +121,23 @@ func (e *Engine) Command(ctx context.Context, tx any, sync string, key ...any) e
 	if err != nil {
 		return fmt.Errorf("command of %s: %w", sync, err)
 	}
-	if err = e.db.AppendCommand(ctx, tx, e.shape(sync), k); err == nil {
+	if err = e.command(ctx, tx, sync, k); err == nil {
 		return nil
 	}
 	within, cancel := beside(ctx, tx)
 	defer cancel()
-	if e.relearned(within) {
-		if e.db.AppendCommand(ctx, tx, e.shape(sync), k) == nil {
-			return nil
-		}
+	if e.relearned(within) && e.command(ctx, tx, sync, k) == nil {
+		return nil
 	}
 	return err
+}
+
+func (e *Engine) command(ctx context.Context, tx any, sync, key string) error {
+	key, err := e.spelled(ctx, tx, sync, key)
+	if err != nil {
+		return fmt.Errorf("command of %s: %w", sync, err)
+	}
+	return e.db.AppendCommand(ctx, tx, e.shape(sync), key)
 }
 
 // Skip drops the oldest command that waits of a group, notes that in the

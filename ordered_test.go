@@ -425,6 +425,15 @@ func TestCommandsByHand(t *testing.T) {
 		if err := e.Command(s.ctx, nil, "nothing", 1); err == nil {
 			t.Error("a command of an unknown sync")
 		}
+		tx := s.begin()
+		for _, handle := range []any{nil, tx.handle} {
+			if err := e.Command(s.ctx, handle, "ticket", "one"); !errors.Is(err, upkeep.ErrKey) {
+				t.Errorf("a command of a key that is none: %v", err)
+			}
+		}
+		if err := tx.end(true); err != nil {
+			t.Fatal(err)
+		}
 		captured := s.engine(ticketSync(s.to))
 		if err := captured.Command(s.ctx, nil, "ticket", 1); err == nil || !strings.Contains(err.Error(), "ByHand") {
 			t.Errorf("a command by hand of a sync whose commands are captured: %v", err)

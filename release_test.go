@@ -116,6 +116,61 @@ func TestReleasesOneAfterTheOther(t *testing.T) {
 	s.inSync(e, "customer", "sales_order")
 }
 
+// gated is a database whose looks for work wait while a test does something, and
+// don't tell of a release.
+type gated struct {
+	unheard
+	gate  *sync.RWMutex
+	looks *atomic.Int64
+}
+
+func (d gated) Look(ctx context.Context, plan string, syncs []string) (store.Seen, error) {
+	d.gate.RLock()
+	defer d.gate.RUnlock()
+	defer d.looks.Add(1)
+	return d.unheard.Look(ctx, plan, syncs)
+}
+
+// A column gets another type, and its old one back before a process has seen the
+// first: what that process learns is what it knew, and yet not what is installed. That
+// is no other configuration.
+func TestMigrationsThatUndoEachOther(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.within(3 * time.Minute)
+	s.fill()
+	migrate := func(length int) {
+		s.exec(fmt.Sprintf(`begin; select upkeep.release('users'); alter table users alter column name type varchar(%d); commit`, length))
+	}
+	s.exec(`alter table users alter column name type varchar(302)`)
+	db := gated{unheard{s.open()}, new(sync.RWMutex), new(atomic.Int64)}
+	syncs := []upkeep.AnySync{customerSync(s.to), orderSync(s.to)}
+	e, err := upkeep.New(upkeep.Config{Database: db, Syncs: syncs, Clock: withoutNets{}, Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(e)
+	s.quiet(e)
+	quick := s.engine(syncs...)
+	install := func() {
+		if err := quick.Install(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db.gate.Lock()
+	migrate(300)
+	install()
+	migrate(302)
+	seen := db.looks.Load()
+	db.gate.Unlock()
+	s.until("the other one to look a few times", func() bool { return db.looks.Load() > seen+8 })
+	install()
+	s.exec(`update users set name = 'after'`)
+	s.until("the change", func() bool { return s.remote.Text("customer", "customer-1", "entityId") == `"after"` })
+	s.quiet(e)
+	s.inSync(e, "customer", "sales_order")
+}
+
 // unheard is a database whose looks for work don't tell of a release, so that the
 // inspection is the first to find it.
 type unheard struct{ store.Store }

@@ -63,7 +63,8 @@ var ErrUnreadable = errors.New("records of this remote can't be read back")
 // What differs is looked at again, until its group stands still from the load to the read and no touch waits in the log,
 // which is folded for it. The reads go through the remote's limits, on what the
 // workers leave of them; a remote that is paused by hand or broken is an error.
-// Progress, if not nil, is told how many groups were compared. A sync whose
+// Progress, if not nil, is told how many groups were compared. A sync that is
+// installed with another declaration is an error: its records are what that one says. A sync whose
 // remote can't be read is [ErrUnreadable]; of several, such ones are left out,
 // and listed.
 func (e *Engine) Verify(ctx context.Context, sync string, progress func(done int), keys ...string) (*Verification, error) {
@@ -119,6 +120,13 @@ func (e *Engine) verify(ctx context.Context, d *definition, keys []string, found
 	reader, ok := d.To.Connection.(connector.Reader)
 	if !ok {
 		return fmt.Errorf("%w: remote %q", ErrUnreadable, d.To.Name)
+	}
+	state, err := e.db.Sync(ctx, d.Name)
+	if err != nil {
+		return err
+	}
+	if state.Version != "" && state.Version != d.version { // what is sent is what that one says
+		return fmt.Errorf("sync %q: its declaration is not the one that is installed; see the difference with upkeep plan, install it with upkeep apply, and verify it when its sweep is over", d.Name)
 	}
 	r := newRunner(e, d.To)
 	v := &verifier{runner: r, spare: &spare{Engine: e, remote: d.To, traits: r.traits}, def: d, reader: reader, found: found, waited: map[string]bool{}}

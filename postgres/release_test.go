@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -52,6 +53,45 @@ func TestRelease(t *testing.T) {
 	b.exec(`UPDATE t SET v = 2`)
 	if n, _ := b.db.Pending(b.ctx, 10); n != 2 {
 		t.Errorf("the log has %d rows, want those of the release and the update", n)
+	}
+}
+
+// A migration that releases a table whose triggers are away still, of the one before
+// it, keeps a worker from putting them back before it is over.
+func TestReleaseOfWhatIsReleased(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.exec(`CREATE TABLE t (id int PRIMARY KEY, v text, w text)`)
+	b.migrate()
+	s := b.shape("s", table("t"), "v")
+	b.install(s)
+	b.exec(`DO $$ BEGIN PERFORM upkeep.release('t'); ALTER TABLE t ALTER v TYPE varchar(20); END $$`)
+	tx, err := b.app.Begin(b.ctx)
+	b.ok(err)
+	defer func() { _ = tx.Rollback(b.ctx) }()
+	_, err = tx.Exec(b.ctx, `SELECT upkeep.release('t')`)
+	b.ok(err)
+	s = b.shape("s", table("t"), "v")
+	installed := make(chan error, 1)
+	go func() { installed <- b.db.Install(b.ctx, []*store.Shape{s}, "plan", "") }()
+	for over := false; !over; {
+		select {
+		case err := <-installed:
+			t.Errorf("the triggers were put back before the migration was over, %v", err)
+			installed <- err
+			over = true
+		case <-time.After(5 * time.Millisecond):
+			over = b.query(`SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = 't'::regclass`)[0] != "0"
+		}
+	}
+	if _, err := tx.Exec(b.ctx, `ALTER TABLE t ALTER v TYPE varchar(30)`); err != nil {
+		t.Error(err)
+	}
+	if err := tx.Commit(b.ctx); err != nil {
+		t.Error(err)
+	}
+	if err := <-installed; err != nil {
+		t.Error(err)
 	}
 }
 

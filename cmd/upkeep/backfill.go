@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -70,6 +71,9 @@ type filling struct {
 // start starts a backfill of the syncs that have none under way. A sync that
 // is new gets its own by being installed.
 func (f *filling) start(ctx context.Context) error {
+	if err := f.installable(ctx); err != nil {
+		return err
+	}
 	if err := f.engine.Install(ctx); err != nil {
 		return err
 	}
@@ -85,6 +89,29 @@ func (f *filling) start(ctx context.Context) error {
 	}
 	f.passed = time.Time{}
 	return nil
+}
+
+// installable is an error where another configuration is installed: with this one
+// every upkeep run that has the other would stop, which nobody asked for.
+func (f *filling) installable(ctx context.Context) error {
+	plan, err := f.engine.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	by := map[string][]string{}
+	for _, s := range plan.Syncs {
+		by[s.Change] = append(by[s.Change], s.Sync)
+	}
+	if len(by["changed"]) == 0 && (len(by["new"]) == 0 || len(by[""]) == 0) {
+		return nil
+	}
+	var differs []string
+	for _, change := range []string{"changed", "new"} {
+		if len(by[change]) > 0 {
+			differs = append(differs, change+": "+strings.Join(by[change], ", "))
+		}
+	}
+	return fmt.Errorf("this configuration is not the one that is installed (%s): see the difference with upkeep plan; to have this one, stop each upkeep run with the other and start it with this one, which sends what differs by itself", strings.Join(differs, "; "))
 }
 
 // work runs the engine until the backfill is over.
@@ -178,6 +205,8 @@ type filledForm struct {
 	Groups  int64  `json:"groups"`
 	Clean   int64  `json:"clean"`
 	Dirty   int64  `json:"dirty"`
+	Claimed int64  `json:"claimed"`
+	InDoubt int64  `json:"in_doubt"`
 	Waiting int64  `json:"waiting"`
 	Parked  int64  `json:"parked"`
 	Gone    int64  `json:"gone"`
@@ -186,7 +215,7 @@ type filledForm struct {
 func (f *filling) forms() []filledForm {
 	out := []filledForm{}
 	for _, c := range f.last {
-		out = append(out, filledForm{c.Sync, c.Backfill.Done, c.Groups, c.Clean, unsynced(c), c.Waiting, c.Parked, c.Gone})
+		out = append(out, filledForm{c.Sync, c.Backfill.Done, c.Groups, c.Clean, c.Dirty, c.Claimed, c.InDoubt, c.Waiting, c.Parked, c.Gone})
 	}
 	return out
 }

@@ -101,7 +101,7 @@ var guides = map[string]guide{
 	"pause":  {more: "Within a second no process sends anything more to it. It stays so, whoever stops and starts, until upkeep resume.", examples: []string{"upkeep pause netsuite --reason 'month end'", "upkeep pause sync:customer"}},
 	"resume": {more: "After wrong credentials were mended, or an outage is over, it need not be waited until the breaker of the remote is tried again: whether it was paused or not, upkeep run probes it within a second.", examples: []string{"upkeep resume netsuite"}},
 	"backfill": {
-		more:     "It waits until all is sent. It is not needed after a change of the configuration, when upkeep run does it by itself. To let upkeep run do it, and not wait: upkeep resync.",
+		more:     "It waits until all is sent. It is not needed after a change of the configuration, when upkeep run does it by itself, and refuses another configuration than the one that is installed. To let upkeep run do it, and not wait: upkeep resync.",
 		statuses: "0 all is sent, or waits for another record; 1 the command failed; 2 wrong usage or configuration; 3 all rows were passed over, but groups are parked, or held back by a pause.",
 		examples: []string{"upkeep backfill", "upkeep backfill sales_order"},
 	},

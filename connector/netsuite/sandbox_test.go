@@ -180,3 +180,47 @@ func TestExternalIDsThatDifferInCapitals(t *testing.T) {
 		})
 	}
 }
+
+// A kept connection that breaks under a read has an unknown outcome, and is not taken
+// for a wrong login: no request comes twice with one nonce.
+func TestABrokenConnectionIsNoWrongLogin(t *testing.T) {
+	t.Parallel()
+	for name, auth := range auths() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			account, err := netsuitetest.New(netsuitetest.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer account.Close()
+			server := httptest.NewServer(account)
+			defer server.Close()
+			conn, err := netsuite.Open(netsuite.Config{Account: netsuitetest.Account, BaseURL: server.URL, Auth: auth})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			rec := customer("c-1", "One")
+			id, err := conn.Create(t.Context(), rec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, op := range []string{"read", "list"} {
+				if err := account.Fail(netsuitetest.Fault{Kind: netsuitetest.Reset, Op: op, Count: 1}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 3 {
+				if _, err := conn.Read(t.Context(), "customer", id, rec.Fields); err != nil && connector.KindOf(err) == connector.Unauthorized {
+					t.Errorf("read: %v", err)
+				}
+				if _, err := conn.Find(t.Context(), "customer", "c-1"); err != nil && connector.KindOf(err) == connector.Unauthorized {
+					t.Errorf("find: %v", err)
+				}
+			}
+			if _, err := conn.Find(t.Context(), "customer", "c-1"); err != nil {
+				t.Errorf("after it: %v", err)
+			}
+		})
+	}
+}

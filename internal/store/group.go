@@ -64,15 +64,15 @@ type Cause struct {
 func (c Cause) Means() string {
 	switch c.Op {
 	case "touch":
-		return "touched by hand, from a program or with upkeep.touch"
+		return "touched by hand: by a program, upkeep.touch, or upkeep resync of one key"
 	case "register":
 		return "registered by hand"
 	case "backfill":
 		return "a pass over all rows"
 	case "sweep":
-		return "every group was looked at again, as changes may have gone unseen or the mapping changed"
+		return "every group was looked at again, as changes may have gone unseen, the mapping changed, or upkeep resync asked for it"
 	case "resync":
-		return "asked for by upkeep resync or verify --fix, or a change that an audit found"
+		return "to be sent again whatever is known of it: upkeep resync --force or verify --fix asked for it, an audit found a change, or an earlier installation may have made its record"
 	case "settle":
 		return "its time in doubt was over, and what may have been written is sent once more"
 	case "reference":
