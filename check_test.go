@@ -196,6 +196,25 @@ func TestCheckRefusesTheClock(t *testing.T) {
 	})
 }
 
+// A finding names the table that a declaration is wrong to name.
+func TestFindingsNameTheTable(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec("create table keyless (v integer)")
+		for _, table := range []string{"keyles", "keyless"} {
+			e := s.engine(upkeep.Mapping{Name: "s", To: s.to, Record: "r", From: &upkeep.Relation{Table: table},
+				Translate: func(upkeep.Row) (upkeep.Fields, error) { return nil, nil }})
+			all, err := e.Check(s.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(all) != 1 || !strings.HasSuffix(all[0].Table, table) || all[0].Sync != "s" {
+				t.Errorf("findings of %s: %+v", table, all)
+			}
+		}
+	})
+}
+
 // strict is a connection that takes no backslash in an external id, and of
 // record type "none" nothing.
 type strict struct{ connector.Connection }

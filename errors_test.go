@@ -33,7 +33,7 @@ func TestErrorsOfNamesAndKeys(t *testing.T) {
 			if err := call("client", "1"); !errors.Is(err, upkeep.ErrNoSync) || !strings.Contains(err.Error(), `there is no sync "client"; there are: customer`) {
 				t.Errorf("%s of no sync: %v", name, err)
 			}
-			if err := call("", "1"); name != "Resync" && (!errors.Is(err, upkeep.ErrNoSync) || !strings.Contains(err.Error(), `no sync is named; there are: customer`)) {
+			if err := call("", "1"); !errors.Is(err, upkeep.ErrNoSync) || name != "Resync" && !strings.Contains(err.Error(), `no sync is named; there are: customer`) {
 				t.Errorf("%s without a sync: %v", name, err)
 			}
 			if err := call("customer", "Ada"); !errors.Is(err, upkeep.ErrKey) || !strings.Contains(err.Error(), "Ada") {

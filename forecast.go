@@ -103,7 +103,7 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 		return nil, err
 	}
 	l := &learned{shapes: shapes}
-	f := &forecaster{ForecastOptions: o, took: map[*Remote][]time.Duration{}, swept: map[string]bool{}, makes: map[madeName]store.ID{}, installed: true}
+	f := &forecaster{ForecastOptions: o, took: map[*Remote][]time.Duration{}, swept: map[string]bool{}, looked: map[string]int64{}, makes: map[madeName]store.ID{}, installed: true}
 	if l.secret, err = e.db.Secret(ctx); errors.Is(err, ErrNotInstalled) {
 		f.installed = false
 	} else if err != nil {
@@ -150,6 +150,7 @@ type forecaster struct {
 	took      map[*Remote][]time.Duration // earlier calls
 	makes     map[madeName]store.ID       // the records that would be made, where two could be one
 	swept     map[string]bool             // syncs of whose records none can be of an earlier installation
+	looked    map[string]int64            // records of a sync that are not to be there, and are looked for
 }
 
 const sampled = 20 // groups whose last call is looked at for its latency
@@ -303,6 +304,9 @@ func (f *forecaster) count(s *ForecastSync, j *job) error {
 	switch c.Action {
 	case "nothing":
 		s.Unchanged++
+		if (j.goal == absent || j.goal == ended) && j.claim.RemoteID == "" && f.mayBeThere(j.def) {
+			f.looked[j.claim.Sync]++
+		}
 		return nil
 	case "create":
 		s.Create++
@@ -324,6 +328,10 @@ func (f *forecaster) count(s *ForecastSync, j *job) error {
 	}
 	return f.Each(c)
 }
+
+// mayBeThere: an earlier installation may have made records of the sync, so that each
+// is looked for, also one that is not to be there, before the first sweep is over.
+func (f *forecaster) mayBeThere(d *definition) bool { return d.looks() && !f.swept[d.Name] }
 
 // sample notes how long the last call of a group took.
 func (f *forecaster) sample(ctx context.Context, d *definition, g Group) error {
@@ -350,7 +358,7 @@ func (f *forecaster) remote(r *Remote, defs []*definition) {
 	for i, d := range defs {
 		if d.To == r {
 			asked = true
-			line.Calls += f.found.Syncs[i].calls(d.batch(), d.looks() && !f.swept[d.Name])
+			line.Calls += f.found.Syncs[i].calls(d.batch(), f.mayBeThere(d)) + f.looked[d.Name]
 		}
 	}
 	if !asked {

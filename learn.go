@@ -38,7 +38,7 @@ func (e *Engine) learn(ctx context.Context) error {
 	}
 	secret, err := e.db.Secret(ctx)
 	if err != nil {
-		return fmt.Errorf("read the registry's secret: %w", err)
+		return fmt.Errorf("learn what the declarations mean: %w", err)
 	}
 	e.learned.Store(&learned{shapes: shapes, plan: plan, secret: secret})
 	return nil

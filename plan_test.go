@@ -97,6 +97,31 @@ func (s *shop) plan(e *upkeep.Engine) *upkeep.Plan {
 	return p
 }
 
+// At a remote that looks records up, the first look at what is not to be there costs a
+// call for each: an earlier installation may have made its record.
+func TestForecastCountsWhatIsLookedFor(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{Class: connector.Lookup})
+		s.users(5)
+		m := upkeep.Mapping{Name: "user", To: s.to, Record: "user", From: &upkeep.Relation{Table: "users", Columns: []string{"id", "name"}},
+			When: func(r upkeep.Row) (bool, error) { return fmt.Sprint(r["id"]) == "1", nil }, WhenFalse: upkeep.Ending{Action: upkeep.Delete},
+			Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields{"name": r["name"]}, nil }}
+		e := s.engine(m)
+		f, err := e.Forecast(s.ctx, upkeep.ForecastOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.run(e)
+		s.quiet(e)
+		if n := int64(s.remote.Calls(memory.Any)); n != f.Calls() || n != 6 {
+			t.Errorf("%d calls were made, %d were foreseen; want two for the one that is there and one for each other", n, f.Calls())
+		}
+		if f, err := e.Forecast(s.ctx, upkeep.ForecastOptions{}); err != nil || f.Calls() != 0 {
+			t.Errorf("afterwards %d calls are foreseen, %v", f.Calls(), err)
+		}
+	})
+}
+
 // A record that refers to one that will not be there waits, also when nothing is
 // there yet: the row is missing, is left out or is refused, or what it refers to waits itself.
 func TestForecastOfWhatWouldWait(t *testing.T) {

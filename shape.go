@@ -81,15 +81,19 @@ func (r *resolver) member(name, path string, kind store.Relation, rel *Relation,
 		if t, ok := store.Undotted(r.ctx, r.catalog, rel.Table); ok && errors.Is(err, store.ErrNoTable) {
 			fix = fmt.Sprintf("a table with a dot in its name stands in double quotes: `%s`", t)
 		}
-		r.fail(fix, "%s%w", of(path), err)
+		named := ""
+		if errors.Is(err, store.ErrNoTable) {
+			named = store.ParseTable(rel.Table).String()
+		}
+		r.failAt(named, fix, "%s%w", of(path), err)
 		return m
 	}
 	m.Table = info.Table
 	if info.PartOf != (store.Table{}) {
-		r.fail(fmt.Sprintf("name %s instead", info.PartOf), "table %s is a partition of %s: a row that moves to another partition would count as deleted", info.Table, info.PartOf)
+		r.failAt(info.Table.String(), fmt.Sprintf("name %s instead", info.PartOf), "table %s is a partition of %s: a row that moves to another partition would count as deleted", info.Table, info.PartOf)
 	}
 	if len(info.Key) == 0 {
-		r.fail("add one", "table %s has no primary key, so its rows can't be told apart", info.Table)
+		r.failAt(info.Table.String(), "add one", "table %s has no primary key, so its rows can't be told apart", info.Table)
 	}
 	m.Key = r.columns(path, info, info.Key)
 	m.Columns = r.columns(path, info, rel.Columns)

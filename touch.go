@@ -116,7 +116,9 @@ type Resync struct {
 	Missing int
 }
 
-// Resync looks at groups again, and sends the records that differ.
+// Resync looks at groups again, and sends the records that differ; without a key all
+// rows are passed over, as upkeep backfill does it. It does not wait for that: Run
+// does it, here or in another process. A key that has no row is none of its errors.
 func (e *Engine) Resync(ctx context.Context, r Resync) error {
 	if r.Missing != 0 && (!r.Deleted || r.Key != "" || r.Force) {
 		return errors.New("resync with Missing goes with Sync and Deleted, and without Key and Force")
@@ -126,7 +128,7 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 	}
 	if r.Key != "" {
 		if r.Sync == "" {
-			return errors.New("resync of one group needs both the sync and the key")
+			return &told{errors.New("resync of one group needs both the sync and the key"), ErrNoSync}
 		}
 		id, err := e.group(ctx, r.Sync, r.Key)
 		if err != nil {

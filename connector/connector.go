@@ -252,7 +252,7 @@ type Traits struct {
 	// Quiet is how long after its connection closed the remote may still
 	// apply a request. With class [Lookup] it is also how long a record that
 	// was made may stay out of Find's sight, at a remote whose search lags.
-	// Zero means a minute.
+	// Zero means a minute. The engine waits ten seconds longer.
 	Quiet time.Duration
 	// Concurrency is how many requests the remote takes at once when the
 	// configuration does not say. Zero means 10.

@@ -186,8 +186,10 @@ func printPlan(w io.Writer, f *planForm, pending bool) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
+	var same []string
 	for _, g := range f.Tables {
-		if !pending && len(g.Triggers) == 0 {
+		if len(g.Triggers) == 0 {
+			same = append(same, oneLine(g.Table))
 			continue
 		}
 		fmt.Fprintf(w, "\n%s\n", oneLine(g.Table))
@@ -202,6 +204,9 @@ func printPlan(w io.Writer, f *planForm, pending bool) error {
 			mark := map[string]string{"create": "+", "drop": "-"}[c.Action]
 			fmt.Fprintf(w, "  %s %s trigger %s\n", orElse(mark, "~"), c.Action, oneLine(c.Trigger))
 		}
+	}
+	if pending && len(same) > 0 {
+		fmt.Fprintf(w, "\nwatched as before: %s\n", strings.Join(same, ", "))
 	}
 	for i, d := range f.Drop {
 		if i == 0 {

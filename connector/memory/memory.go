@@ -1,5 +1,5 @@
 // Package memory is a remote that lives in this process: the reference
-// implementation of [connector.Connection] with all optional abilities, for
+// implementation of [connector.Connection] with most optional abilities, for
 // tests of everything that talks to a remote. It keeps records field by
 // field, logs what it was asked and what it applied, and fails on command.
 //
