@@ -154,8 +154,11 @@ func (e *Engine) adopt(ctx context.Context) error {
 		if e.installing.TryLock() {
 			e.installing.Unlock()
 			ours, unknown := e.installed(ctx)
-			if tries++; unknown != nil || !ours || tries > adoptTries {
-				return errors.Join(err, unknown)
+			if unknown != nil {
+				return unknown
+			}
+			if tries++; !ours || tries > adoptTries {
+				return err
 			}
 		}
 		if e.cfg.Clock.Sleep(ctx, adoptRest) != nil {
