@@ -222,6 +222,9 @@ func printRecord(w io.Writer, x *upkeep.Explanation) {
 	if x.Send == "nothing" && (x.Group == nil || x.Group.RemoteID == "") {
 		note = "which is not to be there: nothing would be sent"
 	}
+	if x.Send == "update" && x.Group != nil && x.Group.State == upkeep.InDoubt {
+		note = "would be updated with the fields marked * when the time in doubt is over, or when its rows change before that"
+	}
 	if len(x.Missing) > 0 {
 		note += ", for the record of " + joined(x.Missing) + " is missing"
 	}
