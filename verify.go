@@ -125,8 +125,8 @@ func (e *Engine) verify(ctx context.Context, d *definition, keys []string, found
 	if err != nil {
 		return err
 	}
-	if state.Version != "" && state.Version != d.version { // what is sent is what that one says
-		return fmt.Errorf("sync %q: its declaration is not the one that is installed; see the difference with upkeep plan, install it with upkeep apply, and verify it when its sweep is over", d.Name)
+	if other := uninstalled(d, state); other != nil && state.Version != "" { // what is sent is what that one says
+		return fmt.Errorf("sync %q: %w", d.Name, other)
 	}
 	r := newRunner(e, d.To)
 	v := &verifier{runner: r, spare: &spare{Engine: e, remote: d.To, traits: r.traits}, def: d, reader: reader, found: found, waited: map[string]bool{}}

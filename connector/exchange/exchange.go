@@ -67,6 +67,9 @@ type Answer struct {
 	Body   []byte
 	// RetryAfter is what the remote asked to wait, zero if it did not say.
 	RetryAfter time.Duration
+	// Resent: net/http sent the request more than once, each time as it was, as it
+	// does by itself with what only reads when a kept connection breaks.
+	Resent bool
 }
 
 // OK tells whether the status is one of the 200s.
@@ -128,9 +131,10 @@ func (c *Client) Stream(ctx context.Context, newRequest func(context.Context) (*
 	// tries a second connection only when nothing was written to the first
 	// (or the request changes nothing), so each connection starts anew.
 	var sent atomic.Bool
+	var times atomic.Int32
 	r, err := newRequest(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { sent.Store(false) },
-		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { sent.Store(true); times.Add(1) },
 	}))
 	if err != nil {
 		return nil, c.NotSent(fmt.Errorf("make the request: %w", Bare(err)))
@@ -143,7 +147,7 @@ func (c *Client) Stream(ctx context.Context, newRequest func(context.Context) (*
 		return nil, c.broken(ctx, err, sent.Load())
 	}
 	defer resp.Body.Close()
-	a := &Answer{Status: resp.StatusCode, Header: resp.Header, RetryAfter: RetryAfter(resp.Header, c.config.Clock())}
+	a := &Answer{Status: resp.StatusCode, Header: resp.Header, RetryAfter: RetryAfter(resp.Header, c.config.Clock()), Resent: times.Load() > 1}
 	if take != nil && a.OK() {
 		if err := take(resp.Body); err != nil {
 			e := c.broken(ctx, err, true)

@@ -64,6 +64,9 @@ func (c *Connection) do(ctx context.Context, q request) (*answer, *connector.Err
 	switch {
 	case err != nil:
 		return nil, err
+	case c.oauth1 != nil && a.Resent && a.Status == http.StatusUnauthorized:
+		// With a nonce that NetSuite may have seen, which it takes for a wrong login.
+		return nil, &connector.Error{Kind: connector.Unknown, Status: a.Status, Message: "the connection to NetSuite broke, and what was sent again was refused, as it was signed for the first time"}
 	case !a.OK():
 		return nil, classify(q.verb, a)
 	}

@@ -32,12 +32,6 @@ func (o *oauth1) sign(r *http.Request) error {
 		return err
 	}
 	r.Header.Set("Authorization", o.header(r.Method, r.URL, nonce, strconv.FormatInt(o.clock().Unix(), 10)))
-	if r.Body == nil {
-		// When a kept connection breaks, net/http sends what only reads once more by
-		// itself, as it was: with a nonce that NetSuite may have seen, which it
-		// answers as a wrong login. A body that can't be read twice keeps it from that.
-		r.Body = io.NopCloser(strings.NewReader(""))
-	}
 	return nil
 }
 
