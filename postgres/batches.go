@@ -11,8 +11,9 @@ import (
 
 // givenKeys begins a conversation as [byKey] does a transaction. In a batch a
 // statement is a single command.
-var givenKeys = []string{begin, `SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('enable_hashjoin', 'off', true),
-	set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)`}
+var givenKeys = []string{isolated, `SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('enable_hashjoin', 'off', true),
+	set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
+	set_config('idle_in_transaction_session_timeout', '` + standstill + `', true)`}
 
 // conversation is a transaction in batches: its BEGIN goes out with its first
 // statements, its COMMIT with its last ones. A round trip costs the server and

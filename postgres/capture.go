@@ -59,13 +59,32 @@ func (db *DB) alone(ctx context.Context, key int64, f func(*pgxpool.Conn) error)
 		return err
 	}
 	defer c.Release()
+	// Nor may it be kept by a process that is stopped: see [standstill]. Between two
+	// tries for a table's lock there are some seconds. Before PostgreSQL 14 the server
+	// can't end a session for that.
+	var idle *string
+	if err := c.QueryRow(ctx, "SELECT current_setting('idle_session_timeout', true)").Scan(&idle); err != nil {
+		return err
+	}
+	got := false
+	defer func() { // also when ctx has ended; a connection that can't unlock is not reused
+		unlock, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if _, err := c.Exec(unlock, "SELECT CASE WHEN $3 THEN pg_advisory_unlock($2) END, "+idleSession, idle, key, got); err != nil {
+			_ = c.Conn().Close(unlock)
+		}
+	}()
+	limit := idle
+	if limit != nil {
+		limit = new("30s")
+	}
 	wait := newLockWait()
-	for got, pause := false, 10*time.Millisecond; ; pause = min(pause*2, time.Second) {
-		if err := c.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", key).Scan(&got); err != nil {
+	for pause := 10 * time.Millisecond; ; pause = min(pause*2, time.Second) {
+		if err := c.QueryRow(ctx, "SELECT pg_try_advisory_lock($2), "+idleSession, limit, key).Scan(&got, nil); err != nil {
 			return err
 		}
 		if got {
-			break
+			return f(c)
 		}
 		if err := wait.tellTurn(ctx, c, key); err != nil {
 			return err
@@ -76,18 +95,13 @@ func (db *DB) alone(ctx context.Context, key int64, f func(*pgxpool.Conn) error)
 		case <-time.After(pause):
 		}
 	}
-	err = f(c)
-	// Also when ctx has ended; a connection that can't unlock is not reused.
-	unlock, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if _, e := c.Exec(unlock, "SELECT pg_advisory_unlock($1)", key); e != nil {
-		_ = c.Conn().Close(unlock)
-	}
-	return err
 }
 
+// idleSession sets for how long a session may say nothing; NULL: it can't be set.
+const idleSession = "CASE WHEN $1::text IS NOT NULL THEN set_config('idle_session_timeout', $1, false) END"
+
 func setPlan(ctx context.Context, c *pgxpool.Conn, plan, replaces string) error {
-	return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+	return pgx.BeginTxFunc(ctx, c, plain, func(tx pgx.Tx) error {
 		var installed string
 		err := tx.QueryRow(ctx, "SELECT coalesce(plan, '') FROM upkeep.settings").Scan(&installed)
 		if err != nil || installed == plan {
@@ -127,7 +141,7 @@ func createFunction(ctx context.Context, c *pgxpool.Conn, w *watch) error {
 	if err != nil || there {
 		return err
 	}
-	return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+	return pgx.BeginTxFunc(ctx, c, plain, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, w.createFunction()); err != nil {
 			return err
 		}
@@ -205,7 +219,7 @@ func allowPartitions(ctx context.Context, tx pgx.Tx, w *watch) error {
 func briefly(ctx context.Context, c *pgxpool.Conn, needs *contended, f func(pgx.Tx) error) error {
 	pause, wait := 50*time.Millisecond, newLockWait()
 	for {
-		err := pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+		err := pgx.BeginTxFunc(ctx, c, plain, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = '%dms'", lockTimeout.Milliseconds())); err != nil {
 				return err
 			}

@@ -24,7 +24,7 @@ const rowEstimate = `SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
 // PostgreSQL's own, so that they mean the same in every session.
 func (db *DB) Table(ctx context.Context, t store.Table) (*store.TableInfo, error) {
 	var info *store.TableInfo
-	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, db.pool, reading, func(tx pgx.Tx) error {
 		var err error
 		info, err = readTable(ctx, tx, t)
 		return err

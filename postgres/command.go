@@ -227,7 +227,7 @@ func replaceFunction(ctx context.Context, c *pgxpool.Conn, f laneFunction) error
 		return err
 	}
 	tag := "$upkeep_" + f.name + "$"
-	return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+	return pgx.BeginTxFunc(ctx, c, plain, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "CREATE OR REPLACE FUNCTION "+quote("upkeep", f.name)+"("+f.args+") "+f.options+
 			" LANGUAGE plpgsql SET search_path = "+path+" AS "+tag+f.body+tag)
 		if err != nil {

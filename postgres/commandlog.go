@@ -80,7 +80,7 @@ func (db *DB) AppendCommand(ctx context.Context, tx any, shape *store.Shape, key
 	args := []any{clean(shape.Sync), clean(key), string(text)}
 	switch tx := tx.(type) {
 	case nil:
-		err = pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{BeginQuery: begin}, func(tx pgx.Tx) error {
+		err = pgx.BeginTxFunc(ctx, db.pool, plain, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, append, args...)
 			return err
 		})

@@ -82,7 +82,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	}
 	config.ConnConfig.DialFunc = dialer().DialContext
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, forms+"; "+durable+"; "+committed, pgx.QueryExecModeSimpleProtocol)
+		_, err := c.Exec(ctx, forms+"; "+durable+"; "+committed+"; "+reachable, pgx.QueryExecModeSimpleProtocol)
 		return err
 	}
 	if err := examineAddress(ctx, &config.ConnConfig.Config); err != nil {
@@ -159,12 +159,30 @@ const (
 	fewKeys = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 )
 
+// standstill is after how long the server ends a transaction of a process that says
+// nothing more. One that is stopped (SIGSTOP, a machine that is put to sleep), or
+// can't be reached any more, would keep what it locked from all others for as long:
+// one that folds, the fold of every process; one that reads, the application's ALTER
+// TABLE, and whoever waits behind that. Between two statements of a transaction of
+// ours there is nothing but a little computing.
+const standstill = "10s"
+
 // begin is at the level that our statements are made for, also where the database's
 // or the role's is stricter: a serializable transaction of ours could make one of
 // the application's fail, which only appends to our log.
 const (
-	begin     = "BEGIN ISOLATION LEVEL READ COMMITTED"
+	begin     = isolated + "; " + bounded
+	isolated  = "BEGIN ISOLATION LEVEL READ COMMITTED"
+	bounded   = "SET LOCAL idle_in_transaction_session_timeout = '" + standstill + "'"
 	committed = "SET default_transaction_isolation = 'read committed'"
+)
+
+// plain begins a transaction that installs, reading one that looks, and still one
+// that looks at everything at the same moment.
+var (
+	plain   = pgx.TxOptions{BeginQuery: begin}
+	reading = pgx.TxOptions{BeginQuery: isolated + ", READ ONLY; " + bounded}
+	still   = pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; " + bounded}
 )
 
 // writing begins a transaction that writes. Rows that a policy hides are an

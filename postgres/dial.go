@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"net"
 	"time"
 )
@@ -13,6 +14,13 @@ const (
 	silence = 15 * time.Second
 	asking  = 5 * time.Second // between two looks whether the other side is there
 )
+
+// reachable is the same from the server's side: a session ends whose process is gone
+// without a word, or reads no more of an answer that is under way ([standstill] ends
+// a transaction that waits for the next statement). It is of no effect where the
+// server's kernel, or a socket that is a file, has no such thing.
+var reachable = fmt.Sprintf("SET tcp_keepalives_idle = %d; SET tcp_keepalives_interval = %[1]d; SET tcp_keepalives_count = %[2]d; SET tcp_user_timeout = %[3]d",
+	int(asking.Seconds()), int(silence/asking), 2*silence.Milliseconds())
 
 func dialer() *net.Dialer {
 	return &net.Dialer{

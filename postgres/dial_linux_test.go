@@ -38,3 +38,17 @@ func TestSilenceIsLimited(t *testing.T) {
 		}
 	}
 }
+
+// The server notices it, too: what a session of a process holds on to that is gone
+// comes free.
+func TestServerLimitsSilence(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for setting, want := range map[string]string{"tcp_user_timeout": "30000", "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"} {
+		var got string
+		b.ok(postgres.Pool(b.db).QueryRow(b.ctx, "SELECT current_setting($1)", setting).Scan(&got))
+		if got != want {
+			t.Errorf("%s is %s, want %s", setting, got, want)
+		}
+	}
+}

@@ -1,5 +1,7 @@
 package postgres
 
+import "github.com/jackc/pgx/v5/pgxpool"
+
 // Claiming is the statement of a claim, to be explained.
 const Claiming = claiming
 
@@ -11,3 +13,6 @@ const (
 
 // Dial is how [Open] dials.
 var Dial = dialer().DialContext
+
+// Pool is a database's own.
+func Pool(db *DB) *pgxpool.Pool { return db.pool }

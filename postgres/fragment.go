@@ -22,7 +22,7 @@ func (db *DB) Fragment(ctx context.Context, t store.Table, where, order string) 
 		return nil, nil
 	}
 	var columns []string
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, db.pool, plain, func(tx pgx.Tx) error {
 		var err error
 		if columns, err = readFragment(ctx, tx, t, where, order); err != nil {
 			return err

@@ -49,7 +49,7 @@ type state struct {
 // migration took away is known to be released, or its triggers are there.
 func (db *DB) Inspect(ctx context.Context, shapes []*store.Shape) ([]store.Finding, error) {
 	var found []store.Finding
-	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly, IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, db.pool, still, func(tx pgx.Tx) error {
 		for _, w := range watches(shapes) {
 			faults, err := inspectTable(ctx, tx, w)
 			if err == nil && len(faults) > 0 {

@@ -41,7 +41,7 @@ func (db *DB) Keys(ctx context.Context, shape *store.Shape, after string, limit 
 	}
 	sql := "SELECT " + keyText("", shape.Root.Key) + ", " + joinKey(parts) + " FROM " + quoteTable(shape.Root.Table) + " t0" + where +
 		" ORDER BY " + strings.Join(columns, ", ") + " LIMIT $1"
-	err = pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, db.pool, reading, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL row_security = off"); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (db *DB) canonical(ctx context.Context, shape *store.Shape, keys []string) 
 	if len(rest)+len(long) == 0 {
 		return found, nil
 	}
-	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, db.pool, reading, func(tx pgx.Tx) error {
 		if err := spell(ctx, tx, shape.Root, rest, found); err != nil {
 			return err
 		}

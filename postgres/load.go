@@ -63,7 +63,7 @@ func (db *DB) unloadable(ctx context.Context, shape *store.Shape, keys []string,
 var snapshot = []string{"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", `SELECT set_config('row_security', 'off', true),
 	set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
 	set_config('datestyle', 'ISO, YMD', true), set_config('timezone', 'UTC', true), set_config('intervalstyle', 'postgres', true),
-	set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true)`}
+	set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true), set_config('idle_in_transaction_session_timeout', '` + standstill + `', true)`}
 
 // errRootKeys marks a failure of the query for the root rows.
 var errRootKeys = errors.New("look up root rows")

@@ -38,7 +38,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err := db.createSchema(ctx); err != nil {
 		return fmt.Errorf("create schema upkeep: %w", err)
 	}
-	steps, err := migration.Read(migrations, "migrations")
+	steps, err := migration.Read(migrations, "migrations", bounded)
 	if err != nil {
 		return err
 	}

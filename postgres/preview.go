@@ -13,7 +13,7 @@ import (
 // Preview implements [store.Capture].
 func (db *DB) Preview(ctx context.Context, shapes []*store.Shape) ([]store.TriggerChange, error) {
 	var all []store.TriggerChange
-	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, db.pool, reading, func(tx pgx.Tx) error {
 		var there bool
 		if err := tx.QueryRow(ctx, "SELECT to_regnamespace('upkeep') IS NOT NULL").Scan(&there); err != nil {
 			return err

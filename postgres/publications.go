@@ -14,7 +14,7 @@ var _ store.Publisher = (*DB)(nil)
 // made later, too, and so has one of the tables in our schema, which somebody may
 // have made for us.
 func (db *DB) Publications(ctx context.Context) (names []string, installed bool, err error) {
-	err = pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, db.pool, reading, func(tx pgx.Tx) error {
 		var schemas bool // PostgreSQL 15 and newer
 		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 				WHERE n.nspname = 'upkeep' AND c.relname = 'settings'),

@@ -16,7 +16,7 @@ import (
 // Rights implements [store.Catalog].
 func (db *DB) Rights(ctx context.Context, shapes []*store.Shape) ([]store.Finding, error) {
 	var found []store.Finding
-	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, db.pool, reading, func(tx pgx.Tx) error {
 		server, err := serverFindings(ctx, tx)
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ const (
 // Vitals implements [store.Registry].
 func (db *DB) Vitals(ctx context.Context, long time.Duration) (*store.Vitals, error) {
 	v := &store.Vitals{Findings: clearFindings(db.pool.Config().ConnConfig)}
-	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, db.pool, reading, func(tx pgx.Tx) error {
 		var us int64
 		err := tx.QueryRow(ctx, `SELECT clock_timestamp(), pg_total_relation_size('upkeep.touch'),
 			-- Not the first by id: what is left of a row that fans out is put at the end.

@@ -56,7 +56,7 @@ func (d *DB) migrate(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.release(context.WithoutCancel(ctx))) }()
 
-	steps, err := migration.Read(migrations, "migrations")
+	steps, err := migration.Read(migrations, "migrations", "")
 	if err != nil {
 		return err
 	}

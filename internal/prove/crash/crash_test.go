@@ -32,8 +32,11 @@ func TestMain(m *testing.M) {
 // changes are what is under way when the process dies.
 var changes = []string{"create", "update", "delete", "batch"}
 
+var classes = map[connector.Class]string{connector.Upsert: "upsert", connector.Lookup: "lookup", connector.Blind: "blind"}
+
 // TestCrashPoints dies at every point, with every change, at the first hit or
-// the second one (few changes come to a third). Each case goes on where the one before it left the database.
+// the second one (few changes come to a third), and inside a stage at its second,
+// fourth, and so on to the tenth statement. Each case goes on where the one before it left the database.
 func TestCrashPoints(t *testing.T) {
 	t.Parallel()
 	for _, driver := range []string{worker.SQLite, worker.Postgres} {
@@ -48,8 +51,7 @@ func TestCrashPoints(t *testing.T) {
 				}
 			}
 		})
-		for _, class := range []connector.Class{connector.Upsert, connector.Lookup, connector.Blind} {
-			name := map[connector.Class]string{connector.Upsert: "upsert", connector.Lookup: "lookup", connector.Blind: "blind"}[class]
+		for class, name := range classes {
 			r := &run{points: worker.All(driver), reached: map[string]bool{}}
 			runs = append(runs, r)
 			t.Run(driver+"/"+name, func(t *testing.T) {
@@ -81,7 +83,11 @@ func (r *run) all() {
 				if *seeds == 0 && (i+j)%4 != int(r.place.Worker.Class) {
 					continue
 				}
-				r.one(change, fmt.Sprintf("%s:%d", point, n%2+1))
+				hit := n%2 + 1
+				if strings.HasSuffix(point, ".sql") { // the first is the one that begins the transaction
+					hit = 2 * (n%5 + 1)
+				}
+				r.one(change, fmt.Sprintf("%s:%d", point, hit))
 				if r.t.Failed() {
 					return
 				}
@@ -185,7 +191,9 @@ func (r *run) change(ctx context.Context, change string) error {
 	return w.Batch(ctx)
 }
 
-func (r *run) print(name string) {
-	fmt.Fprintf(os.Stderr, "crash points  %-18s points %2d  tried %4d  died %4d  lost %d  duplicated %d  deleted %d  other %d\n",
-		name, len(r.points), r.tried, r.died, r.lost, r.duplicated, r.deleted, r.other)
+func (r *run) print(name string) { r.printAs("crash points", "died", name) }
+
+func (r *run) printAs(what, end, name string) {
+	fmt.Fprintf(os.Stderr, "%-12s  %-18s points %2d  tried %4d  %s %4d  lost %d  duplicated %d  deleted %d  other %d\n",
+		what, name, len(r.points), r.tried, end, r.died, r.lost, r.duplicated, r.deleted, r.other)
 }

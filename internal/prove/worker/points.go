@@ -16,13 +16,14 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
-// Points are the named places at which a process can be made to die. They are
+// Points are the named places at which a process can be made to die, or to stop. They are
 // placed around the database and the connection from outside, so that the
 // engine under proof is the one that everybody runs.
 //
 //	migrate install backfill fold claim load refs hold record   .before and .after the call
 //	spell namesakes take                                        the same: keys of references, external ids, the rate
-//	fold.sql claim.sql load.sql record.sql                      between two statements inside it (PostgreSQL)
+//	migrate.sql install.sql backfill.sql                        between two statements inside it (PostgreSQL)
+//	fold.sql claim.sql load.sql record.sql                      the same
 //	clock                                                       inside its transactions, where the clock is read (SQLite)
 //	translate                                                   in the translation of a composite
 //	compare                                                     once the references are encoded
@@ -37,7 +38,7 @@ type Points struct {
 	mu   sync.Mutex
 	want string
 	left int
-	die  func()
+	end  func()
 
 	begin func() // called once, at the first claim
 	begun sync.Once
@@ -54,14 +55,14 @@ func All(driver string) []string {
 	}
 	all = append(all, "translate", "compare", "send.before", "send.after")
 	if driver == Postgres {
-		return append(all, "fold.sql", "claim.sql", "load.sql", "record.sql")
+		return append(all, "migrate.sql", "install.sql", "backfill.sql", "fold.sql", "claim.sql", "load.sql", "record.sql")
 	}
 	return append(all, "clock")
 }
 
-// newPoints reads "point:n": die at the n-th hit. Empty: never.
-func newPoints(at string, die func()) (*Points, error) {
-	p := &Points{die: die}
+// newPoints reads "point:n": end is called at the n-th hit. Empty: never.
+func newPoints(at string, end func()) (*Points, error) {
+	p := &Points{end: end}
 	if at == "" {
 		return p, nil
 	}
@@ -74,7 +75,7 @@ func newPoints(at string, die func()) (*Points, error) {
 	return p, nil
 }
 
-// Hit dies if it is time.
+// Hit calls end if it is time.
 func (p *Points) Hit(name string) {
 	if p.want != name {
 		return
@@ -82,7 +83,7 @@ func (p *Points) Hit(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.left--; p.left == 0 {
-		p.die()
+		p.end()
 	}
 }
 

@@ -66,8 +66,9 @@ type Config struct {
 	Jobs connector.Bulk
 	// Edition of the syncs; see [shop.Syncs].
 	Edition int
-	// DieAt is "point:n"; empty: never.
-	DieAt string
+	// DieAt is "point:n"; empty: never. StopAt is the same for a process that does
+	// not die there and stops, as by SIGSTOP, until SIGCONT.
+	DieAt, StopAt string
 	// Vitals is the file into which the process writes what it holds on to when it
 	// is asked ([Process.Vitals]); empty: it can't be asked.
 	Vitals string
@@ -76,8 +77,12 @@ type Config struct {
 	UntilQuiet bool
 }
 
-// Ready is what a worker says when it begins to work.
-const Ready = "ready to work"
+// What a worker says: when it begins to work, and when it has come to where it
+// stops.
+const (
+	Ready   = "ready to work"
+	Stopped = "stops here"
+)
 
 // variable of the environment that makes a process a worker.
 const variable = "UPKEEP_PROVE_WORKER"
@@ -112,23 +117,36 @@ func die() {
 	select {}
 }
 
+// stop has the process do nothing more until SIGCONT.
+func stop() {
+	fmt.Println(Stopped)
+	woken := make(chan os.Signal, 1)
+	signal.Notify(woken, syscall.SIGCONT)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	<-woken // who gave the signal may go on for a moment
+}
+
 func work(c Config) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	ctx, unnotify := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer unnotify()
 	if c.Vitals != "" {
 		tell(ctx, c.Vitals)
 	}
-	points, err := newPoints(c.DieAt, die)
+	at, end := c.DieAt, die
+	if c.StopAt != "" {
+		at, end = c.StopAt, stop
+	}
+	points, err := newPoints(at, end)
 	if err != nil {
 		return err
 	}
 	points.begin = func() { fmt.Println(Ready) }
 	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	e, end, err := Engine(ctx, c, points, log)
+	e, closeAll, err := Engine(ctx, c, points, log)
 	if err != nil {
 		return err
 	}
-	defer end()
+	defer closeAll()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if c.UntilQuiet {
