@@ -166,10 +166,20 @@ func (d *definition) digest() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// traitsOf asks a connector for its traits; err: it panicked.
+func traitsOf(c connector.Connection) (t connector.Traits, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the connector's Traits panicked: %v, at %s", p, panicSite())
+		}
+	}()
+	return c.Traits(), nil
+}
+
 // traits are the connector's, with its zeros and the remote's own settings
 // filled in.
 func (r *Remote) traits() connector.Traits {
-	t := r.Connection.Traits()
+	t, _ := traitsOf(r.Connection) // [Remote.examine] tells what is wrong with them
 	pick := func(into *time.Duration, own, fallback time.Duration) {
 		if own != 0 {
 			*into = own

@@ -111,7 +111,8 @@ func (e Ending) examine(place string) error {
 	return errors.Join(errs...)
 }
 
-// examine says which limits of the remote are none.
+// examine says which limits of the remote are none, those too of which its connector
+// tells.
 func (r *Remote) examine() error {
 	var n negatives
 	n.number("Concurrency", float64(r.Concurrency), "zero means what the connector says")
@@ -119,6 +120,17 @@ func (r *Remote) examine() error {
 	n.number("Burst", float64(r.Burst), "zero means one second's worth")
 	n.time("Timeout", r.Timeout, "zero means what the connector says")
 	n.time("Quiet", r.Quiet, "zero means what the connector says")
+	if !isNil(r.Connection) {
+		t, err := traitsOf(r.Connection)
+		if known := []connector.Class{connector.Upsert, connector.Lookup, connector.Blind}; !slices.Contains(known, t.Class) {
+			err = fmt.Errorf("the connector's Traits.Class is %d; it must be connector.Upsert, Lookup or Blind", t.Class)
+		}
+		n.errs = append(n.errs, err)
+		n.number("the connector's Traits.Concurrency", float64(t.Concurrency), "zero means 10")
+		n.time("the connector's Traits.Timeout", t.Timeout, "zero means a minute")
+		n.time("the connector's Traits.Quiet", t.Quiet, "zero means a minute")
+		n.time("the connector's Traits.Linger", t.Linger, "zero means not at all")
+	}
 	return each(errors.Join(n.errs...), "remote %q: ", r.Name)
 }
 

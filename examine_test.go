@@ -52,14 +52,23 @@ func TestNewRefuses(t *testing.T) {
 		`remote "r": Burst is -1; it must not be negative, zero means one second's`: func(_ *Config, m *Mapping) { m.To.Burst = -1 },
 		`remote "r": Timeout is -1ns; it must not be negative, zero means what`:     func(_ *Config, m *Mapping) { m.To.Timeout = -1 },
 		`remote "r": Quiet is -1s; it must not be negative, zero means what`:        func(_ *Config, m *Mapping) { m.To.Quiet = -time.Second },
-		`Config.Lease is -1s; it must not be negative, zero means the default`:      func(c *Config, _ *Mapping) { c.Lease = -time.Second },
-		`Config.TranslateLimit is -1s; it must not be negative, zero means ten`:     func(c *Config, _ *Mapping) { c.TranslateLimit = -time.Second },
-		`Config.MaxAttempts is -1; it must not be negative, zero means 12`:          func(c *Config, _ *Mapping) { c.MaxAttempts = -1 },
-		`Config.Drain is -1s; it must not be negative, zero means 30 seconds`:       func(c *Config, _ *Mapping) { c.Drain = -time.Second },
-		`Config.JobLimit is -1s; it must not be negative, zero means a day`:         func(c *Config, _ *Mapping) { c.JobLimit = -time.Second },
-		`Config.History is -1s; it must not be negative, zero means 30 days`:        func(c *Config, _ *Mapping) { c.History = -time.Second },
-		`Config.Database: postgres.New was given a nil *pgxpool.Pool`:               func(c *Config, _ *Mapping) { c.Database = postgres.New(nil) },
-		`From.HasMany["w"] is nil: set it to an *upkeep.Relation with a Table, or`:  func(_ *Config, m *Mapping) { m.From.HasMany = map[string]*Relation{"w": nil} },
+		`remote "r": the connector's Traits.Quiet is -1s; it must not be negative, zero means a minute`: func(_ *Config, m *Mapping) {
+			m.To.Connection = traitsConnection{traits: func() connector.Traits { return connector.Traits{Quiet: -time.Second} }}
+		},
+		`remote "r": the connector's Traits.Class is 7; it must be connector.Upsert, Lookup or Blind`: func(_ *Config, m *Mapping) {
+			m.To.Connection = traitsConnection{traits: func() connector.Traits { return connector.Traits{Class: 7} }}
+		},
+		`remote "r": the connector's Traits panicked: not yet, at `: func(_ *Config, m *Mapping) {
+			m.To.Connection = traitsConnection{traits: func() connector.Traits { panic("not yet") }}
+		},
+		`Config.Lease is -1s; it must not be negative, zero means the default`:     func(c *Config, _ *Mapping) { c.Lease = -time.Second },
+		`Config.TranslateLimit is -1s; it must not be negative, zero means ten`:    func(c *Config, _ *Mapping) { c.TranslateLimit = -time.Second },
+		`Config.MaxAttempts is -1; it must not be negative, zero means 12`:         func(c *Config, _ *Mapping) { c.MaxAttempts = -1 },
+		`Config.Drain is -1s; it must not be negative, zero means 30 seconds`:      func(c *Config, _ *Mapping) { c.Drain = -time.Second },
+		`Config.JobLimit is -1s; it must not be negative, zero means a day`:        func(c *Config, _ *Mapping) { c.JobLimit = -time.Second },
+		`Config.History is -1s; it must not be negative, zero means 30 days`:       func(c *Config, _ *Mapping) { c.History = -time.Second },
+		`Config.Database: postgres.New was given a nil *pgxpool.Pool`:              func(c *Config, _ *Mapping) { c.Database = postgres.New(nil) },
+		`From.HasMany["w"] is nil: set it to an *upkeep.Relation with a Table, or`: func(_ *Config, m *Mapping) { m.From.HasMany = map[string]*Relation{"w": nil} },
 		`sync "a": From.HasOne["w"] is nil: `: func(_ *Config, m *Mapping) {
 			m.From.HasOne, m.Translate = map[string]*Relation{"w": nil}, nil
 		},
@@ -86,6 +95,14 @@ func TestNewRefuses(t *testing.T) {
 		t.Errorf("one of three is not told: %v", err)
 	}
 }
+
+// traitsConnection says of itself what it is told to.
+type traitsConnection struct {
+	fakeConnection
+	traits func() connector.Traits
+}
+
+func (c traitsConnection) Traits() connector.Traits { return c.traits() }
 
 // With some of pgx's modes rows would come in a form that depends on settings.
 func TestNewRefusesModesOfQueries(t *testing.T) {

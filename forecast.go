@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -52,6 +53,10 @@ type ForecastRemote struct {
 	Latency     time.Duration // of one call
 	Observed    bool          // the latency is that of earlier calls, not assumed
 	Takes       time.Duration
+	// Held says why no call goes to the remote now, or none comes back (a person
+	// paused it, its breaker is open, it asked to be left alone); Takes does not count
+	// it. Empty: all is well.
+	Held string
 }
 
 // Calls is how many calls there are in all.
@@ -134,7 +139,7 @@ func (e *Engine) Forecast(ctx context.Context, o ForecastOptions) (*Forecast, er
 	for _, r := range e.remotes {
 		f.remote(r, defs)
 	}
-	return &f.found, nil
+	return &f.found, f.hold(ctx)
 }
 
 // forecaster is one forecast under way.
@@ -377,6 +382,32 @@ func (f *forecaster) remote(r *Remote, defs []*definition) {
 		line.Takes = max(line.Takes, time.Duration(float64(line.Calls)/r.Rate*float64(time.Second)))
 	}
 	f.found.Remotes = append(f.found.Remotes, line)
+}
+
+// hold notes what keeps calls from the remotes now.
+func (f *forecaster) hold(ctx context.Context) error {
+	if !f.installed {
+		return nil
+	}
+	pauses, err := f.db.PausedByHand(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range f.found.Remotes {
+		line := &f.found.Remotes[i]
+		at := slices.IndexFunc(f.remotes, func(r *Remote) bool { return r.Name == line.Remote })
+		is, err := remoteStatus(ctx, f.db, f.remotes[at])
+		if err != nil {
+			return err
+		}
+		line.Held = is.Trouble()
+		for _, p := range pauses {
+			if p.Remote == line.Remote {
+				line.Held = describePause(p)
+			}
+		}
+	}
+	return nil
 }
 
 // MarshalJSON has the names of the command line's --json.

@@ -58,6 +58,14 @@ type PlannedSync struct {
 	Change string
 	Groups int64 // in the registry
 	Rows   int64 // of the root table, as the database estimates; zero: not known
+	// Passing: a backfill or a sweep was asked for before, and is not over. It is no
+	// change; who runs goes on with it.
+	Passing bool
+}
+
+// Passing says whether a pass over the rows of a sync is not over.
+func (p *Plan) Passing() bool {
+	return slices.ContainsFunc(p.Syncs, func(s PlannedSync) bool { return s.Passing })
 }
 
 // Pending says whether [Engine.Install] would change anything. A sync that was
@@ -105,7 +113,7 @@ func (e *Engine) Plan(ctx context.Context) (*Plan, error) {
 			}
 			switch state.Version {
 			case d.version:
-				s.Change = ""
+				s.Change, s.Passing = "", state.Backfill.Running
 			case "":
 			default:
 				s.Change = "changed"

@@ -44,8 +44,7 @@ func (c *applyCmd) Run(p *program) error {
 		return errors.Join(err, failed)
 	}
 	if !plan.Pending() {
-		_, err := fmt.Fprintln(p.out, "nothing to do")
-		return err
+		return nothing(p.out, plan)
 	}
 	if !c.Yes {
 		if err := ask(p); err != nil {

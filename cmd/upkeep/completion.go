@@ -162,7 +162,10 @@ func (l *commandLine) candidates(word string, p *program) []string {
 		case "sync", "name":
 			o := p.options(setup.Options{})
 			o.Path = l.config
-			out, _ = setup.SyncNames(o) // a file that can't be read has no names to offer
+			syncs, remotes, _ := setup.Names(o) // a file that can't be read has no names to offer
+			if out = syncs; at.Name == "name" {
+				out = slices.Compact(slices.Sorted(slices.Values(append(out, remotes...))))
+			}
 		default:
 			out = values(at)
 		}

@@ -65,7 +65,7 @@ type cli struct {
 	Uninstall  uninstallCmd  `cmd:"" help:"Remove every trace of Upkeep from the database."`
 	Sandbox    sandboxCmd    `cmd:"" help:"Start a stand-in for a remote on this machine."`
 	Demo       demoCmd       `cmd:"" help:"Show Upkeep at work: a small shop in a database, and a NetSuite sandbox that follows it."`
-	Completion completionCmd `cmd:"" help:"Print a script that lets bash, zsh or fish complete commands, flags and the names of syncs."`
+	Completion completionCmd `cmd:"" help:"Print a script that lets bash, zsh or fish complete commands, flags and the names of syncs and remotes."`
 	Complete   completeCmd   `cmd:"" hidden:""`
 	Version    versionCmd    `cmd:"" help:"Show which build this is."`
 }

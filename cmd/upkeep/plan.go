@@ -65,7 +65,7 @@ func (c *planCmd) Run(p *program) error {
 	if c.JSON {
 		err = printJSON(p.out, form)
 	} else if !pending {
-		_, err = fmt.Fprintln(p.out, "nothing to do")
+		err = nothing(p.out, plan)
 	}
 	if err == nil && pending {
 		return errPending
@@ -97,6 +97,16 @@ func (c *planCmd) forecast(p *program, s *setup.Setup) (*upkeep.Forecast, []upke
 	return f, listed[:min(len(listed), c.Limit)], err
 }
 
+// nothing says that nothing is to be installed.
+func nothing(w io.Writer, plan *upkeep.Plan) error {
+	text := "nothing to do"
+	if plan.Passing() {
+		text = "nothing to install; upkeep run goes on with what was asked for"
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
+}
+
 type planForm struct {
 	Database string              `json:"database"`
 	Pending  bool                `json:"pending"`
@@ -114,6 +124,8 @@ type plannedSyncForm struct {
 	Change string `json:"change"`
 	Groups int64  `json:"groups"`
 	Rows   *int64 `json:"rows"` // null: not known
+	// Passing: a backfill or a sweep of before is not over.
+	Passing bool `json:"passing"`
 }
 
 type plannedTableForm struct {
@@ -142,7 +154,7 @@ func formOfPlan(database string, p *upkeep.Plan) *planForm {
 		f.Remotes = append(f.Remotes, plannedRemoteForm{r.Remote, append([]string{}, r.Make...), r.Problem})
 	}
 	for _, s := range p.Syncs {
-		form := plannedSyncForm{Sync: s.Sync, Change: s.Change, Groups: s.Groups}
+		form := plannedSyncForm{Sync: s.Sync, Change: s.Change, Groups: s.Groups, Passing: s.Passing}
 		if s.Rows > 0 {
 			form.Rows = &s.Rows
 		}
@@ -177,6 +189,9 @@ func printPlan(w io.Writer, f *planForm, pending bool) error {
 			"changed": "a sweep: every record is looked at, those that differ are sent",
 			"removed": "it is no longer kept; its records stay as they are, and are known, should it come back",
 		}[s.Change]
+		if s.Passing {
+			what = "nothing new; the pass over its rows that was asked for before is not over, upkeep run goes on with it"
+		}
 		groups := fmt.Sprint(s.Groups)
 		if s.Change == "new" && s.Groups == 0 {
 			groups = "-" // they are not made yet
@@ -259,6 +274,7 @@ type forecastRemoteForm struct {
 	Latency     float64 `json:"latency_seconds"`
 	Observed    bool    `json:"latency_observed"`
 	Takes       float64 `json:"takes_seconds"`
+	Held        string  `json:"held,omitempty"` // why no call goes there now
 }
 
 func formOfForecast(f *upkeep.Forecast, listed []upkeep.RecordChange) *forecastForm {
@@ -270,7 +286,7 @@ func formOfForecast(f *upkeep.Forecast, listed []upkeep.RecordChange) *forecastF
 	}
 	form.More = changes > int64(len(listed))
 	for _, r := range f.Remotes {
-		form.Remotes = append(form.Remotes, forecastRemoteForm{r.Remote, r.Calls, r.Rate, r.Concurrency, r.Latency.Seconds(), r.Observed, r.Takes.Seconds()})
+		form.Remotes = append(form.Remotes, forecastRemoteForm{r.Remote, r.Calls, r.Rate, r.Concurrency, r.Latency.Seconds(), r.Observed, r.Takes.Seconds(), r.Held})
 	}
 	return form
 }
@@ -309,6 +325,10 @@ func printForecast(w io.Writer, f *forecastForm) error {
 		_, err := fmt.Fprintf(w, "%s: %s, about %s (%s; a call takes %s, %s)\n", r.Remote, count(int(r.Calls), "call"), moment.Span(seconds(r.Takes)),
 			limit, moment.Span(seconds(r.Latency)), by)
 		errs = append(errs, err)
+		if r.Held != "" {
+			_, err := fmt.Fprintf(w, "  ! now: %s\n", oneLine(r.Held))
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -17,21 +17,28 @@ import (
 )
 
 type statusCmd struct {
-	Sync  string        `arg:"" optional:"" help:"This sync only, of the lines of syncs or, with --state, of its groups."`
-	State string        `placeholder:"STATE" help:"List the groups in this state, with reasons: clean, dirty, claimed, in-doubt, waiting, parked, gone." enum:",clean,dirty,claimed,in-doubt,in_doubt,in doubt,waiting,parked,gone" default:""`
-	Limit int           `default:"100" help:"With --state: how many groups to list at most."`
-	Watch bool          `help:"Show it again and again until interrupted."`
-	Every time.Duration `default:"2s" help:"With --watch: how often."`
-	JSON  bool          `help:"Print as JSON."`
+	Sync  string         `arg:"" optional:"" help:"This sync only, of the lines of syncs or, with --state, of its groups."`
+	State string         `placeholder:"STATE" help:"List the groups in this state, with reasons: clean, dirty, claimed, in-doubt, waiting, parked, gone." enum:",clean,dirty,claimed,in-doubt,in_doubt,in doubt,waiting,parked,gone" default:""`
+	Limit *int           `help:"With --state: how many groups to list at most (100)."`
+	Watch bool           `help:"Show it again and again until interrupted."`
+	Every *time.Duration `help:"With --watch: how often (2s)."`
+	JSON  bool           `help:"Print as JSON."`
 }
 
 // Run shows how things stand.
 func (c *statusCmd) Run(p *program) error {
+	every := 2 * time.Second
 	switch {
-	case c.Limit < 1:
+	case c.Limit != nil && *c.Limit < 1:
 		return usageError("--limit must be 1 or more")
-	case c.Every < 100*time.Millisecond:
+	case c.Limit != nil && c.State == "":
+		return usageError("--limit is for a list of groups: give --state too")
+	case c.Every != nil && *c.Every < 100*time.Millisecond:
 		return usageError("--every must be 100ms or more")
+	case c.Every != nil && !c.Watch:
+		return usageError("--every is for --watch: give that too")
+	case c.Every != nil:
+		every = *c.Every
 	}
 	v := &statusView{cmd: c, p: p}
 	defer v.close()
@@ -40,7 +47,7 @@ func (c *statusCmd) Run(p *program) error {
 		return err
 	}
 	var misfit error // what does not fit is told when the screen stays
-	err := repeat(p.ctx, c.Every, func() (bool, error) {
+	err := repeat(p.ctx, every, func() (bool, error) {
 		if isTerminal(p.out) {
 			fmt.Fprint(p.out, "\x1b[H\x1b[2J")
 		}
@@ -360,18 +367,22 @@ func (c *statusCmd) groups(ctx context.Context, w io.Writer, db upkeep.Database,
 	if c.Sync != "" {
 		syncs = []string{c.Sync}
 	}
+	limit := 100
+	if c.Limit != nil {
+		limit = *c.Limit
+	}
 	found := []upkeep.Group{}
 	for _, name := range syncs {
-		gs, err := db.Groups(ctx, name, state, "", c.Limit+1-len(found))
+		gs, err := db.Groups(ctx, name, state, "", limit+1-len(found))
 		if err != nil {
 			return err
 		}
-		if found = append(found, gs...); len(found) > c.Limit {
+		if found = append(found, gs...); len(found) > limit {
 			break
 		}
 	}
-	more := len(found) > c.Limit
-	found = found[:min(len(found), c.Limit)]
+	more := len(found) > limit
+	found = found[:min(len(found), limit)]
 	if c.JSON {
 		forms := []groupForm{}
 		for i := range found {
@@ -391,7 +402,7 @@ func (c *statusCmd) groups(ctx context.Context, w io.Writer, db upkeep.Database,
 		return err
 	}
 	if more {
-		fmt.Fprintf(w, "There are more than %d: see them with --limit.\n", c.Limit)
+		fmt.Fprintf(w, "There are more than %d: see them with --limit.\n", limit)
 	}
 	return nil
 }

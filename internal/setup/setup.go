@@ -114,9 +114,9 @@ func OpenFitting(ctx context.Context, o Options) (s *Setup, misfit, err error) {
 	return s, misfit, nil
 }
 
-// SyncNames lists the syncs that the file declares. It opens nothing, and takes
-// variables that are not set for anything: for completion, not for work.
-func SyncNames(o Options) ([]string, error) {
+// Names lists the syncs and the remotes that the file declares. It opens nothing, and
+// takes variables that are not set for anything: for completion, not for work.
+func Names(o Options) (syncs, remotes []string, err error) {
 	env := o.Env
 	o.Env = func(name string) (string, bool) {
 		if env != nil {
@@ -128,9 +128,9 @@ func SyncNames(o Options) ([]string, error) {
 	}
 	file, err := read(o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return file.Syncs(), nil
+	return file.Syncs(), file.Remotes(), nil
 }
 
 // OpenDatabase opens the database that the file names, and nothing else.
