@@ -4,6 +4,7 @@
 package nemesis
 
 import (
+	"bytes"
 	"net"
 	"sync"
 )
@@ -19,7 +20,11 @@ type Proxy struct {
 	cut    bool
 	frozen chan struct{} // closed: bytes flow
 	conns  map[net.Conn]bool
-	all    sync.WaitGroup
+	// breakAt is what a connection breaks at, upwards; empty: none does.
+	breakAt string
+	arrives bool // first
+	broke   int
+	all     sync.WaitGroup
 }
 
 // OpenProxy listens on a port of its own and forwards to an address.
@@ -70,16 +75,42 @@ func (p *Proxy) Freeze() {
 	p.frozen = make(chan struct{})
 }
 
-// Mend ends a cut or a freeze. What was frozen arrives.
+// Mend ends a cut, a freeze, or what BreakAt began. What was frozen arrives.
 func (p *Proxy) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cut = false
+	p.cut, p.breakAt = false, ""
 	select {
 	case <-p.frozen:
 	default:
 		close(p.frozen)
 	}
+}
+
+// BreakAt breaks each connection that carries a text to the other side, until Mend:
+// before it arrives, or once it has, and then nothing of what is answered comes back.
+func (p *Proxy) BreakAt(text string, arrives bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.breakAt, p.arrives = text, arrives
+}
+
+// Broke is how many connections BreakAt has broken.
+func (p *Proxy) Broke() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.broke
+}
+
+// breaks says whether a connection breaks at what it carries now.
+func (p *Proxy) breaks(b []byte) (yes, arrives bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.breakAt == "" || !bytes.Contains(b, []byte(p.breakAt)) {
+		return false, false
+	}
+	p.broke++
+	return true, p.arrives
 }
 
 func (p *Proxy) accept() {
@@ -135,13 +166,13 @@ func (p *Proxy) serve(c net.Conn) {
 	}
 	defer p.forget(up)
 	var both sync.WaitGroup
-	both.Go(func() { p.pump(up, down) })
-	both.Go(func() { p.pump(down, up) })
+	both.Go(func() { p.pump(up, down, p.breaks) })
+	both.Go(func() { p.pump(down, up, func([]byte) (yes, arrives bool) { return false, false }) })
 	both.Wait()
 }
 
-// pump copies one direction until either side ends.
-func (p *Proxy) pump(to, from net.Conn) {
+// pump copies one direction until either side ends, or it breaks.
+func (p *Proxy) pump(to, from net.Conn, breaks func([]byte) (yes, arrives bool)) {
 	defer to.Close()
 	defer from.Close()
 	b := make([]byte, 32<<10)
@@ -151,12 +182,16 @@ func (p *Proxy) pump(to, from net.Conn) {
 		frozen := p.frozen
 		p.mu.Unlock()
 		<-frozen
-		if n > 0 {
+		broken, arrives := breaks(b[:n])
+		if broken {
+			_ = from.Close() // nobody is told of an answer
+		}
+		if n > 0 && (!broken || arrives) {
 			if _, err := to.Write(b[:n]); err != nil {
 				return
 			}
 		}
-		if err != nil {
+		if err != nil || broken {
 			return
 		}
 	}

@@ -47,7 +47,8 @@ var ofWarehouses = []harm{
 	{name: "kill -9 of a worker", inject: killAtRemote},
 	{name: "cut off from the workers", inject: cutRemote},
 	{name: "silent, and late to hear it", inject: silentAndLate},
-	{name: "all at once", both: true, inject: func(w *world) { killAtRemote(w); cutRemote(w); silentAndLate(w) }},
+	{name: "breaks off at COMMIT, done or not", inject: breakAtCommit},
+	{name: "all at once", both: true, inject: func(w *world) { killAtRemote(w); cutRemote(w); silentAndLate(w); breakAtCommit(w) }},
 }
 
 // harmsOf are those of a kind of remote.
@@ -94,6 +95,7 @@ func (h harm) suffer(t *testing.T, driver, kind string, n uint64) {
 	}
 	w.settles()
 	for range *rounds {
+		w.net.Mend()
 		w.ready()
 		h.inject(w)
 	}
@@ -225,6 +227,17 @@ func silentAndLate(w *world) {
 	w.until("the timeout", func() bool { return time.Now().After(end) })
 	w.net.Mend()
 	w.progress(10)
+}
+
+// breakAtCommit takes the connection away from whoever ends a transaction: for a while
+// once the database has heard of it, and then before, until the way is mended, when
+// the application is done. No later write covers up what was lost.
+func breakAtCommit(w *world) {
+	for _, arrives := range []bool{true, false} {
+		was := w.net.Broke()
+		w.net.BreakAt("COMMIT\x00", arrives) // as a statement of its own
+		w.until("COMMITs to break off", func() bool { return w.net.Broke() > was+3 })
+	}
 }
 
 // allAtOnce kills workers while the remote does everything wrong, and mostly what
