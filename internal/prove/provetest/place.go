@@ -313,7 +313,7 @@ func (p *Place) look(ctx context.Context, e *Engine) (busy, later bool, err erro
 		case strings.HasPrefix(g.Holder, healer+":"):
 			busy = true
 		case g.DueAt.IsZero() || g.State == store.Parked:
-		case g.State == store.Waiting: // what it waits for wakes it: its own time is only a net
+		case g.State == store.Waiting && g.DueAt.After(now): // what it waits for wakes it: its own time is only a net
 		case g.DueAt.After(now):
 			later = true
 		default:
