@@ -174,15 +174,16 @@ const (
 	begin     = isolated + "; " + bounded
 	isolated  = "BEGIN ISOLATION LEVEL READ COMMITTED"
 	bounded   = "SET LOCAL idle_in_transaction_session_timeout = '" + standstill + "'"
+	unmoved   = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 	committed = "SET default_transaction_isolation = 'read committed'"
 )
 
-// plain begins a transaction that installs, reading one that looks, and still one
-// that looks at everything at the same moment.
+// plain begins a transaction with the server's own plans, such as one that installs;
+// reading one that looks, and still one that looks at everything at the same moment.
 var (
 	plain   = pgx.TxOptions{BeginQuery: begin}
 	reading = pgx.TxOptions{BeginQuery: isolated + ", READ ONLY; " + bounded}
-	still   = pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; " + bounded}
+	still   = pgx.TxOptions{BeginQuery: unmoved + "; " + bounded}
 )
 
 // writing begins a transaction that writes. Rows that a policy hides are an

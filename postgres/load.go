@@ -60,7 +60,7 @@ func (db *DB) unloadable(ctx context.Context, shape *store.Shape, keys []string,
 // error in it, since they would look like rows that are not there. Each statement
 // keeps one plan: to make one for each load took as long as the load itself. What
 // is read as text is written as in every session, see [forms].
-var snapshot = []string{"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", `SELECT set_config('row_security', 'off', true),
+var snapshot = []string{unmoved, `SELECT set_config('row_security', 'off', true),
 	set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
 	set_config('datestyle', 'ISO, YMD', true), set_config('timezone', 'UTC', true), set_config('intervalstyle', 'postgres', true),
 	set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true), set_config('idle_in_transaction_session_timeout', '` + standstill + `', true)`}

@@ -95,6 +95,7 @@ func (r *run) still(change, at string) {
 		fail("the worker", err)
 		return
 	}
+	defer w.Signal(syscall.SIGKILL) // who is stopped does not notice that this process ends
 	ended := false
 	for !ended && !w.Says(worker.Stopped) {
 		select {
