@@ -212,7 +212,7 @@ func (a *auditor) look(ctx context.Context, d *definition, groups []Group) error
 	var keys []string
 	generations := map[string]int64{}
 	for _, g := range groups {
-		if g.State != store.Clean && g.State != store.Gone {
+		if !g.State.Settled() {
 			continue
 		}
 		j := &job{def: d, shape: a.shape(d.Name), claim: claimOf(g)}
@@ -353,7 +353,7 @@ func (a *auditor) settle(ctx context.Context) ([]Missed, error) {
 			}
 		case err != nil:
 			return nil, err
-		case g.Generation == s.generation && (g.State == store.Clean || g.State == store.Gone):
+		case g.Generation == s.generation && g.State.Settled():
 			missed = append(missed, s.missed)
 		}
 	}

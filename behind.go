@@ -3,8 +3,6 @@ package upkeep
 import (
 	"context"
 	"fmt"
-
-	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // untouched is why the record of a clean group may differ though no touch of it
@@ -15,7 +13,7 @@ const untouched = "clean, and yet not what the rows say: nothing has touched it,
 
 // ahead says whether something would be sent of a group that counts as up to date.
 func (x *Explanation) ahead() bool {
-	return x.Group != nil && (x.Group.State == store.Clean || x.Group.State == store.Gone) &&
+	return x.Group != nil && x.Group.State.Settled() &&
 		(x.Send == "create" || x.Send == "update" || x.Send == "delete")
 }
 

@@ -60,6 +60,7 @@ func (c *caller) bring() error {
 			return nil
 		}
 	default: // ended
+		j.digests.Left = nil // all fields go
 		err := c.update(id, j.record.Fields)
 		if isKind(err, connector.NotFound) && c.mayBeAnother(j) {
 			if !j.def.finds() {
@@ -198,6 +199,7 @@ func (c *caller) makeUnseen() error {
 
 // make creates or initializes the record; one that exists is adopted.
 func (c *caller) make() error {
+	c.job.digests.Left = nil
 	id, err := c.create()
 	if isKind(err, connector.Exists) && c.job.def.finds() {
 		found, missing := c.find()

@@ -22,6 +22,10 @@ type digests struct {
 	// all is known that its calls sent: Fields lacks those fields. Zero: there is
 	// none such. See [job.traced].
 	Doubt int64 `json:"d,omitempty"`
+	// Left are fields whose digests are of what a person has left out, and not of
+	// what the remote has; sorted. Stays is the same of a delete. See [Engine.Skip].
+	Left  []string `json:"l,omitempty"`
+	Stays bool     `json:"s,omitempty"`
 }
 
 // digestSize is in bytes. Two values of one field collide with odds of 2^-64.

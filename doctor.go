@@ -254,6 +254,10 @@ func syncFindings(c Counts, held int64, unseen bool, pause *Pause) []Finding {
 		}
 		add(Problem, fmt.Sprintf("refused and not tried again (parked): %d", parked), fix)
 	}
+	if c.Skipped > 0 {
+		add(Note, fmt.Sprintf("not as the database says, since upkeep skip has left them as they are at the remote: %d", c.Skipped),
+			"nothing; which: upkeep status "+c.Sync+" --state skipped; upkeep resync "+c.Sync+" KEY --force sends one again")
+	}
 	if c.Backfill.Failure != "" {
 		add(Problem, "its tables can't be read, and it is held until they can; the other syncs go on: "+c.Backfill.Failure,
 			"upkeep check says what does not fit, or which right is missing; when it is mended all its rows are looked at, and nothing is lost")

@@ -33,6 +33,9 @@ type Explanation struct {
 	// "nothing", "wait" or "refuse"; Changed names the fields of an update.
 	Send    string
 	Changed []string
+	// Left names the fields that a person has left as they are at the remote, which
+	// are not as the database says; see [Engine.Skip].
+	Left []string
 	// LookFirst: the record is looked for by its external id before that. One that
 	// is there is updated with all fields in the place of a "create".
 	LookFirst bool
@@ -86,6 +89,8 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 	switch {
 	case err == nil:
 		claim = claimOf(*x.Group)
+		known, _ := parseDigests(x.Group.Digests)
+		x.Left = known.Left
 	case !errors.Is(err, store.ErrNoGroup):
 		return nil, err
 	}
@@ -296,12 +301,14 @@ func (x *Explanation) why(d *definition, j *job, now time.Time) string {
 	if j.departed {
 		return string(g.State) + ": the row is gone (deleted, or its key changed); the delete is in the log and not folded yet; is an upkeep run at work?"
 	}
-	if x.Send == "refuse" && (g.State == store.Clean || g.State == store.Gone) {
+	if x.Send == "refuse" && g.State.Settled() {
 		return "clean as far as the triggers saw, but: " + j.result.Reason
 	}
 	switch g.State {
 	case store.Parked:
 		return x.parked(j)
+	case store.Skipped:
+		return x.skipped()
 	case store.Waiting:
 		s := "waiting for the record of " + joinIDs(g.WaitsFor) + ", which is not at the remote"
 		if g.RemoteID != "" && g.SyncedAt.IsZero() {
@@ -325,6 +332,9 @@ func (x *Explanation) why(d *definition, j *job, now time.Time) string {
 			if x.Commands[0].Deleted {
 				s += ", the deletion of its row"
 			}
+		}
+		if g.Skip != nil && x.Send == "nothing" {
+			s += "; what was refused is left as it is (upkeep skip)"
 		}
 		if x.Send == "wait" {
 			s += "; " + j.result.Reason
@@ -375,7 +385,11 @@ func (x *Explanation) parked(j *job) string {
 	if g.Reason == store.DeleteHeld {
 		return fmt.Sprintf("parked: %s %s --allow N, where N is how many that command says are held (upkeep retry would only park it again)%s", g.Reason, g.Sync, later)
 	}
-	return "parked: " + strings.TrimSuffix(g.Reason, ".") + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Args()
+	s := "parked: " + strings.TrimSuffix(g.Reason, ".") + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Args()
+	if g.RemoteID != "" && x.Send != "refuse" {
+		s += "; to leave it as it is there: upkeep skip " + g.Args()
+	}
+	return s
 }
 
 // doubt says what is in doubt, until when, and what happens then.

@@ -244,7 +244,7 @@ func (f *forecaster) rows(ctx context.Context, d *definition, step func([]*job, 
 func claimOf(g Group) store.Claim {
 	forced := g.ForcedGeneration > g.SyncedGeneration
 	return store.Claim{ID: g.ID, Forced: forced, Whole: forced && g.ForcedGeneration != g.SettledGeneration, InDoubt: !g.InDoubtUntil.IsZero(),
-		DeleteSeen: g.DeleteSeen, RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, Refs: g.Refs, Epoch: g.Epoch, Before: g.Epoch}
+		DeleteSeen: g.DeleteSeen, RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, Refs: g.Refs, Epoch: g.Epoch, Before: g.Epoch, Skip: g.Skip, Skipped: g.Skipped}
 }
 
 // prepare does with some groups all that comes before send.

@@ -2,7 +2,6 @@ package upkeep
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -138,23 +137,6 @@ func (e *Engine) command(ctx context.Context, tx any, sync, key string) error {
 		return fmt.Errorf("command of %s: %w", sync, err)
 	}
 	return e.db.AppendCommand(ctx, tx, e.shape(sync), key)
-}
-
-// Skip drops the oldest command that waits of a group, notes that in the
-// group's history, and lets the group go on: for a version that the remote
-// will never take. It is [ErrNoCommand] if none waits, as always of a sync that
-// delivers the latest state, and [ErrClaimed] while a worker is at it.
-func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {
-	id, err := e.group(ctx, sync, key)
-	if err != nil {
-		return Command{}, err
-	}
-	c, err := e.db.SkipCommand(ctx, id)
-	if (errors.Is(err, ErrNoCommand) || errors.Is(err, ErrClaimed)) && e.byName[id.Sync].Deliver != Every {
-		err = fmt.Errorf("%w: %s: its sync delivers the latest state, and only one that delivers every version has any", ErrNoCommand, id)
-	}
-	c.Payload = nil
-	return c, err
 }
 
 // lane fills in what waits of the group in the ordered lane.

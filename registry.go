@@ -29,11 +29,14 @@ const (
 	// that record's success.
 	Waiting State = store.Waiting
 	// Parked: refused, for a reason that only new data, a new mapping or a
-	// person ([Engine.Retry]) can change.
+	// person ([Engine.Retry], [Engine.Skip]) can change.
 	Parked State = store.Parked
 	// Gone: clean, and there is no record at the remote: the row was
 	// deleted, or it never passed When.
 	Gone State = store.Gone
+	// Skipped: as clean, but for something that the remote had refused and a person
+	// has left as it is there ([Engine.Skip]).
+	Skipped State = store.Skipped
 )
 
 // ID names a group. String is "sync/key".
@@ -81,6 +84,8 @@ func Key(values ...any) (string, error) {
 //	Cause             Cause         // of the last touch
 //	Backfill          bool          // of a backfill or sweep: comes after live changes
 //	DeleteSeen        bool          // the deletion of its row was observed
+//	Skip              []byte        // of what is to be left out, see [Engine.Skip]; opaque
+//	Skipped           bool          // something is left out
 type Group = store.Group
 
 // Cause is the change that touched a group last.
@@ -142,6 +147,7 @@ type Attempt = store.Attempt
 //	Waiting  int64
 //	Parked   int64
 //	Gone     int64
+//	Skipped  int64
 //	Touches  int64         // folded
 //	Calls    int64         // made at the remote
 //	Saved    int64         // not made, since nothing differed
@@ -237,8 +243,8 @@ var (
 	// integer, too few values for a key of several columns, a value of a type
 	// that is in no key. The text says what the key is.
 	ErrKey = errors.New("not a key of the table")
-	// ErrNoCommand: [Engine.Skip] found no command of the group.
-	ErrNoCommand = store.ErrNoCommand
+	// ErrNotParked: [Engine.Skip] was asked to leave out what nothing has refused.
+	ErrNotParked = errors.New("nothing was refused")
 	// ErrClaimed: a worker is at the group; try again when it is done.
 	ErrClaimed = store.ErrClaimed
 )

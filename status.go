@@ -182,7 +182,7 @@ func (r RemoteStatus) Trouble() string {
 // SlowCall is for how long a call must have been under way to be worth a word.
 const SlowCall = 10 * time.Second
 
-var states = []State{Clean, Dirty, Claimed, InDoubt, Waiting, Parked, Gone}
+var states = []State{Clean, Dirty, Claimed, InDoubt, Waiting, Parked, Gone, Skipped}
 
 // Groups lists groups of a sync (empty for all) in a state (empty for any), by
 // key, after the given key, at most limit. A state that is none, and a negative

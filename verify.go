@@ -3,6 +3,7 @@ package upkeep
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,6 +28,8 @@ type Difference struct {
 	// State of the group when it was compared: one that is not clean is known
 	// to be behind.
 	State State
+	// Skipped: a person has left it so; see [Engine.Skip].
+	Skipped bool
 }
 
 // DifferencesMost is how many differences a [Verification] lists at most.
@@ -287,7 +290,7 @@ func (v *verifier) differs(j *job, field, want, got string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	key := j.claim.Key
-	v.differ[key] = append(v.differ[key], Difference{Sync: j.claim.Sync, Key: key, Field: field, Want: want, Got: got, State: v.states[key]})
+	v.differ[key] = append(v.differ[key], Difference{Sync: j.claim.Sync, Key: key, Field: field, Want: want, Got: got, State: v.states[key], Skipped: j.isLeft(field)})
 }
 
 // waits notes a group that waits, once however often it is looked at.
@@ -298,6 +301,15 @@ func (v *verifier) waits(j *job) {
 		v.waited[j.claim.Key] = true
 		v.found.Waiting = append(v.found.Waiting, j.claim.ID)
 	}
+}
+
+// isLeft: a person has left the field, or with none the record, as it is.
+func (j *job) isLeft(field string) bool {
+	known, _ := parseDigests(j.claim.Digests)
+	if field == "" {
+		return known.Stays && j.goal == absent
+	}
+	return slices.Contains(known.Left, field) && hmac.Equal(known.Fields[field], j.digests.Fields[field])
 }
 
 // patiently repeats a read that the remote had no time for.
@@ -326,11 +338,15 @@ func (v *verifier) patiently(ctx context.Context, read func(context.Context) err
 
 // Fix sends the records again that a [Verification] found to differ: their
 // groups are touched and forced, and a running engine does the rest. It returns
-// how many groups that are. One that the remote refuses is refused again.
+// how many groups that are. One that the remote refuses is refused again; what a
+// person has left as it is ([Difference].Skipped) is no reason to send.
 func (e *Engine) Fix(ctx context.Context, differences []Difference) (int, error) {
 	var touches []store.Touch
 	seen := map[store.ID]bool{}
 	for _, d := range differences {
+		if d.Skipped {
+			continue
+		}
 		id, err := e.group(ctx, d.Sync, d.Key)
 		if err != nil {
 			return 0, err

@@ -353,8 +353,13 @@ func (j *job) compare() {
 	case kept:
 		j.keep(sure)
 	case absent:
-		if j.claim.RemoteID == "" && sure && !j.forgot {
+		switch {
+		case j.claim.RemoteID == "" && sure && !j.forgot:
 			j.finish(store.Result{Outcome: store.Removed})
+		case j.skips() || known.Stays && sure && j.command == nil:
+			known.Stays = true
+			j.result.Digests = known.bytes()
+			j.finish(store.Result{Outcome: store.Synced})
 		}
 	case present, ended:
 		if j.goal == ended && j.claim.RemoteID == "" && sure && !j.forgot {
@@ -364,10 +369,15 @@ func (j *job) compare() {
 		sure = sure && j.command == nil || j.isTold(known)
 		if !sure || !any || j.claim.RemoteID == "" || known.Ended != j.digests.Ended {
 			j.changed = j.digests.changed(digests{}) // all of them
-			return
-		}
-		if j.changed = j.digests.changed(known); len(j.changed) == 0 {
+		} else if j.changed = j.digests.changed(known); len(j.changed) == 0 {
+			j.digests.Left = j.digests.leftOf(known, nil)
 			j.synced(j.claim.RemoteID)
+			return
+		} else {
+			j.digests.Left = j.digests.leftOf(known, j.changed)
+		}
+		if j.skips() {
+			j.leave()
 		}
 	}
 }
@@ -389,6 +399,10 @@ func (j *job) finish(res store.Result) {
 	res.ID, res.Epoch, res.Generation = keep.ID, keep.Epoch, keep.Generation
 	res.RemoteID, res.ExternalID, res.Digests, res.Refs = keep.RemoteID, keep.ExternalID, j.goesBy(res), keep.Refs
 	res.Sent, res.Calls, res.Attempt, res.Granted = keep.Sent, keep.Calls, j.attempt, keep.Granted || j.spent != nil
+	if j.claim.Skip != nil || j.claim.Skipped {
+		known, _ := parseDigests(res.Digests)
+		res.Skipped = known.skipped()
+	}
 	if j.unspent(res) {
 		res.Granted = false
 	}

@@ -113,6 +113,7 @@ func groups(v *view, put put) {
 		put(float64(l.Waiting), l.Sync, "waiting")
 		put(float64(l.Parked), l.Sync, "parked")
 		put(float64(l.Gone), l.Sync, "gone")
+		put(float64(l.Skipped), l.Sync, "skipped")
 	}
 }
 

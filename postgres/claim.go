@@ -67,10 +67,10 @@ claimed AS (
 	WHERE g.sync = r.sync AND g.key = r.key AND (NOT r.ready OR r.rank <= $2)
 	RETURNING g.sync, g.key, g.generation, g.epoch, g.forced_generation > g.synced_generation AS forced,
 		g.forced_generation > g.synced_generation AND g.forced_generation <> g.settled_generation AS whole,
-		g.in_doubt_until IS NOT NULL AS in_doubt, g.deleted_generation > 0 AS deleted, g.granted, g.backfill,
+		g.in_doubt_until IS NOT NULL AS in_doubt, g.deleted_generation > 0 AS deleted, g.granted, g.skip, g.skipped, g.backfill,
 		g.remote_id, g.external_id, g.digests, g.attempts, g.refs,
 		coalesce(g.touched_at, 'epoch') AS touched_at, r.before, r.ready, r.rank)
-SELECT sync, key, generation, epoch, before, forced, whole, in_doubt, deleted, granted, backfill, remote_id, external_id, digests,
+SELECT sync, key, generation, epoch, before, forced, whole, in_doubt, deleted, granted, skip, skipped, backfill, remote_id, external_id, digests,
 	attempts, refs, touched_at
 FROM claimed WHERE ready ORDER BY rank`
 
@@ -113,7 +113,7 @@ func (db *DB) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, e
 func scanClaim(row pgx.CollectableRow) (store.Claim, error) {
 	var c store.Claim
 	var refs []string
-	err := row.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Before, &c.Forced, &c.Whole, &c.InDoubt, &c.DeleteSeen, &c.Granted, &c.Backfill,
+	err := row.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Before, &c.Forced, &c.Whole, &c.InDoubt, &c.DeleteSeen, &c.Granted, &c.Skip, &c.Skipped, &c.Backfill,
 		&c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &c.TouchedAt)
 	c.Refs, c.TouchedAt = idsOf(refs), c.TouchedAt.UTC()
 	return c, err

@@ -128,12 +128,17 @@ func (db *DB) SkipCommand(ctx context.Context, id store.ID) (store.Command, erro
 		if _, err := tx.Exec(ctx, wakeGroup, clean(id.Sync), clean(id.Key)); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO upkeep.attempts (sync, key, at, epoch, action, outcome, status, message, fields, took_us)
-			SELECT sync, key, upkeep.clock(), epoch, 'skip', 'ok', 0, $3, '{}', 0 FROM upkeep.groups WHERE sync = $1 AND key = $2`,
-			clean(id.Sync), clean(id.Key), clean(store.SkippedMessage(skipped)))
-		return err
+		return noteSkip(ctx, tx, id, store.SkippedMessage(skipped))
 	})
 	return skipped, err
+}
+
+// noteSkip writes into a group's history what was skipped of it.
+func noteSkip(ctx context.Context, tx pgx.Tx, id store.ID, note string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO upkeep.attempts (sync, key, at, epoch, action, outcome, status, message, fields, took_us)
+		SELECT sync, key, upkeep.clock(), epoch, 'skip', 'ok', 0, $3, '{}', 0 FROM upkeep.groups WHERE sync = $1 AND key = $2`,
+		clean(id.Sync), clean(id.Key), clean(note))
+	return err
 }
 
 // wakeGroup makes one group dirty and due.

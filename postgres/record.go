@@ -35,6 +35,7 @@ type recorded struct {
 	Attempt  bool     `json:"attempt"` // costs one
 	Command  bool     `json:"command"` // of one, and not of the current state
 	Granted  bool     `json:"granted"`
+	Skipped  bool     `json:"skipped"`
 	Unsure   bool     `json:"unsettled"`
 	Clash    bool     `json:"clash"`
 	Present  bool     `json:"present"`
@@ -48,7 +49,7 @@ func record(r store.Result) recorded {
 		RemoteID: clean(r.RemoteID), External: clean(r.ExternalID), Refs: textOf(r.Refs), WaitsFor: textOf(r.WaitsFor),
 		AfterUS: r.After.Microseconds(), DoubtUS: r.Doubt.Microseconds(), Reason: clean(r.Reason),
 		Attempt: !r.Free && (r.Outcome == store.Retry || r.Outcome == store.Doubtful),
-		Command: r.Command != 0, Granted: r.Granted, Unsure: r.Unsettled, Clash: r.Clash, Present: r.Present, Mark: r.Mark}
+		Command: r.Command != 0, Granted: r.Granted, Skipped: r.Skipped, Unsure: r.Unsettled, Clash: r.Clash, Present: r.Present, Mark: r.Mark}
 	if r.Digests != nil {
 		d := `\x` + hex.EncodeToString(r.Digests)
 		w.Digests = &d
@@ -60,7 +61,7 @@ func record(r store.Result) recorded {
 const given = `given AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(sync text, key text, epoch bigint, gen bigint, outcome text,
 		remote_id text, external_id text, digests bytea, refs text[], waits_for text[], after_us bigint,
-		doubt_us bigint, reason text, attempt boolean, command boolean, granted boolean, unsettled boolean, clash boolean, present boolean, mark text))`
+		doubt_us bigint, reason text, attempt boolean, command boolean, granted boolean, skipped boolean, unsettled boolean, clash boolean, present boolean, mark text))`
 
 // Record implements [store.Registry]. Everything that one call writes or
 // depends on is locked first, in the order of (sync, key): the groups of the
@@ -198,6 +199,8 @@ func apply(batch *pgx.Batch, text string, applied func(id store.ID, isNew bool))
 			refs = CASE WHEN d.made THEN d.refs ELSE g.refs END,
 			in_doubt_until = d.doubt_until,
 			granted = d.granted AND NOT d.done,
+			skip = CASE WHEN NOT d.done AND NOT d.park THEN g.skip END,
+			skipped = CASE WHEN d.outcome = 'removed' THEN false WHEN d.made THEN d.skipped ELSE g.skipped END,
 			parked = d.park,
 			clashes = CASE WHEN d.park AND d.clash THEN least(g.clashes + 1, `+mostClashes+`) WHEN d.park OR d.made THEN 0 ELSE g.clashes END,
 			waits_for = CASE WHEN d.wait OR d.park THEN d.waits_for ELSE '{}' END,

@@ -20,11 +20,13 @@ const stateOf = `CASE
 	WHEN in_doubt_until IS NOT NULL THEN 'in doubt'
 	WHEN generation > synced_generation THEN 'dirty'
 	WHEN remote_id = '' THEN 'gone'
+	WHEN upkeep_groups.skipped THEN 'skipped'
 	ELSE 'clean' END`
 
 const groupColumns = `sync, key, ` + stateOf + ` AS state, generation, synced_generation, forced_generation, upkeep_groups.settled_generation, epoch,
 	coalesce(holder, ''), lease_until, in_doubt_until, due_at, touched_at, synced_at, remote_id, external_id, digests,
-	attempts, reason, waits_for, refs, coalesce(to_json(cause), '{}'), backfill, deleted_generation > 0`
+	attempts, reason, waits_for, refs, coalesce(to_json(cause), '{}'), backfill, deleted_generation > 0,
+	upkeep_groups.skip, upkeep_groups.skipped`
 
 func scanGroup(row pgx.CollectableRow) (store.Group, error) {
 	var g store.Group
@@ -33,7 +35,7 @@ func scanGroup(row pgx.CollectableRow) (store.Group, error) {
 	var cause []byte
 	err := row.Scan(&g.Sync, &g.Key, &g.State, &g.Generation, &g.SyncedGeneration, &g.ForcedGeneration, &g.SettledGeneration, &g.Epoch,
 		&g.Holder, &lease, &doubt, &due, &touched, &synced, &g.RemoteID, &g.ExternalID, &g.Digests,
-		&g.Attempts, &g.Reason, &waitsFor, &refs, &cause, &g.Backfill, &g.DeleteSeen)
+		&g.Attempts, &g.Reason, &waitsFor, &refs, &cause, &g.Backfill, &g.DeleteSeen, &g.Skip, &g.Skipped)
 	if err != nil {
 		return g, err
 	}
@@ -144,20 +146,20 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		WITH g AS (
 			SELECT sync, `+stateOf+` AS state,
 				CASE WHEN generation > synced_generation AND NOT parked THEN dirty_since END AS dirty_since, reason, waits_for <> '{}' AS waits
-			FROM upkeep.groups),
+			FROM upkeep.groups AS upkeep_groups),
 		n AS (
 			SELECT sync, count(*) AS groups,
 				count(*) FILTER (WHERE state = 'clean') AS clean, count(*) FILTER (WHERE state = 'dirty') AS dirty,
 				count(*) FILTER (WHERE state = 'claimed') AS claimed, count(*) FILTER (WHERE state = 'in doubt') AS in_doubt,
 				count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'parked') AS parked,
-				count(*) FILTER (WHERE state = 'gone') AS gone,
+				count(*) FILTER (WHERE state = 'gone') AS gone, count(*) FILTER (WHERE state = 'skipped') AS skipped,
 				min(dirty_since) FILTER (WHERE NOT waits) AS oldest, min(dirty_since) FILTER (WHERE waits) AS waits,
 				max(substr(reason, length($1) + 1)) FILTER (WHERE state IN ('dirty', 'claimed') AND starts_with(reason, $1)) AS held
 			FROM g GROUP BY sync),
 		waiting AS (SELECT sync, count(*) AS commands, min(at) AS oldest_command FROM upkeep.commands GROUP BY sync),
 		missing AS (SELECT sync, count(*) AS gaps FROM upkeep.command_gaps GROUP BY sync)
 		SELECT sync, coalesce(groups, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
-			coalesce(in_doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0),
+			coalesce(in_doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), coalesce(skipped, 0),
 			coalesce(touches, 0), coalesce(calls, 0), coalesce(saved, 0),
 			CASE WHEN oldest IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest) * 1000000)::bigint, 1) END,
 			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0), coalesce(CASE WHEN pass <> '' THEN upkeep_syncs.failure END, ''), coalesce(commands, 0),
@@ -172,7 +174,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		var c store.Counts
 		var us, commandUS, waitsUS int64
 		var overlong *time.Time
-		err := r.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone,
+		err := r.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone, &c.Skipped,
 			&c.Touches, &c.Calls, &c.Saved, &us, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total, &c.Backfill.Failure,
 			&c.Commands, &commandUS, &c.Gaps, &waitsUS, &c.Held, &overlong)
 		c.Overlong = timeOf(overlong)
@@ -239,7 +241,7 @@ func (db *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 				SELECT sync, key FROM upkeep.groups
 				WHERE (parked OR waits_for <> '{}') AND ($1 = '' OR sync = $1) AND ($2 = '' OR key = $2)
 				ORDER BY sync, key FOR UPDATE)
-			UPDATE upkeep.groups g SET parked = false, waits_for = '{}', attempts = 0, reason = '',
+			UPDATE upkeep.groups g SET parked = false, waits_for = '{}', attempts = 0, reason = '', skip = NULL,
 				generation = generation + (parked AND in_doubt_until IS NULL AND generation > synced_generation)::int,
 				due_at = (SELECT upkeep.clock()), dirty_since = coalesce(CASE WHEN NOT g.parked THEN g.dirty_since END, upkeep.clock())
 			FROM held h WHERE g.sync = h.sync AND g.key = h.key`, clean(sync), clean(key))
@@ -252,6 +254,29 @@ func (db *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 		return err
 	})
 	return n, err
+}
+
+// Skip implements [store.Registry].
+func (db *DB) Skip(ctx context.Context, id store.ID, what []byte, note string) (done bool, err error) {
+	err = db.tx(ctx, byKey, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE upkeep.groups g SET parked = false, waits_for = '{}', attempts = 0, reason = '', skip = $3,
+				due_at = now, dirty_since = now, in_doubt_until = NULL,
+				forced_generation = CASE WHEN in_doubt_until IS NOT NULL THEN generation ELSE forced_generation END,
+				settled_generation = CASE WHEN in_doubt_until IS NOT NULL AND (forced_generation <= synced_generation OR forced_generation = settled_generation)
+					THEN generation ELSE settled_generation END
+			FROM (SELECT upkeep.clock() AS now) c
+			WHERE sync = $1 AND key = $2 AND parked AND remote_id <> '' AND (in_doubt_until IS NULL OR in_doubt_until <= now)`,
+			clean(id.Sync), clean(id.Key), what)
+		if err != nil {
+			return err
+		}
+		if done = tag.RowsAffected() > 0; !done {
+			return nil
+		}
+		return noteSkip(ctx, tx, id, note)
+	})
+	return done, installed(err)
 }
 
 // Settle implements [store.Registry].

@@ -170,7 +170,7 @@ const leaseSQL = `UPDATE upkeep_groups SET
 	WHERE sync = j.s AND upkeep_groups.key = j.k
 	RETURNING sync, key, generation, epoch, forced_generation > synced_generation,
 		forced_generation > synced_generation AND forced_generation <> settled_generation, in_doubt_until IS NOT NULL,
-		deleted_generation > 0, granted, backfill, coalesce(remote_id, ''), coalesce(external_id, ''), digests, attempts,
+		deleted_generation > 0, granted, skip, skipped, backfill, coalesce(remote_id, ''), coalesce(external_id, ''), digests, attempts,
 		coalesce(refs, ''), touched_at`
 
 // lease leases the groups that are not held back.
@@ -194,7 +194,7 @@ func lease(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, found []dueGro
 		var c store.Claim
 		var refs string
 		var touched sql.NullInt64
-		if err := rows.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Forced, &c.Whole, &c.InDoubt, &c.DeleteSeen, &c.Granted, &c.Backfill,
+		if err := rows.Scan(&c.Sync, &c.Key, &c.Generation, &c.Epoch, &c.Forced, &c.Whole, &c.InDoubt, &c.DeleteSeen, &c.Granted, &c.Skip, &c.Skipped, &c.Backfill,
 			&c.RemoteID, &c.ExternalID, &c.Digests, &c.Attempts, &refs, &touched); err != nil {
 			return nil, err
 		}

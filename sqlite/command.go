@@ -142,8 +142,7 @@ func (d *DB) AppendCommand(ctx context.Context, tx any, shape *store.Shape, key 
 func (d *DB) SkipCommand(ctx context.Context, id store.ID) (skipped store.Command, err error) {
 	err = d.update(ctx, "skip a command", func(tx *sql.Tx) error {
 		var held bool
-		var epoch int64
-		err := tx.QueryRowContext(ctx, `SELECT holder IS NOT NULL, epoch FROM upkeep_groups WHERE sync = ?1 AND key = ?2`, id.Sync, id.Key).Scan(&held, &epoch)
+		err := tx.QueryRowContext(ctx, `SELECT holder IS NOT NULL FROM upkeep_groups WHERE sync = ?1 AND key = ?2`, id.Sync, id.Key).Scan(&held)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return fmt.Errorf("%w: %s", store.ErrNoGroup, id)
@@ -171,16 +170,21 @@ func (d *DB) SkipCommand(ctx context.Context, id store.ID) (skipped store.Comman
 		}{
 			{`DELETE FROM upkeep_commands WHERE number = ?1`, []any{skipped.Number}},
 			{wakeGroups, []any{idsJSON([]store.ID{id}), d.now()}},
-			{`INSERT INTO upkeep_attempts (sync, key, at, epoch, action, outcome, status, message, fields, took)
-				VALUES (?1, ?2, ?3, ?4, 'skip', 'ok', 0, ?5, '[]', 0)`, []any{id.Sync, id.Key, d.now(), epoch, store.SkippedMessage(skipped)}},
 		} {
 			if _, err := tx.ExecContext(ctx, step.sql, step.args...); err != nil {
 				return err
 			}
 		}
-		return nil
+		return noteSkip(ctx, tx, id, d.now(), store.SkippedMessage(skipped))
 	})
 	return skipped, err
+}
+
+// noteSkip writes into a group's history what was skipped of it.
+func noteSkip(ctx context.Context, tx *sql.Tx, id store.ID, now int64, note string) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO upkeep_attempts (sync, key, at, epoch, action, outcome, status, message, fields, took)
+		SELECT sync, key, ?3, epoch, 'skip', 'ok', 0, ?4, '[]', 0 FROM upkeep_groups WHERE sync = ?1 AND key = ?2`, id.Sync, id.Key, now, note)
+	return err
 }
 
 // wakeGroups makes groups dirty and due.

@@ -30,6 +30,8 @@ type held struct {
 	SyncedAt                  sql.NullInt64
 	Attempts, Clashes         int
 	Backfill, Waiting, Parked bool
+	Skip                      []byte
+	Skipped                   bool
 	Reason                    string
 }
 
@@ -43,7 +45,8 @@ type after struct {
 	Doubt, Due, Since, Was    *int64
 	Attempts, Clashes         int
 	Backfill, Waiting, Parked bool
-	Granted                   bool
+	Granted, Skipped          bool
+	Skip                      *string // hex
 	Reason                    *string
 }
 
@@ -98,7 +101,7 @@ func readHeld(ctx context.Context, tx *sql.Tx, results []store.Result) (map[stor
 	}
 	rows, err := tx.QueryContext(ctx, `SELECT sync, g.key, epoch, generation, synced_generation, forced_generation, deleted_generation, coalesce(remote_id, ''),
 			coalesce(external_id, ''), digests, coalesce(refs, ''), in_doubt_until, touched_at, dirty_since, synced_at, attempts,
-			clashes, backfill, waiting, parked, coalesce(reason, '')
+			clashes, backfill, waiting, parked, skip, skipped, coalesce(reason, '')
 		FROM json_each(?1) AS j CROSS JOIN upkeep_groups AS g ON g.sync = j.value->>0 AND g.key = j.value->>1
 		WHERE holder IS NOT NULL`, idsJSON(ids))
 	if err != nil {
@@ -110,7 +113,7 @@ func readHeld(ctx context.Context, tx *sql.Tx, results []store.Result) (map[stor
 		var id store.ID
 		var g held
 		if err := rows.Scan(&id.Sync, &id.Key, &g.Epoch, &g.Generation, &g.Synced, &g.Forced, &g.Deleted, &g.Remote, &g.External, &g.Digests, &g.Refs,
-			&g.Doubt, &g.Touched, &g.Since, &g.SyncedAt, &g.Attempts, &g.Clashes, &g.Backfill, &g.Waiting, &g.Parked, &g.Reason); err != nil {
+			&g.Doubt, &g.Touched, &g.Since, &g.SyncedAt, &g.Attempts, &g.Clashes, &g.Backfill, &g.Waiting, &g.Parked, &g.Skip, &g.Skipped, &g.Reason); err != nil {
 			return nil, err
 		}
 		have[id] = &g
@@ -152,7 +155,7 @@ type attemptRow struct {
 func (w *writing) apply(r store.Result, g *held) {
 	a := after{Sync: r.Sync, Key: r.Key, Synced: g.Synced, Forced: g.Forced, Deleted: g.Deleted, Remote: text(g.Remote), External: text(g.External),
 		Digests: hexText(g.Digests), Refs: g.Refs, Doubt: number(g.Doubt), Since: number(g.Since), Was: number(g.SyncedAt),
-		Attempts: g.Attempts, Clashes: g.Clashes, Backfill: g.Backfill, Reason: text(r.Reason),
+		Attempts: g.Attempts, Clashes: g.Clashes, Backfill: g.Backfill, Reason: text(r.Reason), Skip: hexText(g.Skip), Skipped: g.Skipped,
 		Granted: r.Granted && r.Outcome != store.Synced && r.Outcome != store.Removed}
 	if r.ExternalID != "" {
 		a.External = &r.ExternalID
@@ -212,25 +215,34 @@ func (w *writing) apply(r store.Result, g *held) {
 			due = w.now
 		}
 	case store.Refused:
-		if r.Command != 0 {
-			w.refused = append(w.refused, refusedCommand{r.Command, r.Reason, r.Version})
-		}
-		if a.Parked = !touched; touched {
-			due, a.Reason, a.Attempts = w.now, nil, 0
-		} else if waits = len(r.WaitsFor) > 0; waits {
-			a.Waiting = true
-			w.wait(r)
-		}
-		if a.Parked && r.Clash {
-			a.Clashes = min(g.Clashes+1, store.ClashesMost)
-		} else if a.Parked {
-			a.Clashes = 0
-		}
+		waits = w.refuse(&a, r, touched)
+		due = w.now
 	}
 	if !a.Parked {
 		a.Due = &due
 	}
 	w.add(r, g, a, waits)
+}
+
+// refuse parks a group that was not touched since the claim.
+func (w *writing) refuse(a *after, r store.Result, touched bool) (waits bool) {
+	if r.Command != 0 {
+		w.refused = append(w.refused, refusedCommand{r.Command, r.Reason, r.Version})
+	}
+	if touched {
+		a.Reason, a.Attempts = nil, 0
+		return false
+	}
+	a.Parked, a.Skip = true, nil
+	if a.Clashes++; !r.Clash {
+		a.Clashes = 0
+	}
+	a.Clashes = min(a.Clashes, store.ClashesMost)
+	if waits = len(r.WaitsFor) > 0; waits {
+		a.Waiting = true
+		w.wait(r)
+	}
+	return waits
 }
 
 // done fills in what a success leaves: the claimed generation, never now's.
@@ -239,14 +251,14 @@ func (w *writing) done(a *after, r store.Result, g *held) {
 	if r.Unsettled {
 		a.Forced = max(g.Forced, r.Generation+1)
 	}
-	a.Reason, a.Was = nil, &w.now
+	a.Reason, a.Was, a.Skip = nil, &w.now, nil
 	w.made(a, r, g)
 }
 
 // made fills in what is known of the record, and what it refers to.
 func (w *writing) made(a *after, r store.Result, g *held) {
 	a.Attempts, a.Clashes = 0, 0
-	a.Remote, a.Digests = nil, nil
+	a.Remote, a.Digests, a.Skipped = nil, nil, r.Skipped && r.Outcome != store.Removed
 	if r.Outcome != store.Removed {
 		a.Remote, a.Digests = text(r.RemoteID), hexText(r.Digests)
 		if r.RemoteID != "" && g.Remote != r.RemoteID {
@@ -306,7 +318,8 @@ const recordSQL = `UPDATE upkeep_groups SET synced_generation = j.v->>'Synced', 
 		external_id = j.v->>'External', digests = unhex(j.v->>'Digests'), refs = nullif(j.v->>'Refs', ''),
 		in_doubt_until = j.v->>'Doubt', due_at = j.v->>'Due', dirty_since = j.v->>'Since', synced_at = j.v->>'Was',
 		attempts = j.v->>'Attempts', clashes = j.v->>'Clashes', backfill = j.v->>'Backfill', waiting = j.v->>'Waiting', parked = j.v->>'Parked',
-		reason = j.v->>'Reason', granted = j.v->>'Granted', holder = NULL, lease_until = NULL
+		reason = j.v->>'Reason', granted = j.v->>'Granted',
+		skip = unhex(j.v->>'Skip'), skipped = j.v->>'Skipped', holder = NULL, lease_until = NULL
 	FROM (SELECT value AS v FROM json_each(?1)) AS j WHERE sync = j.v->>'Sync' AND key = j.v->>'Key'`
 
 // write writes all that was gathered.

@@ -14,13 +14,13 @@ import (
 // stateExpr is the state of a group g in SQL.
 const stateExpr = `CASE WHEN g.holder IS NOT NULL THEN 'claimed' WHEN g.parked THEN 'parked' WHEN g.waiting THEN 'waiting'
 	WHEN g.in_doubt_until IS NOT NULL THEN 'in doubt' WHEN g.generation > g.synced_generation THEN 'dirty'
-	WHEN g.remote_id IS NULL THEN 'gone' ELSE 'clean' END`
+	WHEN g.remote_id IS NULL THEN 'gone' WHEN g.skipped THEN 'skipped' ELSE 'clean' END`
 
 // groupColumns are what scanGroup reads of a group g.
 const groupColumns = `g.sync, g.key, ` + stateExpr + `, g.generation, g.synced_generation, g.forced_generation, g.settled_generation, g.epoch,
 	coalesce(g.holder, ''), g.lease_until, g.in_doubt_until, g.due_at, g.touched_at, g.synced_at, coalesce(g.remote_id, ''),
 	coalesce(g.external_id, ''), g.digests, g.attempts, coalesce(g.reason, ''), coalesce(g.refs, ''), coalesce(g.cause, '{}'),
-	g.backfill, g.deleted_generation > 0,
+	g.backfill, g.deleted_generation > 0, g.skip, g.skipped,
 	CASE WHEN g.waiting THEN (SELECT json_group_array(json_array(e.on_sync, e.on_key)) FROM upkeep_edges AS e
 		WHERE e.sync = g.sync AND e.key = g.key AND e.kind = 'wait') ELSE '' END`
 
@@ -30,7 +30,7 @@ func scanGroup(rows *sql.Rows) (store.Group, error) {
 	var refs, cause, waits string
 	err := rows.Scan(&g.Sync, &g.Key, &g.State, &g.Generation, &g.SyncedGeneration, &g.ForcedGeneration, &g.SettledGeneration, &g.Epoch, &g.Holder,
 		&lease, &doubt, &due, &touched, &synced, &g.RemoteID, &g.ExternalID, &g.Digests, &g.Attempts, &g.Reason, &refs, &cause,
-		&g.Backfill, &g.DeleteSeen, &waits)
+		&g.Backfill, &g.DeleteSeen, &g.Skip, &g.Skipped, &waits)
 	if err != nil {
 		return g, err
 	}
@@ -146,13 +146,13 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		all = nil
 		rows, err := tx.QueryContext(ctx, `WITH n AS (SELECT sync, count(*) AS n,
 				sum(s = 'clean') AS clean, sum(s = 'dirty') AS dirty, sum(s = 'claimed') AS claimed, sum(s = 'in doubt') AS doubt,
-				sum(s = 'waiting') AS waiting, sum(s = 'parked') AS parked, sum(s = 'gone') AS gone,
+				sum(s = 'waiting') AS waiting, sum(s = 'parked') AS parked, sum(s = 'gone') AS gone, sum(s = 'skipped') AS skipped,
 				min(CASE WHEN NOT waiting_still THEN since END) AS since, min(CASE WHEN waiting_still THEN since END) AS waits,
 				max(CASE WHEN s IN ('dirty', 'claimed') AND substr(reason, 1, length(?1)) = ?1 THEN substr(reason, length(?1) + 1) END) AS held
 			FROM (SELECT g.sync, `+stateExpr+` AS s, CASE WHEN g.generation > g.synced_generation AND NOT g.parked THEN g.dirty_since END AS since, g.reason, g.waiting AS waiting_still
 				FROM upkeep_groups AS g) GROUP BY sync)
 			SELECT coalesce(n.sync, upkeep_syncs.sync), coalesce(n, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
-				coalesce(doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), since, coalesce(touches, 0),
+				coalesce(doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), coalesce(skipped, 0), since, coalesce(touches, 0),
 				coalesce(calls, 0), coalesce(saved, 0), coalesce(phase, '') <> '', coalesce(done, 0), coalesce(total, 0), iif(coalesce(phase, '') <> '', upkeep_syncs.failure, ''),
 				(SELECT count(*) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, upkeep_syncs.sync)),
 				(SELECT min(at) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, upkeep_syncs.sync)),
@@ -166,7 +166,7 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		for rows.Next() {
 			var c store.Counts
 			var since, command, waits sql.NullInt64
-			if err := rows.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone, &since,
+			if err := rows.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone, &c.Skipped, &since,
 				&c.Touches, &c.Calls, &c.Saved, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total, &c.Backfill.Failure,
 				&c.Commands, &command, &c.Gaps, &waits, &c.Held); err != nil {
 				return err
@@ -284,7 +284,7 @@ func (d *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 				return nil
 			}
 			list := idsJSON(ids)
-			_, err = tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL, due_at = ?2,
+			_, err = tx.ExecContext(ctx, `UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL, skip = NULL, due_at = ?2,
 				generation = generation + (parked AND in_doubt_until IS NULL AND generation > synced_generation),
 				dirty_since = CASE WHEN parked OR dirty_since IS NULL THEN ?2 ELSE dirty_since END
 				FROM (SELECT value->>0 AS s, value->>1 AS k FROM json_each(?1)) AS j WHERE sync = j.s AND upkeep_groups.key = j.k`, list, d.now())
@@ -305,6 +305,33 @@ func (d *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 			return total, nil
 		}
 	}
+}
+
+// Skip implements [store.Registry].
+func (d *DB) Skip(ctx context.Context, id store.ID, what []byte, note string) (done bool, err error) {
+	err = d.update(ctx, "skip what is refused", func(tx *sql.Tx) error {
+		now := d.now()
+		r, err := tx.ExecContext(ctx, `
+			UPDATE upkeep_groups SET parked = 0, waiting = 0, attempts = 0, reason = NULL, skip = ?3,
+				due_at = ?4, dirty_since = ?4, in_doubt_until = NULL,
+				forced_generation = CASE WHEN in_doubt_until IS NOT NULL THEN generation ELSE forced_generation END,
+				settled_generation = CASE WHEN in_doubt_until IS NOT NULL AND (forced_generation <= synced_generation OR forced_generation = settled_generation)
+					THEN generation ELSE settled_generation END
+			WHERE sync = ?1 AND key = ?2 AND parked AND remote_id IS NOT NULL AND (in_doubt_until IS NULL OR in_doubt_until <= ?4)`,
+			id.Sync, id.Key, what, now)
+		if err != nil {
+			return err
+		}
+		n, err := r.RowsAffected()
+		if done = n > 0; err != nil || !done {
+			return err
+		}
+		if err := noteSkip(ctx, tx, id, now, note); err != nil {
+			return err
+		}
+		return unwait(ctx, tx, idsJSON([]store.ID{id}))
+	})
+	return done, err
 }
 
 // Settle implements [store.Registry].

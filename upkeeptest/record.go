@@ -129,7 +129,7 @@ func (r *Record) Want(fields string) {
 func (r *Record) WantNone() {
 	r.t.Helper()
 	switch r.State {
-	case "", upkeep.Clean, upkeep.Gone:
+	case "", upkeep.Clean, upkeep.Gone, upkeep.Skipped:
 		if r.Exists {
 			r.t.Errorf("%s: there is a record, and there must not be one: %s", r.name, r)
 		}

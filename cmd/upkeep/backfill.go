@@ -210,12 +210,13 @@ type filledForm struct {
 	Waiting int64  `json:"waiting"`
 	Parked  int64  `json:"parked"`
 	Gone    int64  `json:"gone"`
+	Skipped int64  `json:"skipped"`
 }
 
 func (f *filling) forms() []filledForm {
 	out := []filledForm{}
 	for _, c := range f.last {
-		out = append(out, filledForm{c.Sync, c.Backfill.Done, c.Groups, c.Clean, c.Dirty, c.Claimed, c.InDoubt, c.Waiting, c.Parked, c.Gone})
+		out = append(out, filledForm{c.Sync, c.Backfill.Done, c.Groups, c.Clean, c.Dirty, c.Claimed, c.InDoubt, c.Waiting, c.Parked, c.Gone, c.Skipped})
 	}
 	return out
 }

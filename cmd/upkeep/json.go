@@ -39,6 +39,7 @@ type syncForm struct {
 	Waiting  int64         `json:"waiting"`
 	Parked   int64         `json:"parked"`
 	Gone     int64         `json:"gone"`
+	Skipped  int64         `json:"skipped"`
 	Lag      float64       `json:"lag_seconds"`
 	Waits    float64       `json:"oldest_waiting_seconds"`
 	Touches  int64         `json:"touches"`
@@ -126,7 +127,7 @@ func statusForm(database string, st *upkeep.Status) statusJSON {
 	}
 	for _, c := range st.Syncs {
 		s := syncForm{Sync: c.Sync, Groups: c.Groups, Clean: c.Clean, Dirty: c.Dirty, Claimed: c.Claimed, InDoubt: c.InDoubt,
-			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Lag: c.Oldest.Seconds(), Waits: c.OldestWaiting.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved,
+			Waiting: c.Waiting, Parked: c.Parked, Gone: c.Gone, Skipped: c.Skipped, Lag: c.Oldest.Seconds(), Waits: c.OldestWaiting.Seconds(), Touches: c.Touches, Calls: c.Calls, Saved: c.Saved,
 			Commands: c.Commands, OldestCommand: c.OldestCommand.Seconds(), Gaps: c.Gaps, Held: c.Held}
 		if c.Backfill.Running {
 			s.Backfill = &backfillForm{c.Backfill.Done, c.Backfill.Total, c.Backfill.Failure}

@@ -60,7 +60,7 @@ type cli struct {
 	Backfill   backfillCmd   `cmd:"" help:"Pass over all rows of a sync now, and send what differs; works beside upkeep run."`
 	Resync     resyncCmd     `cmd:"" help:"Look at groups again and send the records that differ."`
 	Retry      retryCmd      `cmd:"" help:"Let parked and waiting groups go again at once, and probe remotes whose breaker is open."`
-	Skip       skipCmd       `cmd:"" help:"Leave out the oldest version that waits of a group, of a sync that delivers every one."`
+	Skip       skipCmd       `cmd:"" help:"Leave out what the remote refuses of a parked group."`
 	Deletes    deletesCmd    `cmd:"" help:"Show the deletes that are over a sync's limit and held back, and let them go."`
 	Uninstall  uninstallCmd  `cmd:"" help:"Remove every trace of Upkeep from the database."`
 	Sandbox    sandboxCmd    `cmd:"" help:"Start a stand-in for a remote on this machine."`

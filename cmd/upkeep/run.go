@@ -216,6 +216,7 @@ func tally(st *upkeep.Status) string {
 		sum.Waiting += c.Waiting
 		sum.Parked += c.Parked
 		sum.Gone += c.Gone
+		sum.Skipped += c.Skipped
 		if c.Backfill.Running {
 			running = true
 			passed += c.Backfill.Done
@@ -234,6 +235,7 @@ func tally(st *upkeep.Status) string {
 	add(sum.Waiting, "waiting")
 	add(sum.Parked, "parked")
 	add(sum.Gone, "gone")
+	add(sum.Skipped, "skipped")
 	if st.Pending > 0 {
 		parts = append(parts, touches(st.Pending))
 	}

@@ -17,7 +17,7 @@ type skipCmd struct {
 	JSON bool   `help:"Print as JSON."`
 }
 
-// Run drops the oldest version that waits of one group.
+// Run leaves out what is refused of one group.
 func (c *skipCmd) Run(p *program) error {
 	s, err := p.openFor(c.Sync, setup.Options{})
 	if err != nil {
@@ -27,18 +27,31 @@ func (c *skipCmd) Run(p *program) error {
 	id := upkeep.ID{Sync: c.Sync, Key: c.Key}
 	dropped, err := s.Engine.Skip(p.ctx, c.Sync, c.Key)
 	switch {
-	case errors.Is(err, upkeep.ErrNoCommand):
+	case errors.Is(err, upkeep.ErrNotParked):
 		return fmt.Errorf("%w; see: upkeep explain %s", err, id.Args())
 	case errors.Is(err, upkeep.ErrClaimed):
 		return fmt.Errorf("a worker is at %s at this moment; try again, or pause it first: upkeep pause %s", id, c.Sync)
 	case err != nil:
 		return err
 	}
+	if c.JSON && dropped.Number == 0 {
+		return printJSON(p.out, skippedForm{id.Sync, id.Key})
+	}
 	if c.JSON {
 		return printJSON(p.out, formOfCommand(dropped))
 	}
+	if dropped.Number == 0 {
+		_, err = fmt.Fprintf(p.out, "%s is to be left as it is at the remote; upkeep run does that, see: upkeep explain %s\n", id, id.Args())
+		return err
+	}
 	_, err = fmt.Fprintf(p.out, "command %d of %s is dropped; the group goes on\n", dropped.Number, id)
 	return err
+}
+
+// skippedForm is a group whose state is left out.
+type skippedForm struct {
+	Sync string `json:"sync"`
+	Key  string `json:"key"`
 }
 
 // lane is a line about versions that wait, or are missing, of a sync that

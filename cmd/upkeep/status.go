@@ -205,6 +205,11 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 		}
 	}
 	for _, c := range st.Syncs {
+		if c.Skipped > 0 {
+			if _, err := fmt.Fprintf(w, "\n%s: left as they are at the remote by upkeep skip: %d; which: upkeep status %s --state skipped\n", c.Sync, c.Skipped, c.Sync); err != nil {
+				return err
+			}
+		}
 		if c.Backfill.Failure != "" {
 			if _, err := fmt.Fprintf(w, "\n%s: held, since its tables can't be read; the other syncs go on: %s\n", c.Sync, oneLine(c.Backfill.Failure)); err != nil {
 				return err

@@ -28,6 +28,8 @@ type differenceForm struct {
 	Got   string `json:"got,omitempty"`   // JSON
 	// OnItsWay: it is sent without --fix.
 	OnItsWay bool `json:"on_its_way,omitempty"`
+	// Skipped: a person has left it so.
+	Skipped bool `json:"skipped,omitempty"`
 }
 
 type verifyForm struct {
@@ -87,7 +89,7 @@ func (c *verifyCmd) Run(p *program) error {
 			form.Changing = append(form.Changing, leftOutForm{id.Sync, id.Key})
 		}
 		for _, d := range found.Differences {
-			if !onItsWay(d.State) && d.State != upkeep.Waiting {
+			if !onItsWay(d.State) && d.State != upkeep.Waiting && !d.Skipped {
 				astray++
 			}
 		}
@@ -96,7 +98,7 @@ func (c *verifyCmd) Run(p *program) error {
 				form.More = true
 				break
 			}
-			form.Differences = append(form.Differences, differenceForm{d.Sync, d.Key, string(d.State), d.Field, d.Want, d.Got, onItsWay(d.State)})
+			form.Differences = append(form.Differences, differenceForm{d.Sync, d.Key, string(d.State), d.Field, d.Want, d.Got, onItsWay(d.State), d.Skipped})
 		}
 		if c.Fix {
 			n, err := s.Engine.Fix(p.ctx, found.Differences)
@@ -166,9 +168,13 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 		fmt.Fprintf(w, "\n%s: upkeep run sends them again, in full\n", count(f.Fixed, "group"))
 		return errors.Join(errs...)
 	}
-	moving, waiting := 0, 0
+	moving, waiting, skipped := 0, 0, 0
 	for _, d := range f.Differences {
 		switch {
+		case d.Skipped:
+			if skipped++; skipped == 1 {
+				fmt.Fprintf(w, "\nWhat upkeep skip has left as it is counts for nothing here, and stays, with --fix too; to send it: upkeep resync %s --force\n", upkeep.ID{Sync: d.Sync, Key: d.Key}.Args())
+			}
 		case d.OnItsWay:
 			moving++
 		case d.State == string(upkeep.Waiting):
@@ -180,9 +186,9 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 	if moving > 0 {
 		fmt.Fprintln(w, "\nWhat is dirty, claimed or in doubt is on its way: upkeep run sends it, without --fix.")
 	}
-	if moving+waiting < len(f.Differences) {
+	if moving+waiting+skipped < len(f.Differences) {
 		rest := "what differs"
-		if moving+waiting > 0 {
+		if moving+waiting+skipped > 0 {
 			rest = "the rest"
 		}
 		fmt.Fprintf(w, "\nSend %s again with: upkeep verify %s--fix\n", rest, c.args())

@@ -289,7 +289,7 @@ func (d *demo) backfill(ctx context.Context) error {
 	err := d.quiet(ctx, func(s *upkeep.Status) bool {
 		done = 0
 		for _, c := range s.Syncs {
-			done += c.Clean + c.Gone + c.Parked
+			done += c.Clean + c.Gone + c.Parked + c.Skipped
 		}
 		d.screen.progress("Backfill", done, total)
 		for ; !d.Terminal && quarter <= 4 && done >= total*quarter/4; quarter++ {

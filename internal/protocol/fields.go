@@ -4,8 +4,9 @@ package protocol
 // is unknown: one record with two fields, a remote that may apply a request late,
 // and workers that lose their lease. Somebody may delete the record at the remote,
 // or change it there and have it forced, and the registry may be put back to an
-// earlier state. What must hold: a clean group's record, if it is there, is as its
-// row; and from every state the group can become clean.
+// earlier state. A person may ask to leave what is to be sent as it is there. What must
+// hold: a clean group's record, if it is there, is as its row, but for what is left;
+// and from every state the group can become clean.
 
 // fieldRules are those that a broken variant leaves out.
 type fieldRules struct {
@@ -18,12 +19,14 @@ type fieldRules struct {
 	remadeInPart bool // an update that may make a record anew is noted as any other
 	doneIsUnsaid bool // what was done in a try that recorded no success is not noted
 	unswept      bool // a restore forces nothing
+	skipsLater   bool // what is left is what the row has come to be, and not what was asked for
+	leftForgot   bool // what is sent of another field makes that one as good as sent
 }
 
 // fieldProtocol is what is explored, and how often what may happen.
 type fieldProtocol struct {
 	fieldRules
-	commits, faults, edits, losses, restores uint8
+	commits, faults, edits, losses, restores, skips uint8
 
 	remakes bool // an update of a record that is not there makes it, of its fields
 }
@@ -56,14 +59,17 @@ type fieldGroup struct {
 	known, names   pairOf // the digests, and of which fields there are any
 	noted          bool   // names lacks all that the doubt's calls sent
 	current        bool   // by the last claim
+	asked          bool   // to leave what differs, where the row is as wanted
+	wanted         pairOf
+	left, leftAs   pairOf // the fields that are left so, and what the person saw of them
 }
 
 type fieldState struct {
-	row                                      pairOf
-	record, there                            pairOf // what the record has, and of which fields
-	exists                                   bool
-	commits, faults, edits, losses, restores uint8
-	late                                     [2]fieldRequest // mask zero: none
+	row                                             pairOf
+	record, there                                   pairOf // what the record has, and of which fields
+	exists                                          bool
+	commits, faults, edits, losses, restores, skips uint8
+	late                                            [2]fieldRequest // mask zero: none
 
 	fieldGroup
 	backup                 fieldGroup
@@ -79,7 +85,7 @@ type fieldState struct {
 }
 
 func (p fieldProtocol) start() fieldState {
-	s := fieldState{commits: p.commits, faults: p.faults, edits: p.edits, losses: p.losses, restores: p.restores, exists: true, there: both}
+	s := fieldState{commits: p.commits, faults: p.faults, edits: p.edits, losses: p.losses, restores: p.restores, skips: p.skips, exists: true, there: both}
 	s.names = both
 	return s
 }
@@ -126,6 +132,16 @@ func (p fieldProtocol) outside(s fieldState, out func(string, kind, fieldState))
 			out("edited-and-forced", environment, n)
 		}
 	}
+	if n := s; s.skips > 0 && s.dirty && !s.held {
+		n.skips--
+		n.asked, n.wanted = true, s.row
+		if s.inDoubt {
+			n.settle(p)
+		}
+		if !s.inDoubt || s.late == [2]fieldRequest{} { // or the person is told to wait
+			out("to-be-left", environment, n)
+		}
+	}
 	if n := s; s.losses > 0 && s.exists {
 		n.losses--
 		n.exists, n.record, n.there = false, 0, 0
@@ -169,14 +185,19 @@ func (p fieldProtocol) claim(s fieldState, out func(string, kind, fieldState)) {
 	s.rests = false
 	if s.inDoubt && s.late == [2]fieldRequest{} {
 		n := s
-		n.inDoubt, n.dirty = false, true
-		if n.forced != otherForce || p.settledEarly {
-			n.forced = settledForce
-		}
+		n.settle(p)
 		p.lease(n, "settle", out)
 	}
 	if s.dirty {
 		p.lease(s, "claim", out)
+	}
+}
+
+// settle is the end of a doubt.
+func (s *fieldState) settle(p fieldProtocol) {
+	s.inDoubt, s.dirty = false, true
+	if s.forced != otherForce || p.settledEarly {
+		s.forced = settledForce
 	}
 }
 
@@ -190,6 +211,9 @@ func (p fieldProtocol) lease(s fieldState, step string, out func(string, kind, f
 		sure = 0
 	}
 	s.mask = both&^sure | (s.known ^ s.loaded)
+	if s.asked && (s.wanted == s.loaded || p.skipsLater) && !s.claimDoubt {
+		s.left, s.leftAs, s.mask = s.left|s.mask, put(s.leftAs, s.wanted, s.mask), 0
+	}
 	if s.mask == 0 {
 		s.acknowledge(p)
 		out(step+"-equal", own, s)
@@ -274,7 +298,11 @@ func (s *fieldState) giveUp() bool {
 // acknowledge records a success.
 func (s *fieldState) acknowledge(p fieldProtocol) {
 	names := both
-	s.noted = false
+	s.noted, s.asked, s.wanted = false, false, 0
+	if s.left &^= s.mask; s.mask != 0 && p.leftForgot {
+		s.left = 0
+	}
+	s.leftAs &= s.left
 	if s.claimDoubt && s.traced {
 		s.noted, s.current = true, true
 		if !p.lateIsKnown {
@@ -305,7 +333,8 @@ func (p fieldProtocol) clean(s fieldState) bool {
 
 // broken looks at one state.
 func (p fieldProtocol) broken(s fieldState) violation {
-	if p.clean(s) && s.exists && (s.there != both || s.record != s.row) {
+	asRow := s.there|s.left == both && (s.record^s.row)&^s.left == 0 && (s.leftAs^s.row)&s.left == 0
+	if p.clean(s) && s.exists && !asRow {
 		return falseClean
 	}
 	return ""

@@ -7,11 +7,13 @@ func fieldSearch() []fieldProtocol {
 	search := []fieldProtocol{
 		{commits: 4, faults: 2}, {commits: 2, faults: 2, edits: 1}, {commits: 1, faults: 1, edits: 1, restores: 1},
 		{commits: 2, faults: 2, losses: 1}, {commits: 2, faults: 2, losses: 1, remakes: true},
+		{commits: 3, faults: 1, skips: 1}, {commits: 2, faults: 2, skips: 1}, {commits: 2, faults: 1, losses: 1, remakes: true, skips: 1},
 	}
 	if *deep {
 		search = append(search, fieldProtocol{commits: 5, faults: 4}, fieldProtocol{commits: 3, faults: 3, edits: 1},
 			fieldProtocol{commits: 3, faults: 3, losses: 1}, fieldProtocol{commits: 3, faults: 3, losses: 1, remakes: true},
-			fieldProtocol{commits: 2, faults: 2, restores: 1})
+			fieldProtocol{commits: 2, faults: 2, restores: 1},
+			fieldProtocol{commits: 4, faults: 2, skips: 2}, fieldProtocol{commits: 2, faults: 1, restores: 1, skips: 1})
 	}
 	return search
 }
@@ -46,6 +48,8 @@ func TestBrokenFields(t *testing.T) {
 		"an update that may make a record is noted as any other": {remadeInPart: true},
 		"what was done in a try without a success is not noted":  {doneIsUnsaid: true},
 		"a restore forces nothing":                               {unswept: true},
+		"what is left is what the row has come to be":            {skipsLater: true},
+		"what is sent of another field makes it as good as sent": {leftForgot: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if found := eachFields(t, rules); found != falseClean {

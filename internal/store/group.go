@@ -25,8 +25,12 @@ const (
 	InDoubt State = "in doubt"
 	Waiting State = "waiting"
 	Parked  State = "parked"
-	Gone    State = "gone" // clean, and not at the remote: deleted, or never passed `when`
+	Gone    State = "gone"    // clean, and not at the remote: deleted, or never passed `when`
+	Skipped State = "skipped" // as clean, but for what a person has left as it is at the remote
 )
+
+// Settled says whether nothing is to be done, as far as is known.
+func (s State) Settled() bool { return s == Clean || s == Gone || s == Skipped }
 
 // Group is a row of the registry, for people (status, explain).
 type Group struct {
@@ -47,6 +51,8 @@ type Group struct {
 	Cause                                          Cause // of the last touch
 	Backfill                                       bool  // in the backfill lane
 	DeleteSeen                                     bool
+	Skip                                           []byte // as in Claim
+	Skipped                                        bool   // as the last result said
 }
 
 // Cause is which change touched a group last.
@@ -100,6 +106,10 @@ type Claim struct {
 	// to know it still.
 	DeleteSeen bool
 	Granted    bool // as the last result said
+	// Skip is of what a person has asked to leave out, as [Registry].Skip was given
+	// it; nil: nothing. Kept until Synced, Removed or parked.
+	Skip       []byte
+	Skipped    bool // something is left out, as the last result said
 	Backfill   bool
 	RemoteID   string
 	ExternalID string
@@ -219,6 +229,9 @@ type Result struct {
 	// Granted: the limit of deletes has let its delete go. Kept for the next
 	// claim, until Synced or Removed.
 	Granted bool
+	// Skipped, of Synced and Partial: what a person has left as it is at the remote
+	// is not as the database says. Kept until the next of them, or Removed.
+	Skipped bool
 	// Present: the root row was there when it was loaded. A delete that was seen up
 	// to Generation is none any more, whatever the outcome: a TRUNCATE of another
 	// partition, or one whose row has come back. It counts under the mark that the
@@ -285,6 +298,7 @@ type Attempt struct {
 type Counts struct {
 	Sync                                                          string
 	Groups, Clean, Dirty, Claimed, InDoubt, Waiting, Parked, Gone int64
+	Skipped                                                       int64
 	Touches, Calls, Saved                                         int64         // since install
 	Oldest                                                        time.Duration // age of the oldest unsynced touch of a group that is neither parked nor waiting; zero: none
 	OldestWaiting                                                 time.Duration // the same of those that wait

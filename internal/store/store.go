@@ -275,6 +275,11 @@ type Registry interface {
 	// that record (its key is returned too), or, without remoteID, while it is in
 	// doubt. Otherwise as Retry.
 	Settle(ctx context.Context, id ID, remoteID string) (done bool, other string, err error)
+	// Skip makes a parked group due, whose claims have what from then on, and notes
+	// that in its history. A doubt that is over ends with it, as by a claim. done is
+	// false, and nothing is changed, for one that is not parked, without a remote
+	// id, or in doubt still.
+	Skip(ctx context.Context, id ID, what []byte, note string) (done bool, err error)
 	// Sync reads what is stored of a sync; the zero SyncState if nothing is.
 	Sync(ctx context.Context, sync string) (SyncState, error)
 	// StartBackfill (re)starts passing over the root table; with sweep every

@@ -88,6 +88,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"pause", pauseTests()},
 		{"deletes", deleteTests()},
 		{"clash", clashTests()},
+		{"skip", skipTests()},
 		{"job", jobTests()},
 		{"vitals", vitalTests()},
 		{"notes", noteTests()},

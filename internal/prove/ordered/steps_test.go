@@ -333,9 +333,13 @@ func (o *ordering) skip() {
 	switch {
 	case err == nil && said() == was:
 		o.Fatalf("the version %d of %s was skipped, and its history does not say so", c.Number, key)
+	case err == nil && c.Number == 0: // it was the state: to be sent all the same
+		if err := o.control.Resync(o.ctx, upkeep.Resync{Sync: "every", Key: key, Force: true}); err != nil {
+			o.Fatal(err)
+		}
 	case err == nil:
 		pastOf(o.every, key).skips++
-	case !errors.Is(err, upkeep.ErrNoCommand) && !errors.Is(err, upkeep.ErrClaimed) && !errors.Is(err, store.ErrNoGroup):
+	case !errors.Is(err, upkeep.ErrNotParked) && !errors.Is(err, upkeep.ErrClaimed) && !errors.Is(err, store.ErrNoGroup):
 		o.Fatal(err)
 	}
 }
