@@ -206,6 +206,7 @@ type explainJSON struct {
 	Send      string          `json:"send"`
 	LookFirst bool            `json:"look_first,omitempty"`
 	Changed   []string        `json:"changed,omitempty"`
+	Left      []string        `json:"left,omitempty"` // fields that upkeep skip has left as they are
 	Missing   []string        `json:"missing,omitempty"`
 	When      string          `json:"when,omitempty"` // the condition that leaves the row out
 	Attempts  []attemptForm   `json:"attempts"`
@@ -256,7 +257,7 @@ type recordForm struct {
 }
 
 func explainForm(x *upkeep.Explanation) (*explainJSON, error) {
-	f := &explainJSON{Sync: x.ID.Sync, Key: x.ID.Key, Why: x.Why, Send: x.Send, LookFirst: x.LookFirst, Changed: x.Changed, Attempts: []attemptForm{}, Blocks: append([]string{}, x.Blocks...), Direct: x.BlocksDirect, All: x.BlocksAll}
+	f := &explainJSON{Sync: x.ID.Sync, Key: x.ID.Key, Why: x.Why, Send: x.Send, LookFirst: x.LookFirst, Changed: x.Changed, Left: x.Left, Attempts: []attemptForm{}, Blocks: append([]string{}, x.Blocks...), Direct: x.BlocksDirect, All: x.BlocksAll}
 	if len(x.Missing) > 0 {
 		f.Missing = names(x.Missing)
 	}

@@ -18,7 +18,7 @@ import (
 
 type statusCmd struct {
 	Sync  string         `arg:"" optional:"" help:"This sync only, of the lines of syncs or, with --state, of its groups."`
-	State string         `placeholder:"STATE" help:"List the groups in this state, with reasons: clean, dirty, claimed, in-doubt, waiting, parked, gone." enum:",clean,dirty,claimed,in-doubt,in_doubt,in doubt,waiting,parked,gone" default:""`
+	State string         `placeholder:"STATE" help:"List the groups in this state, with reasons: clean, dirty, claimed, in-doubt, waiting, parked, gone, skipped." enum:",clean,dirty,claimed,in-doubt,in_doubt,in doubt,waiting,parked,gone,skipped" default:""`
 	Limit *int           `help:"With --state: how many groups to list at most (100)."`
 	Watch bool           `help:"Show it again and again until interrupted."`
 	Every *time.Duration `help:"With --watch: how often (2s)."`
