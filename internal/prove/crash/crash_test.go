@@ -65,6 +65,15 @@ func TestCrashPoints(t *testing.T) {
 	}
 }
 
+// TestOrderedCrashPoints dies at every point of a process that delivers every version.
+func TestOrderedCrashPoints(t *testing.T) {
+	t.Parallel()
+	r := &run{t: t, place: provetest.New(t, worker.Postgres, connector.Upsert, *seed), points: worker.Ordered(), reached: map[string]bool{}}
+	r.place.Worker.Every, r.place.Worker.Rate = true, 1000
+	r.all()
+	r.print("postgres, ordered")
+}
+
 // run is the cases on one database.
 type run struct {
 	t      *testing.T

@@ -81,6 +81,8 @@ type Form struct {
 	Fields func(sync string, f upkeep.Fields) upkeep.Fields
 	// Columns are for remotes that make tables of them, by sync.
 	Columns map[string][]connector.Column
+	// Every version is delivered; PostgreSQL only.
+	Every bool
 }
 
 // Syncs are [Syncs] in this form.
@@ -99,19 +101,23 @@ func (in Form) Syncs(to *upkeep.Remote, edition int, at func()) []upkeep.AnySync
 		}
 		return f
 	}
+	deliver := upkeep.Latest
+	if in.Every {
+		deliver = upkeep.Every
+	}
 	return []upkeep.AnySync{
 		upkeep.Sync[customer]{
 			// A function of one's own may give two groups one external id, so that the
 			// registry is asked for others that have it.
 			ExternalID: func(c customer) string { return fmt.Sprintf("customer-%d", c.ID) },
-			Name:       "customer", Version: version, Table: "customers", To: to, Record: record("customer"), Columns: in.Columns["customer"], DeleteLimit: enough,
+			Name:       "customer", Version: version, Table: "customers", To: to, Record: record("customer"), Columns: in.Columns["customer"], Deliver: deliver, DeleteLimit: enough,
 			Translate: func(c customer) (upkeep.Fields, error) {
 				at()
 				return mark("customer", upkeep.Fields{"name": c.Name, "segment": c.Segment, "orders": c.Orders}), nil
 			},
 		},
 		upkeep.Sync[order]{
-			Name: "order", Version: version, Table: "orders", To: to, Record: record("order"), Columns: in.Columns["order"], RefersTo: []string{"customer"}, DeleteLimit: enough,
+			Name: "order", Version: version, Table: "orders", To: to, Record: record("order"), Columns: in.Columns["order"], Deliver: deliver, RefersTo: []string{"customer"}, DeleteLimit: enough,
 			When:      func(o order) bool { return o.State != "draft" && !LeftOut(edition, o.ID) },
 			WhenFalse: upkeep.Ending{Action: upkeep.Delete},
 			Translate: func(o order) (upkeep.Fields, error) {
@@ -128,7 +134,7 @@ func (in Form) Syncs(to *upkeep.Remote, edition int, at func()) []upkeep.AnySync
 			},
 		},
 		upkeep.Sync[label]{
-			Name: "label", Version: version, Table: "labels", To: to, Record: record("label"), Columns: in.Columns["label"], DeleteLimit: enough,
+			Name: "label", Version: version, Table: "labels", To: to, Record: record("label"), Columns: in.Columns["label"], Deliver: deliver, DeleteLimit: enough,
 			When:      func(l label) bool { return l.Shown != 0 },
 			WhenFalse: upkeep.Ending{Action: upkeep.Keep},
 			Translate: func(l label) (upkeep.Fields, error) {

@@ -25,6 +25,7 @@ import (
 //	migrate.sql install.sql backfill.sql                        between two statements inside it (PostgreSQL)
 //	fold.sql claim.sql load.sql record.sql                      the same
 //	clock                                                       inside its transactions, where the clock is read (SQLite)
+//	next                                                        the same: the versions that wait (of syncs that deliver every one)
 //	translate                                                   in the translation of a composite
 //	compare                                                     once the references are encoded
 //	send.before                                                 the request is not written yet
@@ -59,6 +60,10 @@ func All(driver string) []string {
 	}
 	return append(all, "clock")
 }
+
+// Ordered lists the names of the points on PostgreSQL, of syncs that deliver every
+// version.
+func Ordered() []string { return append(All(Postgres), "next.before", "next.after") }
 
 // newPoints reads "point:n": end is called at the n-th hit. Empty: never.
 func newPoints(at string, end func()) (*Points, error) {
@@ -144,6 +149,12 @@ func (s *pointed) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Clai
 func (s *pointed) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
 	return around(ctx, s.points, "load", func(ctx context.Context) (map[string]store.Composite, error) {
 		return s.Store.Load(ctx, shape, keys)
+	})
+}
+
+func (s *pointed) NextCommands(ctx context.Context, ids []store.ID) (map[store.ID]store.Command, error) {
+	return around(ctx, s.points, "next", func(ctx context.Context) (map[store.ID]store.Command, error) {
+		return s.Store.NextCommands(ctx, ids)
 	})
 }
 

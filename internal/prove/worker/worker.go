@@ -64,6 +64,8 @@ type Config struct {
 	Batch       int
 	// Jobs is what goes into one bulk job; the zero value: there are none.
 	Jobs connector.Bulk
+	// Every version is delivered; see [shop.Form].
+	Every bool
 	// Edition of the syncs; see [shop.Syncs].
 	Edition int
 	// DieAt is "point:n"; empty: never. StopAt is the same for a process that does
@@ -211,7 +213,7 @@ func Engine(ctx context.Context, c Config, points *Points, log *slog.Logger) (e 
 		}
 		remote := shop.Remote(conn)
 		remote.Rate, remote.Burst = c.Rate, c.Burst
-		syncs = shop.Syncs(remote, c.Edition, at)
+		syncs = shop.Form{Every: c.Every}.Syncs(remote, c.Edition, at)
 	}
 	seen := upkeep.Database(&pointed{db, points})
 	if c.Falsify != nil {
