@@ -210,7 +210,13 @@ func (d *demo) withEngine(ctx context.Context) (inSync bool, err error) {
 	defer end()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- d.engine.Run(life)
+		err := d.engine.Run(life)
+		if errors.Is(err, upkeep.ErrPlan) && !d.Once { // somebody tries another mapping, with the same shop
+			d.screen.say("Another configuration was installed, which that process has to send by now: upkeep run. The shop and the remote go on; Ctrl-C ends them.")
+			ended <- nil
+			return
+		}
+		ended <- err
 		end() // of itself: then there is nothing to wait for any more
 	}()
 	inSync, err = d.play(ctx, life)

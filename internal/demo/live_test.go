@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -129,6 +131,56 @@ func TestStopWhileTheRemoteHangs(t *testing.T) {
 			t.Errorf("nothing says %q:\n%s", want, out.text.String())
 		}
 	}
+}
+
+// Somebody tries an edited configuration on the demo's shop: that process sends, and
+// the demo goes on being the application and the remote.
+func TestAnotherConfiguration(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var d *demo
+	edited := make(chan error, 1)
+	out := &until{pattern: regexp.MustCompile(`The application goes on`), then: func() {
+		go func() {
+			err := d.installEdited(ctx)
+			edited <- err
+			if err != nil {
+				stop()
+			}
+		}()
+	}}
+	again := &until{pattern: regexp.MustCompile(`(?s)Another configuration was installed.*\n.* groups? dirty`), then: stop}
+	inSync, err := Run(ctx, Config{Scale: scale, Connectors: connectors(), Out: io.MultiWriter(out, again), leave: 2 * time.Second, started: func(running *demo) { d = running }})
+	if failed := <-edited; failed != nil || err != nil || !inSync {
+		t.Fatalf("in sync %v, %v, %v\n%s", inSync, err, failed, out.text.String())
+	}
+}
+
+// installEdited does what upkeep apply does with a copy of the demo's configuration
+// that leaves a field out.
+func (d *demo) installEdited(ctx context.Context) error {
+	text, err := os.ReadFile(d.file)
+	if err != nil {
+		return err
+	}
+	other := &demo{Config: d.Config, file: filepath.Join(d.dir, "edited.yaml")}
+	if err := os.WriteFile(other.file, regexp.MustCompile(`(?m)^ +email: email\n`).ReplaceAll(text, nil), 0o600); err != nil {
+		return err
+	}
+	db, err := d.place.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	remotes, err := other.makeEngine(ctx, db, io.Discard)
+	for _, r := range remotes {
+		defer r.Connection.Close()
+	}
+	if err != nil {
+		return err
+	}
+	return other.engine.Install(ctx)
 }
 
 // TestInterrupted ends a run early: nothing is left.
