@@ -22,6 +22,9 @@ type Forecast struct {
 type ForecastSync struct {
 	Sync                                              string
 	Create, Update, Delete, Unchanged, Waits, Refused int64
+	// Held says that a person has paused the sync, so that nothing of it goes now;
+	// empty: nobody has.
+	Held string
 }
 
 // Changes is how many of the sync's records would be sent.
@@ -392,6 +395,13 @@ func (f *forecaster) hold(ctx context.Context) error {
 	pauses, err := f.db.PausedByHand(ctx)
 	if err != nil {
 		return err
+	}
+	for i := range f.found.Syncs {
+		for _, p := range pauses {
+			if p.Sync != "" && p.Sync == f.found.Syncs[i].Sync {
+				f.found.Syncs[i].Held = describePause(p)
+			}
+		}
 	}
 	for i := range f.found.Remotes {
 		line := &f.found.Remotes[i]

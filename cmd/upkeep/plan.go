@@ -264,6 +264,7 @@ type forecastSyncForm struct {
 	Unchanged int64  `json:"unchanged"`
 	Waits     int64  `json:"waits"`
 	Refused   int64  `json:"refused"`
+	Held      string `json:"held,omitempty"` // why nothing of it goes now
 }
 
 type forecastRemoteForm struct {
@@ -313,6 +314,12 @@ func printForecast(w io.Writer, f *forecastForm) error {
 		fmt.Fprintf(w, "\nThere are more: see them with --limit, --sync, or --json.\n")
 	}
 	fmt.Fprintln(w)
+	for _, s := range f.Syncs {
+		if s.Held != "" {
+			_, err := fmt.Fprintf(w, "! now: %s\n", oneLine(s.Held))
+			errs = append(errs, err)
+		}
+	}
 	for _, r := range f.Remotes {
 		by := "assumed"
 		if r.Observed {
