@@ -163,8 +163,8 @@ var endless = map[string]func(w http.ResponseWriter, r *http.Request, sent *atom
 	"body": func(w http.ResponseWriter, _ *http.Request, sent *atomic.Int64) { pour(w, sent) },
 	"gzip bomb": func(w http.ResponseWriter, _ *http.Request, sent *atomic.Int64) {
 		w.Header().Set("Content-Encoding", "gzip")
-		z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed)
-		pour(z, sent)
+		z, _ := gzip.NewWriterLevel(counted{w, sent}, gzip.BestSpeed)
+		pour(z, new(atomic.Int64)) // a gigabyte is one megabyte on the wire, which may all be under way
 	},
 	"error": func(w http.ResponseWriter, _ *http.Request, sent *atomic.Int64) {
 		w.WriteHeader(http.StatusInternalServerError)
@@ -182,6 +182,17 @@ var endless = map[string]func(w http.ResponseWriter, r *http.Request, sent *atom
 	"trailers": func(w http.ResponseWriter, _ *http.Request, sent *atomic.Int64) {
 		raw(w, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-More\r\n\r\n0\r\n", "X-More: "+strings.Repeat("x", 1000)+"\r\n", sent)
 	},
+}
+
+type counted struct {
+	io.Writer
+	n *atomic.Int64
+}
+
+func (c counted) Write(b []byte) (int, error) {
+	n, err := c.Writer.Write(b)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 // gigabyte is where an endless answer ends after all, should nobody stop it.

@@ -17,7 +17,9 @@ func failOften(w *world) {
 		ledger.Fault{Kind: ledger.Status, Status: http.StatusInternalServerError, Chance: 0.15},
 		ledger.Fault{Kind: ledger.Status, Status: http.StatusServiceUnavailable, Applied: true, Chance: 0.18},
 	)
-	w.until("many failures", func() bool { return w.place.Remote.Struck(ledger.Status) >= was+20 })
+	for n := range 20 {
+		w.struck(ledger.Status, was+n)
+	}
 	w.place.Remote.Heal()
 }
 
