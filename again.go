@@ -78,30 +78,6 @@ func (v *verifier) groups(ctx context.Context, keys []string) ([]Group, error) {
 	return groups, nil
 }
 
-// folded brings the log forward, which nobody else does when no engine runs,
-// and says whether all is folded that was committed at a time of this
-// machine's. A touch that is younger than that was committed later. Two ages are
-// compared, each by one clock, and not two clocks.
-func (v *verifier) folded(ctx context.Context, since time.Time) (bool, error) {
-	l := v.learned.Load()
-	for more := true; more; {
-		f, err := v.db.Fold(ctx, l.shapes, l.plan, foldLimit)
-		if errors.Is(err, store.ErrPlan) {
-			break // those who have the registry's plan fold it
-		}
-		if err != nil {
-			return false, fmt.Errorf("fold: %w", err)
-		}
-		more = f.More && f.Rows > 0
-	}
-	ago := v.cfg.Clock.Now().Sub(since)
-	vitals, err := v.db.Vitals(ctx, longTransaction)
-	if err != nil {
-		return false, err
-	}
-	return vitals.OldestTouch == 0 || vitals.OldestTouch < ago, nil
-}
-
 // report lists differences.
 func (v *verifier) report(found []Difference) {
 	room := DifferencesMost - len(v.found.Differences)
@@ -110,4 +86,28 @@ func (v *verifier) report(found []Difference) {
 		found = found[:room]
 	}
 	v.found.Differences = append(v.found.Differences, found...)
+}
+
+// folded brings the log forward, which nobody else does when no engine runs,
+// and says whether all is folded that was committed at a time of this
+// machine's. A touch that is younger than that was committed later. Two ages are
+// compared, each by one clock, and not two clocks.
+func (e *Engine) folded(ctx context.Context, since time.Time) (bool, error) {
+	l := e.learned.Load()
+	for more := true; more; {
+		f, err := e.db.Fold(ctx, l.shapes, l.plan, foldLimit)
+		if errors.Is(err, store.ErrPlan) {
+			break // those who have the registry's plan fold it
+		}
+		if err != nil {
+			return false, fmt.Errorf("fold: %w", err)
+		}
+		more = f.More && f.Rows > 0
+	}
+	ago := e.cfg.Clock.Now().Sub(since)
+	vitals, err := e.db.Vitals(ctx, longTransaction)
+	if err != nil {
+		return false, err
+	}
+	return vitals.OldestTouch == 0 || vitals.OldestTouch < ago, nil
 }

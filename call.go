@@ -60,7 +60,6 @@ func (c *caller) bring() error {
 			return nil
 		}
 	default: // ended
-		j.digests.Left = nil // all fields go
 		err := c.update(id, j.record.Fields)
 		if isKind(err, connector.NotFound) && c.mayBeAnother(j) {
 			if !j.def.finds() {
@@ -217,6 +216,7 @@ func (c *caller) make() error {
 // adopt takes a record that was found: what it holds is not known, so all
 // fields are sent.
 func (c *caller) adopt(id string, err error) error {
+	c.job.digests.Left = nil
 	if err == nil {
 		err = c.update(id, c.job.record.Fields)
 	}

@@ -248,7 +248,7 @@ func syncFindings(c Counts, held int64, unseen bool, pause *Pause) []Finding {
 		add(Problem, "it is held: "+c.Stuck, "the stacks of the process (SIGQUIT, or pprof's goroutines) say where they are")
 	}
 	if parked := c.Parked - held; parked > 0 {
-		fix := "see the reasons with upkeep status " + c.Sync + " --state parked; mend the data or the mapping, or upkeep retry " + c.Sync
+		fix := "see the reasons with upkeep status " + c.Sync + " --state parked; mend the data or the mapping, or upkeep retry " + c.Sync + "; what the remote will never take: upkeep skip " + c.Sync + " KEY"
 		if unseen {
 			fix += "; of some the rows are gone and nobody saw them go: upkeep resync " + c.Sync + " --deleted --missing N, if they were deleted"
 		}

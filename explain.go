@@ -386,7 +386,7 @@ func (x *Explanation) parked(j *job) string {
 		return fmt.Sprintf("parked: %s %s --allow N, where N is how many that command says are held (upkeep retry would only park it again)%s", g.Reason, g.Sync, later)
 	}
 	s := "parked: " + strings.TrimSuffix(g.Reason, ".") + "; it goes again when its data or its mapping changes, or with: upkeep retry " + g.Args()
-	if g.RemoteID != "" && x.Send != "refuse" {
+	if g.RemoteID != "" && len(x.Commands) == 0 && (x.Record != nil || x.Send == "delete") {
 		s += "; to leave it as it is there: upkeep skip " + g.Args()
 	}
 	return s

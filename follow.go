@@ -401,6 +401,7 @@ func (f *follower) caller(g store.JobGroup) *caller {
 		ExternalID: g.ExternalID, Attempts: g.Attempts}}
 	j.record = connector.Record{Type: f.job.RecordType, ExternalID: g.ExternalID}
 	j.digests, _ = parseDigests(g.Digests)
+	j.claim.Skipped = j.digests.skipped()
 	if j.goal = present; f.job.Action == connector.Delete.String() {
 		j.goal = absent
 	} else if j.digests.Ended {

@@ -243,8 +243,9 @@ var (
 	// integer, too few values for a key of several columns, a value of a type
 	// that is in no key. The text says what the key is.
 	ErrKey = errors.New("not a key of the table")
-	// ErrNotParked: [Engine.Skip] was asked to leave out what nothing has refused.
-	ErrNotParked = errors.New("nothing was refused")
+	// ErrNothingToSkip: [Engine.Skip] found nothing that could be left out. The text
+	// says why.
+	ErrNothingToSkip = errors.New("there is nothing to leave out")
 	// ErrClaimed: a worker is at the group; try again when it is done.
 	ErrClaimed = store.ErrClaimed
 )

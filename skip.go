@@ -22,18 +22,21 @@ import (
 // record stays as it is at the remote: when a worker comes to the group it compares
 // as always, sends nothing, and the group is [Skipped]. What was refused goes again
 // when it changes, what else changes goes as always, and all of it when the record is
-// forced ([Resync].Force). The Command is then the zero value.
+// forced ([Resync].Force). The Command is then the zero value. [Engine.Retry] takes
+// it back until a worker has come.
 //
-// It is [ErrNotParked] for a group that is not parked, or that was touched
-// meanwhile, and [ErrClaimed] while a worker is at a group with commands. Other
-// errors say why there is nothing to leave: no record is there yet, or its
-// representation can't be made.
+// It is [ErrNothingToSkip] for a group that is not parked, that was touched
+// meanwhile, that has no record, or of which it can't be said what was refused, and
+// [ErrClaimed] while a worker is at a group with commands.
 func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {
 	id, err := e.group(ctx, sync, key)
 	if err != nil {
 		return Command{}, err
 	}
 	if e.byName[id.Sync].Deliver == Every {
+		if err := e.versionCame(ctx, id); err != nil {
+			return Command{}, err
+		}
 		c, err := e.db.SkipCommand(ctx, id)
 		if !errors.Is(err, store.ErrNoCommand) {
 			c.Payload = nil
@@ -43,34 +46,79 @@ func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {
 	return Command{}, e.leaveAsIs(ctx, id)
 }
 
+// versionCame says of a group whose state was refused that a version has come since:
+// it goes before the state, and nobody has refused it.
+func (e *Engine) versionCame(ctx context.Context, id ID) error {
+	g, err := e.db.Group(ctx, id)
+	if errors.Is(err, store.ErrNoGroup) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	waiting, err := e.db.WaitingCommands(ctx, id, 1)
+	if err == nil && len(waiting) > 0 && waiting[0].Refused == "" && g.State == store.Parked && g.Reason != store.DeleteHeld && len(g.WaitsFor) == 0 {
+		err = fmt.Errorf("%w: of %s the state was refused, and a version has come since, which goes by itself; look again", ErrNothingToSkip, id)
+	}
+	return err
+}
+
 // leaveAsIs has the state of a parked group left out: what is to be sent of it now,
 // by its digest, so that nothing is left that has changed by the time a worker comes.
+// All that was committed until now is folded first: a group that it has touched is
+// not parked any more, as what is new was not refused.
 func (e *Engine) leaveAsIs(ctx context.Context, id ID) error {
+	nothing := func(why string, args ...any) error {
+		return fmt.Errorf("%w: "+why, append([]any{ErrNothingToSkip}, args...)...)
+	}
 	g, err := e.db.Group(ctx, id)
 	if err != nil {
 		return err
 	}
 	switch {
 	case g.State != store.Parked:
-		return fmt.Errorf("%w: %s is %s; only what was refused can be left out", ErrNotParked, id, g.State)
+		return nothing("%s is %s; only what was refused can be left out", id, g.State)
 	case g.Reason == store.DeleteHeld:
-		return fmt.Errorf("%s: nothing was refused: %s %s", id, g.Reason, id.Sync)
+		return nothing("%s: %s %s", id, g.Reason, id.Sync)
 	case g.RemoteID == "":
-		return fmt.Errorf("%s has no record at the remote that could be left as it is; mend its data, or leave its row out with when", id)
+		return nothing("%s has no record at the remote that could be left as it is; mend its data, or leave its row out with when", id)
 	case g.InDoubtUntil.After(e.cfg.Clock.Now()):
-		return fmt.Errorf("%s: an earlier request may still be applied, until %s; try again then", id, moment.Of(g.InDoubtUntil))
+		return nothing("%s: an earlier request may still be applied, until %s; try again then", id, moment.Of(g.InDoubtUntil))
 	}
-	j, err := e.rehearse(ctx, e.byName[id.Sync], claimOf(*g))
+	d := e.byName[id.Sync]
+	state, err := e.db.Sync(ctx, id.Sync)
 	if err != nil {
 		return err
 	}
-	switch send, _ := j.rehearsed(); send {
-	case "refuse", "wait":
-		return fmt.Errorf("%s: what its record is to be can't be made of its rows now, so there is nothing to go by; mend that first: %s", id, j.result.Reason)
+	if other := uninstalled(d, state); other != nil {
+		return fmt.Errorf("sync %q: %w", id.Sync, other)
+	}
+	j, err := e.rehearse(ctx, d, claimOf(*g))
+	if err != nil {
+		return err
+	}
+	if j.goal != absent && j.record.Fields == nil {
+		return nothing("%s: what its record is to be can't be made of its rows now, so there is nothing to go by; mend that first: %s", id, j.result.Reason)
+	}
+	loaded := e.cfg.Clock.Now()
+	for tries := 1; ; tries++ {
+		folded, err := e.folded(ctx, loaded)
+		if err != nil {
+			return err
+		}
+		if folded {
+			break
+		}
+		if tries > verifyTries {
+			return nothing("%s: changes wait in the touch log, one of which may be of it; look again when upkeep run is at work", id)
+		}
+		if err := e.cfg.Clock.Sleep(ctx, pollSlow); err != nil {
+			return err
+		}
 	}
 	done, err := e.db.Skip(ctx, id, j.whole(), "to be left as it is at the remote, refused as: "+g.Reason)
 	if err == nil && !done {
-		err = fmt.Errorf("%w: %s was touched or retried meanwhile; look again", ErrNotParked, id)
+		err = nothing("%s was touched or retried meanwhile; look again", id)
 	}
 	return err
 }
@@ -114,9 +162,13 @@ func (d digests) skipped() bool { return d.Stays || len(d.Left) > 0 }
 
 // skipped says of a group's record what is left as it is, and what sends it.
 func (x *Explanation) skipped() string {
-	what := "its record stays, though it is to be deleted"
-	if len(x.Left) > 0 {
-		what = "of its record is left as it is at the remote: " + strings.Join(x.Left, ", ")
+	return fmt.Sprintf("skipped: %s (upkeep skip); it goes when it changes, or with: upkeep resync %s --force", leftText(x.Group), x.ID.Args())
+}
+
+// leftText says what of a group's record is left as it is at the remote.
+func leftText(g *Group) string {
+	if known, _ := parseDigests(g.Digests); len(known.Left) > 0 {
+		return "of its record is left as it is at the remote: " + strings.Join(known.Left, ", ")
 	}
-	return fmt.Sprintf("skipped: %s (upkeep skip); it goes when it changes, or with: upkeep resync %s --force", what, x.ID.Args())
+	return "its record stays, though it is to be deleted"
 }

@@ -127,6 +127,95 @@ func TestSkipIsOfWhatWasRefused(t *testing.T) {
 	})
 }
 
+// What is left is known after a bulk job too, which another process may end.
+func TestSkippedGoesInAJob(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(inJobs(400))
+		s.users(150)
+		e := s.engine(customerSync(s.to))
+		stop := s.run(e)
+		s.quiet(e)
+		s.remote.Fail(memory.Fault{On: memory.Update, Err: memory.Err(connector.Rejected)})
+		s.exec(`update users set email = 'bad' where id = 1`)
+		s.state(e, "customer", "1", upkeep.Parked)
+		s.skip(e, "customer", "1")
+		s.state(e, "customer", "1", upkeep.Skipped)
+		stop()
+		changed := customerSync(s.to)
+		changed.Version = "2"
+		changed.Translate = func(u User) (upkeep.Fields, error) {
+			return upkeep.Fields{"entityId": u.Name + "!", "email": u.Email}, nil
+		}
+		was, _ := s.through()
+		e = s.engine(changed)
+		s.run(e)
+		s.quiet(e)
+		if now, _ := s.through(); now != was+150 {
+			t.Errorf("%d changes in jobs", now-was)
+		}
+		s.state(e, "customer", "1", upkeep.Skipped)
+		s.field("customer", "customer-1", "email", "")
+	})
+}
+
+// Who changes his mind before a worker has come is heard, and what was committed
+// before the command and is not folded yet was not refused.
+func TestSkipTakenBack(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		for name, back := range map[string]func(s *shop, e *upkeep.Engine) error{
+			"force": func(s *shop, e *upkeep.Engine) error {
+				return e.Resync(s.ctx, upkeep.Resync{Sync: "customer", Key: "1", Force: true})
+			},
+			"retry": func(s *shop, e *upkeep.Engine) error { _, err := e.Retry(s.ctx, "customer", "1"); return err },
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := newShop(memory.Config{})
+				s.users(1)
+				e := s.engine(customerSync(s.to))
+				stop := s.run(e)
+				s.quiet(e)
+				s.remote.Fail(memory.Fault{On: memory.Update, Err: memory.Err(connector.Rejected)})
+				s.exec(`update users set email = 'bad'`)
+				s.state(e, "customer", "1", upkeep.Parked)
+				stop()
+				if _, err := e.Skip(s.ctx, "customer", "1"); err != nil {
+					t.Fatal(err)
+				}
+				if err := back(s, e); err != nil {
+					t.Fatal(err)
+				}
+				s.run(e)
+				s.quiet(e)
+				s.state(e, "customer", "1", upkeep.Clean)
+				s.inSync(e, "customer")
+			})
+		}
+	})
+}
+
+func TestSkipOfWhatNobodyRefused(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.users(1)
+		customer := customerSync(s.to)
+		customer.OnDelete = upkeep.Ending{Action: upkeep.Delete}
+		e := s.engine(customer)
+		stop := s.run(e)
+		s.quiet(e)
+		s.remote.Fail(memory.Fault{On: memory.Update, Err: memory.Err(connector.Rejected)})
+		s.exec(`update users set email = 'bad'`)
+		s.state(e, "customer", "1", upkeep.Parked)
+		stop()
+		s.exec(`delete from users`)
+		if _, err := e.Skip(s.ctx, "customer", "1"); !errors.Is(err, upkeep.ErrNothingToSkip) {
+			t.Errorf("the delete was left out: %v", err)
+		}
+		s.run(e)
+		s.until("the record to go", func() bool { return len(s.remote.Records("customer")) == 0 })
+	})
+}
+
 // A delete that the remote refuses is left out too: the record stays, until its row
 // is there again or a person asks once more.
 func TestSkipADelete(t *testing.T) {
@@ -184,11 +273,11 @@ func TestSkipOfNothing(t *testing.T) {
 		s.state(e, "customer", "2", upkeep.Parked)
 		s.state(e, "customer", "1", upkeep.Clean)
 		for key, says := range map[string]string{
-			"1": "nothing was refused: customer/1 is clean",
+			"1": "there is nothing to leave out: customer/1 is clean",
 			"2": "customer/2 has no record at the remote that could be left as it is",
 			"9": "customer/9",
 		} {
-			if _, err := e.Skip(s.ctx, "customer", key); err == nil || !strings.Contains(err.Error(), says) {
+			if _, err := e.Skip(s.ctx, "customer", key); err == nil || key != "9" && !errors.Is(err, upkeep.ErrNothingToSkip) || !strings.Contains(err.Error(), says) {
 				t.Errorf("%s: %v, want %q", key, err, says)
 			}
 		}

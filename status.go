@@ -201,7 +201,13 @@ func (e *Engine) Groups(ctx context.Context, sync string, state State, after str
 	if limit < 0 {
 		return nil, fmt.Errorf("the limit of groups is %d; it must not be negative", limit)
 	}
-	return e.db.Groups(ctx, sync, state, after, limit)
+	groups, err := e.db.Groups(ctx, sync, state, after, limit)
+	for i := range groups {
+		if groups[i].State == Skipped {
+			groups[i].Reason = leftText(&groups[i])
+		}
+	}
+	return groups, err
 }
 
 // installed says whether every sync's declaration is the one in the registry.

@@ -373,7 +373,7 @@ func (j *job) compare() {
 			j.digests.Left = j.digests.leftOf(known, nil)
 			j.synced(j.claim.RemoteID)
 			return
-		} else {
+		} else if j.goal == present { // an ending goes whole
 			j.digests.Left = j.digests.leftOf(known, j.changed)
 		}
 		if j.skips() {
@@ -389,6 +389,10 @@ func (j *job) compare() {
 func (j *job) keep(sure bool) {
 	if j.claim.InDoubt {
 		j.result.ExternalID = j.record.ExternalID
+	}
+	if known, _ := parseDigests(j.claim.Digests); known.Stays { // now it is to stay
+		known.Stays = false
+		j.result.Digests = known.bytes()
 	}
 	j.finish(store.Result{Outcome: store.Synced, Unsettled: !sure})
 }

@@ -24,6 +24,7 @@ const raising = `
 	ON CONFLICT (sync, key) DO UPDATE SET
 		generation = g.generation + 1,
 		forced_generation = CASE WHEN excluded.forced_generation > 0 THEN g.generation + 1 ELSE g.forced_generation END,
+		skip = CASE WHEN excluded.forced_generation = 0 THEN g.skip END,
 		deleted_generation = CASE WHEN excluded.deleted_generation > 0 THEN g.generation + 1
 			WHEN excluded.deleted_generation < -1 AND excluded.deleted_generation <> -1 - g.deleted_generation THEN g.deleted_generation
 			WHEN excluded.deleted_generation < 0 THEN 0 ELSE g.deleted_generation END,

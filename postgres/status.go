@@ -238,8 +238,8 @@ func (db *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 	err := db.tx(ctx, writing, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			WITH held AS MATERIALIZED (
-				SELECT sync, key FROM upkeep.groups
-				WHERE (parked OR waits_for <> '{}') AND ($1 = '' OR sync = $1) AND ($2 = '' OR key = $2)
+				SELECT sync, key FROM upkeep.groups AS upkeep_groups
+				WHERE (parked OR waits_for <> '{}' OR upkeep_groups.skip IS NOT NULL) AND ($1 = '' OR sync = $1) AND ($2 = '' OR key = $2)
 				ORDER BY sync, key FOR UPDATE)
 			UPDATE upkeep.groups g SET parked = false, waits_for = '{}', attempts = 0, reason = '', skip = NULL,
 				generation = generation + (parked AND in_doubt_until IS NULL AND generation > synced_generation)::int,

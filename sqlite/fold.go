@@ -239,6 +239,7 @@ const raiseSQL = `INSERT INTO upkeep_groups (sync, key, generation, forced_gener
 	ON CONFLICT (sync, key) DO UPDATE SET
 		generation = generation + 1,
 		forced_generation = CASE WHEN excluded.forced_generation THEN generation + 1 ELSE forced_generation END,
+		skip = CASE WHEN NOT excluded.forced_generation THEN skip END,
 		deleted_generation = CASE excluded.deleted_generation WHEN 1 THEN generation + 1 WHEN -1 THEN -1 ELSE deleted_generation END,
 		due_at = CASE WHEN holder IS NOT NULL THEN due_at
 			WHEN parked OR waiting OR generation = synced_generation THEN excluded.due_at

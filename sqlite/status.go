@@ -270,7 +270,7 @@ func (d *DB) Retry(ctx context.Context, sync, key string) (int64, error) {
 	for {
 		var n int64
 		err := d.update(ctx, "retry groups", func(tx *sql.Tx) error {
-			rows, err := tx.QueryContext(ctx, `SELECT sync, key FROM upkeep_groups WHERE `+where+` AND (parked OR waiting) AND holder IS NULL
+			rows, err := tx.QueryContext(ctx, `SELECT sync, key FROM upkeep_groups AS g WHERE `+where+` AND (parked OR waiting OR g.skip IS NOT NULL) AND holder IS NULL
 				LIMIT ?3`, sync, key, foldPiece)
 			if err != nil {
 				return err

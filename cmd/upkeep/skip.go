@@ -25,9 +25,13 @@ func (c *skipCmd) Run(p *program) error {
 	}
 	defer s.Close()
 	id := upkeep.ID{Sync: c.Sync, Key: c.Key}
+	x, err := s.Engine.Explain(p.ctx, c.Sync, c.Key)
+	if err != nil {
+		return err
+	}
 	dropped, err := s.Engine.Skip(p.ctx, c.Sync, c.Key)
 	switch {
-	case errors.Is(err, upkeep.ErrNotParked):
+	case errors.Is(err, upkeep.ErrNothingToSkip):
 		return fmt.Errorf("%w; see: upkeep explain %s", err, id.Args())
 	case errors.Is(err, upkeep.ErrClaimed):
 		return fmt.Errorf("a worker is at %s at this moment; try again, or pause it first: upkeep pause %s", id, c.Sync)
@@ -35,13 +39,17 @@ func (c *skipCmd) Run(p *program) error {
 		return err
 	}
 	if c.JSON && dropped.Number == 0 {
-		return printJSON(p.out, skippedForm{id.Sync, id.Key})
+		return printJSON(p.out, skippedForm{id.Sync, id.Key, x.Changed, x.Send == "delete"})
 	}
 	if c.JSON {
 		return printJSON(p.out, formOfCommand(dropped))
 	}
 	if dropped.Number == 0 {
-		_, err = fmt.Fprintf(p.out, "%s is to be left as it is at the remote; upkeep run does that, see: upkeep explain %s\n", id, id.Args())
+		what := strings.Join(x.Changed, ", ")
+		if x.Send == "delete" {
+			what = "its record stays"
+		}
+		_, err = fmt.Fprintf(p.out, "%s is to be left as it is at the remote: %s; upkeep run does that, and until then upkeep retry %s takes it back\n", id, what, id.Args())
 		return err
 	}
 	_, err = fmt.Fprintf(p.out, "command %d of %s is dropped; the group goes on\n", dropped.Number, id)
@@ -52,6 +60,9 @@ func (c *skipCmd) Run(p *program) error {
 type skippedForm struct {
 	Sync string `json:"sync"`
 	Key  string `json:"key"`
+	// Left are the fields that stay as they are; Delete: the record does.
+	Left   []string `json:"left,omitempty"`
+	Delete bool     `json:"delete,omitempty"`
 }
 
 // lane is a line about versions that wait, or are missing, of a sync that

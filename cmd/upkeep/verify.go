@@ -173,7 +173,7 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 		switch {
 		case d.Skipped:
 			if skipped++; skipped == 1 {
-				fmt.Fprintf(w, "\nWhat upkeep skip has left as it is counts for nothing here, and stays, with --fix too; to send it: upkeep resync %s --force\n", upkeep.ID{Sync: d.Sync, Key: d.Key}.Args())
+				fmt.Fprintf(w, "\nWhat upkeep skip has left as it is counts for nothing here, and stays, with --fix too, unless something else of its record differs; to send it: upkeep resync %s --force\n", upkeep.ID{Sync: d.Sync, Key: d.Key}.Args())
 			}
 		case d.OnItsWay:
 			moving++

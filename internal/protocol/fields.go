@@ -128,7 +128,7 @@ func (p fieldProtocol) outside(s fieldState, out func(string, kind, fieldState))
 			n.edits--
 			n.record ^= field
 			n.dirty, n.touched = true, s.held
-			n.forced, n.forcedSince = otherForce, s.held
+			n.forced, n.forcedSince, n.asked, n.wanted = otherForce, s.held, false, 0
 			out("edited-and-forced", environment, n)
 		}
 	}
@@ -162,7 +162,7 @@ func (p fieldProtocol) outside(s fieldState, out func(string, kind, fieldState))
 	}
 	if n := s; s.unswept {
 		n.unswept, n.dirty, n.touched = false, true, s.held
-		n.forced, n.forcedSince = otherForce, s.held
+		n.forced, n.forcedSince, n.asked, n.wanted = otherForce, s.held, false, 0
 		out("swept", own, n)
 	}
 }

@@ -279,6 +279,7 @@ type Registry interface {
 	// that in its history. A doubt that is over ends with it, as by a claim. done is
 	// false, and nothing is changed, for one that is not parked, without a remote
 	// id, or in doubt still.
+	// A touch that forces the group, and Retry, end the wish.
 	Skip(ctx context.Context, id ID, what []byte, note string) (done bool, err error)
 	// Sync reads what is stored of a sync; the zero SyncState if nothing is.
 	Sync(ctx context.Context, sync string) (SyncState, error)

@@ -90,6 +90,23 @@ func testSkipEnds(e *env) {
 	e.equal("retried", n, int64(1))
 	c = e.claimOne("w", "sales_order/1")
 	e.equal("claim after a refusal", fmtAny(c.Skip), "[]")
+	// So does who asks for the opposite.
+	for what, force := range map[string]bool{"a retry": false, "a force": true} {
+		r := result(c, store.Refused)
+		r.Reason = "no"
+		e.record(r)
+		e.skip(g, true)
+		if force {
+			e.touch(store.Touch{ID: g.ID, Force: true})
+			e.fold()
+		} else {
+			n, err := e.Store.Retry(e.ctx, "sales_order", "")
+			e.ok(err)
+			e.equal("retried", n, int64(1))
+		}
+		c = e.claimOne("w", "sales_order/1")
+		e.equal("claim after "+what, fmtAny(c.Skip), "[]")
+	}
 }
 
 func testSkipOfNothing(e *env) {
