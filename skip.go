@@ -160,15 +160,15 @@ func (d digests) leftOf(known digests, changed []string) (left []string) {
 // skipped says what a person has left as it is at the remote.
 func (d digests) skipped() bool { return d.Stays || len(d.Left) > 0 }
 
-// skipped says of a group's record what is left as it is, and what sends it.
-func (x *Explanation) skipped() string {
-	return fmt.Sprintf("skipped: %s (upkeep skip); it goes when it changes, or with: upkeep resync %s --force", leftText(x.Group), x.ID.Args())
-}
-
 // leftText says what of a group's record is left as it is at the remote.
-func leftText(g *Group) string {
-	if known, _ := parseDigests(g.Digests); len(known.Left) > 0 {
-		return "of its record is left as it is at the remote: " + strings.Join(known.Left, ", ")
+func (d digests) leftText() string {
+	if len(d.Left) > 0 {
+		return "of its record is left as it is at the remote: " + strings.Join(d.Left, ", ")
 	}
 	return "its record stays, though it is to be deleted"
+}
+
+// skipped says of a group what is left as it is, and what sends it.
+func (x *Explanation) skipped() string {
+	return fmt.Sprintf("skipped: %s (upkeep skip); it goes when it changes, or with: upkeep resync %s --force", x.Group.Reason, x.ID.Args())
 }

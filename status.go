@@ -201,13 +201,7 @@ func (e *Engine) Groups(ctx context.Context, sync string, state State, after str
 	if limit < 0 {
 		return nil, fmt.Errorf("the limit of groups is %d; it must not be negative", limit)
 	}
-	groups, err := e.db.Groups(ctx, sync, state, after, limit)
-	for i := range groups {
-		if groups[i].State == Skipped {
-			groups[i].Reason = leftText(&groups[i])
-		}
-	}
-	return groups, err
+	return e.db.Groups(ctx, sync, state, after, limit)
 }
 
 // installed says whether every sync's declaration is the one in the registry.

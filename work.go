@@ -405,7 +405,9 @@ func (j *job) finish(res store.Result) {
 	res.Sent, res.Calls, res.Attempt, res.Granted = keep.Sent, keep.Calls, j.attempt, keep.Granted || j.spent != nil
 	if j.claim.Skip != nil || j.claim.Skipped {
 		known, _ := parseDigests(res.Digests)
-		res.Skipped = known.skipped()
+		if res.Skipped = known.skipped(); res.Skipped && res.Outcome == store.Synced {
+			res.Reason = known.leftText()
+		}
 	}
 	if j.unspent(res) {
 		res.Granted = false

@@ -204,7 +204,7 @@ func apply(batch *pgx.Batch, text string, applied func(id store.ID, isNew bool))
 			parked = d.park,
 			clashes = CASE WHEN d.park AND d.clash THEN least(g.clashes + 1, `+mostClashes+`) WHEN d.park OR d.made THEN 0 ELSE g.clashes END,
 			waits_for = CASE WHEN d.wait OR d.park THEN d.waits_for ELSE '{}' END,
-			reason = CASE WHEN d.done THEN '' WHEN d.outcome = 'released' THEN g.reason ELSE d.reason END,
+			reason = CASE WHEN d.done AND NOT d.skipped THEN '' WHEN d.outcome = 'released' THEN g.reason ELSE d.reason END,
 			attempts = CASE
 				WHEN d.made OR d.outcome IN ('refused', 'waits') AND d.newer THEN 0
 				ELSE g.attempts + d.attempt::int END,

@@ -251,7 +251,10 @@ func (w *writing) done(a *after, r store.Result, g *held) {
 	if r.Unsettled {
 		a.Forced = max(g.Forced, r.Generation+1)
 	}
-	a.Reason, a.Was, a.Skip = nil, &w.now, nil
+	a.Was, a.Skip = &w.now, nil
+	if !r.Skipped {
+		a.Reason = nil
+	}
 	w.made(a, r, g)
 }
 

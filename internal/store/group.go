@@ -230,7 +230,8 @@ type Result struct {
 	// claim, until Synced or Removed.
 	Granted bool
 	// Skipped, of Synced and Partial: what a person has left as it is at the remote
-	// is not as the database says. Kept until the next of them, or Removed.
+	// is not as the database says. Kept until the next of them, or Removed; of
+	// Synced with Reason.
 	Skipped bool
 	// Present: the root row was there when it was loaded. A delete that was seen up
 	// to Generation is none any more, whatever the outcome: a TRUNCATE of another

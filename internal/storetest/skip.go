@@ -46,9 +46,10 @@ func testSkip(e *env) {
 	c := e.claimOne("w", "sales_order/1")
 	e.equal("claim", fmtAny(c.Skip, c.Skipped, c.Forced, c.Generation, c.Attempts), fmtAny([]byte{0, 200}, false, false, g.Generation, 0))
 	r := synced(c, "r-1")
-	r.Skipped = true
+	r.Skipped, r.Reason = true, "left"
 	e.record(r)
 	e.wantState("sales_order/1", store.Skipped)
+	e.equal("reason", e.group("sales_order/1").Reason, "left")
 	e.equal("asked still", fmtAny(e.group("sales_order/1").Skip), "[]")
 	counts := e.counts("sales_order")
 	e.equal("counts", fmtAny(counts.Clean, counts.Skipped), "1 1")
@@ -67,7 +68,7 @@ func testSkip(e *env) {
 	e.equal("claim after a failure", c.Skipped, true)
 	e.record(synced(c, "r-1"))
 	e.wantState("sales_order/1", store.Clean)
-	e.equal("skipped", e.group("sales_order/1").Skipped, false)
+	e.equal("skipped", fmtAny(e.group("sales_order/1").Skipped, e.group("sales_order/1").Reason), "false ")
 }
 
 func testSkipEnds(e *env) {
