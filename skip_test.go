@@ -185,6 +185,9 @@ func TestSkipTakenBack(t *testing.T) {
 				if err := back(s, e); err != nil {
 					t.Fatal(err)
 				}
+				if _, err := e.Verify(s.ctx, "customer", nil); err != nil { // folds, before anybody claims
+					t.Fatal(err)
+				}
 				s.run(e)
 				s.quiet(e)
 				s.state(e, "customer", "1", upkeep.Clean)

@@ -182,10 +182,10 @@ func testHoldSpare(e *env) {
 	hold("a", 1, 1, 1, 0) // the only one is the worker's
 }
 
-// taken takes requests at 10 a second, 5 at once.
-func (e *env) taken(want, got int) time.Duration {
+// taken takes requests at so many a second, 5 at once.
+func (e *env) taken(rate float64, want, got int) time.Duration {
 	e.t.Helper()
-	n, wait, err := e.Store.Take(e.ctx, "ns", want, 10, 5)
+	n, wait, err := e.Store.Take(e.ctx, "ns", want, rate, 5)
 	e.ok(err)
 	if n != got {
 		e.t.Errorf("took %d of %d, want %d", n, want, got)
@@ -193,35 +193,38 @@ func (e *env) taken(want, got int) time.Duration {
 	return wait
 }
 
+// slow is one request in a hundred seconds: what the test itself takes is nothing.
+const slow = 0.01
+
 func testTake(e *env) {
-	e.taken(3, 3)
-	e.taken(3, 2)
-	wait := e.taken(1, 0)
-	if wait <= 0 || wait > 150*time.Millisecond {
-		e.t.Errorf("wait %v for a tenth of a second", wait)
+	e.taken(slow, 3, 3)
+	e.taken(slow, 3, 2)
+	wait := e.taken(slow, 1, 0)
+	if wait <= 0 || wait > 150*time.Second {
+		e.t.Errorf("wait %v for a hundred seconds", wait)
 	}
 	e.Advance(wait)
-	e.taken(2, 1)
-	e.Advance(300 * time.Millisecond)
-	e.taken(5, 3)
+	e.taken(slow, 2, 1)
+	e.Advance(300 * time.Second)
+	e.taken(slow, 5, 3)
 	e.Advance(time.Hour)
-	e.taken(50, 5)
-	e.taken(1, 0)
+	e.taken(slow, 50, 5)
+	e.taken(slow, 1, 0)
 }
 
 // testTakeSetBack: what is taken grows again by the clock as it is now, and not only
 // when it has come to where it was. A little is another process's time, and adds
 // nothing.
 func testTakeSetBack(e *env) {
-	e.taken(5, 5)
+	e.taken(slow, 5, 5)
 	e.Advance(-time.Hour)
-	e.taken(1, 0) // notices it
-	e.Advance(300 * time.Millisecond)
-	e.taken(5, 3)
+	e.taken(slow, 1, 0) // notices it
+	e.Advance(300 * time.Second)
+	e.taken(slow, 5, 3)
 	e.Advance(-time.Second)
-	e.taken(1, 0)
+	e.taken(1, 1, 0)
 	e.Advance(time.Second)
-	e.taken(1, 0)
+	e.taken(1, 1, 0)
 }
 
 func testTakeMany(e *env) {
