@@ -101,18 +101,26 @@ func (s *shop) skip(e *upkeep.Engine, sync, key string) {
 	s.quiet(e)
 }
 
+// refused parks customer/1, whose update the remote takes no more than this once, and
+// stops the engine.
+func (s *shop) refused(customer upkeep.Sync[User]) *upkeep.Engine {
+	s.t.Helper()
+	s.users(1)
+	e := s.engine(customer)
+	stop := s.run(e)
+	s.quiet(e)
+	s.remote.Fail(memory.Fault{On: memory.Update, Err: memory.Err(connector.Rejected)})
+	s.exec(`update users set email = 'bad'`)
+	s.state(e, "customer", "1", upkeep.Parked)
+	stop()
+	return e
+}
+
 // What was touched since the person looked is tried: it may be taken.
 func TestSkipIsOfWhatWasRefused(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(memory.Config{})
-		s.users(1)
-		e := s.engine(customerSync(s.to))
-		stop := s.run(e)
-		s.quiet(e)
-		s.remote.Fail(memory.Fault{On: memory.Update, Err: memory.Err(connector.Rejected)})
-		s.exec(`update users set email = 'bad'`)
-		s.state(e, "customer", "1", upkeep.Parked)
-		stop()
+		e := s.refused(customerSync(s.to))
 		if _, err := e.Skip(s.ctx, "customer", "1"); err != nil {
 			t.Fatal(err)
 		}
@@ -171,14 +179,7 @@ func TestSkipTakenBack(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				s := newShop(memory.Config{})
-				s.users(1)
-				e := s.engine(customerSync(s.to))
-				stop := s.run(e)
-				s.quiet(e)
-				s.remote.Fail(memory.Fault{On: memory.Update, Err: memory.Err(connector.Rejected)})
-				s.exec(`update users set email = 'bad'`)
-				s.state(e, "customer", "1", upkeep.Parked)
-				stop()
+				e := s.refused(customerSync(s.to))
 				if _, err := e.Skip(s.ctx, "customer", "1"); err != nil {
 					t.Fatal(err)
 				}
@@ -200,16 +201,9 @@ func TestSkipTakenBack(t *testing.T) {
 func TestSkipOfWhatNobodyRefused(t *testing.T) {
 	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 		s := newShop(memory.Config{})
-		s.users(1)
 		customer := customerSync(s.to)
 		customer.OnDelete = upkeep.Ending{Action: upkeep.Delete}
-		e := s.engine(customer)
-		stop := s.run(e)
-		s.quiet(e)
-		s.remote.Fail(memory.Fault{On: memory.Update, Err: memory.Err(connector.Rejected)})
-		s.exec(`update users set email = 'bad'`)
-		s.state(e, "customer", "1", upkeep.Parked)
-		stop()
+		e := s.refused(customer)
 		s.exec(`delete from users`)
 		if _, err := e.Skip(s.ctx, "customer", "1"); !errors.Is(err, upkeep.ErrNothingToSkip) {
 			t.Errorf("the delete was left out: %v", err)

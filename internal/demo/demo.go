@@ -80,6 +80,7 @@ type demo struct {
 	watch   *watch
 	engine  *upkeep.Engine
 	touches atomic.Int64 // that triggers logged
+	alive   atomic.Bool  // the backfill is over, and the application works
 
 	backfilled int   // calls of the backfill
 	before     int64 // those of them that the syncs made to send
@@ -211,7 +212,7 @@ func (d *demo) withEngine(ctx context.Context) (inSync bool, err error) {
 	ended := make(chan error, 1)
 	go func() {
 		err := d.engine.Run(life)
-		if errors.Is(err, upkeep.ErrPlan) && !d.Once { // somebody tries another mapping, with the same shop
+		if errors.Is(err, upkeep.ErrPlan) && d.alive.Load() { // somebody tries another mapping, with the same shop
 			d.screen.say("Another configuration was installed, which that process has to send by now: upkeep run. The shop and the remote go on; Ctrl-C ends them.")
 			ended <- nil
 			return

@@ -13,6 +13,7 @@ import (
 // live lets the application go on until ctx ends, shows how Upkeep follows,
 // waits for the rest to go out and sums up.
 func (d *demo) live(ctx, life context.Context) error {
+	d.alive.Store(true)
 	d.screen.say("The application goes on working now, on a connection of its own.")
 	looks := 200 * time.Millisecond
 	if !d.Terminal {
