@@ -17,9 +17,9 @@ import (
 // Skip leaves out what the remote refuses of a parked group, notes that in the
 // group's history, and lets the group go on.
 //
-// Of a sync that delivers every version it drops the oldest command that waits, and
-// returns it. Where none waits, and of a sync that delivers the latest state, the
-// record stays as it is at the remote: when a worker comes to the group it compares
+// Of a sync that delivers every version it drops the oldest command that waits, which
+// was refused or waits for another record, and returns it. Where none waits, and of a
+// sync that delivers the latest state, the record stays as it is at the remote: when a worker comes to the group it compares
 // as always, sends nothing, and the group is [Skipped]. What was refused goes again
 // when it changes, what else changes goes as always, and all of it when the record is
 // forced ([Resync].Force). The Command is then the zero value. [Engine.Retry] takes
@@ -34,11 +34,15 @@ func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {
 		return Command{}, err
 	}
 	if e.byName[id.Sync].Deliver == Every {
-		if err := e.versionCame(ctx, id); err != nil {
+		stuck, err := e.stuckVersion(ctx, id)
+		if err != nil {
 			return Command{}, err
 		}
-		c, err := e.db.SkipCommand(ctx, id)
-		if !errors.Is(err, store.ErrNoCommand) {
+		if stuck != nil {
+			c, err := e.db.SkipCommand(ctx, id, stuck.Number)
+			if errors.Is(err, store.ErrNoCommand) {
+				err = fmt.Errorf("%w: %s was retried meanwhile; look again", ErrNothingToSkip, id)
+			}
 			c.Payload = nil
 			return c, err
 		}
@@ -46,21 +50,27 @@ func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {
 	return Command{}, e.leaveAsIs(ctx, id)
 }
 
-// versionCame says of a group whose state was refused that a version has come since:
-// it goes before the state, and nobody has refused it.
-func (e *Engine) versionCame(ctx context.Context, id ID) error {
+// stuckVersion is the oldest version of a group where that was refused, or waits for
+// a person or another record; nil where no version waits. One that goes by itself
+// nobody has refused.
+func (e *Engine) stuckVersion(ctx context.Context, id ID) (*Command, error) {
 	g, err := e.db.Group(ctx, id)
-	if errors.Is(err, store.ErrNoGroup) {
-		return nil
-	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	waiting, err := e.db.WaitingCommands(ctx, id, 1)
-	if err == nil && len(waiting) > 0 && waiting[0].Refused == "" && g.State == store.Parked && g.Reason != store.DeleteHeld && len(g.WaitsFor) == 0 {
-		err = fmt.Errorf("%w: of %s the state was refused, and a version has come since, which goes by itself; look again", ErrNothingToSkip, id)
+	if err != nil || len(waiting) == 0 {
+		return nil, err
 	}
-	return err
+	oldest := waiting[0]
+	refused := g.State == store.Parked && (oldest.Refused != "" || g.Reason == store.DeleteHeld)
+	switch {
+	case g.State == store.Claimed:
+		return nil, fmt.Errorf("%w: %s", store.ErrClaimed, id)
+	case !refused && g.State != store.Waiting:
+		return nil, fmt.Errorf("%w: of %s nobody has refused the oldest version that waits (command %d), and it goes by itself", ErrNothingToSkip, id, oldest.Number)
+	}
+	return &oldest, nil
 }
 
 // leaveAsIs has the state of a parked group left out: what is to be sent of it now,

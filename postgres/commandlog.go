@@ -98,7 +98,7 @@ func (db *DB) AppendCommand(ctx context.Context, tx any, shape *store.Shape, key
 }
 
 // SkipCommand implements [store.Commands].
-func (db *DB) SkipCommand(ctx context.Context, id store.ID) (store.Command, error) {
+func (db *DB) SkipCommand(ctx context.Context, id store.ID, number int64) (store.Command, error) {
 	var skipped store.Command
 	err := db.tx(ctx, byKey, func(tx pgx.Tx) error {
 		var held bool
@@ -112,9 +112,9 @@ func (db *DB) SkipCommand(ctx context.Context, id store.ID) (store.Command, erro
 		case held:
 			return fmt.Errorf("%w: %s", store.ErrClaimed, id)
 		}
-		rows, err := tx.Query(ctx, `DELETE FROM upkeep.commands c WHERE c.sync = $1 AND c.key = $2 AND c.number = (
-				SELECT min(number) FROM upkeep.commands WHERE sync = $1 AND key = $2)
-			RETURNING `+commandColumns+`, false, c.payload`, clean(id.Sync), clean(id.Key))
+		rows, err := tx.Query(ctx, `DELETE FROM upkeep.commands c WHERE c.sync = $1 AND c.key = $2 AND c.number = $3
+				AND c.number = (SELECT min(number) FROM upkeep.commands WHERE sync = $1 AND key = $2)
+			RETURNING `+commandColumns+`, false, c.payload`, clean(id.Sync), clean(id.Key), number)
 		if err != nil {
 			return err
 		}

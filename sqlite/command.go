@@ -139,7 +139,7 @@ func (d *DB) AppendCommand(ctx context.Context, tx any, shape *store.Shape, key 
 
 // SkipCommand drops the oldest command of a group.
 // It implements [store.Commands].
-func (d *DB) SkipCommand(ctx context.Context, id store.ID) (skipped store.Command, err error) {
+func (d *DB) SkipCommand(ctx context.Context, id store.ID, number int64) (skipped store.Command, err error) {
 	err = d.update(ctx, "skip a command", func(tx *sql.Tx) error {
 		var held bool
 		err := tx.QueryRowContext(ctx, `SELECT holder IS NOT NULL FROM upkeep_groups WHERE sync = ?1 AND key = ?2`, id.Sync, id.Key).Scan(&held)
@@ -160,7 +160,7 @@ func (d *DB) SkipCommand(ctx context.Context, id store.ID) (skipped store.Comman
 		if err != nil {
 			return err
 		}
-		if len(all) == 0 {
+		if len(all) == 0 || all[0].Number != number {
 			return fmt.Errorf("%w: %s", store.ErrNoCommand, id)
 		}
 		skipped = all[0]

@@ -275,6 +275,9 @@ func follow(ctx context.Context, s *setup.Setup, log *slog.Logger) error {
 			}
 			args := []any{"sync", c.Sync, "calls", c.Calls - b.Calls, "saved", c.Saved - b.Saved, "clean", c.Clean, "dirty", c.Dirty + c.Claimed,
 				"in_doubt", c.InDoubt, "waiting", c.Waiting, "parked", c.Parked, "lag", moment.Span(c.Oldest)}
+			if c.Skipped > 0 {
+				args = append(args, "skipped", c.Skipped)
+			}
 			if c.Backfill.Running {
 				args = append(args, "backfill", backfill(c))
 			}

@@ -25,9 +25,9 @@ type Commands interface {
 	// [Log.Append].
 	AppendCommand(ctx context.Context, tx any, shape *Shape, key string) error
 	// SkipCommand drops the oldest command of a group, writes that into its
-	// history, and lets the group go on. ErrNoCommand if none waits;
-	// ErrClaimed while a worker has the group.
-	SkipCommand(ctx context.Context, id ID) (Command, error)
+	// history, and lets the group go on. ErrNoCommand if that has another number,
+	// or none waits; ErrClaimed while a worker has the group.
+	SkipCommand(ctx context.Context, id ID, number int64) (Command, error)
 	// Gaps lists versions that did not become commands, newest first: those that
 	// concern a group or, with an empty key, all of a sync.
 	Gaps(ctx context.Context, sync, key string, limit int) ([]Gap, error)

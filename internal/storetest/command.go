@@ -236,13 +236,16 @@ func testCommandRefused(e *env) {
 func testCommandSkipped(e *env) {
 	_, first := e.twoCommands()
 	c := e.claimOne("w", "sales_order/1")
-	if _, err := e.Store.SkipCommand(e.ctx, id("sales_order/1")); !errors.Is(err, store.ErrClaimed) {
+	if _, err := e.Store.SkipCommand(e.ctx, id("sales_order/1"), first.Number); !errors.Is(err, store.ErrClaimed) {
 		e.t.Errorf("a claimed command was skipped: %v", err)
 	}
 	r := result(c, store.Refused)
 	r.Command, r.Reason = first.Number, "no such item"
 	e.record(r)
-	skipped, err := e.Store.SkipCommand(e.ctx, id("sales_order/1"))
+	if _, err := e.Store.SkipCommand(e.ctx, id("sales_order/1"), first.Number+1); !errors.Is(err, store.ErrNoCommand) {
+		e.t.Errorf("another command than the oldest was skipped: %v", err)
+	}
+	skipped, err := e.Store.SkipCommand(e.ctx, id("sales_order/1"), first.Number)
 	e.ok(err)
 	e.equal("skipped", fmtAny(skipped.Number, skipped.Refused), fmtAny(first.Number, "no such item"))
 	history, err := e.Store.Attempts(e.ctx, id("sales_order/1"), 1)
@@ -252,13 +255,14 @@ func testCommandSkipped(e *env) {
 	}
 	c = e.claimOne("w", "sales_order/1") // it goes on at once
 	e.equal("commands", e.waiting("sales_order/1"), 1)
+	second := e.next("sales_order/1").Number
 	e.record(result(c, store.Released))
-	_, err = e.Store.SkipCommand(e.ctx, id("sales_order/1"))
+	_, err = e.Store.SkipCommand(e.ctx, id("sales_order/1"), second)
 	e.ok(err)
-	if _, err = e.Store.SkipCommand(e.ctx, id("sales_order/1")); !errors.Is(err, store.ErrNoCommand) {
+	if _, err = e.Store.SkipCommand(e.ctx, id("sales_order/1"), second); !errors.Is(err, store.ErrNoCommand) {
 		e.t.Errorf("skip without a command: %v", err)
 	}
-	if _, err = e.Store.SkipCommand(e.ctx, id("sales_order/99")); !errors.Is(err, store.ErrNoGroup) {
+	if _, err = e.Store.SkipCommand(e.ctx, id("sales_order/99"), 1); !errors.Is(err, store.ErrNoGroup) {
 		e.t.Errorf("skip without a group: %v", err)
 	}
 }
