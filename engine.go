@@ -34,7 +34,8 @@ type Engine struct {
 	stuck      *stuck
 	looks      *looks
 	learned    atomic.Pointer[learned]
-	installing sync.Mutex // one reading of the declarations at a time is installed
+	otherKey   atomic.Pointer[map[string]error] // syncs whose table has another key than when they were installed
+	installing sync.Mutex                       // one reading of the declarations at a time is installed
 	provenance provenance
 	said       said                      // what was logged of the capture
 	running    atomic.Bool               // Run is at work

@@ -50,10 +50,13 @@ func (s *said) over(subject string) bool {
 // because adds to an error which of the mappings the tables no longer fit, if
 // that is the reason: a column was renamed or dropped, a right taken away.
 func (e *Engine) because(ctx context.Context, err error, defs ...*definition) error {
+	if errors.Is(err, errRekeyed) { // it says so itself
+		return err
+	}
 	var errs []error
 	where := ", upkeep check says where"
 	for _, d := range defs {
-		_, _, misfit := resolve(ctx, e.db, d)
+		_, _, misfit := e.resolve(ctx, d)
 		if misfit == nil || ctx.Err() != nil {
 			continue
 		}

@@ -113,14 +113,17 @@ func planOf(defs []*definition, shapes []*store.Shape) (string, error) {
 func (e *Engine) learnAnew(ctx context.Context) (now *learned, misfit, err error) {
 	before := e.learned.Load()
 	now = &learned{shapes: slices.Clone(before.shapes), secret: before.secret}
+	misfits := map[string]error{}
 	for i, d := range e.defs {
-		s, _, err := resolve(ctx, e.db, d)
+		s, _, err := e.resolve(ctx, d)
 		if err != nil {
+			misfits[d.Name] = err
 			misfit = errors.Join(misfit, err)
 			continue
 		}
 		now.shapes[i] = s
 	}
+	e.holdRekeyed(misfits)
 	now.plan, err = planOf(e.defs, now.shapes)
 	return now, misfit, err
 }

@@ -161,7 +161,7 @@ func (e *Engine) resolveAll(ctx context.Context) ([]*store.Shape, error) {
 	var errs []error
 	shapes := make([]*store.Shape, len(e.defs))
 	for i, d := range e.defs {
-		s, _, err := resolve(ctx, e.db, d)
+		s, _, err := e.resolve(ctx, d)
 		if err != nil {
 			errs = append(errs, err)
 		}

@@ -301,7 +301,7 @@ func (e *Engine) Capture(ctx context.Context) ([]Finding, error) {
 // take what it loads; and a finding for each thing that does not fit, or may not.
 func (e *Engine) fitting(ctx context.Context) (shapes, whole []*store.Shape, findings []Finding) {
 	for _, d := range e.defs {
-		shape, loads, err := resolve(ctx, e.db, d)
+		shape, loads, err := e.resolve(ctx, d)
 		if loads {
 			whole = append(whole, shape)
 		}

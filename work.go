@@ -186,7 +186,7 @@ func (r *runner) loadState(ctx context.Context, jobs []*job) {
 	composites := map[string]map[string]store.Composite{}
 	failed := map[string]error{}
 	for sync, ks := range keys {
-		cs, err := r.db.Load(ctx, r.shape(sync), ks)
+		cs, err := r.loadOf(ctx, sync, ks)
 		if err != nil {
 			failed[sync] = err
 			if ctx.Err() == nil { // a stop is no fault of the sync

@@ -28,6 +28,22 @@ func (db *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 	return s, installed(err)
 }
 
+// RootKeys implements [store.Registry].
+func (db *DB) RootKeys(ctx context.Context) (map[string]store.RootKey, error) {
+	rows, err := db.pool.Query(ctx, `SELECT sync, root_key FROM upkeep.syncs AS upkeep_syncs WHERE upkeep_syncs.root_key IS NOT NULL`)
+	if err != nil {
+		return nil, installed(err)
+	}
+	keys := map[string]store.RootKey{}
+	var sync string
+	var key store.RootKey
+	_, err = pgx.ForEachRow(rows, []any{&sync, &key}, func() error {
+		keys[sync], key = key, store.RootKey{}
+		return nil
+	})
+	return keys, installed(err)
+}
+
 // StartBackfill implements [store.Registry].
 func (db *DB) StartBackfill(ctx context.Context, sync, version string, sweep, force bool) error {
 	// It may lose against what workers write of the sync at this moment.

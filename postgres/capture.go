@@ -44,6 +44,13 @@ func (db *DB) Install(ctx context.Context, shapes []*store.Shape, plan, replaces
 		if err := tidyCommands(ctx, c, shapes); err != nil {
 			return fmt.Errorf("tidy the ordered lane: %w", err)
 		}
+		for _, s := range shapes {
+			if _, err := c.Exec(ctx, `INSERT INTO upkeep.syncs AS s (sync, root_key) VALUES ($1, $2)
+				ON CONFLICT (sync) DO UPDATE SET root_key = excluded.root_key WHERE s.root_key IS DISTINCT FROM excluded.root_key`,
+				clean(s.Sync), s.RootKey()); err != nil {
+				return fmt.Errorf("note the key of %s: %w", s.Root.Table, err)
+			}
+		}
 		return dropOthers(ctx, c, wanted)
 	})
 	return installed(err)

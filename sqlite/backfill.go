@@ -31,6 +31,32 @@ func (d *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 	return s, err
 }
 
+// RootKeys implements [store.Registry].
+func (d *DB) RootKeys(ctx context.Context) (keys map[string]store.RootKey, err error) {
+	err = d.view(ctx, "read by what groups are known", func(tx *sql.Tx) error {
+		keys = map[string]store.RootKey{}
+		rows, err := tx.QueryContext(ctx, `SELECT sync, upkeep_syncs.root_key FROM upkeep_syncs WHERE upkeep_syncs.root_key IS NOT NULL`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var sync string
+			var text []byte
+			var key store.RootKey
+			if err := rows.Scan(&sync, &text); err != nil {
+				return err
+			}
+			if err := json.Unmarshal(text, &key); err != nil {
+				return err
+			}
+			keys[sync] = key
+		}
+		return rows.Err()
+	})
+	return keys, err
+}
+
 // StartBackfill begins to pass over the root table from its first row. A sweep
 // that is under way is not weakened by a mere backfill.
 // It implements [store.Registry].

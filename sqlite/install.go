@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -56,7 +57,12 @@ func (d *DB) Install(ctx context.Context, shapes []*store.Shape, plan, replaces 
 			}
 		}
 		for _, s := range shapes {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO upkeep_syncs (sync) VALUES (?1) ON CONFLICT DO NOTHING`, s.Sync); err != nil {
+			key, err := json.Marshal(s.RootKey())
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO upkeep_syncs (sync, root_key) VALUES (?1, ?2)
+				ON CONFLICT (sync) DO UPDATE SET root_key = excluded.root_key WHERE root_key IS NOT excluded.root_key`, s.Sync, string(key)); err != nil {
 				return err
 			}
 		}

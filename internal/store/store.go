@@ -283,6 +283,9 @@ type Registry interface {
 	Skip(ctx context.Context, id ID, what []byte, note string) (done bool, err error)
 	// Sync reads what is stored of a sync; the zero SyncState if nothing is.
 	Sync(ctx context.Context, sync string) (SyncState, error)
+	// RootKeys reads by what the groups of each installed sync are known: what the
+	// last Install found.
+	RootKeys(ctx context.Context) (map[string]RootKey, error)
 	// StartBackfill (re)starts passing over the root table; with sweep every
 	// group is raised, not only made if missing, and with force sent even
 	// if equal. version is stored as the sync's mapping version.
@@ -306,6 +309,22 @@ type SyncState struct {
 	// 10,000, while a backfill is running.
 	Backlog  int
 	Overlong time.Time // see [Counts]
+}
+
+// RootKey is by what the groups of a sync are known: its root table, and the columns
+// of that one's primary key, in its order.
+type RootKey struct {
+	Table   string   `json:"table"`
+	Columns []string `json:"columns"`
+}
+
+// RootKey is the shape's own.
+func (s *Shape) RootKey() RootKey {
+	k := RootKey{Table: s.Root.Table.String()}
+	for _, c := range s.Root.Key {
+		k.Columns = append(k.Columns, c.Name)
+	}
+	return k
 }
 
 // Loader reads composites.
