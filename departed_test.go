@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/upkeep-sync/upkeep"
@@ -22,7 +23,9 @@ func TestRecordThatOthersReferToGoes(t *testing.T) {
 	s.exec(`update users set name = 'gone' where id = 1`)
 	s.quiet(e)
 	s.state(e, "customer", "1", upkeep.Gone)
-	s.state(e, "sales_order", "10", upkeep.Clean)
+	if x := s.state(e, "sales_order", "10", upkeep.Clean); !strings.Contains(x.Why, "the record that it refers to has gone since: customer/1; it waits for that once") {
+		t.Error(x.Why)
+	}
 	if err := e.Resync(s.ctx, upkeep.Resync{Sync: "sales_order", Key: "10"}); err != nil {
 		t.Fatal(err)
 	}

@@ -157,6 +157,9 @@ func (e *Engine) adopt(ctx context.Context) error {
 		if e.installing.TryLock() {
 			e.installing.Unlock()
 			ours, unknown := e.installed(ctx)
+			if ours && unknown == nil {
+				ours, unknown = e.sameSyncs(ctx)
+			}
 			if unknown != nil {
 				return unknown
 			}
@@ -168,6 +171,21 @@ func (e *Engine) adopt(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// sameSyncs says whether the newest plan that was noted has the same syncs, and
+// neither one more nor one less: whoever installed that declares what this one does.
+func (e *Engine) sameSyncs(ctx context.Context) (bool, error) {
+	notes, err := e.db.Plans(ctx)
+	if err != nil || len(notes) == 0 {
+		return true, err
+	}
+	for sync := range notes[0].Syncs {
+		if e.byName[sync] == nil {
+			return false, nil
+		}
+	}
+	return len(notes[0].Syncs) == len(e.defs), nil
 }
 
 // For how long the process that installed a plan may take to learn of the next

@@ -107,6 +107,13 @@ func (x *Explanation) dirty(j *job) string {
 
 // clean says what the remote has.
 func (x *Explanation) clean(j *job) string {
+	if len(x.Missing) > 0 {
+		var gone []string
+		for _, id := range x.Missing {
+			gone = append(gone, id.String())
+		}
+		return "clean: the remote has what was sent, and the record that it refers to has gone since: " + strings.Join(gone, ", ") + "; it waits for that once its own rows change, or at once with: upkeep resync " + x.Group.Args()
+	}
 	if j.goal == kept && x.Composite != nil && (j.claim.Forced || j.claim.InDoubt) {
 		return "clean: when is false, and its record is kept as it was; what the remote has is not certain, so all of it is sent when the row passes again"
 	}

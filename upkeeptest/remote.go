@@ -64,7 +64,11 @@ func (n named) Initialize(ctx context.Context, origin connector.Origin, r connec
 
 // Reference is the external id of the record that is referred to.
 func (n named) Reference(ref connector.Ref) (json.RawMessage, error) {
-	return json.Marshal(externalID(n.remote, ref.RemoteID))
+	id := externalID(n.remote, ref.RemoteID)
+	if id == ref.RemoteID && ref.ExternalID != "" { // its deletion is not recorded yet
+		id = ref.ExternalID
+	}
+	return json.Marshal(id)
 }
 
 // externalID finds a record by id; it is the id itself when there is none.
