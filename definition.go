@@ -31,6 +31,9 @@ type located interface {
 	// Misfits compares the file's sync with the tables as they are; the error
 	// names each place that no longer fits, on one line. Nil: all does.
 	Misfits(ctx context.Context, catalog store.Catalog) error
+	// Outdated names in the same way the places that compare a column with one of
+	// these labels, which its enum has no more.
+	Outdated(ctx context.Context, catalog store.Catalog, labels []string) error
 }
 
 // define examines the mappings and returns every problem at once.

@@ -34,6 +34,7 @@ type Engine struct {
 	stuck      *stuck
 	looks      *looks
 	learned    atomic.Pointer[learned]
+	outdated   outdated
 	otherKey   atomic.Pointer[map[string]error] // syncs whose table has another key than when they were installed
 	installing sync.Mutex                       // one reading of the declarations at a time is installed
 	provenance provenance

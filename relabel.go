@@ -6,23 +6,28 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // A label of an enum that gets another name changes how rows read, and no trigger
 // sees it. A process that knew the old name finds out when it looks at the tables,
-// and sweeps the syncs that read such a column.
+// and sweeps the syncs that read such a column. One whose configuration compares with
+// the old name is held in its place: what it says of the rows, that a when is false
+// for all of them, is not what anybody meant, and nobody has changed a row.
 
 // sweepRelabelled sweeps the syncs for which labels were renamed between two
-// readings of the same declarations.
+// readings of the same declarations, or holds them.
 func (e *Engine) sweepRelabelled(ctx context.Context, before, now []*store.Shape) error {
 	var defs []*definition
 	var syncs, columns []string
 	for i, d := range e.defs {
-		if renamed := relabelled(before[i], now[i]); len(renamed) > 0 {
-			defs, syncs, columns = append(defs, d), append(syncs, d.Name), append(columns, renamed...)
+		renamed, old := relabelled(before[i], now[i])
+		if len(renamed) == 0 || e.holdOutdated(ctx, d, renamed, old) {
+			continue
 		}
+		defs, syncs, columns = append(defs, d), append(syncs, d.Name), append(columns, renamed...)
 	}
 	if len(defs) == 0 {
 		return nil
@@ -32,18 +37,58 @@ func (e *Engine) sweepRelabelled(ctx context.Context, before, now []*store.Shape
 	return e.sweep(ctx, defs)
 }
 
+// outdated are the syncs of a process whose configuration compares with labels that
+// have other names by now.
+type outdated struct {
+	mu     sync.Mutex
+	labels map[string][]string // by sync
+	why    map[string]error
+}
+
+// holdOutdated says whether a sync is held for what was renamed, until the label has
+// its old name again or a process begins with another configuration.
+func (e *Engine) holdOutdated(ctx context.Context, d *definition, renamed, old []string) bool {
+	o := &e.outdated
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if d.located == nil {
+		return false
+	}
+	labels := append(slices.Clone(o.labels[d.Name]), old...)
+	places := d.located.Outdated(ctx, e.db, labels)
+	if places == nil {
+		delete(o.labels, d.Name)
+		delete(o.why, d.Name)
+		return false
+	}
+	if o.labels == nil {
+		o.labels, o.why = map[string][]string{}, map[string]error{}
+	}
+	o.labels[d.Name] = labels
+	o.why[d.Name] = fmt.Errorf("a label of an enum has another name now (%s), and the configuration compares with the old one, so it says something else of rows that nobody has changed; write the new name there and start upkeep run again, or give the label its old one: %w", strings.Join(renamed, ", "), places)
+	e.log.Error("the sync is held, the others go on", "sync", d.Name, "error", o.why[d.Name])
+	return true
+}
+
+// isOutdated says why a sync is held for what was renamed; nil: it is not.
+func (e *Engine) isOutdated(sync string) error {
+	e.outdated.mu.Lock()
+	defer e.outdated.mu.Unlock()
+	return e.outdated.why[sync]
+}
+
 // relabelled are the columns of which a label has another name, for people:
-// `tickets.state: "cancelled", now "canceled"`.
-func relabelled(before, now *store.Shape) (found []string) {
+// `tickets.state: "cancelled", now "canceled"`, and the old names.
+func relabelled(before, now *store.Shape) (found, names []string) {
 	was, is := labelsOf(before), labelsOf(now)
 	for _, column := range slices.Sorted(maps.Keys(is)) {
 		for _, oid := range slices.Sorted(maps.Keys(is[column])) {
 			if old, known := was[column][oid]; known && old != is[column][oid] {
-				found = append(found, fmt.Sprintf("%s: %q, now %q", column, old, is[column][oid]))
+				found, names = append(found, fmt.Sprintf("%s: %q, now %q", column, old, is[column][oid])), append(names, old)
 			}
 		}
 	}
-	return found
+	return found, names
 }
 
 // labelsOf are the labels of the columns that a shape reads, by table and column,

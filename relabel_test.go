@@ -1,13 +1,18 @@
 package upkeep_test
 
 import (
+	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // A label of an enum that gets another name changes rows that nobody wrote: a
@@ -83,4 +88,62 @@ func TestRenamedLabelsBesideARelease(t *testing.T) {
 	s.untilHurried(clock, "the sweep to fail", func() bool { return strings.Contains(log.String(), "no sweep now") })
 	s.exec(`drop trigger refuse on upkeep.syncs`)
 	step("past")
+}
+
+// fromFile is a mapping that knows with which labels it compares, as one of a file.
+type fromFile struct {
+	upkeep.Mapping
+	compares string
+	called   *atomic.Value // the label, by now
+}
+
+func (fromFile) Misfits(context.Context, store.Catalog) error { return nil }
+
+func (f fromFile) Outdated(_ context.Context, _ store.Catalog, labels []string) error {
+	if slices.Contains(labels, f.compares) && f.called.Load() != f.compares {
+		return errors.New("upkeep.yaml:7:11")
+	}
+	return nil
+}
+
+// A when that compares with a label that has another name now is false for rows that
+// nobody has changed: their records stay, until the label is called so again.
+func TestRenamedLabelDeletesNothing(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.within(3 * time.Minute)
+	s.exec(`create type step as enum ('new', 'done'); create table visits (id integer primary key, step step not null);
+		insert into visits values (1, 'new'), (2, 'done')`)
+	var called atomic.Value // how the enum's second label is called
+	called.Store("done")
+	visit := fromFile{compares: "done", called: &called, Mapping: upkeep.Mapping{Name: "visit",
+		From: &upkeep.Relation{Table: "visits", Columns: []string{"step"}}, To: s.to, Record: "visit",
+		When: func(r upkeep.Row) (bool, error) { return r["step"] == "done", nil }, WhenFalse: upkeep.Ending{Action: upkeep.Delete},
+		Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields(r), nil }}}
+	log, clock := new(safeBuffer), new(hurried)
+	e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: clock, Audit: -1, Logger: slog.New(slog.NewTextHandler(log, nil)), Syncs: []upkeep.AnySync{visit}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(e)
+	s.quiet(e)
+	s.exec(`alter type step rename value 'done' to 'over'`)
+	called.Store("over")
+	s.untilHurried(clock, "the sync to be held", func() bool {
+		return strings.Contains(log.String(), "the sync is held") && strings.Contains(log.String(), "upkeep.yaml:7:11")
+	})
+	s.exec(`insert into visits values (3, 'over')`)
+	s.untilHurried(clock, "status to say so", func() bool {
+		st, err := e.Status(s.ctx)
+		return err == nil && strings.Contains(st.Syncs[0].Held, "a label of an enum has another name now")
+	})
+	if _, err := e.Audit(s.ctx, "", nil); err != nil {
+		t.Error(err)
+	}
+	if n := len(s.remote.Records("visit")); n != 1 {
+		t.Errorf("%d records of rows that nobody changed, want 1", n)
+	}
+	called.Store("done")
+	s.exec(`alter type step rename value 'over' to 'done'`)
+	s.untilHurried(clock, "the sync to go on", func() bool { return len(s.remote.Records("visit")) == 2 })
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector"
@@ -187,6 +188,30 @@ type located struct {
 
 // Misfits names the places of this sync that don't fit the tables.
 func (l located) Misfits(ctx context.Context, catalog store.Catalog) error {
+	problems, _ := l.fit(ctx, catalog)
+	return places(problems)
+}
+
+// Outdated names the places of this sync that compare a column with one of these
+// texts, which it can't hold.
+func (l located) Outdated(ctx context.Context, catalog store.Catalog, labels []string) error {
+	_, doubts := l.fit(ctx, catalog)
+	return places(slices.DeleteFunc(doubts, func(e *Error) bool {
+		return !slices.ContainsFunc(labels, func(label string) bool { return strings.Contains(e.Message, strconv.Quote(label)) })
+	}))
+}
+
+// places are errors as lines of text; nil if there are none.
+func places(all Errors) error {
+	var errs []error
+	for _, e := range all {
+		errs = append(errs, fmt.Errorf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message))
+	}
+	return errors.Join(errs...)
+}
+
+// fit compares this sync with the tables.
+func (l located) fit(ctx context.Context, catalog store.Catalog) (problems, doubts Errors) {
 	f := l.file
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -203,11 +228,8 @@ func (l located) Misfits(ctx context.Context, catalog store.Catalog) error {
 	f.reader.take() // what is wrong with the others is theirs to say
 	trees[l.Name] = r.resolve(own.from, nil)
 	own.mapping(r, trees[l.Name], trees, l.To)
-	var errs []error
-	for _, e := range f.reader.take() {
-		errs = append(errs, fmt.Errorf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message))
-	}
-	return errors.Join(errs...)
+	doubts = f.reader.doubts
+	return f.reader.take(), doubts
 }
 
 // fitting leaves out the mappings that don't fit, and those that refer to them
