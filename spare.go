@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -25,6 +26,7 @@ type spare struct {
 	slots  int
 	others int // workers that want slots
 	told   bool
+	rests  bool          // and that is told
 	asked  bool          // for slots, which it may hold or wait for
 	calls  []time.Time   // those under way began then, oldest first
 	lookAt time.Time     // when to ask for slots again
@@ -112,7 +114,10 @@ func (s *spare) look(ctx context.Context) error {
 	if h.Broken {
 		return fmt.Errorf("remote %s fails, its breaker is open: %s", s.remote.Name, h.Reason)
 	}
-	s.rest = h.PausedFor
+	if s.rest = h.PausedFor; s.rest > spareEvery && !s.rests {
+		s.log.Info(fmt.Sprintf("remote %s is left alone for another %s, waiting: %s", s.remote.Name, moment.Span(s.rest), h.Reason))
+	}
+	s.rests = s.rest > spareEvery
 	if err := s.hold(ctx); err != nil {
 		return err
 	}

@@ -172,7 +172,7 @@ func (r RemoteStatus) Trouble() string {
 	case r.Broken:
 		return fmt.Sprintf("remote %s fails, and is to be tried again now: %s", r.Name, r.Reason)
 	case r.PausedFor > 0:
-		return fmt.Sprintf("remote %s asked to be left alone for %s: %s", r.Name, moment.Span(r.PausedFor), r.Reason)
+		return fmt.Sprintf("remote %s is left alone for another %s: %s", r.Name, moment.Span(r.PausedFor), r.Reason)
 	case r.OldestCall >= SlowCall:
 		return fmt.Sprintf("remote %s has not answered a call for %s", r.Name, moment.Span(r.OldestCall))
 	}

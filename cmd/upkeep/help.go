@@ -27,7 +27,8 @@ The state of a group is one of:
     in doubt  a request got no answer: it may still be applied, and the record is sent once more when that can be no longer
     waiting   for another record that it refers to; the success of that one wakes it
     parked    refused; only new data, a new mapping or a person ends it: upkeep explain says why
-    gone      no record, and none wanted: deleted, or "when" is false`
+    gone      no record, and none wanted: deleted, or "when" is false
+    skipped   as clean, but for what a person has left as it is at the remote: upkeep skip`
 
 // faultWords are the kinds of fault of a sandbox, a line for each, with the fields
 // that make its error.

@@ -114,7 +114,10 @@ func (c *statusCmd) show(ctx context.Context, w io.Writer, s *setup.Setup) error
 		return err
 	}
 	if c.State != "" {
-		return c.groups(ctx, w, s.Database, s.Syncs())
+		if err := c.groups(ctx, w, s.Database, s.Syncs()); err != nil || c.JSON {
+			return err
+		}
+		return c.heldBack(ctx, w, s)
 	}
 	st, err := s.Engine.Status(ctx)
 	if err != nil {
@@ -408,6 +411,34 @@ func (c *statusCmd) groups(ctx context.Context, w io.Writer, db upkeep.Database,
 	}
 	if more {
 		fmt.Fprintf(w, "There are more than %d: see them with --limit.\n", limit)
+	}
+	return nil
+}
+
+// heldBack says below a list of groups what keeps all of them, whatever their own
+// reasons are.
+func (c *statusCmd) heldBack(ctx context.Context, w io.Writer, s *setup.Setup) error {
+	st, err := s.Engine.Status(ctx)
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for _, r := range st.Remotes {
+		if c.Sync != "" && !slices.Contains(r.Syncs, c.Sync) {
+			st.Pauses = slices.DeleteFunc(st.Pauses, func(p upkeep.Pause) bool { return p.Remote == r.Name })
+		} else if trouble := r.Trouble(); trouble != "" {
+			lines = append(lines, trouble)
+		}
+	}
+	for _, p := range st.Pauses {
+		if kind, name := p.Subject(); c.Sync == "" || p.Sync == "" || p.Sync == c.Sync {
+			lines = append(lines, fmt.Sprintf("%s %s is paused: %s", kind, name, orDash(p.Reason)))
+		}
+	}
+	for _, line := range lines {
+		if _, err := fmt.Fprintf(w, "\n%s\n", oneLine(line)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

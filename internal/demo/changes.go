@@ -391,7 +391,7 @@ func (s *shop) sendMany(ctx context.Context) (string, error) {
 }
 
 func (s *shop) reopen(ctx context.Context) (string, error) {
-	id, err := s.any(ctx, "orders", "state = 'placed'")
+	id, err := s.any(ctx, "orders", "state = 'placed'"+butShown)
 	if err != nil || id == 0 {
 		return "", err
 	}
@@ -410,9 +410,13 @@ func (s *shop) deleteLine(ctx context.Context) (string, error) {
 	return fmt.Sprintf("one line less in order %d", order), err
 }
 
+// butShown leaves the order out that the demo's first lines name, which is to be
+// there for whoever tries them after an hour.
+const butShown = " AND id <> 42"
+
 // deleteOrder leaves billing info and lines to the foreign keys' cascade.
 func (s *shop) deleteOrder(ctx context.Context) (string, error) {
-	id, err := s.any(ctx, "orders", unsent)
+	id, err := s.any(ctx, "orders", unsent+butShown)
 	if err != nil || id == 0 {
 		return "", err
 	}

@@ -181,7 +181,7 @@ func (d *demo) open(ctx context.Context) error {
 		d.screen.say("  %s", d.place.change)
 		d.screen.say("  upkeep -c %s explain sales_order 42", d.file)
 		d.screen.say("  upkeep -c %s status     # or top, a live screen", d.file)
-		d.screen.say("  curl %s/sandbox/faults -d '{\"kind\":\"status\",\"status\":429}'   # break the remote; mend it: curl -X DELETE %[1]s/sandbox/faults", d.account.url)
+		d.screen.say("  curl %s/sandbox/faults -d '{\"kind\":\"status\",\"status\":429}'   # break the remote; mend it: curl -X DELETE %[1]s/sandbox/faults, and calls go on when the pause is over that status tells", d.account.url)
 	}
 	d.screen.say("")
 	return nil

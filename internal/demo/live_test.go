@@ -243,7 +243,7 @@ func TestScreenTellsWhyNothingGoesOut(t *testing.T) {
 		var out bytes.Buffer
 		s := &board{Screen: screen.Screen{Out: &out}, terminal: terminal, size: func() (int, int) { return 120, 40 }}
 		s.live(st, "/tmp/upkeep.yaml", tally{})
-		for _, want := range []string{"remote broken fails, and is tried again in 3s: HTTP 503 nobody is here", "remote tired asked to be left alone for 1s: HTTP 429",
+		for _, want := range []string{"remote broken fails, and is tried again in 3s: HTTP 503 nobody is here", "remote tired is left alone for another 1s: HTTP 429",
 			"remote closed is paused; it goes on with: upkeep resume closed"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("terminal %v: nothing says %q:\n%s", terminal, want, &out)
