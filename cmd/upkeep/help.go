@@ -73,7 +73,7 @@ var guides = map[string]guide{
 		examples: []string{"upkeep apply", "upkeep apply --yes"},
 	},
 	"run": {
-		more:     "It installs the triggers, sends every record once (a backfill), and then follows the changes until it is interrupted. Any number of processes may run on one database: they share the work and the remotes' limits. With --once it gives up when all that is left goes to remotes that failed five times in a row and once more since it began; --within lets it wait for so long instead.",
+		more:     "It installs the triggers, sends every record once (a backfill), and then follows the changes until it is interrupted. Any number of processes may run on one database: they share the work and the remotes' limits. With --once it gives up when all that is left is of syncs whose rows could not be read for twenty seconds, or goes to remotes that failed five times in a row and once more since it began; --within lets it wait for so long instead.",
 		statuses: "0 stopped as it was told, or with --once nothing is left to do; 1 the command failed, or with --once there was still work after --within, or nothing moved since a remote fails; 2 wrong usage or configuration; 3 with --once: quiet, but not all is at the remotes, and waiting changes nothing: groups are parked, wait for a record that is not there, or are held back by a pause.",
 		examples: []string{"upkeep run", "upkeep run --once --within 10m", "upkeep run --log-format json --listen 127.0.0.1:9090"},
 	},

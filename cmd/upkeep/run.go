@@ -19,8 +19,8 @@ import (
 )
 
 type runCmd struct {
-	Once      bool          `help:"Work until there is nothing left to do, then exit: for cron. Groups that are parked, or wait for a record that is not to come, don't count, but make the exit status 3; one in doubt is waited for, which takes as long as its remote may still apply the call. It gives up on remotes that keep failing, unless --within says for how long."`
-	Within    time.Duration `help:"With --once: fail when there is still work after so long, such as 10m, and not before. Default: no limit, but it gives up on remotes that keep failing."`
+	Once      bool          `help:"Work until there is nothing left to do, then exit: for cron. Groups that are parked, or wait for a record that is not to come, don't count, but make the exit status 3; one in doubt is waited for, which takes as long as its remote may still apply the call. It gives up on remotes that keep failing, and on syncs whose rows can't be read, unless --within says for how long."`
+	Within    time.Duration `help:"With --once: fail when there is still work after so long, such as 10m, and not before. Default: no limit, but it gives up on remotes that keep failing, and on syncs whose rows can't be read."`
 	Listen    string        `placeholder:"ADDR" help:"Serve /metrics for Prometheus, and /livez and /readyz for what probes processes, at this address over plain HTTP: 127.0.0.1:9090 for this machine only, :9090 for every address of it. There is no authentication; names of syncs and remotes and numbers are shown, and nothing of a row. Default: off."`
 	Drain     time.Duration `default:"30s" help:"How long a stop waits for the calls under way. A second signal stops at once."`
 	Name      string        `placeholder:"NAME" help:"Name of this process among those that share the database; a random part is put behind it. Default: host and process id."`

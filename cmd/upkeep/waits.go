@@ -21,8 +21,9 @@ type waits struct {
 	until  time.Time // when a person wants it to end; zero: it decides itself
 	next   time.Time // of the look after this one
 	said   map[string]time.Time
-	broke  map[string]int // how often the breaker of a remote had opened at the first look
-	vain   string         // why nothing moves; empty: something may
+	broke  map[string]int       // how often the breaker of a remote had opened at the first look
+	held   map[string]time.Time // since when a sync can't be loaded
+	vain   string               // why nothing moves; empty: something may
 }
 
 const (
@@ -34,10 +35,12 @@ const (
 	enoughBreaks = 5
 	// farProbe is too long to wait for a remote that has failed so often.
 	farProbe = 2 * time.Minute
+	// longHeld is long enough to call a sync that can't be loaded held for good.
+	longHeld = 20 * time.Second
 )
 
 func newWaits(e *upkeep.Engine, say func(string)) *waits {
-	return &waits{engine: e, say: say, next: time.Now().Add(waitsEvery), said: map[string]time.Time{}, broke: map[string]int{}}
+	return &waits{engine: e, say: say, next: time.Now().Add(waitsEvery), said: map[string]time.Time{}, broke: map[string]int{}, held: map[string]time.Time{}}
 }
 
 // look is called at every look at the status. It asks for more only when
@@ -68,10 +71,29 @@ func (w *waits) look(ctx context.Context, st *upkeep.Status) {
 			w.tell("remote "+r.Name, "remote "+r.Name+": "+oneLine(state), end)
 		}
 	}
+	for _, c := range st.Syncs {
+		w.hold(c, now)
+	}
 	if w.until.IsZero() {
 		w.vain = w.hopeless(st)
 	}
 }
+
+// hold notes since when a sync can't be loaded, or its backfill fails.
+func (w *waits) hold(c upkeep.Counts, now time.Time) {
+	why := heldFor(c)
+	if why == "" {
+		delete(w.held, c.Sync)
+		return
+	}
+	if _, known := w.held[c.Sync]; !known {
+		w.held[c.Sync] = now
+	}
+	w.tell("sync "+c.Sync, "sync "+c.Sync+" is held: "+oneLine(why), "it gives up by itself if that goes on; to wait longer: --within 1h")
+}
+
+// heldFor is why a sync can't be loaded, or its tables not be passed over.
+func heldFor(c upkeep.Counts) string { return orElse(c.Held, c.Backfill.Failure) }
 
 // tell says something that was not said for a minute, and how the wait ends; an
 // empty end: not before what is told of does.
@@ -87,12 +109,20 @@ func (w *waits) tell(about, text, end string) {
 	w.say("waiting: " + text + "; " + orElse(end, "to give up by itself: --within 10m"))
 }
 
-// hopeless says why nothing moves: all that is left goes to remotes that fail,
-// have failed for long, and have failed again since the first look, or are not
-// tried soon.
+// hopeless says why nothing moves: all that is left is of syncs that are held, or goes
+// to remotes that fail, have failed for long, and have failed again since the first
+// look, or are not tried soon.
 func (w *waits) hopeless(st *upkeep.Status) string {
 	left := map[string]bool{}
+	var fail []string
 	for _, c := range st.Syncs {
+		if since, held := w.held[c.Sync]; held {
+			if time.Since(since) < longHeld {
+				return ""
+			}
+			fail = append(fail, fmt.Sprintf("sync %s is held: %s", c.Sync, oneLine(heldFor(c))))
+			continue
+		}
 		left[c.Sync] = c.Dirty+c.Claimed+c.InDoubt > 0
 		if c.Backfill.Running && c.Backfill.Failure == "" {
 			return ""
@@ -101,7 +131,6 @@ func (w *waits) hopeless(st *upkeep.Status) string {
 	if st.Pending > 0 {
 		return ""
 	}
-	var fail []string
 	for _, r := range st.Remotes {
 		before, seen := w.broke[r.Name]
 		if !seen {
