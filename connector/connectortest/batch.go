@@ -118,10 +118,11 @@ func (s *suite) mixed() {
 
 // batchPartly: a failure lands on exactly the records that failed.
 func (s *suite) batchPartly() {
-	there := s.applied(s.creates(2))
+	made := s.creates(2)
+	there := s.applied(made)
 	gone := s.changes(s.id(), connector.Fields{s.Text: quote("x")})
 	gone.Version, gone.Generation = s.version(), 1
-	good := s.changes(s.id(), connector.Fields{s.Text: quote("good")})
+	good := s.changes(made[0].Record.ExternalID, connector.Fields{s.Text: quote("good")})
 	good.Version, good.Generation = s.version(), 2
 	lost := s.create(s.record(gone.ExternalID, nil))
 	if err := s.Connection.Delete(s.ctx, s.Type, lost); err != nil {

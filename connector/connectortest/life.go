@@ -12,15 +12,16 @@ import (
 	"github.com/upkeep-sync/upkeep/connector"
 )
 
-// verbs are all calls of a connection that go to the remote, with their name.
-func (s *suite) verbs(id, ext string) map[string]func(context.Context) error {
+// verbs are all calls of a connection that go to the remote, with their name. id
+// was made as ext; fresh is made, and looked for.
+func (s *suite) verbs(id, ext, fresh string) map[string]func(context.Context) error {
 	v := map[string]func(context.Context) error{
-		"create": func(ctx context.Context) error { _, err := s.Connection.Create(ctx, s.record(ext, nil)); return err },
+		"create": func(ctx context.Context) error { _, err := s.Connection.Create(ctx, s.record(fresh, nil)); return err },
 		"update": func(ctx context.Context) error {
 			return s.Connection.Update(ctx, id, s.changes(ext, connector.Fields{s.Text: quote("x")}))
 		},
 		"delete": func(ctx context.Context) error { return s.Connection.Delete(ctx, s.Type, id) },
-		"find":   func(ctx context.Context) error { _, err := s.Connection.Find(ctx, s.Type, ext); return err },
+		"find":   func(ctx context.Context) error { _, err := s.Connection.Find(ctx, s.Type, fresh); return err },
 	}
 	if r, ok := s.Connection.(connector.Reader); ok {
 		v["read"] = func(ctx context.Context) error {
@@ -37,7 +38,7 @@ func (s *suite) cancelled() {
 	id := s.create(s.record(ext, connector.Fields{s.Text: quote("kept")}))
 	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()
-	for name, call := range s.verbs(id, fresh) {
+	for name, call := range s.verbs(id, ext, fresh) {
 		if name == "find" && s.Connection.Traits().Class == connector.Blind {
 			continue
 		}
@@ -53,7 +54,7 @@ func (s *suite) cancelledDuring() {
 	for _, applied := range []bool{false, true} {
 		ext := s.id()
 		id := s.create(s.record(ext, nil))
-		for name, call := range s.verbs(id, s.id()) {
+		for name, call := range s.verbs(id, ext, s.id()) {
 			if name == "find" && s.Connection.Traits().Class == connector.Blind {
 				continue
 			}
