@@ -157,8 +157,9 @@ func (f Fault) String() string {
 	return s
 }
 
-// Run runs the suite. newTarget is called once for each subtest; it should
-// use t.Cleanup for what it opens besides the connection.
+// Run runs the suite, of which -run can choose any subtest. newTarget is called
+// once for each, and once to see which apply; it should use t.Cleanup for what it
+// opens besides the connection.
 func Run(t *testing.T, newTarget func(t *testing.T) Target) {
 	tests := []struct {
 		name string
@@ -205,7 +206,7 @@ func Run(t *testing.T, newTarget func(t *testing.T) Target) {
 		{name: "check", test: (*suite).check, optional: is[connector.Checker]},
 	}
 	var sample Target
-	if !t.Run("open and close", func(t *testing.T) {
+	open := func(t *testing.T) {
 		sample = newTarget(t)
 		if lacks := sample.incomplete(); len(lacks) > 0 {
 			t.Fatalf("the Target lacks %s: its doc comments say what they are for", strings.Join(lacks, ", "))
@@ -213,8 +214,12 @@ func Run(t *testing.T, newTarget func(t *testing.T) Target) {
 		if err := sample.Connection.Close(); err != nil {
 			t.Errorf("close of an unused connection: %v", err)
 		}
-	}) {
+	}
+	if !t.Run("open and close", open) {
 		return // the tests would say the same, or panic
+	}
+	if sample.Connection == nil { // -run leaves it out, and what the others need is still to be known
+		open(t)
 	}
 	for _, c := range tests {
 		if c.optional != nil && !c.optional(sample) {
