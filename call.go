@@ -462,6 +462,9 @@ const (
 // unstopped is a remote's sentence that goes on.
 func unstopped(sentence string) string { return strings.TrimSuffix(sentence, ".") }
 
+// lookedUp says whether the last call was a look-up, which writes nothing.
+func (j *job) lookedUp() bool { return j.attempt != nil && j.attempt.Action == "find" }
+
 // judge turns a failed call into the group's next state.
 func (c *caller) judge(err error) {
 	if errors.Is(err, errNotSent) {
@@ -476,7 +479,12 @@ func (c *caller) judge(err error) {
 	res := store.Result{Reason: reason, After: wait}
 	switch e.Kind {
 	case connector.Unknown:
-		res.Outcome, res.Doubt, res.Free = store.Doubtful, c.doubtFor(), free
+		res.Outcome, res.Free = store.Doubtful, free
+		if c.job.lookedUp() { // nothing was written: as [connector.Unavailable], but one record may be to blame
+			res.Outcome = store.Retry
+		} else {
+			res.Doubt = c.doubtFor()
+		}
 		if c.traits.Class == connector.Blind && c.job.attempt != nil && c.job.attempt.Action == "create" {
 			res.Outcome = store.Refused
 			res.Reason = untold + "; " + reason

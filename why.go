@@ -159,7 +159,7 @@ func (x *Explanation) doubt(now time.Time) string {
 	until := moment.Of(g.InDoubtUntil)
 	what := "an earlier request"
 	for _, a := range x.Attempts {
-		if a.Outcome == connector.Unknown.String() {
+		if a.Outcome == connector.Unknown.String() && a.Action != "find" { // which writes nothing
 			what = fmt.Sprintf("the %s of %s", a.Action, moment.Of(a.At))
 			break
 		}

@@ -14,7 +14,8 @@ const (
 	// Unknown: nobody can say whether the remote applied the request: a
 	// timeout, a connection that broke after the request was written, a 5xx,
 	// an answer that makes no sense. The group is in doubt until the remote
-	// can no longer apply it. The zero value, because it is the careful one.
+	// can no longer apply it; of a look-up or a read, which apply nothing, it is
+	// only tried again. The zero value, because it is the careful one.
 	Unknown Kind = iota
 	// Unavailable: the request was surely not applied and the remote as a
 	// whole cannot be reached: name lookup, connection refused, TLS. Counts
