@@ -489,7 +489,7 @@ func (c *caller) judge(err error) {
 			res.Outcome = store.Refused
 			res.Reason = untold + "; " + reason
 		} else if last && !free {
-			res.Outcome = store.Refused
+			res.Outcome, res.Reason = store.Refused, givenUp(c.job.claim.Attempts+1, reason)
 		}
 	case connector.RateLimited:
 		res = store.Result{Outcome: store.Released, After: c.gate.peace(), Reason: reason}
@@ -498,7 +498,7 @@ func (c *caller) judge(err error) {
 	case connector.Busy:
 		res.Outcome = store.Retry
 		if last {
-			res.Outcome = store.Refused
+			res.Outcome, res.Reason = store.Refused, givenUp(c.job.claim.Attempts+1, reason)
 		}
 	case connector.Exists: // another unique value than the external id
 		res.Outcome = store.Retry

@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -69,22 +70,55 @@ func (r *runner) tellRefused(batch []*job, stale []store.ID) {
 
 // whatRefused says what a refusal means for the group: what lets it go again.
 func (j *job) whatRefused() string {
+	what := "refused"
+	if _, up := isGivenUp(j.whyRefused()); up {
+		what = "given up"
+	}
 	switch {
 	case len(j.result.WaitsFor) > 0:
-		return "refused; the group is parked until its data or its mapping changes, or one is there that it refers to"
+		return what + "; the group is parked until its data or its mapping changes, or one is there that it refers to"
 	case j.command != nil:
-		return "a version was refused; the group is parked until the mapping changes, or a person decides: upkeep retry, or upkeep skip"
+		return "a version was " + what + "; the group is parked until the mapping changes, or a person decides: upkeep retry, or upkeep skip"
 	}
-	return "refused; the group is parked until its data or its mapping changes"
+	return what + "; the group is parked until its data or its mapping changes"
+}
+
+// whyRefused is the reason of a refusal without the version that it is about.
+func (j *job) whyRefused() string {
+	if j.command == nil {
+		return j.result.Reason
+	}
+	return strings.TrimPrefix(j.result.Reason, refusal(j.command, ""))
 }
 
 // cause is why a job was refused, as far as that is the same for others: what
 // differs between groups stands behind the first colon.
 func (j *job) cause() string {
-	reason := j.result.Reason
-	if j.command != nil {
-		reason = strings.TrimPrefix(reason, refusal(j.command, ""))
+	reason := j.whyRefused()
+	if last, up := isGivenUp(reason); up {
+		reason = last
 	}
 	cause, _, _ := strings.Cut(reason, ":")
 	return cause
+}
+
+// givenUpAfter begins the reason of a group that is parked though the remote has not
+// refused it: it was tried as often as [Config] says.
+const givenUpAfter = "given up after "
+
+// givenUp is that reason, with what the last try met.
+func givenUp(tries int, last string) string {
+	if tries == 1 {
+		return givenUpAfter + "1 try: " + last
+	}
+	return fmt.Sprintf("%s%d tries, the last one: %s", givenUpAfter, tries, last)
+}
+
+// isGivenUp says whether a reason is one of these, and what the last try met.
+func isGivenUp(reason string) (last string, is bool) {
+	if !strings.HasPrefix(reason, givenUpAfter) {
+		return "", false
+	}
+	_, last, is = strings.Cut(reason, ": ")
+	return last, is
 }

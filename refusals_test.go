@@ -52,3 +52,50 @@ func TestOneCauseDoesNotFillTheLog(t *testing.T) {
 		}
 	})
 }
+
+// A group that is parked since it was tried often enough is not told as refused: its
+// reason and the log say that it was given up, after how many tries, and what the
+// last one met.
+func TestAGroupThatIsGivenUpSaysSo(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault memory.Fault
+		most  int
+		want  string
+	}{
+		"busy":                 {memory.Fault{On: memory.Create, Err: memory.Err(connector.Busy)}, 3, "given up after 3 tries, the last one: busy: the test remote was told to fail"},
+		"busy, one try":        {memory.Fault{On: memory.Create, Err: memory.Err(connector.Busy)}, 1, "given up after 1 try: busy: the test remote was told to fail"},
+		"an unknown outcome":   {memory.Fault{On: memory.Create, Err: memory.Err(connector.Unknown)}, 1, "given up after 1 try: outcome unknown: the test remote was told to fail"},
+		"a look-up":            {memory.Fault{On: memory.Find, Err: memory.Err(connector.Unknown)}, 1, "given up after 1 try: outcome unknown: the test remote was told to fail"},
+		"refused, by contrast": {memory.Fault{On: memory.Create, Err: memory.Err(connector.Rejected)}, 3, "rejected: the test remote was told to fail"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+				s := newShop(memory.Config{Class: connector.Lookup})
+				s.users(1)
+				c.fault.Times = -1
+				s.remote.Fail(c.fault)
+				log := new(safeBuffer)
+				e, err := upkeep.New(upkeep.Config{Database: s.open(), Logger: slog.New(slog.NewTextHandler(log, nil)), Syncs: []upkeep.AnySync{customerSync(s.to)},
+					MaxAttempts: c.most, Random: func() float64 { return -0.49 }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.run(e)
+				s.within(3 * time.Minute)
+				x := s.state(e, "customer", "1", upkeep.Parked)
+				if x.Group.Reason != c.want {
+					t.Errorf("the reason is %q, want %q", x.Group.Reason, c.want)
+				}
+				if !strings.HasPrefix(x.Why, "parked: "+c.want+"; it goes again when") {
+					t.Error(x.Why)
+				}
+				what, _, _ := strings.Cut(c.want, " after ")
+				what = strings.ReplaceAll(what, "rejected: the test remote was told to fail", "refused")
+				s.until("the log", func() bool { return strings.Contains(log.String(), " reason=") })
+				if said := fmt.Sprintf("msg=%q sync=customer key=1 reason=%q", what+"; the group is parked until its data or its mapping changes", c.want); !strings.Contains(log.String(), said) {
+					t.Errorf("the log lacks %s:\n%s", said, log)
+				}
+			})
+		})
+	}
+}

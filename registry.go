@@ -29,7 +29,8 @@ const (
 	// that record's success.
 	Waiting State = store.Waiting
 	// Parked: refused, for a reason that only new data, a new mapping or a
-	// person ([Engine.Retry], [Engine.Skip]) can change.
+	// person ([Engine.Retry], [Engine.Skip]) can change; or given up after
+	// [Config].MaxAttempts tries, as the reason says then.
 	Parked State = store.Parked
 	// Gone: clean, and there is no record at the remote: the row was
 	// deleted, or it never passed When.

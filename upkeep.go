@@ -83,8 +83,8 @@ type Config struct {
 	// when eight of them do not end, the sync is paused. Defaults to ten
 	// seconds.
 	TranslateLimit time.Duration
-	// MaxAttempts is after how many failures in a row a group is parked.
-	// Failures of the remote as a whole do not count. Defaults to 12.
+	// MaxAttempts is after how many failures in a row a group is given up, and
+	// parked. Failures of the remote as a whole do not count. Defaults to 12.
 	MaxAttempts int
 	// Drain is how long a stop waits for the calls under way, before their
 	// contexts end. Defaults to 30 seconds.

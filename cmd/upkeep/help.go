@@ -26,7 +26,7 @@ The state of a group is one of:
     claimed   a process is at it now
     in doubt  a request got no answer: it may still be applied, and the record is sent once more when that can be no longer
     waiting   for another record that it refers to; the success of that one wakes it
-    parked    refused; only new data, a new mapping or a person ends it: upkeep explain says why
+    parked    refused, or given up after 12 tries; only new data, a new mapping or a person ends it: upkeep explain says why
     gone      no record, and none wanted: deleted, or "when" is false
     skipped   as clean, but for what a person has left as it is at the remote: upkeep skip`
 
