@@ -99,3 +99,18 @@ func TestAGroupThatIsGivenUpSaysSo(t *testing.T) {
 		})
 	}
 }
+
+// A connector whose error has a kind that there is not is told so: the record is
+// parked, as what the connector meant is not known.
+func TestAKindThatThereIsNotIsToldAsTheConnectors(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.users(1)
+		s.remote.Fail(memory.Fault{On: memory.Create, Err: &connector.Error{Kind: 99, Message: "locked"}})
+		e := s.engine(customerSync(s.to))
+		s.run(e)
+		if x := s.state(e, "customer", "1", upkeep.Parked); x.Group.Reason != "the connector returned an error of the kind 99, which there is not: locked" {
+			t.Errorf("the reason is %q", x.Group.Reason)
+		}
+	})
+}

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Kind is the decision that an error asks of the engine.
+// Kind is the decision that an error asks of the engine. One that is none of these
+// is a mistake of the connector: the error says so, and parks the record.
 type Kind int
 
 const (
@@ -97,6 +98,9 @@ func (e *Error) Error() string {
 		e = nilError()
 	}
 	s := e.Kind.String()
+	if e.Kind < Unknown || e.Kind > Exists {
+		s = fmt.Sprintf("the connector returned an error of the kind %d, which there is not", int(e.Kind))
+	}
 	if e.Status != 0 {
 		s += fmt.Sprintf(" (HTTP %d", e.Status)
 		if e.Code != "" {

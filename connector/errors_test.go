@@ -40,3 +40,17 @@ func TestAsError(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+// A kind that there is not is the connector's mistake, and the text says so.
+func TestAKindThatThereIsNot(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[connector.Kind]string{
+		99:               "the connector returned an error of the kind 99, which there is not (HTTP 400 X): no",
+		-1:               "the connector returned an error of the kind -1, which there is not (HTTP 400 X): no",
+		connector.Exists: "exists (HTTP 400 X): no",
+	} {
+		if got := (&connector.Error{Kind: kind, Status: 400, Code: "X", Message: "no"}).Error(); got != want {
+			t.Errorf("%d is told as %q, want %q", kind, got, want)
+		}
+	}
+}
