@@ -139,3 +139,57 @@ func (b *bench) since(statement string) string {
 	return strings.Join(b.query(`SELECT query_start::text FROM pg_stat_activity
 		WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> pg_backend_pid() AND query LIKE $1`, statement), "")
 }
+
+// An application that has a partitioned table, and then writes to a partition of it,
+// goes from the parent down. So do who releases the partition and who puts triggers
+// on it, also on one that is older than its parent: while they wait for the parent
+// they have nothing that the application comes to next.
+func TestPartitionsAreLockedFromTheParentDown(t *testing.T) {
+	t.Parallel()
+	const release = `SELECT upkeep.release('"Klinik A"."messung 2025"'); `
+	for name, test := range map[string]struct {
+		installed bool
+		before    string
+		migration string // empty: a worker installs
+		waits     string
+	}{
+		"release":       {true, `SELECT`, release, "%upkeep.release%"},
+		"release again": {true, release, release + `ALTER TABLE "Klinik A".messung DETACH PARTITION "Klinik A"."messung 2025"; `, "%upkeep.release%"},
+		"install":       {false, `SELECT`, "", "CREATE TRIGGER%"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+			defer cancel()
+			b.exec(`CREATE SCHEMA "Klinik A"`,
+				`CREATE TABLE "Klinik A"."messung 2025" (id int PRIMARY KEY, v text)`,
+				`CREATE TABLE "Klinik A".messung (id int PRIMARY KEY, v text) PARTITION BY RANGE (id)`,
+				`CREATE TABLE "Klinik A"."messung 2024" PARTITION OF "Klinik A".messung FOR VALUES FROM (0) TO (100)`,
+				`ALTER TABLE "Klinik A".messung ATTACH PARTITION "Klinik A"."messung 2025" FOR VALUES FROM (100) TO (200)`)
+			b.migrate()
+			s := b.shape("s", store.Table{Schema: "Klinik A", Name: "messung"}, "v")
+			if test.installed {
+				b.install(s)
+			}
+			b.exec(test.before)
+			application := b.worker(ctx, "10ms") // the first to look for a circle
+			b.ok(application(`UPDATE "Klinik A".messung SET v = 'a' WHERE id = 1`))
+			migration := b.worker(ctx, "1h")
+			ended := make(chan error, 1)
+			go func() {
+				if test.migration == "" {
+					ended <- b.db.Install(ctx, []*store.Shape{s}, plan, "")
+					return
+				}
+				ended <- migration(test.migration + "COMMIT")
+			}()
+			b.waits(ctx, test.waits)
+			if err := application(`INSERT INTO "Klinik A".messung VALUES (101, 'b')`); err != nil {
+				t.Errorf("a write of the application fails: %v", err)
+			}
+			_ = application(`COMMIT`)
+			b.ok(<-ended)
+		})
+	}
+}

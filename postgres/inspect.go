@@ -256,16 +256,18 @@ func enable(r relation, t *trigger) func(context.Context, pgx.Tx) error {
 }
 
 // descendants are the watched table itself, its partitions and inheritance
-// children at every depth, with our triggers on them.
+// children at every depth, with our triggers on them. A parent comes before its
+// children, which is the order in which the application locks them too.
 func descendants(ctx context.Context, tx pgx.Tx, w *watch) ([]relation, error) {
 	rows, err := tx.Query(ctx, `
-		WITH RECURSIVE tree(oid, partition) AS (
-			SELECT to_regclass($1)::oid, false WHERE to_regclass($1) IS NOT NULL
+		WITH RECURSIVE found(oid, partition, depth) AS (
+			SELECT to_regclass($1)::oid, false, 0 WHERE to_regclass($1) IS NOT NULL
 			UNION
-			SELECT i.inhrelid, c.relispartition
-			FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid
+			SELECT i.inhrelid, c.relispartition, found.depth + 1
+			FROM pg_catalog.pg_inherits i JOIN found ON i.inhparent = found.oid
 			JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
-			WHERE c.relkind IN ('r', 'p'))
+			WHERE c.relkind IN ('r', 'p')),
+		tree AS (SELECT oid, partition, max(depth) AS depth FROM found GROUP BY oid, partition)
 		SELECT tree.oid, n.nspname, c.relname, tree.partition, coalesce(g.tgname, ''),
 			coalesce(substring(obj_description(g.oid, 'pg_trigger') FROM '\[([0-9a-f]+)\]$'), ''),
 			coalesce(g.tgenabled::text, ''), coalesce(g.tgparentid <> 0, false),
@@ -279,7 +281,7 @@ func descendants(ctx context.Context, tx pgx.Tx, w *watch) ([]relation, error) {
 		FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		LEFT JOIN pg_catalog.pg_trigger g ON g.tgrelid = tree.oid
 			AND g.tgfoid = to_regprocedure($2)
-		ORDER BY tree.oid`, quoteTable(w.table), w.function()+"()")
+		ORDER BY tree.depth, tree.oid`, quoteTable(w.table), w.function()+"()")
 	if err != nil {
 		return nil, err
 	}

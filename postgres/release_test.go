@@ -123,3 +123,21 @@ func TestReleaseByTheOwner(t *testing.T) {
 		t.Errorf("the log has %d rows, want the one of the release", n)
 	}
 }
+
+// Nor does the owner of a partition that is watched by itself need a right on its
+// parent.
+func TestReleaseByThePartitionsOwner(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	role := "part_" + b.query(`SELECT current_database()`)[0]
+	b.exec(`CREATE TABLE t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id)`,
+		`CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (100)`,
+		`CREATE ROLE `+role, `ALTER TABLE t1 OWNER TO `+role)
+	t.Cleanup(func() { b.exec(`DROP OWNED BY `+role, `DROP ROLE `+role) })
+	b.migrate()
+	b.install(b.shape("s", table("t1"), "v"))
+	b.exec(`SET ROLE ` + role + `; SELECT upkeep.release('t1'); RESET ROLE`)
+	if n := b.query(`SELECT count(*)::text FROM pg_trigger WHERE tgname LIKE 'upkeep%'`); n[0] != "0" {
+		t.Errorf("release left %s triggers", n)
+	}
+}
