@@ -252,7 +252,7 @@ func (a *auditor) look(ctx context.Context, d *definition, groups []Group) error
 
 // leftByItsRow: there is a record, and no row, and nobody saw the row go.
 func (j *job) leftByItsRow() bool {
-	return j.result.Outcome == store.Refused && strings.HasPrefix(j.result.Reason, unseen) && j.claim.RemoteID != ""
+	return j.result.Outcome == store.Refused && strings.HasPrefix(j.result.Reason, store.DeletionUnseen) && j.claim.RemoteID != ""
 }
 
 // keyColumns are the root's, as "table.column".

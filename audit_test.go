@@ -204,5 +204,9 @@ func TestAuditFindsRowsThatAreGone(t *testing.T) {
 		if n := len(s.remote.Records("customer")); n != 3 {
 			t.Errorf("%d records are left, want 3", n)
 		}
+		findings, err = e.Doctor(s.ctx)
+		if err != nil || strings.Contains(fmt.Sprint(findings), "rows are not there") {
+			t.Errorf("when they are settled: %v, %v", findings, err)
+		}
 	})
 }

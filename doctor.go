@@ -100,7 +100,11 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 		return vitals.Now.Sub(m.At) > foundFor || e.byName[m.Sync] == nil // a sync that left the configuration is kept no more
 	})
 	findings = append(findings, missedFindings(slices.DeleteFunc(slices.Clone(missed), Missed.RowGone), all)...)
-	findings = append(findings, goneFindings(slices.DeleteFunc(missed, func(m Missed) bool { return !m.RowGone() }))...)
+	gone, err := e.goneFindings(ctx, status, slices.DeleteFunc(missed, func(m Missed) bool { return !m.RowGone() }))
+	findings = append(findings, gone...)
+	if err != nil {
+		return findings, err
+	}
 	for _, h := range status.HeldDeletes {
 		findings = append(findings, heldFinding(h, e.unlimited(h.Sync)))
 	}
@@ -117,11 +121,7 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 func (e *Engine) conditionOfSyncs(ctx context.Context, status *Status) (findings []Finding, err error) {
 	vain := &vain{e, map[ID]*Link{}}
 	for _, c := range status.Syncs {
-		unseen, err := e.parkedUnseen(ctx, c)
-		if err != nil {
-			return findings, err
-		}
-		findings = append(findings, syncFindings(c, heldOf(status, c.Sync), unseen, pauseOf(status.Pauses, e.byName[c.Sync]))...)
+		findings = append(findings, syncFindings(c, heldOf(status, c.Sync), pauseOf(status.Pauses, e.byName[c.Sync]))...)
 		waits, err := e.waitFindings(ctx, vain, c, pauseOf(status.Pauses, e.byName[c.Sync]))
 		if err != nil {
 			return findings, err
@@ -225,8 +225,8 @@ func logFinding(v *store.Vitals, s *Status) []Finding {
 		Fix:     "start upkeep run"}}
 }
 
-// heldOf is how many of a sync's parked groups are deletes over its limit,
-// which have a finding of their own.
+// heldOf is how many of a sync's parked groups are deletes over its limit, which
+// have a finding of their own, as have those whose rows nobody saw go.
 func heldOf(s *Status, sync string) int64 {
 	for _, h := range s.HeldDeletes {
 		if h.Sync == sync {
@@ -236,7 +236,7 @@ func heldOf(s *Status, sync string) int64 {
 	return 0
 }
 
-func syncFindings(c Counts, held int64, unseen bool, pause *Pause) []Finding {
+func syncFindings(c Counts, held int64, pause *Pause) []Finding {
 	var found []Finding
 	add := func(s Severity, message, fix string) {
 		found = append(found, Finding{Severity: s, Subject: c.Sync, Message: message, Fix: fix})
@@ -247,12 +247,9 @@ func syncFindings(c Counts, held int64, unseen bool, pause *Pause) []Finding {
 	if c.Stuck != "" {
 		add(Problem, "it is held: "+c.Stuck, "the stacks of the process (SIGQUIT, or pprof's goroutines) say where they are")
 	}
-	if parked := c.Parked - held; parked > 0 {
-		fix := "see the reasons with upkeep status " + c.Sync + " --state parked; mend the data or the mapping, or upkeep retry " + c.Sync + "; what the remote will never take: upkeep skip " + c.Sync + " KEY"
-		if unseen {
-			fix += "; of some the rows are gone and nobody saw them go: upkeep resync " + c.Sync + " --deleted --missing N, if they were deleted"
-		}
-		add(Problem, fmt.Sprintf("refused and not tried again (parked): %d", parked), fix)
+	if parked := c.Parked - held - c.Unseen; parked > 0 {
+		add(Problem, fmt.Sprintf("refused and not tried again (parked): %d", parked),
+			"see the reasons with upkeep status "+c.Sync+" --state parked; mend the data or the mapping, or upkeep retry "+c.Sync+"; what the remote will never take: upkeep skip "+c.Sync+" KEY")
 	}
 	if c.Skipped > 0 {
 		add(Note, fmt.Sprintf("not as the database says, since upkeep skip has left them as they are at the remote: %d", c.Skipped),

@@ -4,41 +4,61 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/internal/moment"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
-// goneFindings are one for each sync with records whose rows nobody saw go,
-// which stand the newest first.
-func goneFindings(gone []Missed) (findings []Finding) {
-	var syncs []string
-	for _, m := range gone {
-		if !slices.Contains(syncs, m.Sync) {
-			syncs = append(syncs, m.Sync)
+// goneFindings are one for each sync with records whose rows nobody saw go: those
+// that are parked, and those that audits have found, the newest first, and no worker
+// has come to yet. What a person has settled since is no finding any more.
+func (e *Engine) goneFindings(ctx context.Context, status *Status, found []Missed) (findings []Finding, err error) {
+	for _, c := range status.Syncs {
+		gone, example := c.Unseen, ""
+		seen := map[string]bool{} // a group may be found again
+		for _, m := range found {
+			if m.Sync != c.Sync || seen[m.Key] {
+				continue
+			}
+			seen[m.Key] = true
+			parked, still, err := e.stillGone(ctx, m)
+			if err != nil {
+				return findings, err
+			}
+			if still && example == "" {
+				example = fmt.Sprintf(", found until %s, such as %s", moment.Of(m.At), m.ID)
+			}
+			if still && !parked {
+				gone++
+			}
 		}
+		if gone == 0 {
+			continue
+		}
+		findings = append(findings, Finding{Severity: Problem, Subject: c.Sync,
+			Message: fmt.Sprintf("rows are not there, and no trigger saw them go: %d%s; their records are left alone, and their groups parked", gone, example),
+			Fix: "rows go unseen with DETACH PARTITION and DROP TABLE, while triggers are off, in a restore, or behind row-level security; if they were deleted, see what is parked with upkeep status " + c.Sync +
+				" --state parked, and say how many: upkeep resync " + c.Sync + " --deleted --missing N"})
 	}
-	slices.Sort(syncs)
-	for _, sync := range syncs {
-		own := slices.DeleteFunc(slices.Clone(gone), func(m Missed) bool { return m.Sync != sync })
-		findings = append(findings, Finding{Severity: Problem, Subject: sync,
-			Message: fmt.Sprintf("rows are not there, and no trigger saw them go: %d, found until %s, such as %s; their records are left alone, and their groups parked", len(own), moment.Of(own[0].At), own[0].ID),
-			Fix: "rows go unseen with DETACH PARTITION and DROP TABLE, while triggers are off, in a restore, or behind row-level security; if they were deleted, see what is parked with upkeep status " + sync +
-				" --state parked, and say how many: upkeep resync " + sync + " --deleted --missing N"})
-	}
-	return findings
+	return findings, nil
 }
 
-// parkedUnseen says whether groups of a sync are parked since nobody saw their rows
-// go, as far as a look at some shows.
-func (e *Engine) parkedUnseen(ctx context.Context, c Counts) (bool, error) {
-	if c.Parked == 0 {
-		return false, nil
+// stillGone says whether a group that an audit found to be without its row is so
+// still: it is parked for that, or neither a worker nor a change of its row has come
+// to it since.
+func (e *Engine) stillGone(ctx context.Context, m Missed) (parked, still bool, err error) {
+	g, err := e.db.Group(ctx, m.ID)
+	switch {
+	case errors.Is(err, store.ErrNoGroup):
+		return false, false, nil
+	case err != nil:
+		return false, false, err
+	case g.State == store.Parked:
+		return true, strings.HasPrefix(g.Reason, store.DeletionUnseen), nil
 	}
-	groups, err := e.db.Groups(ctx, c.Sync, store.Parked, "", maxRecord)
-	return slices.ContainsFunc(groups, func(g Group) bool { return strings.HasPrefix(g.Reason, unseen) }), err
+	changed := g.TouchedAt.After(m.At) && g.Cause.Means() == ""
+	return false, !g.DeleteSeen && !changed && !g.SyncedAt.After(m.At), nil
 }
 
 // resyncMissing takes the deletion of the rows of all groups as observed that
@@ -80,7 +100,7 @@ func (e *Engine) resyncMissing(ctx context.Context, sync string, want int) error
 func (e *Engine) rowsGone(ctx context.Context, sync string, parked []Group) ([]store.Touch, error) {
 	var keys []string
 	for _, g := range parked {
-		if strings.HasPrefix(g.Reason, unseen) {
+		if strings.HasPrefix(g.Reason, store.DeletionUnseen) {
 			keys = append(keys, g.Key)
 		}
 	}

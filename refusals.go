@@ -54,7 +54,7 @@ func (r *runner) tellRefused(batch []*job, stale []store.ID) {
 			continue
 		}
 		what, level, reason := j.whatRefused(), r.log.Warn, j.result.Reason
-		if strings.HasPrefix(reason, unseen) { // what to do is for the case that it stays so
+		if strings.HasPrefix(reason, store.DeletionUnseen) { // what to do is for the case that it stays so
 			what, level = "the row is not there", r.log.Info
 			reason = "its deletion is not folded yet, which mostly follows in a moment; if not, the group stays parked: upkeep explain " + j.claim.Args()
 		}

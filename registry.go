@@ -149,6 +149,7 @@ type Attempt = store.Attempt
 //	Parked   int64
 //	Gone     int64
 //	Skipped  int64
+//	Unseen   int64         // of the parked, those whose row is not there, and nobody saw it go
 //	Touches  int64         // folded
 //	Calls    int64         // made at the remote
 //	Saved    int64         // not made, since nothing differed

@@ -24,7 +24,7 @@ func (j *job) translate() {
 		}
 	}()
 	if j.composite == nil {
-		j.rowMissing(unseen + ", so the record was left alone; if the row was really deleted, run: upkeep resync --deleted " + j.claim.Args())
+		j.rowMissing(store.DeletionUnseen + ", so the record was left alone; if the row was really deleted, run: upkeep resync --deleted " + j.claim.Args())
 		return
 	}
 	if own := j.composite.Key; own != "" {
@@ -76,9 +76,6 @@ func spoken(err error) error {
 	}
 	return fmt.Errorf("it returned an error that holds a nil %[1]T, which is not nil in Go: where nothing failed return nil itself, and declare variables for it as error, not as %[1]T", err)
 }
-
-// unseen is how the reason begins of a group without a row that nobody saw go.
-const unseen = "the row is not there, but its deletion was not observed"
 
 // rowMissing: a delete goes out only when the row's deletion was observed.
 // "Not visible" is not "deleted".

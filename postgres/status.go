@@ -153,20 +153,21 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 				count(*) FILTER (WHERE state = 'claimed') AS claimed, count(*) FILTER (WHERE state = 'in doubt') AS in_doubt,
 				count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'parked') AS parked,
 				count(*) FILTER (WHERE state = 'gone') AS gone, count(*) FILTER (WHERE state = 'skipped') AS skipped,
+				count(*) FILTER (WHERE state = 'parked' AND starts_with(reason, $2)) AS unseen,
 				min(dirty_since) FILTER (WHERE NOT waits) AS oldest, min(dirty_since) FILTER (WHERE waits) AS waits,
 				max(substr(reason, length($1) + 1)) FILTER (WHERE state IN ('dirty', 'claimed') AND starts_with(reason, $1)) AS held
 			FROM g GROUP BY sync),
 		waiting AS (SELECT sync, count(*) AS commands, min(at) AS oldest_command FROM upkeep.commands GROUP BY sync),
 		missing AS (SELECT sync, count(*) AS gaps FROM upkeep.command_gaps GROUP BY sync)
 		SELECT sync, coalesce(groups, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
-			coalesce(in_doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), coalesce(skipped, 0),
+			coalesce(in_doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), coalesce(skipped, 0), coalesce(unseen, 0),
 			coalesce(touches, 0), coalesce(calls, 0), coalesce(saved, 0),
 			CASE WHEN oldest IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest) * 1000000)::bigint, 1) END,
 			coalesce(pass <> '', false), coalesce(done, 0), coalesce(total, 0), coalesce(CASE WHEN pass <> '' THEN upkeep_syncs.failure END, ''), coalesce(commands, 0),
 			CASE WHEN oldest_command IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - oldest_command) * 1000000)::bigint, 1) END,
 			coalesce(gaps, 0),
 			CASE WHEN waits IS NULL THEN 0 ELSE greatest((extract(epoch FROM upkeep.clock() - waits) * 1000000)::bigint, 1) END, coalesce(held, ''), upkeep_syncs.overlong_at
-		FROM n FULL JOIN upkeep.syncs AS upkeep_syncs USING (sync) LEFT JOIN waiting USING (sync) LEFT JOIN missing USING (sync) ORDER BY sync`, store.LoadFailed)
+		FROM n FULL JOIN upkeep.syncs AS upkeep_syncs USING (sync) LEFT JOIN waiting USING (sync) LEFT JOIN missing USING (sync) ORDER BY sync`, store.LoadFailed, store.DeletionUnseen)
 	if err != nil {
 		return nil, installed(err)
 	}
@@ -174,7 +175,7 @@ func (db *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		var c store.Counts
 		var us, commandUS, waitsUS int64
 		var overlong *time.Time
-		err := r.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone, &c.Skipped,
+		err := r.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone, &c.Skipped, &c.Unseen,
 			&c.Touches, &c.Calls, &c.Saved, &us, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total, &c.Backfill.Failure,
 			&c.Commands, &commandUS, &c.Gaps, &waitsUS, &c.Held, &overlong)
 		c.Overlong = timeOf(overlong)

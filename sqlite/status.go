@@ -147,17 +147,18 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		rows, err := tx.QueryContext(ctx, `WITH n AS (SELECT sync, count(*) AS n,
 				sum(s = 'clean') AS clean, sum(s = 'dirty') AS dirty, sum(s = 'claimed') AS claimed, sum(s = 'in doubt') AS doubt,
 				sum(s = 'waiting') AS waiting, sum(s = 'parked') AS parked, sum(s = 'gone') AS gone, sum(s = 'skipped') AS skipped,
+				sum(s = 'parked' AND substr(reason, 1, length(?2)) = ?2) AS unseen,
 				min(CASE WHEN NOT waiting_still THEN since END) AS since, min(CASE WHEN waiting_still THEN since END) AS waits,
 				max(CASE WHEN s IN ('dirty', 'claimed') AND substr(reason, 1, length(?1)) = ?1 THEN substr(reason, length(?1) + 1) END) AS held
 			FROM (SELECT g.sync, `+stateExpr+` AS s, CASE WHEN g.generation > g.synced_generation AND NOT g.parked THEN g.dirty_since END AS since, g.reason, g.waiting AS waiting_still
 				FROM upkeep_groups AS g) GROUP BY sync)
 			SELECT coalesce(n.sync, upkeep_syncs.sync), coalesce(n, 0), coalesce(clean, 0), coalesce(dirty, 0), coalesce(claimed, 0),
-				coalesce(doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), coalesce(skipped, 0), since, coalesce(touches, 0),
+				coalesce(doubt, 0), coalesce(waiting, 0), coalesce(parked, 0), coalesce(gone, 0), coalesce(skipped, 0), coalesce(unseen, 0), since, coalesce(touches, 0),
 				coalesce(calls, 0), coalesce(saved, 0), coalesce(phase, '') <> '', coalesce(done, 0), coalesce(total, 0), iif(coalesce(phase, '') <> '', upkeep_syncs.failure, ''),
 				(SELECT count(*) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, upkeep_syncs.sync)),
 				(SELECT min(at) FROM upkeep_commands AS c WHERE c.sync = coalesce(n.sync, upkeep_syncs.sync)),
 				(SELECT count(*) FROM upkeep_command_gaps AS c WHERE c.sync = coalesce(n.sync, upkeep_syncs.sync)), waits, coalesce(held, '')
-			FROM n FULL JOIN upkeep_syncs ON upkeep_syncs.sync = n.sync ORDER BY 1`, store.LoadFailed)
+			FROM n FULL JOIN upkeep_syncs ON upkeep_syncs.sync = n.sync ORDER BY 1`, store.LoadFailed, store.DeletionUnseen)
 		if err != nil {
 			return err
 		}
@@ -166,7 +167,7 @@ func (d *DB) Counts(ctx context.Context) ([]store.Counts, error) {
 		for rows.Next() {
 			var c store.Counts
 			var since, command, waits sql.NullInt64
-			if err := rows.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone, &c.Skipped, &since,
+			if err := rows.Scan(&c.Sync, &c.Groups, &c.Clean, &c.Dirty, &c.Claimed, &c.InDoubt, &c.Waiting, &c.Parked, &c.Gone, &c.Skipped, &c.Unseen, &since,
 				&c.Touches, &c.Calls, &c.Saved, &c.Backfill.Running, &c.Backfill.Done, &c.Backfill.Total, &c.Backfill.Failure,
 				&c.Commands, &command, &c.Gaps, &waits, &c.Held); err != nil {
 				return err

@@ -300,6 +300,7 @@ type Counts struct {
 	Sync                                                          string
 	Groups, Clean, Dirty, Claimed, InDoubt, Waiting, Parked, Gone int64
 	Skipped                                                       int64
+	Unseen                                                        int64         // of the parked, those whose row is not there, and nobody saw it go
 	Touches, Calls, Saved                                         int64         // since install
 	Oldest                                                        time.Duration // age of the oldest unsynced touch of a group that is neither parked nor waiting; zero: none
 	OldestWaiting                                                 time.Duration // the same of those that wait

@@ -19,6 +19,10 @@ type Missed struct {
 // for it.
 func (m Missed) RowGone() bool { return len(m.Fields) == 0 && len(m.Columns) > 0 }
 
+// DeletionUnseen is how the reason begins of a group that is parked since its row
+// is not there, though nobody saw it go.
+const DeletionUnseen = "the row is not there, but its deletion was not observed"
+
 // Audits keeps what an audit of the capture found.
 type Audits interface {
 	// NoteMissed writes findings down; Prune forgets them with the history.

@@ -72,6 +72,12 @@ func testCounts(e *env) {
 	}
 	c := got[i]
 	e.equal("counts", fmtAny(c.Groups, c.Clean, c.Dirty, c.Claimed, c.InDoubt, c.Waiting, c.Parked, c.Gone), "7 1 1 1 1 1 1 1")
+	e.equal("of the parked, unseen", c.Unseen, int64(0))
+	unseen := result(e.claim("w", 1)[0], store.Refused)
+	unseen.Reason = store.DeletionUnseen + ", so the record was left alone"
+	e.record(unseen)
+	c = e.counts("sales_order")
+	e.equal("parked, and of these unseen", fmtAny(c.Parked, c.Unseen), "2 1")
 }
 
 func (e *env) counts(sync string) store.Counts {
