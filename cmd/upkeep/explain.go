@@ -294,7 +294,10 @@ func cause(g *upkeep.Group) string {
 		s += " (" + means + ")"
 	}
 	if c.Table != "" {
-		s += " of " + c.Table + " " + c.Key
+		s += " of " + c.Table
+	}
+	if c.Table != "" && c.Key != "" { // a truncation is of no one row
+		s += " " + c.Key
 	}
 	if len(c.Columns) > 0 {
 		s += " (" + strings.Join(c.Columns, ", ") + ")"
