@@ -30,8 +30,8 @@ type Explanation struct {
 	// "nothing", "wait" or "refuse"; Changed names the fields of an update.
 	Send    string
 	Changed []string
-	// Left names the fields that a person has left as they are at the remote, which
-	// are not as the database says; see [Engine.Skip].
+	// Left names the fields that a person has left as they are at the remote, or has
+	// asked to, which are not as the database says; see [Engine.Skip].
 	Left []string
 	// LookFirst: the record is looked for by its external id before that. One that
 	// is there is updated with all fields in the place of a "create".
@@ -86,8 +86,6 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 	switch {
 	case err == nil:
 		claim = claimOf(*x.Group)
-		known, _ := parseDigests(x.Group.Digests)
-		x.Left = known.Left
 	case !errors.Is(err, store.ErrNoGroup):
 		return nil, err
 	}
@@ -108,6 +106,7 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 		x.Record = &j.record
 	}
 	x.Send, x.Changed = j.rehearsed()
+	x.Left = j.left()
 	if x.LookFirst, err = e.looksFirst(ctx, d, j, x.Send); err != nil {
 		return nil, err
 	}

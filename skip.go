@@ -149,6 +149,16 @@ func (j *job) skips() bool {
 		!j.claim.InDoubt && j.claim.RemoteID != "" && j.command == nil
 }
 
+// left are the fields that are left as they are at the remote, of a job that went as
+// far as compare: also when no worker has noted it yet.
+func (j *job) left() []string {
+	if j.skips() && j.done && j.goal != absent {
+		return j.digests.Left
+	}
+	known, _ := parseDigests(j.claim.Digests)
+	return known.Left
+}
+
 // leave takes what would be sent as it is at the remote.
 func (j *job) leave() {
 	j.digests.Left = append(j.digests.Left, j.changed...)

@@ -189,22 +189,13 @@ func at(row upkeep.Row, way []string) (v any, there bool) {
 	return v, true
 }
 
-// printRecord shows the representation, with a mark at what would be sent.
+// printRecord shows the representation, with a mark at what would be sent, and one
+// at what is left as the remote has it.
 func printRecord(w io.Writer, x *upkeep.Explanation) {
 	if x.Record == nil {
 		return
 	}
-	sent := map[string]bool{}
-	switch x.Send {
-	case "create":
-		for name := range x.Record.Fields {
-			sent[name] = true
-		}
-	case "update":
-		for _, name := range x.Changed {
-			sent[name] = true
-		}
-	}
+	marks := marksOf(x)
 	note := map[string]string{
 		"create":  "would be created with the fields marked *",
 		"update":  "would be updated with the fields marked *",
@@ -222,6 +213,10 @@ func printRecord(w io.Writer, x *upkeep.Explanation) {
 	if x.Send == "nothing" && (x.Group == nil || x.Group.RemoteID == "") {
 		note = "which is not to be there: nothing would be sent"
 	}
+	left := slices.Contains(slices.Collect(maps.Values(marks)), "-")
+	if left && x.Send == "nothing" {
+		note = "the remote has it, but for the fields marked -, which upkeep skip leaves as they are there: nothing would be sent"
+	}
 	if x.Send == "update" && x.Group != nil && x.Group.State == upkeep.InDoubt {
 		note = "would be updated with the fields marked * when the time in doubt is over, or when its rows change before that"
 	}
@@ -231,19 +226,39 @@ func printRecord(w io.Writer, x *upkeep.Explanation) {
 	if x.Send == "update" && len(x.Attempts) > 0 && x.Attempts[0].Outcome != "ok" && (x.Attempts[0].Action == "create" || x.Attempts[0].Action == "initialize") {
 		note += "; or, if it is still gone from the remote, as it was at the last try, made again with all of them"
 	}
+	if left && x.Send != "nothing" {
+		note += "; those marked - stay as they are there (upkeep skip)"
+	}
 	fmt.Fprintf(w, "\nRepresentation: %s %s, %s\n", x.Record.Type, x.Record.ExternalID, orElse(note, x.Send))
 	width := 0
 	for name := range x.Record.Fields {
 		width = max(width, screen.Columns(oneLine(name)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.Record.Fields)) {
-		mark := " "
-		if sent[name] {
-			mark = "*"
-		}
 		gap := strings.Repeat(" ", width-screen.Columns(oneLine(name)))
-		fmt.Fprintf(w, "  %s %s%s  %s\n", mark, oneLine(name), gap, oneLine(string(x.Record.Fields[name])))
+		fmt.Fprintf(w, "  %s %s%s  %s\n", orElse(marks[name], " "), oneLine(name), gap, oneLine(string(x.Record.Fields[name])))
 	}
+}
+
+// marksOf are "*" at the fields that would be sent, and "-" at those that are left as
+// the remote has them.
+func marksOf(x *upkeep.Explanation) map[string]string {
+	marks := map[string]string{}
+	mark := func(fields []string, with string) {
+		for _, name := range fields {
+			if _, there := x.Record.Fields[name]; there {
+				marks[name] = with
+			}
+		}
+	}
+	mark(x.Left, "-")
+	switch x.Send {
+	case "create":
+		mark(slices.Collect(maps.Keys(x.Record.Fields)), "*")
+	case "update":
+		mark(x.Changed, "*")
+	}
+	return marks
 }
 
 func printGroup(w io.Writer, g *upkeep.Group) error {
