@@ -38,7 +38,7 @@ const description = `Keeps third-party systems up to date with a database: some 
 
 To begin: upkeep demo shows it at work; upkeep init proposes a configuration, upkeep check examines it, upkeep run does the work. Then: upkeep status, and upkeep explain SYNC KEY says why a record is, or is not, at the remote.
 
-Exit statuses: 0 all is well; 1 problems were found, or the command failed; 2 wrong usage or configuration; 3 there is something to do: of plan, or, of run --once and backfill, for a person, as groups are parked.`
+Exit statuses: 0 all is well; 1 problems were found, or the command failed; 2 wrong usage or configuration; 3 there is something to do: of plan, or, of run --once and backfill, for a person, as groups are parked or held back by a pause, or, of run --once, wait for a record that is not there.`
 
 // cli is the command line.
 type cli struct {
