@@ -53,7 +53,7 @@ func TestSkippedDeleteIsKept(t *testing.T) {
 		}
 		s.run(e)
 		s.quiet(e)
-		s.remote.Fail(memory.Fault{On: memory.Delete, Err: memory.Err(connector.Rejected)})
+		s.refuseAll(memory.Delete)
 		s.exec(`delete from users`)
 		s.state(e, "customer", "1", upkeep.Parked)
 		s.skip(e, "customer", "1")

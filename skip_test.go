@@ -101,6 +101,18 @@ func (s *shop) skip(e *upkeep.Engine, sync, key string) {
 	s.quiet(e)
 }
 
+// refuseAll has the remote refuse all of one kind, until again is called.
+func (s *shop) refuseAll(verb memory.Verb) (again func()) {
+	var takes atomic.Bool
+	s.remote.FailWhen(func(q memory.Request) *memory.Fault {
+		if q.Verb != verb || takes.Load() {
+			return nil
+		}
+		return &memory.Fault{Err: memory.Err(connector.Rejected)}
+	})
+	return func() { takes.Store(true) }
+}
+
 // refused parks customer/1, whose update the remote takes no more than this once, and
 // stops the engine.
 func (s *shop) refused(customer upkeep.Sync[User]) *upkeep.Engine {
@@ -227,7 +239,7 @@ func TestSkipADelete(t *testing.T) {
 		}
 		s.run(e)
 		s.quiet(e)
-		s.remote.Fail(memory.Fault{On: memory.Delete, Err: memory.Err(connector.Rejected)})
+		again := s.refuseAll(memory.Delete)
 		s.exec(`delete from users`)
 		s.state(e, "customer", "1", upkeep.Parked)
 		s.skip(e, "customer", "1")
@@ -246,6 +258,7 @@ func TestSkipADelete(t *testing.T) {
 		s.quiet(e)
 		s.state(e, "customer", "1", upkeep.Clean)
 		s.inSync(e, "customer")
+		again()
 		s.exec(`delete from users`)
 		s.until("the record to go", func() bool { return len(s.remote.Records("customer")) == 0 })
 	})
