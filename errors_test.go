@@ -77,6 +77,44 @@ func TestErrorsOfNamesAndKeys(t *testing.T) {
 	})
 }
 
+// A key that has no group is told in one way by the calls that need one, also of a
+// remote for which nobody has to say what is there; the others take it.
+func TestErrorsOfNoGroup(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.fill()
+		e := s.engine(customerSync(s.to))
+		s.run(e)
+		s.quiet(e)
+		_, skip := e.Skip(s.ctx, "customer", "77")
+		_, verify := e.Verify(s.ctx, "customer", nil, "77")
+		for name, err := range map[string]error{
+			"Skip": skip, "Verify": verify, "Adopt": e.Adopt(s.ctx, "customer", "77", "1"), "NotThere": e.NotThere(s.ctx, "customer", "77"),
+		} {
+			if !errors.Is(err, upkeep.ErrNoGroup) || strings.Count(err.Error(), "no such group: customer/77") != 1 {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		x, err := e.Explain(s.ctx, "customer", "77")
+		if err != nil || x.Group != nil || !strings.Contains(x.Why, "has no row with this key") {
+			t.Errorf("Explain: %+v, %v", x, err)
+		}
+		n, err := e.Retry(s.ctx, "customer", "77")
+		if n != 0 || err != nil {
+			t.Errorf("Retry: %d, %v", n, err)
+		}
+		if _, err := e.Retry(s.ctx, "", "1"); !errors.Is(err, upkeep.ErrNoSync) {
+			t.Errorf("Retry of a key without its sync: %v", err)
+		}
+		_, fix := e.Fix(s.ctx, []upkeep.Difference{{Sync: "customer", Key: "77"}})
+		for name, err := range map[string]error{"Fix": fix, "Touch": e.Touch(s.ctx, nil, "customer", 77), "Resync": e.Resync(s.ctx, upkeep.Resync{Sync: "customer", Key: "77"})} {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
 // A key that is none is told with the table's columns, and which calls take
 // text; what is no transaction with what to give.
 func TestErrorsOfTouch(t *testing.T) {

@@ -69,7 +69,8 @@ type Explanation struct {
 
 // Explain says of one group what the database holds, what the record is to
 // be, what would be sent and why, and what the remote said last. It changes
-// nothing and calls no remote. It calls the sync's functions, as every look does;
+// nothing and calls no remote. Of a key without a group Explanation.Group is nil,
+// and Why says why; that is no error. It calls the sync's functions, as every look does;
 // of a group for which they are known not to end in this process it says so.
 func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, error) {
 	d, err := e.definition(sync)

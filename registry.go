@@ -245,6 +245,12 @@ var (
 	// integer, too few values for a key of several columns, a value of a type
 	// that is in no key. The text says what the key is.
 	ErrKey = errors.New("not a key of the table")
+	// ErrNoGroup: the registry has nothing of the group that was named, by
+	// [Engine.Skip], [Engine.Verify], [Engine.Adopt] or [Engine.NotThere]: there is
+	// no row of that key, or it was not looked at yet, or the sync is ByHand and
+	// nobody registered it. For [Engine.Explain], [Engine.Retry], [Engine.Resync],
+	// [Engine.Touch] and [Engine.Fix] that is no error.
+	ErrNoGroup = store.ErrNoGroup
 	// ErrNothingToSkip: [Engine.Skip] found nothing that could be left out. The text
 	// says why.
 	ErrNothingToSkip = errors.New("there is nothing to leave out")

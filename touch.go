@@ -21,7 +21,7 @@ import (
 // that the database takes: Touch(ctx, tx, "machine", "north", 1). The text
 // "north,1" of [Key] is for Explain, Retry and Resync. What can be no key of the
 // table is an error, [ErrKey]; where that shows only when the touch is read, it
-// is logged. In a transaction of yours only what is no number for a number is told
+// is logged. A key that has no row is no error. In a transaction of yours only what is no number for a number is told
 // at once, and nothing before the engine has looked at the tables, as Run, Explain
 // and a Touch without a transaction have it do.
 func (e *Engine) Touch(ctx context.Context, tx any, sync string, key ...any) error {
@@ -101,7 +101,8 @@ func values(n int) string {
 type Resync struct {
 	// Sync is the sync's name; empty for all of them.
 	Sync string
-	// Key of one group, as [Engine.Explain] has it; empty for all groups.
+	// Key of one group, as [Engine.Explain] has it; empty for all groups. A key
+	// needs its sync.
 	Key string
 	// Force sends records even when nothing differs from what the remote
 	// acknowledged.
@@ -217,8 +218,8 @@ func (e *Engine) rowGone(ctx context.Context, id ID) error {
 }
 
 // Retry lets parked and waiting groups go again at once, with a fresh count of
-// attempts, and returns how many. An empty sync means all syncs, an empty key
-// all groups. Where the breaker of a remote of theirs is open, some process at
+// attempts, and returns how many: 0 of a group that does not exist. An empty sync
+// means all syncs, an empty key all groups; a key needs its sync. Where the breaker of a remote of theirs is open, some process at
 // work probes it at once. The key is text, in the form of [Key] ("42", "north,1"), where
 // [Engine.Touch] takes values.
 func (e *Engine) Retry(ctx context.Context, sync, key string) (int64, error) {
@@ -245,7 +246,7 @@ func (e *Engine) Retry(ctx context.Context, sync, key string) (int64, error) {
 // Adopt says that the record of a parked group is at the remote, under the
 // remote's own id: it is updated in full. It is for remotes that can't look
 // records up (class Blind), where a create whose outcome is unknown is parked
-// until a person has looked. See [Engine.NotThere].
+// until a person has looked. [ErrNoGroup] without such a group. See [Engine.NotThere].
 func (e *Engine) Adopt(ctx context.Context, sync, key, remoteID string) error {
 	if remoteID == "" {
 		return errors.New("adopt: the remote's id of the record is empty")
@@ -255,7 +256,7 @@ func (e *Engine) Adopt(ctx context.Context, sync, key, remoteID string) error {
 
 // NotThere says that the record of a parked group is not at the remote: it is
 // made. It is refused while an older request may still make it: look once more
-// after that. See [Engine.Adopt].
+// after that. [ErrNoGroup] without such a group. See [Engine.Adopt].
 func (e *Engine) NotThere(ctx context.Context, sync, key string) error {
 	return e.settle(ctx, store.ID{Sync: sync, Key: key}, "")
 }
@@ -266,6 +267,9 @@ func (e *Engine) settle(ctx context.Context, id store.ID, remoteID string) error
 		return err
 	}
 	if id, err = e.group(ctx, id.Sync, id.Key); err != nil {
+		return err
+	}
+	if _, err := e.db.Group(ctx, id); err != nil {
 		return err
 	}
 	if d.finds() {

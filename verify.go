@@ -62,7 +62,7 @@ var ErrUnreadable = errors.New("records of this remote can't be read back")
 // Verify reads the record of every group of a sync (empty for all of them) back
 // from the remote and compares it with what the database says now: with keys,
 // which are as those of [Engine.Explain], of these groups of the sync only. A key
-// without a group is an error, before anything is read.
+// without a group is [ErrNoGroup], before anything is read.
 // What differs is looked at again, until its group stands still from the load to the read and no touch waits in the log,
 // which is folded for it. The reads go through the remote's limits, on what the
 // workers leave of them; a remote that is paused by hand or broken is an error.
@@ -339,7 +339,8 @@ func (v *verifier) patiently(ctx context.Context, read func(context.Context) err
 // Fix sends the records again that a [Verification] found to differ: their
 // groups are touched and forced, and a running engine does the rest. It returns
 // how many groups that are. One that the remote refuses is refused again; what a
-// person has left as it is ([Difference].Skipped) is no reason to send.
+// person has left as it is ([Difference].Skipped) is no reason to send, and one
+// without a group no error.
 func (e *Engine) Fix(ctx context.Context, differences []Difference) (int, error) {
 	var touches []store.Touch
 	seen := map[store.ID]bool{}

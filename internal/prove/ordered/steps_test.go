@@ -339,7 +339,7 @@ func (o *ordering) skip() {
 		}
 	case err == nil:
 		pastOf(o.every, key).skips++
-	case !errors.Is(err, upkeep.ErrNothingToSkip) && !errors.Is(err, upkeep.ErrClaimed) && !errors.Is(err, store.ErrNoGroup):
+	case !errors.Is(err, upkeep.ErrNothingToSkip) && !errors.Is(err, upkeep.ErrClaimed) && !errors.Is(err, upkeep.ErrNoGroup):
 		o.Fatal(err)
 	}
 }
