@@ -40,6 +40,7 @@ type Engine struct {
 	provenance provenance
 	said       said                      // what was logged of the capture
 	running    atomic.Bool               // Run is at work
+	gates      atomic.Pointer[[]*gate]   // of the runners of Run
 	reached    atomic.Pointer[time.Time] // when it last looked at the log; see Ready
 	failed     atomic.Pointer[error]     // what ended Run; nil: it is at work, or ended as it was told
 }

@@ -52,6 +52,7 @@ type gate struct {
 	metered     [2]int64 // the quota that was noted last
 	meterAt     time.Time
 	held        held // by people
+	heldTurns   int  // how often this engine was told of that
 }
 
 const (
@@ -272,7 +273,7 @@ func (g *gate) forget() {
 // look reads what the processes know of the remote together.
 func (g *gate) look(ctx context.Context) error {
 	g.mu.Lock()
-	now, turns, told := g.cfg.Clock.Now(), g.turns, g.untold == 0
+	now, turns, told, heldTurns := g.cfg.Clock.Now(), g.turns, g.untold == 0, g.heldTurns
 	g.mu.Unlock()
 	h, err := g.db.Health(ctx, g.remote.Name)
 	if err != nil {
@@ -285,7 +286,10 @@ func (g *gate) look(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.healthAt = now
-	if g.held = heldBy(pauses, g.remote.Name); len(pauses) > 0 {
+	if g.heldTurns == heldTurns { // else this may be from before what the engine was told
+		g.held = heldBy(pauses, g.remote.Name)
+	}
+	if len(pauses) > 0 {
 		g.signal() // who waits in enter looks again
 	}
 	if end := now.Add(h.PausedFor); h.PausedFor > 0 && end.After(g.pausedUntil) {

@@ -8,18 +8,27 @@ import (
 )
 
 // Pause pauses a remote or a sync until [Engine.Resume]: p.Remote or p.Sync
-// names it, p.Reason is for people. All processes see it within a second and
-// then claim and send nothing there; calls under way end. Touches go on being
-// folded, so that nothing is lost. A second pause of the same one changes the
-// reason, if it gives one. ErrNotInstalled before anything is installed.
+// names it, p.Reason is for people. When it returns, [Engine.Run] of this engine
+// claims nothing more there and begins no call; other engines, and reads such as
+// those of [Engine.Verify], see it within a second. Calls that have begun by then
+// end. Touches go on being folded, so that nothing is lost. A second pause of the
+// same one changes the reason, if it gives one. ErrNotInstalled before anything is
+// installed.
 func (e *Engine) Pause(ctx context.Context, p Pause) error {
 	if err := e.pausable(p); err != nil {
 		return err
 	}
-	return e.db.PauseByHand(ctx, p)
+	if err := e.db.PauseByHand(ctx, p); err != nil {
+		return err
+	}
+	e.tell(p, true)
+	return nil
 }
 
-// Resume ends a pause that [Engine.Pause] made; false if there was none. If the
+// Resume ends a pause that [Engine.Pause] made; false if there was none, also where
+// neither a remote nor a sync has that name. A name that is not declared is taken,
+// since what has left the configuration may still be paused. Run of this engine
+// goes on at once, others within a second. If the
 // breaker of that remote, or of the sync's, is open, some process at work probes
 // it at once: who says resume has mended what kept it.
 func (e *Engine) Resume(ctx context.Context, p Pause) (bool, error) {
@@ -31,6 +40,7 @@ func (e *Engine) Resume(ctx context.Context, p Pause) (bool, error) {
 	if err != nil {
 		return was, err
 	}
+	e.tell(p, false)
 	remote := p.Remote
 	if d := e.byName[p.Sync]; d != nil {
 		remote = d.To.Name
@@ -60,6 +70,17 @@ func (e *Engine) pausable(p Pause) error {
 	return fmt.Errorf("there is no remote %q; there are %v", p.Remote, names)
 }
 
+// tell has this engine's Run know at once of a pause that was made, or ended.
+func (e *Engine) tell(p Pause, paused bool) {
+	gates := e.gates.Load()
+	if gates == nil { // it has not begun, and looks when it does
+		return
+	}
+	for _, g := range *gates {
+		g.hear(p, paused)
+	}
+}
+
 // pauseOf finds the pause that holds a sync back: its own, or its remote's.
 func pauseOf(pauses []Pause, d *definition) *Pause {
 	for _, p := range pauses {
@@ -68,6 +89,23 @@ func pauseOf(pauses []Pause, d *definition) *Pause {
 		}
 	}
 	return nil
+}
+
+// hear notes a pause that the database has, or has no more.
+func (g *gate) hear(p Pause, paused bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.heldTurns++
+	switch {
+	case p.Sync != "":
+		if g.held.syncs == nil {
+			g.held.syncs = map[string]bool{}
+		}
+		g.held.syncs[p.Sync] = paused
+	case p.Remote == g.remote.Name:
+		g.held.remote = paused
+	}
+	g.signal() // who waits in enter looks again
 }
 
 // held is what people paused, as far as one remote is concerned.

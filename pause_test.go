@@ -2,6 +2,7 @@ package upkeep_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
@@ -66,6 +67,53 @@ func TestPausedRemoteGetsNoCall(t *testing.T) {
 			return err == nil && x.Send == "update" && s.remote.Calls(memory.Update) == before
 		})
 	})
+}
+
+// stopped is a clock that stands still, so that what was looked up once never
+// counts as old.
+type stopped struct{ upkeep.Clock }
+
+func (stopped) Now() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
+
+// The engine that is told of a pause does not look it up to know of it: not one
+// call begins when Pause has returned, and the next change goes out after Resume.
+func TestPauseHoldsWhenItReturns(t *testing.T) {
+	for kind, p := range map[string]upkeep.Pause{"remote": {Remote: "erp"}, "sync": {Sync: "customer"}} {
+		t.Run(kind, func(t *testing.T) {
+			onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+				s := newShop(memory.Config{})
+				s.within(30 * time.Second)
+				s.fill()
+				other := memory.New(memory.Config{})
+				beside := customerSync(&upkeep.Remote{Name: "beside", Connection: other.Connect()})
+				beside.Name = "beside"
+				e, err := upkeep.New(upkeep.Config{Database: s.open(), Clock: stopped{new(restless)}, Syncs: []upkeep.AnySync{customerSync(s.to), beside}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.run(e)
+				s.quiet(e)
+				for range 4 {
+					s.pause(e, p)
+					before := s.remote.Calls(memory.Any)
+					for range 3 { // by the time these have come to the other remote, they would have come to this one
+						sent := other.Calls(memory.Update)
+						s.exec(`update users set name = name || '!' where id = 1`)
+						s.until("the other remote's call", func() bool { return other.Calls(memory.Update) > sent })
+					}
+					if n := s.remote.Calls(memory.Any) - before; n != 0 {
+						t.Errorf("%d calls after the pause", n)
+					}
+					s.resume(e, p)
+					s.until("the call after the pause", func() bool { return s.remote.Calls(memory.Any) > before })
+					s.quiet(e)
+				}
+				if got, want := s.remote.Text("customer", "customer-1", "entityId"), other.Text("customer", "beside-1", "entityId"); got != want {
+					t.Errorf("it has %s, and the one beside it %s", got, want)
+				}
+			})
+		})
+	}
 }
 
 func (s *shop) pause(e *upkeep.Engine, p upkeep.Pause) {

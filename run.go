@@ -60,10 +60,12 @@ func (e *Engine) Run(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	runners := make([]*runner, len(e.remotes))
+	runners, gates := make([]*runner, len(e.remotes)), make([]*gate, len(e.remotes))
 	for i, r := range e.remotes {
 		runners[i] = newRunner(e, r)
+		gates[i] = runners[i].gate
 	}
+	e.gates.Store(&gates)
 	g, ctx := errgroup.WithContext(ctx)
 	wake := &waking{runners: runners, backfill: make(chan struct{}, 1), care: make(chan struct{}, 1), first: make(chan struct{})}
 	for _, d := range e.defs {
