@@ -3,7 +3,9 @@ package upkeep
 import (
 	"context"
 	"fmt"
+	"strings"
 
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -67,7 +69,7 @@ func (e *Engine) pausable(p Pause) error {
 		}
 		names = append(names, r.Name)
 	}
-	return fmt.Errorf("there is no remote %q; there are %v", p.Remote, names)
+	return fmt.Errorf("there is no remote %q%s; there are: %s", p.Remote, spelling.DidYouMean(p.Remote, names), strings.Join(names, ", "))
 }
 
 // tell has this engine's Run know at once of a pause that was made, or ended.

@@ -36,6 +36,12 @@ func TestPausedSyncWaitsForResume(t *testing.T) {
 		if err := e.Pause(s.ctx, upkeep.Pause{Sync: "nothing"}); err == nil {
 			t.Error("an unknown sync was paused")
 		}
+		if err := e.Pause(s.ctx, upkeep.Pause{Remote: "erb"}); err == nil || err.Error() != `there is no remote "erb" (did you mean erp?); there are: erp` {
+			t.Errorf("an unknown remote: %v", err)
+		}
+		if was, err := e.Resume(s.ctx, upkeep.Pause{Remote: "erb"}); was || err != nil {
+			t.Errorf("Resume of a remote that is not declared: %v, %v", was, err)
+		}
 	})
 }
 
