@@ -61,6 +61,7 @@ func define(syncs []AnySync) ([]*definition, error) {
 		}
 		if d.Name != "" && byName[d.Name] != nil {
 			errs = append(errs, fmt.Errorf("two syncs are called %q; names must differ", d.Name))
+			declared = append(declared, d) // what else is wrong with it is told as well
 			continue
 		}
 		byName[d.Name] = d

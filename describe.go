@@ -144,6 +144,12 @@ func (d *description) relation(f reflect.StructField, kind, tag string, above []
 	if slices.ContainsFunc(d.fields, func(o described) bool { return o.name == f.Name }) {
 		return fmt.Errorf("the name %s is taken by another field with a tag", f.Name)
 	}
+	switch where, order := f.Tag.Get("where"), f.Tag.Get("order"); {
+	case kind == "belongs_to" && (where != "" || order != ""):
+		return errors.New("a belongs_to takes no where or order: it is the one row that the foreign key names")
+	case (kind == "count" || kind == "sum") && order != "":
+		return fmt.Errorf("a %s takes no order: it is the same in any", kind)
+	}
 	rel := &Relation{Table: tag[:dot], Via: strings.Split(tag[dot+1:], "+"), Where: f.Tag.Get("where"), Order: f.Tag.Get("order")}
 	if to := f.Tag.Get("to"); to != "" {
 		rel.To = strings.Split(to, "+")

@@ -149,6 +149,12 @@ func TestBadTagsAreErrors(t *testing.T) {
 			A *line `has_noe:"lines.order_id"`
 		}], "nearly has_one"},
 		{describe[struct {
+			A *line `belongs_to:"lines.x" where:"y > 1"`
+		}], "a belongs_to takes no where or order"},
+		{describe[struct {
+			A int64 `count:"lines.x" order:"y"`
+		}], "a count takes no order"},
+		{describe[struct {
 			A int64 `DB:"a"`
 		}], `the tag DB is nearly db; write db:"column"`},
 		{describe[struct {
@@ -264,6 +270,7 @@ func TestDefineSaysWhatIsWrong(t *testing.T) {
 		{[]AnySync{initialized("a", "b"), initialized("b", "a")}, "each would wait for the other for ever"},
 		{[]AnySync{m("a", "nope")}, "does not exist"},
 		{[]AnySync{m("a"), m("a")}, "two syncs"},
+		{[]AnySync{m("a"), m("a", "nope")}, `sync "a" refers to sync "nope", which does not exist`},
 		{[]AnySync{m("a/b")}, "must not contain"},
 		{nil, "no syncs"},
 		{[]AnySync{Mapping{}}, "Translate is missing"},

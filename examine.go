@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
+	"github.com/upkeep-sync/upkeep/internal/spelling"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -24,7 +25,7 @@ func (d *definition) examine() error {
 	need(d.Name != "", "Name is empty")
 	need(!strings.ContainsAny(d.Name, "/ \t\n"), "the name must not contain spaces or slashes")
 	need(d.From != nil && d.From.Table != "", "the root table is missing: Sync.Table, or Mapping.From.Table")
-	errs = append(errs, d.From.lacking("From")...)
+	errs = append(errs, d.From.unfounded("From", store.Root)...)
 	if d.To == nil {
 		need(false, "To is missing: set it to the *upkeep.Remote that the records go to")
 	} else {
@@ -37,6 +38,12 @@ func (d *definition) examine() error {
 	errs = append(errs, d.OnDelete.examine("OnDelete"), d.WhenFalse.examine("WhenFalse"))
 	need(d.When != nil || slices.Contains([]Action{"", Keep}, d.WhenFalse.Action), "WhenFalse is never done without When: say with When which rows are to be at the remote, or leave WhenFalse out; what becomes of the record of a deleted row is said by OnDelete")
 	need(slices.Contains([]Delivery{"", Latest, Every}, d.Deliver), "%q is not a delivery; use latest or every", d.Deliver)
+	need(d.Initialize == nil || len(d.RefersTo) > 0, "Initialize is set and RefersTo is empty: name the sync there whose records it makes this one from")
+	if d.To != nil && !isNil(d.To.Connection) {
+		_, can := d.To.Connection.(connector.Initializer)
+		need(d.Initialize == nil || can, "remote %q can't initialize a record from another", d.To.Name)
+	}
+	errs = append(errs, d.namesOfFields()...)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -49,39 +56,90 @@ func (d *definition) examine() error {
 	if d.MemberLimit == 0 {
 		d.MemberLimit = 10_000
 	}
-	if d.Sends != nil {
-		if err := d.unsaid(d.Sends); err != nil {
-			return fmt.Errorf("Sends: %w", err)
-		}
-	}
 	d.traits = d.To.traits()
-	if _, can := d.To.Connection.(connector.Initializer); d.Initialize != nil && !can {
-		return fmt.Errorf("remote %q can't initialize a record from another", d.To.Name)
-	}
 	d.version = versionOf(d.digest(), d.To.Name, d.Record)
 	return nil
 }
 
-// lacking are the relations below that are nil, or lead back to one of those
-// above; place is where this one stands.
-func (rel *Relation) lacking(place string, above ...*Relation) (errs []error) {
+// namesOfFields says what is wrong with Sends and Columns.
+func (d *definition) namesOfFields() (errs []error) {
+	if d.Sends == nil {
+		return nil
+	}
+	for i, name := range d.Sends {
+		if name == "" {
+			errs = append(errs, fmt.Errorf("Sends[%d] is empty: give the remote's name of the field, or leave it out", i))
+		} else if slices.Contains(d.Sends[:i], name) {
+			errs = append(errs, fmt.Errorf("Sends[%d]: %q is named twice; name each field once", i, name))
+		}
+	}
+	for i, c := range d.Columns {
+		if !slices.Contains(d.Sends, c.Name) {
+			errs = append(errs, fmt.Errorf("Columns[%d]: %q is none of Sends%s: add it there, or leave the column out", i, c.Name, spelling.DidYouMean(c.Name, d.Sends)))
+		}
+	}
+	if err := d.unsaid(d.Sends); err != nil {
+		errs = append(errs, fmt.Errorf("Sends: %w", err))
+	}
+	return errs
+}
+
+// unfounded says what no database can make good: relations that are nil or lead back
+// to one of those above, and what one of this kind does not take; place is where this
+// one stands.
+func (rel *Relation) unfounded(place string, kind store.Relation, above ...*Relation) (errs []error) {
 	if rel == nil {
 		return nil
 	}
 	if slices.Contains(above, rel) {
 		return []error{fmt.Errorf("%s leads back to a relation that it is in: a composite must end somewhere, make a Relation of its own for the inner rows", place)}
 	}
+	errs = rel.misplaced(place, kind)
 	above = append(slices.Clip(above), rel)
-	for _, kind := range []struct {
+	for _, of := range []struct {
 		name string
+		kind store.Relation
 		rels map[string]*Relation
-	}{{"BelongsTo", rel.BelongsTo}, {"HasOne", rel.HasOne}, {"HasMany", rel.HasMany}} {
-		for _, name := range slices.Sorted(maps.Keys(kind.rels)) {
-			below := fmt.Sprintf("%s.%s[%q]", place, kind.name, name)
-			if kind.rels[name] == nil {
+	}{{"BelongsTo", store.BelongsTo, rel.BelongsTo}, {"HasOne", store.HasOne, rel.HasOne}, {"HasMany", store.HasMany, rel.HasMany}} {
+		for _, name := range slices.Sorted(maps.Keys(of.rels)) {
+			below := fmt.Sprintf("%s.%s[%q]", place, of.name, name)
+			if of.rels[name] == nil {
 				errs = append(errs, fmt.Errorf("%s is nil: set it to an *upkeep.Relation with a Table, or leave it out", below))
+			} else if of.rels[name].Table == "" {
+				errs = append(errs, fmt.Errorf("%s.Table is empty: name the table of its rows", below))
 			}
-			errs = append(errs, kind.rels[name].lacking(below, above...)...)
+			errs = append(errs, of.rels[name].unfounded(below, of.kind, above...)...)
+		}
+	}
+	return errs
+}
+
+// misplaced says what a relation of this kind does not take.
+func (rel *Relation) misplaced(place string, kind store.Relation) (errs []error) {
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(place+format, args...)) }
+	switch said := rel.Where != "" || rel.Order != ""; {
+	case said && kind == store.Root:
+		wrong(": the root table takes no Where or Order; say with When which rows are to be at the remote")
+	case said && kind == store.BelongsTo:
+		wrong(": a belongs_to takes no Where or Order: it is the one row that the foreign key names")
+	case rel.Order != "" && rel.OnlyAggregates:
+		wrong(": an Order says nothing where rows are only counted or summed; leave it out")
+	}
+	for i, a := range rel.Aggregates {
+		if kind != store.HasMany {
+			wrong(".Aggregates[%d]: only a has_many can be counted or summed", i)
+		}
+		if a.Name == "" {
+			wrong(".Aggregates[%d].Name is empty: name the value, as it is to stand in the Row", i)
+		}
+		switch a.Func {
+		case "count":
+		case "sum":
+			if a.Column == "" {
+				wrong(".Aggregates[%d]: a sum needs the Column to sum", i)
+			}
+		default:
+			wrong(".Aggregates[%d]: %q is not an aggregate; use count or sum", i, a.Func)
 		}
 	}
 	return errs

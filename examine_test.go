@@ -81,6 +81,33 @@ func TestNewRefuses(t *testing.T) {
 			v.BelongsTo = map[string]*Relation{"w": v}
 			m.From.HasOne = map[string]*Relation{"v": v}
 		},
+		`sync "a": From.HasMany["w"].Aggregates[0]: "avg" is not an aggregate; use count or sum`: func(_ *Config, m *Mapping) {
+			m.From.HasMany = map[string]*Relation{"w": {Table: "w", Aggregates: []Aggregate{{Name: "n", Func: "avg", Column: "x"}}}}
+		},
+		`From.HasMany["w"].Aggregates[0]: a sum needs the Column to sum`: func(_ *Config, m *Mapping) {
+			m.From.HasMany = map[string]*Relation{"w": {Table: "w", Aggregates: []Aggregate{{Name: "n", Func: "sum"}}}}
+		},
+		`From.HasOne["w"].Aggregates[0]: only a has_many can be counted or summed`: func(_ *Config, m *Mapping) {
+			m.From.HasOne = map[string]*Relation{"w": {Table: "w", Aggregates: []Aggregate{{Name: "n", Func: "count"}}}}
+		},
+		`From.HasMany["w"]: an Order says nothing where rows are only counted`: func(_ *Config, m *Mapping) {
+			m.From.HasMany = map[string]*Relation{"w": {Table: "w", Order: "id", OnlyAggregates: true, Aggregates: []Aggregate{{Name: "n", Func: "count"}}}}
+		},
+		`From.HasMany["w"].Table is empty: name the table`: func(_ *Config, m *Mapping) { m.From.HasMany = map[string]*Relation{"w": {}} },
+		`sync "a": From: the root table takes no Where or Order; say with When`: func(_ *Config, m *Mapping) {
+			m.From.Where, m.From.Order = "x > 1", "x"
+		},
+		`From.BelongsTo["w"]: a belongs_to takes no Where or Order: `: func(_ *Config, m *Mapping) {
+			m.From.BelongsTo = map[string]*Relation{"w": {Table: "w", Where: "x > 1"}}
+		},
+		`sync "a": Sends[2] is empty: give the remote's name`: func(_ *Config, m *Mapping) { m.Sends = []string{"a", "b", ""} },
+		`sync "a": Sends[1]: "a" is named twice`:              func(_ *Config, m *Mapping) { m.Sends = []string{"a", "a"} },
+		`sync "a": Columns[0]: "nmae" is none of Sends (did you mean name?): add`: func(_ *Config, m *Mapping) {
+			m.Sends, m.Columns = []string{"name"}, []connector.Column{{Name: "nmae"}}
+		},
+		`sync "a": Initialize is set and RefersTo is empty: name the sync`: func(_ *Config, m *Mapping) {
+			m.Initialize = func(Row) (Reference, error) { return Ref("b", 1), nil }
+		},
 		`two remotes are called "r": use one *upkeep.Remote for all syncs that go t`: func(c *Config, m *Mapping) {
 			other, to := *m, *m.To
 			other.Name, other.To = "b", &to
@@ -90,6 +117,12 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := New(valid(change)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
+	}
+	if _, err := New(valid(func(_ *Config, m *Mapping) {
+		m.Sends, m.From.Where, m.Initialize, m.Translate = []string{""}, "x", func(Row) (Reference, error) { return Reference{}, nil }, nil
+		m.OnDelete = Ending{Set, Fields{"y": 1}}
+	})); err == nil || strings.Count(err.Error(), "\n") != 5 {
+		t.Errorf("one of six is not told: %v", err)
 	}
 	if _, err := New(valid(func(c *Config, m *Mapping) { c.Drain, c.History, m.To.Burst = -1, -1, -1 })); err == nil || strings.Count(err.Error(), "must not be negative") != 3 {
 		t.Errorf("one of three is not told: %v", err)

@@ -19,9 +19,6 @@ import (
 func resolve(ctx context.Context, catalog store.Catalog, d *definition) (shape *store.Shape, whole bool, err error) {
 	r := &resolver{ctx: ctx, catalog: catalog, sync: d.Name, tags: d.described != nil}
 	root := r.member("", "", store.Root, d.From, nil)
-	if d.From.Where != "" || d.From.Order != "" {
-		r.fail("", "%s: the root table takes no where or order; use when", d.From.Table)
-	}
 	shape = &store.Shape{Sync: d.Name, ByHand: d.ByHand, Every: d.Deliver == Every, Root: root, MemberLimit: d.MemberLimit}
 	if len(r.errs) == 0 {
 		r.examine(shape)
@@ -101,9 +98,6 @@ func (r *resolver) member(name, path string, kind store.Relation, rel *Relation,
 		r.link(path, m, rel, info, parent)
 	}
 	if rel.Where != "" || rel.Order != "" {
-		if kind == store.BelongsTo {
-			r.fail("", "relation %q: a belongs_to takes no where or order", path)
-		}
 		names, err := r.catalog.Fragment(r.ctx, info.Table, rel.Where, rel.Order)
 		if err != nil {
 			r.fail("", "relation %q: %w", path, err)
@@ -111,7 +105,7 @@ func (r *resolver) member(name, path string, kind store.Relation, rel *Relation,
 		m.Fragment = r.columns(path, info, names)
 	}
 	for _, a := range rel.Aggregates {
-		m.Aggregates = append(m.Aggregates, r.aggregate(path, kind, info, a))
+		m.Aggregates = append(m.Aggregates, r.aggregate(path, info, a))
 	}
 	below := []struct {
 		kind store.Relation
@@ -135,22 +129,15 @@ func (r *resolver) member(name, path string, kind store.Relation, rel *Relation,
 	return m
 }
 
-func (r *resolver) aggregate(path string, kind store.Relation, info *store.TableInfo, a Aggregate) store.Aggregate {
+func (r *resolver) aggregate(path string, info *store.TableInfo, a Aggregate) store.Aggregate {
 	out := store.Aggregate{Name: a.Name, Func: a.Func}
-	if kind != store.HasMany {
-		r.fail("", "relation %q: only a has_many can be counted or summed", path)
-	}
-	switch a.Func {
-	case "count":
-	case "sum":
+	if a.Func == "sum" {
 		if cs := r.columns(path, info, []string{a.Column}); len(cs) == 1 {
 			out.Column = cs[0]
 			if k := cs[0].Kind; k != store.Int && k != store.Decimal {
 				r.fail("", "relation %q: column %s of %s is a %s and can't be summed exactly", path, a.Column, info.Table, k)
 			}
 		}
-	default:
-		r.fail("use count or sum", "relation %q: %q is not an aggregate", path, a.Func)
 	}
 	return out
 }
