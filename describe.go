@@ -38,14 +38,14 @@ func describe[T any](table string) (*description, error) {
 
 func describeType(t reflect.Type, from *Relation, above []reflect.Type) (*description, error) {
 	if slices.Contains(above, t) {
-		return nil, fmt.Errorf("%s contains itself: a composite must end somewhere, use a type of its own for the inner rows", t)
+		return nil, fmt.Errorf("%s contains itself: a composite must end somewhere, use a type of its own for the inner rows", shortType(t))
 	}
 	d := &description{from: from}
 	if err := d.read(t, nil, append(slices.Clone(above), t)); err != nil {
 		return nil, err
 	}
 	if len(d.fields) == 0 {
-		return nil, fmt.Errorf("%s has no field with a db tag", t)
+		return nil, fmt.Errorf("%s has no field with a db tag", shortType(t))
 	}
 	return d, nil
 }
@@ -58,10 +58,30 @@ func (d *description) read(t reflect.Type, index []int, above []reflect.Type) er
 		f := t.Field(i)
 		f.Index = append(slices.Clone(index), i)
 		if err := d.field(f, above); err != nil {
-			errs = append(errs, each(err, "%s.%s: ", t, f.Name))
+			errs = append(errs, each(err, "%s.%s: ", shortType(t), f.Name))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// shortType is a type's name in an error. Go writes an anonymous struct as its source.
+func shortType(t reflect.Type) string {
+	if t.Name() != "" {
+		return t.String()
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return "an anonymous struct"
+	case reflect.Pointer:
+		if name := shortType(t.Elem()); name != t.Elem().String() {
+			return "a pointer to " + name
+		}
+	case reflect.Slice:
+		if name := shortType(t.Elem()); name != t.Elem().String() {
+			return "a slice of " + name
+		}
+	}
+	return t.String()
 }
 
 // field reads the tags of one field.
@@ -171,13 +191,13 @@ func (d *description) relation(f reflect.StructField, kind, tag string, above []
 	many := kind == "has_many"
 	if many {
 		if elem.Kind() != reflect.Slice {
-			return fmt.Errorf("a has_many field must be a slice, not %s", f.Type)
+			return fmt.Errorf("a has_many field must be a slice, not %s", shortType(f.Type))
 		}
 		if elem = elem.Elem(); elem.Kind() == reflect.Pointer {
 			elem = elem.Elem()
 		}
 	} else if elem.Kind() != reflect.Pointer {
-		return fmt.Errorf("a %s field must be a pointer (nil: there is none), not %s", kind, f.Type)
+		return fmt.Errorf("a %s field must be a pointer (nil: there is none), not %s", kind, shortType(f.Type))
 	} else {
 		elem = elem.Elem()
 	}

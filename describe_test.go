@@ -149,6 +149,12 @@ func TestBadTagsAreErrors(t *testing.T) {
 			A *line `has_noe:"lines.order_id"`
 		}], "nearly has_one"},
 		{describe[struct {
+			A []line `has_noe:"lines"`
+		}], "an anonymous struct.A: the tag has_noe"},
+		{describe[struct {
+			A struct{ B int } `has_many:"lines.x"`
+		}], "an anonymous struct.A: a has_many field must be a slice, not an anonymous struct"},
+		{describe[struct {
 			A *line `belongs_to:"lines.x" where:"y > 1"`
 		}], "a belongs_to takes no where or order"},
 		{describe[struct {
