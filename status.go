@@ -97,8 +97,13 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 // Stored is what the registry of a database has of a [Status], for when there is
 // no engine, since the declarations do not fit the tables: of all syncs that it
 // knows, declared or not, and of the given remotes, in their order and without
-// their Syncs.
+// their Syncs. A remote that is nil is an error.
 func Stored(ctx context.Context, db Database, remotes ...*Remote) (*Status, error) {
+	for i, r := range remotes {
+		if r == nil {
+			return nil, fmt.Errorf("stored: remotes[%d] is nil: give the *upkeep.Remote that the syncs go to, or leave it out", i)
+		}
+	}
 	s := &Status{}
 	var err error
 	// The log before the groups, as a touch goes from one to the other: it is
