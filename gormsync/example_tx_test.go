@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+	"gorm.io/gorm/utils/tests"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
@@ -24,9 +26,16 @@ func ExampleTx() {
 	app, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)&_txlock=immediate")
 	must(err)
 	defer func() { must(app.Close()) }()
-	_, err = app.Exec(shop)
+	_, err = app.Exec(`
+		create table users (id integer primary key, deleted_at datetime, name text);
+		create table orders (id integer primary key, deleted_at datetime, state text, user_id integer references users(id));
+		create table line_items (id integer primary key, deleted_at datetime, order_id integer references orders(id), sku text, price decimal(10,2));
+		insert into users (id, name) values (1, 'Ada');
+		insert into orders (id, state, user_id) values (42, 'placed', 1)`)
 	must(err)
-	orm, err := openGORM(app, true) // gorm.Open, with PrepareStmt
+	// In the place of tests.DummyDialector, which needs no driver, stands the one of
+	// your database: sqlite.Dialector{Conn: app} or postgres.New(postgres.Config{Conn: app}).
+	orm, err := gorm.Open(tests.DummyDialector{}, &gorm.Config{ConnPool: app, PrepareStmt: true, Logger: logger.Discard})
 	must(err)
 
 	database, err := sqlite.Open(path, sqlite.Config{})
