@@ -208,11 +208,37 @@ func TestFindingsNameTheTable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(all) != 1 || !strings.HasSuffix(all[0].Table, table) || all[0].Sync != "s" {
+			if len(all) != 1 || !strings.HasSuffix(all[0].Table, table) || all[0].Sync != "s" || all[0].Fix == "" {
 				t.Errorf("findings of %s: %+v", table, all)
 			}
 		}
 	})
+}
+
+// What is not there is told with what to do about it.
+func TestFixesOfWhatIsNotThere(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{})
+		s.exec(machines)
+		type pair struct {
+			A int `db:"a"`
+		}
+		says(t, found[pair](s, "pears"), "no such table: ", "=> did you mean pairs?")
+		says(t, found[pair](s, "zz"), "no such table: ", "=> correct the name, make the table, or let the role see it")
+		type counted struct {
+			A int   `db:"a"`
+			N int64 `count:"work.pa+pb" where:"vv > 1"`
+		}
+		says(t, found[counted](s, "pairs"), `relation "N": `, "no such column: ", "vv", "=> where and order take columns of ", "it has id, machine_site, ")
+	})
+}
+
+// A remote that is nil is told, as New tells it.
+func TestStoredOfNoRemote(t *testing.T) {
+	s := newShop(t, memory.Config{})
+	if _, err := upkeep.Stored(s.ctx, s.open(), s.to, nil); err == nil || !strings.Contains(err.Error(), "remotes[1] is nil: give") {
+		t.Errorf("it says %v", err)
+	}
 }
 
 // strict is a connection that takes no backslash in an external id, and of

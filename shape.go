@@ -81,6 +81,9 @@ func (r *resolver) member(name, path string, kind store.Relation, rel *Relation,
 		named := ""
 		if errors.Is(err, store.ErrNoTable) {
 			named = store.ParseTable(rel.Table).String()
+			if fix == "" && !errors.Is(err, store.ErrView) {
+				fix = r.nearTable(rel.Table)
+			}
 		}
 		r.failAt(named, fix, "%s%w", of(path), err)
 		return m
@@ -100,7 +103,11 @@ func (r *resolver) member(name, path string, kind store.Relation, rel *Relation,
 	if rel.Where != "" || rel.Order != "" {
 		names, err := r.catalog.Fragment(r.ctx, info.Table, rel.Where, rel.Order)
 		if err != nil {
-			r.fail("", "relation %q: %w", path, err)
+			fix := ""
+			if errors.Is(err, store.ErrNoColumn) {
+				fix = fmt.Sprintf("where and order take columns of %s alone; it has %s", info.Table, strings.Join(columnNames(info), ", "))
+			}
+			r.fail(fix, "relation %q: %w", path, err)
 		}
 		m.Fragment = r.columns(path, info, names)
 	}
@@ -222,10 +229,7 @@ func (r *resolver) columns(path string, info *store.TableInfo, names []string) [
 	for _, n := range names {
 		c, ok := info.Column(n)
 		if !ok {
-			all := make([]string, len(info.Columns))
-			for i, c := range info.Columns {
-				all[i] = c.Name
-			}
+			all := columnNames(info)
 			fix := "correct the name, or add the column"
 			if near := spelling.Nearest(n, all); near != "" {
 				fix = "did you mean " + near + "?"
@@ -238,4 +242,27 @@ func (r *resolver) columns(path string, info *store.TableInfo, names []string) [
 		}
 	}
 	return out
+}
+
+func columnNames(info *store.TableInfo) []string {
+	all := make([]string, len(info.Columns))
+	for i, c := range info.Columns {
+		all[i] = c.Name
+	}
+	return all
+}
+
+// nearTable says what to do about a table that is not there.
+func (r *resolver) nearTable(written string) string {
+	tables, err := r.catalog.Tables(r.ctx)
+	if err == nil { // else the name of none can be told
+		var names []string
+		for _, t := range tables {
+			names = append(names, t.Name)
+		}
+		if near := spelling.Nearest(store.ParseTable(written).Name, names); near != "" {
+			return "did you mean " + near + "?"
+		}
+	}
+	return "correct the name, make the table, or let the role see it"
 }

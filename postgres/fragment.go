@@ -109,6 +109,9 @@ func fragmentError(err error) error {
 		return err
 	}
 	message := e.Message
+	if e.Code == "42703" { // undefined_column
+		return fmt.Errorf("not valid SQL here: %w: %s (SQLSTATE %s)", store.ErrNoColumn, message, e.Code)
+	}
 	if e.Hint != "" {
 		message += " (" + e.Hint + ")"
 	}

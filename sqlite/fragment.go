@@ -39,6 +39,9 @@ func (d *DB) Fragment(ctx context.Context, t store.Table, where, order string) (
 		case order != "":
 			what = "condition on, or order of,"
 		}
+		if _, name, lacks := strings.Cut(err.Error(), "no such column: "); lacks { // as SQLite says it: "SQL logic error: no such column: x (1)"
+			return nil, fmt.Errorf("%s table %s: %w: %s", what, info.Name, store.ErrNoColumn, strings.TrimSuffix(name, " (1)"))
+		}
 		return nil, fmt.Errorf("%s table %s: %w", what, info.Name, err)
 	}
 	var names []string

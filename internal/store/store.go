@@ -75,8 +75,8 @@ type Catalog interface {
 	// Fragment reports which columns of t a member's where and order read,
 	// as the database itself resolves them. It is an error if they are not
 	// valid SQL, read another table, read in a way that hides its columns,
-	// or may say something else of a row that is the same. Nothing is left
-	// behind.
+	// or may say something else of a row that is the same; ErrNoColumn, where it is
+	// that. Nothing is left behind.
 	Fragment(ctx context.Context, t Table, where, order string) ([]string, error)
 	// Rights examines what the connected role may do for these shapes, and
 	// the database's own fitness (version, a foreign key without an index).
@@ -470,6 +470,8 @@ func (q Quota) Left() int64 { return max(q.Limit-q.Used, 0) }
 var (
 	// ErrNoTable: the table does not exist or the role can't see it.
 	ErrNoTable = errors.New("no such table")
+	// ErrNoColumn: a condition or order reads a column that its table does not have.
+	ErrNoColumn = errors.New("no such column")
 	// ErrView is an ErrNoTable too: the name is that of a view.
 	ErrView = fmt.Errorf("%w: it is a view, which has no changes of its own", ErrNoTable)
 	// ErrNoGroup: the registry has no such group.
