@@ -223,7 +223,7 @@ func TestFixesOfWhatIsNotThere(t *testing.T) {
 		type pair struct {
 			A int `db:"a"`
 		}
-		says(t, found[pair](s, "pears"), "no such table: ", "=> did you mean pairs?")
+		says(t, found[pair](s, "pair"), "no such table: ", "=> did you mean pairs?")
 		says(t, found[pair](s, "zz"), "no such table: ", "=> correct the name, make the table, or let the role see it")
 		type counted struct {
 			A int   `db:"a"`
