@@ -43,7 +43,10 @@ const (
 // ID names a group. String is "sync/key".
 //
 //	Sync string // name of the sync
-//	Key  string // root key, in the form of [Key]
+//	Key  string // root key, its values as the database writes them
+//
+// [Key] may spell a value otherwise, such as a time. What a call is given is found in
+// any spelling; to compare, take the ID of an [Explanation].
 type ID = store.ID
 
 // Key is the text form of a root row's primary key, as [Engine.Explain],
@@ -92,7 +95,7 @@ type Group = store.Group
 // Cause is the change that touched a group last.
 //
 //	Table   string    // of the row that changed
-//	Key     string    // of that row, in the form of [Key]
+//	Key     string    // of that row, joined as by [Key]; a time may be spelled otherwise than in ID.Key
 //	Op      string    // insert, update, delete, truncate, touch, register, sweep, backfill, resync, settle, reference
 //	Columns []string  // watched columns that changed; empty: all, or not known
 //	Tx      string    // the database's transaction id; empty on SQLite

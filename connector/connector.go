@@ -239,7 +239,9 @@ const (
 	Upsert Class = iota
 	// Lookup: the remote finds records by key, whether it holds the key unique
 	// or not, but a create updates none. After an unknown create the engine
-	// waits Traits.Quiet, then calls Find, then creates again if there is none.
+	// waits Traits.Quiet, then calls Find, then creates again if there is none. It
+	// calls Find too before the first create in a new sync's backfill, since an
+	// earlier installation may have made the record.
 	Lookup
 	// Blind: neither. An unknown create is parked for a person, and not
 	// repeated. The engine never calls Find.
