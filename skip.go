@@ -27,7 +27,8 @@ import (
 //
 // It is [ErrNothingToSkip] for a group that is not parked, that was touched
 // meanwhile, that has no record, or of which it can't be said what was refused, and
-// [ErrClaimed] while a worker is at a group with commands.
+// [ErrClaimed] while a worker is at a group with commands, and [ErrNoGroup] for one that
+// is not in the registry.
 func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {
 	id, err := e.group(ctx, sync, key)
 	if err != nil {
