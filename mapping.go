@@ -42,7 +42,9 @@ type Reference struct{ Sync, Key string }
 
 // Ref refers to the record of another sync's group, by the root key of that
 // group: Ref("customer", order.UserID). The group that uses it waits until
-// that record is there, and is woken by it. A nil key, or a nil pointer (a
+// that record is there, and is woken by it. A record that goes later touches none
+// that refer to it: they stay as they were sent, and clean, until rows of their own
+// change, and then wait. A nil key, or a nil pointer (a
 // foreign key that is NULL), refers to nothing and is sent as null. It may
 // stand wherever [Fields] say that a Ref is sent; one in a struct of your own
 // parks the group.

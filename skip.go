@@ -19,14 +19,14 @@ import (
 //
 // Of a sync that delivers every version it drops the oldest command that waits, which
 // was refused or waits for another record, and returns it. Where none waits, and of a
-// sync that delivers the latest state, the record stays as it is at the remote: when a worker comes to the group it compares
-// as always, sends nothing, and the group is [Skipped]. What was refused goes again
-// when it changes, what else changes goes as always, and all of it when the record is
-// forced ([Resync].Force). The Command is then the zero value. [Engine.Retry] takes
-// it back until a worker has come.
+// sync that delivers the latest state, the record stays as it is at the remote: when a
+// worker comes to the group it compares as always, sends nothing, and the group is
+// [Skipped]. What was refused goes again when it changes, what else changes goes as
+// always, and all of it when the record is forced ([Resync].Force). The Command is then
+// the zero value. [Engine.Retry] takes it back until a worker has come.
 //
 // It is [ErrNothingToSkip] for a group that is not parked, that was touched
-// meanwhile, that has no record, or of which it can't be said what was refused, and
+// meanwhile, that has no record, or of which it can't be said what was refused,
 // [ErrClaimed] while a worker is at a group with commands, and [ErrNoGroup] for one that
 // is not in the registry.
 func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {

@@ -65,6 +65,12 @@ func (m Mapping) Declaration() (*Mapping, error) { return &m, nil }
 //	                             take one without a network, netip.Prefix any)
 //	any of them                  types with a Scan, an UnmarshalText or an UnmarshalJSON
 //
+// Of SQLite the declared type counts, as it has none of its own: BOOL..., DATETIME and
+// TIMESTAMP..., DATE, JSON..., what has CHAR, TEXT, CLOB or UUID in it, INT, BLOB, DECIMAL,
+// NUMERIC or MONEY, REAL, FLOA or DOUB stand for the lines above, in this order; another
+// one, or none, is a string. A time is a text as SQLite's own functions write it, or RFC
+// 3339, in UTC where it names no zone, or an integer, which is a Unix time in seconds.
+//
 // A method of the type wins over its kind: type Status string with an
 // UnmarshalText is what that makes of the column. Of several methods Scan is
 // called, which gets a string, int64, float64, bool, []byte or time.Time as from

@@ -111,7 +111,9 @@ type Config struct {
 	// Logger defaults to discarding.
 	Logger *slog.Logger
 	// Clock is this process's own clock, for durations and pauses only; what
-	// is stored is told by the database's. Defaults to the real one.
+	// is stored is told by the database's. Defaults to the real one. A test that puts
+	// the time forward sets both: this one, and the database's, which is Config.Clock of
+	// package sqlite, and on PostgreSQL the function upkeep.clock(), to be replaced.
 	Clock Clock
 	// Random gives numbers in [0,1) for jitter. Defaults to math/rand/v2.
 	Random func() float64
