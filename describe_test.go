@@ -288,7 +288,7 @@ func TestDefineSaysWhatIsWrong(t *testing.T) {
 		{[]AnySync{Mapping{Name: "a", To: &Remote{Name: "r", Connection: (*fakeConnection)(nil)}}}, "To.Connection is nil: set it to what"},
 		{[]AnySync{Sync[struct {
 			A int64 `DB:"a"`
-		}]{Name: "a"}}, `Config.Syncs[0]: sync "a": struct`},
+		}]{Name: "a"}}, `Config.Syncs[0]: sync "a": an anonymous struct.A: the tag DB`},
 	} {
 		_, err := define(c.syncs)
 		if (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
