@@ -27,7 +27,7 @@ import (
 //
 // It is [ErrNothingToSkip] for a group that is not parked, that was touched
 // meanwhile, that has no record, or of which it can't be said what was refused,
-// [ErrClaimed] while a worker is at a group with commands, and [ErrNoGroup] for one that
+// [ErrClaimed] while a worker is at the group, and [ErrNoGroup] for one that
 // is not in the registry.
 func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {
 	id, err := e.group(ctx, sync, key)
@@ -87,6 +87,8 @@ func (e *Engine) leaveAsIs(ctx context.Context, id ID) error {
 		return err
 	}
 	switch {
+	case g.State == store.Claimed: // what was refused is tried again now and then
+		return fmt.Errorf("%w: %s", store.ErrClaimed, id)
 	case g.State != store.Parked:
 		return nothing("%s is %s; only what was refused can be left out", id, g.State)
 	case g.Reason == store.DeleteHeld:
