@@ -230,6 +230,7 @@ func TestBulkJobsThatComeToNothing(t *testing.T) {
 		name  string
 		fail  memory.Fault
 		after func(s *shop)
+		pace  int // of jobs; 0: they stand still until after
 		jobs  int // changes applied in jobs, at least
 		doubt bool
 	}{
@@ -244,23 +245,15 @@ func TestBulkJobsThatComeToNothing(t *testing.T) {
 			s.remote.ForgetJob(j.ID)
 		}},
 		{name: "not made", fail: memory.Fault{On: memory.StartJob, Err: memory.Err(connector.Rejected), Times: -1}},
-		{name: "not made at first", fail: memory.Fault{On: memory.StartJob, Err: memory.Err(connector.RateLimited)}, after: func(s *shop) {
-			s.remote.Advance(s.runningJob().ID, -1)
-		}, jobs: 300},
+		{name: "not made at first", fail: memory.Fault{On: memory.StartJob, Err: memory.Err(connector.RateLimited)}, pace: 400, jobs: 300},
 		{name: "not run", fail: memory.Fault{On: memory.RunJob, Err: memory.Err(connector.Rejected), Times: -1}},
-		{name: "run, and nobody said so", fail: memory.Fault{On: memory.RunJob, Err: memory.Err(connector.Unknown), Applied: true}, after: func(s *shop) {
-			s.remote.Advance(s.runningJob().ID, -1)
-		}, jobs: 300},
-		{name: "not run, and nobody said so", fail: memory.Fault{On: memory.RunJob, Err: memory.Err(connector.Unknown)}, after: func(s *shop) {
-			s.remote.Advance(s.runningJob().ID, -1)
-		}, jobs: 300},
-		{name: "hard to reach", fail: memory.Fault{On: memory.PollJob, Err: memory.Err(connector.Unknown), Times: 2}, after: func(s *shop) {
-			s.remote.Advance(s.runningJob().ID, -1)
-		}, jobs: 300},
+		{name: "run, and nobody said so", fail: memory.Fault{On: memory.RunJob, Err: memory.Err(connector.Unknown), Applied: true}, pace: 400, jobs: 300},
+		{name: "not run, and nobody said so", fail: memory.Fault{On: memory.RunJob, Err: memory.Err(connector.Unknown)}, pace: 400, jobs: 300},
+		{name: "hard to reach", fail: memory.Fault{On: memory.PollJob, Err: memory.Err(connector.Unknown), Times: 2}, pace: 400, jobs: 300},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := newShop(t, inJobs(0))
+			s := newShop(t, inJobs(c.pace))
 			s.users(300)
 			if c.fail.On != memory.Any {
 				s.remote.Fail(c.fail)
