@@ -32,8 +32,8 @@ type located interface {
 	// names each place that no longer fits, on one line. Nil: all does.
 	Misfits(ctx context.Context, catalog store.Catalog) error
 	// Outdated names in the same way the places that compare a column with one of
-	// these labels, which its enum has no more.
-	Outdated(ctx context.Context, catalog store.Catalog, labels []string) error
+	// these labels, which its enum has no more. err: that can't be told now.
+	Outdated(ctx context.Context, catalog store.Catalog, labels []string) (outdated, err error)
 }
 
 // define examines the mappings and returns every problem at once.

@@ -24,7 +24,14 @@ func (e *Engine) sweepRelabelled(ctx context.Context, before, now []*store.Shape
 	var syncs, columns []string
 	for i, d := range e.defs {
 		renamed, old := relabelled(before[i], now[i])
-		if len(renamed) == 0 || e.holdOutdated(ctx, d, renamed, old) {
+		if len(renamed) == 0 {
+			continue
+		}
+		held, err := e.holdOutdated(ctx, d, renamed, old)
+		if err != nil { // it is looked at again, and not swept by guess
+			return fmt.Errorf("look where %s compares with labels that have other names now: %w", d.Name, err)
+		}
+		if held {
 			continue
 		}
 		defs, syncs, columns = append(defs, d), append(syncs, d.Name), append(columns, renamed...)
@@ -47,19 +54,22 @@ type outdated struct {
 
 // holdOutdated says whether a sync is held for what was renamed, until the label has
 // its old name again or a process begins with another configuration.
-func (e *Engine) holdOutdated(ctx context.Context, d *definition, renamed, old []string) bool {
+func (e *Engine) holdOutdated(ctx context.Context, d *definition, renamed, old []string) (held bool, err error) {
+	if d.located == nil {
+		return false, nil
+	}
 	o := &e.outdated
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if d.located == nil {
-		return false
-	}
 	labels := append(slices.Clone(o.labels[d.Name]), old...)
-	places := d.located.Outdated(ctx, e.db, labels)
+	places, err := d.located.Outdated(ctx, e.db, labels)
+	if err != nil {
+		return false, err
+	}
 	if places == nil {
 		delete(o.labels, d.Name)
 		delete(o.why, d.Name)
-		return false
+		return false, nil
 	}
 	if o.labels == nil {
 		o.labels, o.why = map[string][]string{}, map[string]error{}
@@ -67,7 +77,7 @@ func (e *Engine) holdOutdated(ctx context.Context, d *definition, renamed, old [
 	o.labels[d.Name] = labels
 	o.why[d.Name] = fmt.Errorf("a label of an enum has another name now (%s), and the configuration compares with the old one, so it says something else of rows that nobody has changed; write the new name there and start upkeep run again, or give the label its old one: %w", strings.Join(renamed, ", "), places)
 	e.log.Error("the sync is held, the others go on", "sync", d.Name, "error", o.why[d.Name])
-	return true
+	return true, nil
 }
 
 // isOutdated says why a sync is held for what was renamed; nil: it is not.

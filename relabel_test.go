@@ -95,15 +95,19 @@ type fromFile struct {
 	upkeep.Mapping
 	compares string
 	called   *atomic.Value // the label, by now
+	unread   *atomic.Bool  // the first look fails
 }
 
 func (fromFile) Misfits(context.Context, store.Catalog) error { return nil }
 
-func (f fromFile) Outdated(_ context.Context, _ store.Catalog, labels []string) error {
-	if slices.Contains(labels, f.compares) && f.called.Load() != f.compares {
-		return errors.New("upkeep.yaml:7:11")
+func (f fromFile) Outdated(_ context.Context, _ store.Catalog, labels []string) (outdated, err error) {
+	if f.unread.CompareAndSwap(true, false) {
+		return nil, errors.New("the tables can't be read")
 	}
-	return nil
+	if slices.Contains(labels, f.compares) && f.called.Load() != f.compares {
+		return errors.New("upkeep.yaml:7:11"), nil
+	}
+	return nil, nil
 }
 
 // A when that compares with a label that has another name now is false for rows that
@@ -116,7 +120,9 @@ func TestRenamedLabelDeletesNothing(t *testing.T) {
 		insert into visits values (1, 'new'), (2, 'done')`)
 	var called atomic.Value // how the enum's second label is called
 	called.Store("done")
-	visit := fromFile{compares: "done", called: &called, Mapping: upkeep.Mapping{Name: "visit",
+	var unread atomic.Bool
+	unread.Store(true)
+	visit := fromFile{compares: "done", called: &called, unread: &unread, Mapping: upkeep.Mapping{Name: "visit",
 		From: &upkeep.Relation{Table: "visits", Columns: []string{"step"}}, To: s.to, Record: "visit",
 		When: func(r upkeep.Row) (bool, error) { return r["step"] == "done", nil }, WhenFalse: upkeep.Ending{Action: upkeep.Delete},
 		Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields(r), nil }}}

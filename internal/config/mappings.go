@@ -193,12 +193,15 @@ func (l located) Misfits(ctx context.Context, catalog store.Catalog) error {
 }
 
 // Outdated names the places of this sync that compare a column with one of these
-// texts, which it can't hold.
-func (l located) Outdated(ctx context.Context, catalog store.Catalog, labels []string) error {
-	_, doubts := l.fit(ctx, catalog)
+// texts, which it can't hold. err: it can't be told, as the tables could not be read.
+func (l located) Outdated(ctx context.Context, catalog store.Catalog, labels []string) (outdated, err error) {
+	problems, doubts := l.fit(ctx, catalog)
+	if len(problems) > 0 {
+		return nil, places(problems)
+	}
 	return places(slices.DeleteFunc(doubts, func(e *Error) bool {
 		return !slices.ContainsFunc(labels, func(label string) bool { return strings.Contains(e.Message, strconv.Quote(label)) })
-	}))
+	})), nil
 }
 
 // places are errors as lines of text; nil if there are none.

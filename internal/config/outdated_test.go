@@ -25,9 +25,13 @@ syncs:
 	outdated := func(sync string, labels ...string) error {
 		for _, m := range fit.Mappings {
 			if m.Name == sync {
-				return f.Located(m).(interface {
-					Outdated(ctx context.Context, catalog store.Catalog, labels []string) error
+				places, err := f.Located(m).(interface {
+					Outdated(ctx context.Context, catalog store.Catalog, labels []string) (outdated, err error)
 				}).Outdated(t.Context(), tables, labels)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return places
 			}
 		}
 		t.Fatalf("no sync %s", sync)
