@@ -62,7 +62,7 @@ func onTeams(t *testing.T, test func(t *testing.T, s *shop)) {
 		for name, c := range map[string]memory.Config{"alone": {}, "batches": many()} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				s := newShop(c)
+				s := newShop(c).in(t)
 				s.exec(teamSchema)
 				test(t, s)
 			})

@@ -40,7 +40,7 @@ func TestKeptRecordStaysInDoubt(t *testing.T) {
 			class connector.Class
 		}{{"upsert", connector.Upsert}, {"lookup", connector.Lookup}} {
 			t.Run(c.name, func(t *testing.T) {
-				s := newShop(memory.Config{Class: c.class})
+				s := newShop(memory.Config{Class: c.class}).in(t)
 				s.exec(`insert into users (id, name) values (1, 'Ada')`)
 				e := s.engine(keptOff(s))
 				s.run(e)

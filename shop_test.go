@@ -130,6 +130,12 @@ type appTx struct {
 	end    func(commit bool) error
 }
 
+// in is for a case of a test that is run by itself: it is this one that fails.
+func (s *shop) in(t *testing.T) *shop {
+	s.t = t
+	return s
+}
+
 func (s *shop) standStill() { s.frozen.Store(true) }
 
 // onEach runs a test on each database.

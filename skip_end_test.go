@@ -21,7 +21,7 @@ func TestSkipEnds(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				s := newShop(memory.Config{})
+				s := newShop(memory.Config{}).in(t)
 				customer := customerSync(s.to)
 				customer.OnDelete = upkeep.Ending{Action: upkeep.Set, Fields: upkeep.Fields{"entityId": "gone"}}
 				e := s.refused(customer)

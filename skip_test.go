@@ -21,7 +21,7 @@ func TestSkip(t *testing.T) {
 		for name, c := range map[string]memory.Config{"alone": {}, "batches": many()} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				s := newShop(c)
+				s := newShop(c).in(t)
 				s.users(2)
 				e := s.engine(customerSync(s.to))
 				s.run(e)
@@ -195,7 +195,7 @@ func TestSkipTakenBack(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				s := newShop(memory.Config{})
+				s := newShop(memory.Config{}).in(t)
 				e := s.refused(customerSync(s.to))
 				if _, err := e.Skip(s.ctx, "customer", "1"); err != nil {
 					t.Fatal(err)
