@@ -44,7 +44,7 @@ func (c *applyCmd) Run(p *program) error {
 		return errors.Join(err, failed)
 	}
 	if !plan.Pending() {
-		return nothing(p.out, plan)
+		return nothing(p.out, plan, false)
 	}
 	if !c.Yes {
 		if err := ask(p); err != nil {

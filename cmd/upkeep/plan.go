@@ -65,7 +65,7 @@ func (c *planCmd) Run(p *program) error {
 	if c.JSON {
 		err = printJSON(p.out, form)
 	} else if !pending {
-		err = nothing(p.out, plan)
+		err = nothing(p.out, plan, c.Records)
 	}
 	if err == nil && pending {
 		return errPending
@@ -97,11 +97,15 @@ func (c *planCmd) forecast(p *program, s *setup.Setup) (*upkeep.Forecast, []upke
 	return f, listed[:min(len(listed), c.Limit)], err
 }
 
-// nothing says that nothing is to be installed.
-func nothing(w io.Writer, plan *upkeep.Plan) error {
-	text := "nothing to do"
-	if plan.Passing() {
+// nothing says that nothing is to be installed, and nothing to be sent if the
+// records were looked at.
+func nothing(w io.Writer, plan *upkeep.Plan, looked bool) error {
+	text := "nothing to install; upkeep plan --records looks for what is to be sent"
+	switch {
+	case plan.Passing():
 		text = "nothing to install; upkeep run goes on with what was asked for"
+	case looked:
+		text = "nothing to do"
 	}
 	_, err := fmt.Fprintln(w, text)
 	return err

@@ -215,6 +215,8 @@ func TestCompileErrors(t *testing.T) {
 		{`state = "sent"`, Condition, 6, `to compare, write ==`},
 		{`state is not null`, Condition, 6, `!= nil for IS NOT NULL`},
 		{`summ(lines, .qty)`, Value, 12, `there is no function summ that takes .column; did you mean "sum"`},
+		{`mapp(lines, {{sku: .sku}})`, Value, 13, `there is no function mapp that takes {{...}}; did you mean "map"`},
+		{`{{sku: ref_no}}`, Value, 1, `{{...}} is for each row of a list: map(lines, {{sku: .sku}})`},
 		{`open`, Value, 0, `'"open"'`},
 		{``, Value, 0, `ends too early`},
 		{`billing == customer`, Value, 8, `can't compare`},

@@ -1,9 +1,11 @@
 package mapping
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // syntaxHelp is what to write where a person who knows SQL stumbles over the
@@ -15,16 +17,19 @@ func syntaxHelp(message, before string) string {
 	case `unexpected token Identifier("is")`, `unexpected token Identifier("IS")`:
 		return "write == nil for IS NULL, and != nil for IS NOT NULL"
 	case `unexpected token Operator(".")`:
-		return misspeltCall(before)
+		return misspeltCall(before, "that takes .column")
+	}
+	if strings.Contains(message, `map key`) && strings.HasSuffix(before, "{") {
+		return cmp.Or(misspeltCall(before, "that takes {{...}}"), "{{...}} is for each row of a list: map(lines, {{sku: .sku}})")
 	}
 	return ""
 }
 
 var openCall = regexp.MustCompile(`([A-Za-z_]\w*)\([^()]*$`)
 
-// misspeltCall names the function that an element's column was given to, as
-// .column, and that is none.
-func misspeltCall(before string) string {
+// misspeltCall names the function that was given what is computed for each element,
+// and that is none.
+func misspeltCall(before, takes string) string {
 	m := openCall.FindStringSubmatch(before)
 	if m == nil {
 		return ""
@@ -32,7 +37,7 @@ func misspeltCall(before string) string {
 	if _, known := functions[m[1]]; known {
 		return ""
 	}
-	help := "there is no function " + m[1] + " that takes .column"
+	help := "there is no function " + m[1] + " " + takes
 	if suggestion := Suggest(m[1], slices.Sorted(maps.Keys(functions))); suggestion != "" {
 		help += "; " + suggestion
 	}
