@@ -209,7 +209,6 @@ func (a *auditor) look(ctx context.Context, d *definition, groups []Group) error
 		return err // what is compared is about to change
 	}
 	var jobs []*job
-	var keys []string
 	generations := map[string]int64{}
 	for _, g := range groups {
 		if !g.State.Settled() {
@@ -217,35 +216,32 @@ func (a *auditor) look(ctx context.Context, d *definition, groups []Group) error
 		}
 		j := &job{def: d, shape: a.shape(d.Name), claim: claimOf(g)}
 		j.result = store.Result{ID: g.ID, RemoteID: g.RemoteID, Digests: g.Digests}
-		jobs, keys = append(jobs, j), append(keys, g.Key)
+		jobs = append(jobs, j)
 		generations[g.Key] = g.Generation
 	}
 	if len(jobs) == 0 {
 		return nil
 	}
-	composites, err := a.db.Load(ctx, a.shape(d.Name), keys)
+	r := newRunner(a.Engine, d.To)
+	err = a.loadAll(ctx, a.shape(d.Name), jobs, func(jobs []*job) error {
+		since := a.cfg.Clock.Now() // not before the load, which sees what is committed until then
+		r.translate(ctx, jobs)
+		r.refer(ctx, jobs)
+		for _, j := range jobs {
+			if j.leftByItsRow() {
+				a.suspects[j.claim.ID] = suspect{generation: generations[j.claim.Key], since: since, missed: Missed{ID: j.claim.ID, Columns: keyColumns(j.shape)}}
+			}
+			if j.done {
+				continue // it would wait or be refused: there is nothing to compare
+			}
+			if j.compare(); !j.done {
+				a.suspects[j.claim.ID] = suspect{generation: generations[j.claim.Key], since: since, missed: r.missed(ctx, j)}
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
-	}
-	since := a.cfg.Clock.Now() // not before the load, which sees what is committed until then
-	for _, j := range jobs {
-		if c, there := composites[j.claim.Key]; there {
-			j.composite = &c
-		}
-	}
-	r := newRunner(a.Engine, d.To)
-	r.translate(ctx, jobs)
-	r.refer(ctx, jobs)
-	for _, j := range jobs {
-		if j.leftByItsRow() {
-			a.suspects[j.claim.ID] = suspect{generation: generations[j.claim.Key], since: since, missed: Missed{ID: j.claim.ID, Columns: keyColumns(j.shape)}}
-		}
-		if j.done {
-			continue // it would wait or be refused: there is nothing to compare
-		}
-		if j.compare(); !j.done {
-			a.suspects[j.claim.ID] = suspect{generation: generations[j.claim.Key], since: since, missed: r.missed(ctx, j)}
-		}
 	}
 	return nil
 }

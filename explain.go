@@ -208,15 +208,11 @@ func (x *Explanation) around(ctx context.Context, e *Engine, id ID) (err error) 
 // rehearse does with one group all that comes before send.
 func (e *Engine) rehearse(ctx context.Context, d *definition, claim store.Claim) (*job, error) {
 	shape := e.shape(d.Name)
-	composites, err := e.db.Load(ctx, shape, []string{claim.Key})
-	if err != nil {
-		return nil, err
-	}
 	r := newRunner(e, d.To)
 	j := &job{def: d, shape: shape, claim: claim}
 	j.result = store.Result{ID: claim.ID, RemoteID: claim.RemoteID, Digests: claim.Digests}
-	if c, there := composites[claim.Key]; there {
-		j.composite = &c
+	if _, err := e.load(ctx, shape, []*job{j}); err != nil {
+		return nil, err
 	}
 	if err := e.foresee(ctx, shape, []*job{j}); err != nil {
 		return nil, err

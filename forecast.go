@@ -250,23 +250,11 @@ func claimOf(g Group) store.Claim {
 		DeleteSeen: g.DeleteSeen, RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, Refs: g.Refs, Epoch: g.Epoch, Before: g.Epoch, Skip: g.Skip, Skipped: g.Skipped}
 }
 
-// prepare does with some groups all that comes before send.
-func (f *forecaster) prepare(ctx context.Context, r *runner, d *definition, jobs []*job) error {
-	keys := make([]string, len(jobs))
-	for i, j := range jobs {
-		keys[i] = j.claim.Key
-	}
-	shape := f.shape(d.Name)
-	composites, err := f.db.Load(ctx, shape, keys)
-	if err != nil {
-		return err
-	}
+// prepare does with some groups, which are loaded, all that comes before send.
+func (f *forecaster) prepare(ctx context.Context, r *runner, shape *store.Shape, jobs []*job) error {
 	for _, j := range jobs {
 		j.shape = shape
 		j.result = store.Result{ID: j.claim.ID, RemoteID: j.claim.RemoteID, Digests: j.claim.Digests}
-		if c, there := composites[j.claim.Key]; there {
-			j.composite = &c
-		}
 	}
 	if err := f.foresee(ctx, shape, jobs); err != nil {
 		return err
@@ -285,19 +273,19 @@ func (f *forecaster) prepare(ctx context.Context, r *runner, d *definition, jobs
 
 // piece counts some groups, and tells of what would be done with them.
 func (f *forecaster) piece(ctx context.Context, r *runner, d *definition, s *ForecastSync, jobs []*job) error {
-	if len(jobs) == 0 {
-		return nil
-	}
-	if err := f.prepare(ctx, r, d, jobs); err != nil {
-		return err
-	}
-	f.unlike(jobs)
-	for _, j := range jobs {
-		if err := f.count(s, j); err != nil {
+	shape := f.shape(d.Name)
+	return f.loadAll(ctx, shape, jobs, func(jobs []*job) error {
+		if err := f.prepare(ctx, r, shape, jobs); err != nil {
 			return err
 		}
-	}
-	return nil
+		f.unlike(jobs)
+		for _, j := range jobs {
+			if err := f.count(s, j); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // count adds one group to its sync's line, and tells of its change.

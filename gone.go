@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/internal/moment"
@@ -107,15 +108,18 @@ func (e *Engine) rowsGone(ctx context.Context, sync string, parked []Group) ([]s
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	found, err := e.db.Load(ctx, e.shape(sync), keys)
-	if err != nil {
-		return nil, fmt.Errorf("look for the rows: %w", err)
-	}
 	var gone []store.Touch
-	for _, key := range keys {
-		if _, there := found[key]; !there {
-			gone = append(gone, store.Touch{ID: store.ID{Sync: sync, Key: key}, Deleted: true})
+	for len(keys) > 0 {
+		found, rest, err := e.db.Load(ctx, e.shape(sync), keys)
+		if err != nil {
+			return nil, fmt.Errorf("look for the rows: %w", err)
 		}
+		for _, key := range keys {
+			if _, there := found[key]; !there && !slices.Contains(rest, key) {
+				gone = append(gone, store.Touch{ID: store.ID{Sync: sync, Key: key}, Deleted: true})
+			}
+		}
+		keys = rest
 	}
 	return gone, nil
 }

@@ -371,7 +371,7 @@ type meanwhile struct {
 	happens func()
 }
 
-func (d meanwhile) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
+func (d meanwhile) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, []string, error) {
 	d.happens()
 	return d.Database.Load(ctx, shape, keys)
 }

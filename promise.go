@@ -153,17 +153,24 @@ func (f *forecaster) first(ctx context.Context, sync string, keys []string) erro
 	defer func() { f.deep-- }()
 	for again, times := true, 0; again && times < promisedMost; times++ { // those of the piece may refer to one another
 		again = false
-		if err := f.prepare(ctx, newRunner(f.Engine, d.To), d, jobs); err != nil {
-			return err
-		}
 		rest := jobs[:0:0]
-		for _, j := range jobs {
-			if what, _ := j.rehearsed(); what == "create" {
-				rest = append(rest, &job{def: d, claim: j.claim})
-				continue
+		shape := f.shape(sync)
+		err := f.loadAll(ctx, shape, jobs, func(jobs []*job) error {
+			if err := f.prepare(ctx, newRunner(f.Engine, d.To), shape, jobs); err != nil {
+				return err
 			}
-			f.promises.comes[j.claim.ID] = false
-			again = again || slices.Contains(d.RefersTo, sync)
+			for _, j := range jobs {
+				if what, _ := j.rehearsed(); what == "create" {
+					rest = append(rest, &job{def: d, claim: j.claim})
+					continue
+				}
+				f.promises.comes[j.claim.ID] = false
+				again = again || slices.Contains(d.RefersTo, sync)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		if jobs = rest; len(jobs) == 0 {
 			break

@@ -73,15 +73,3 @@ func (e *Engine) holdRekeyed(misfits map[string]error) {
 	}
 	e.otherKey.Store(&held)
 }
-
-// loadOf reads composites of a sync, unless its groups are known by another key than
-// its table has by now, or its configuration by other labels.
-func (e *Engine) loadOf(ctx context.Context, sync string, keys []string) (map[string]store.Composite, error) {
-	if held := e.otherKey.Load(); held != nil && (*held)[sync] != nil {
-		return nil, (*held)[sync]
-	}
-	if err := e.isOutdated(sync); err != nil {
-		return nil, err
-	}
-	return e.db.Load(ctx, e.shape(sync), keys)
-}

@@ -207,7 +207,7 @@ func (e *Engine) forces(ctx context.Context, id ID) (bool, error) {
 // rowGone is an error while the row is there: said of it, "its deletion was
 // observed" would stay, and hold for a day on which it is merely not visible.
 func (e *Engine) rowGone(ctx context.Context, id ID) error {
-	found, err := e.db.Load(ctx, e.shape(id.Sync), []string{id.Key})
+	found, _, err := e.db.Load(ctx, e.shape(id.Sync), []string{id.Key})
 	if err != nil {
 		return fmt.Errorf("look for the row: %w", err)
 	}

@@ -207,34 +207,24 @@ func (v *verifier) batch(ctx context.Context, groups []Group) error {
 // compareAll finds in what the records of groups differ from what the database
 // says now.
 func (v *verifier) compareAll(ctx context.Context, groups []Group) error {
-	keys := make([]string, len(groups))
-	for i, g := range groups {
-		keys[i] = g.Key
-	}
 	v.states, v.differ, v.records = map[string]State{}, map[string][]Difference{}, 0
 	shape := v.shape(v.def.Name)
-	composites, err := v.db.Load(ctx, shape, keys)
-	if err != nil {
-		return err
-	}
-	v.loaded = v.cfg.Clock.Now()
 	jobs := make([]*job, len(groups))
 	for i, g := range groups {
 		v.states[g.Key] = g.State
-		j := &job{def: v.def, shape: shape, claim: store.Claim{ID: g.ID, RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, DeleteSeen: true}}
-		if c, there := composites[g.Key]; there {
-			j.composite = &c
+		jobs[i] = &job{def: v.def, shape: shape, claim: store.Claim{ID: g.ID, RemoteID: g.RemoteID, ExternalID: g.ExternalID, Digests: g.Digests, DeleteSeen: true}}
+	}
+	return v.loadAll(ctx, shape, jobs, func(jobs []*job) error {
+		v.loaded = v.cfg.Clock.Now()
+		v.translate(ctx, jobs)
+		v.refer(ctx, jobs)
+		eg, ctx := errgroup.WithContext(ctx)
+		eg.SetLimit(v.traits.Concurrency)
+		for _, j := range jobs {
+			eg.Go(func() error { return v.one(ctx, j) })
 		}
-		jobs[i] = j
-	}
-	v.translate(ctx, jobs)
-	v.refer(ctx, jobs)
-	eg, ctx := errgroup.WithContext(ctx)
-	eg.SetLimit(v.traits.Concurrency)
-	for _, j := range jobs {
-		eg.Go(func() error { return v.one(ctx, j) })
-	}
-	return eg.Wait()
+		return eg.Wait()
+	})
 }
 
 // one compares one group's record.

@@ -176,41 +176,6 @@ func (r *runner) newJob(c store.Claim, claimedAt time.Time) *job {
 	return j
 }
 
-// loadState reads the composites, a snapshot for each sync, begun after the
-// claim.
-func (r *runner) loadState(ctx context.Context, jobs []*job) {
-	keys := map[string][]string{}
-	for _, j := range jobs {
-		keys[j.claim.Sync] = append(keys[j.claim.Sync], j.claim.Key)
-	}
-	composites := map[string]map[string]store.Composite{}
-	failed := map[string]error{}
-	for sync, ks := range keys {
-		cs, err := r.loadOf(ctx, sync, ks)
-		if err != nil {
-			failed[sync] = err
-			if ctx.Err() == nil { // a stop is no fault of the sync
-				r.holdSync(ctx, sync, err)
-			}
-		} else {
-			r.loaded(sync)
-		}
-		composites[sync] = cs
-	}
-	for _, j := range jobs {
-		if composite, there := composites[j.claim.Sync][j.claim.Key]; there {
-			j.composite = &composite
-		}
-		if failed[j.claim.Sync] != nil && ctx.Err() != nil {
-			j.finish(store.Result{Outcome: store.Released})
-		} else if err := failed[j.claim.Sync]; err != nil {
-			// The database is to blame, or the declaration: not the group.
-			j.finish(store.Result{Outcome: store.Retry, Free: true, After: r.backoff(3), Reason: store.LoadFailed + err.Error()})
-		}
-	}
-	r.handOver(ctx, jobs)
-}
-
 // refer looks the records up that the representations refer to, all in one
 // query, and makes what would be sent.
 func (r *runner) refer(ctx context.Context, jobs []*job) {

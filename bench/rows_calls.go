@@ -79,7 +79,7 @@ func (db *planned) call(p *place, pid, n int) (took [3]time.Duration, err error)
 			ExternalID: c.ExternalID, Digests: c.Digests, Refs: c.Refs, Calls: 1,
 			Attempt: &store.Attempt{At: time.Now(), Action: "update", Outcome: "ok", Fields: []string{"item"}, Took: 50 * time.Millisecond}}
 	}
-	if _, err := db.Load(p.ctx, db.shapes[0], keys); err != nil {
+	if _, _, err := db.Load(p.ctx, db.shapes[0], keys); err != nil {
 		return took, err
 	}
 	at[2] = onCore(pid)

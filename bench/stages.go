@@ -26,7 +26,7 @@ func (s *inStages) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Cla
 	return s.claim.Claim(ctx, r)
 }
 
-func (s *inStages) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
+func (s *inStages) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, []string, error) {
 	return s.load.Load(ctx, shape, keys)
 }
 

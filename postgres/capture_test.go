@@ -528,7 +528,7 @@ func TestOddNames(t *testing.T) {
 	}
 	b.folds(len(names), "odd names", shapes...)
 	for i, n := range names {
-		got, err := b.db.Load(b.ctx, shapes[i], []string{"1"})
+		got, _, err := b.db.Load(b.ctx, shapes[i], []string{"1"})
 		b.ok(err)
 		if got["1"].Row[n] != int64(1) {
 			t.Errorf("%q loads as %v", n, got)

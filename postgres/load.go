@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
@@ -15,45 +14,32 @@ const defaultMemberLimit = 10_000
 
 // Load implements [store.Loader]: one query for each member, in one snapshot, and
 // one round trip for all members of the same depth.
-func (db *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
-	if len(keys) == 0 {
-		return map[string]store.Composite{}, nil
-	}
-	found, err := db.load(ctx, shape, keys)
-	switch {
-	case err == nil:
-		return found, nil
-	case !ofRow(err):
-		return nil, fmt.Errorf("load %q: %w", shape.Sync, err)
-	case len(keys) == 1:
-		return db.unloadable(ctx, shape, keys, err)
-	}
-	// Halving finds the one without a statement for each key.
-	if found, err = db.Load(ctx, shape, keys[:len(keys)/2]); err != nil {
-		return nil, err
-	}
-	rest, err := db.Load(ctx, shape, keys[len(keys)/2:])
+func (db *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (found map[string]store.Composite, rest []string, err error) {
+	found, rest, err = store.InPortions(shape, keys,
+		func(keys []string, most int64) (store.Portion, error) { return db.load(ctx, shape, keys, most) },
+		func(key string, failed error) (store.Composite, bool, error) {
+			return db.unloadable(ctx, shape, key, failed)
+		})
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("load %q: %w", shape.Sync, err)
 	}
-	maps.Copy(found, rest)
-	return found, nil
+	return found, rest, nil
 }
 
 // unloadable is what there is of one key whose rows can't be read as their values
 // are. A key that is not a value of its column's type names no row; whether it is
 // one can't be told where a domain's check raises an error of its own.
-func (db *DB) unloadable(ctx context.Context, shape *store.Shape, keys []string, failed error) (map[string]store.Composite, error) {
+func (db *DB) unloadable(ctx context.Context, shape *store.Shape, key string, failed error) (c store.Composite, there bool, err error) {
 	if errors.Is(failed, errRootKeys) {
-		fits, err := db.canonical(ctx, shape, keys)
+		fits, err := db.canonical(ctx, shape, []string{key})
 		if err != nil && !ofRow(err) {
-			return nil, err
+			return c, false, err
 		}
-		if _, fit := fits[keys[0]]; !fit && err == nil {
-			return map[string]store.Composite{}, nil
+		if _, fit := fits[key]; !fit && err == nil {
+			return c, false, nil
 		}
 	}
-	return map[string]store.Composite{keys[0]: {Row: store.Row{}, Err: store.Unloadable(wordless(failed))}}, nil
+	return store.Composite{Row: store.Row{}, Err: store.Unloadable(wordless(failed))}, true, nil
 }
 
 // snapshot begins a transaction that reads. Rows that a policy hides are an
@@ -68,32 +54,57 @@ var snapshot = []string{unmoved, `SELECT set_config('row_security', 'off', true)
 // errRootKeys marks a failure of the query for the root rows.
 var errRootKeys = errors.New("look up root rows")
 
-func (db *DB) load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
-	l := &loading{limit: shape.MemberLimit}
+func (db *DB) load(ctx context.Context, shape *store.Shape, keys []string, most int64) (p store.Portion, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	l := &loading{limit: shape.MemberLimit, most: most, stop: stop}
 	if l.limit <= 0 {
 		l.limit = defaultMemberLimit
 	}
-	err := db.converse(ctx, snapshot, func(c *conversation) error {
+	err = db.converse(ctx, snapshot, func(c *conversation) error {
 		if err := l.root(shape.Root, keys); err != nil {
 			return err
 		}
 		return l.run(ctx, c)
 	})
-	if err != nil {
-		return nil, err
+	switch {
+	case l.held > l.most:
+		return store.Portion{Heavy: true}, nil
+	case err != nil && ofRow(err):
+		return store.Portion{Failed: err}, nil
+	case err != nil:
+		return p, err
 	}
-	found := make(map[string]store.Composite, len(l.composites))
+	p = store.Portion{Found: make(map[string]store.Composite, len(l.composites)), Bytes: l.held}
 	for _, c := range l.composites {
-		found[c.key] = store.Composite{Row: c.row, Key: c.own, Err: c.err}
+		p.Found[c.key] = store.Composite{Row: c.row, Key: c.own, Err: c.err}
 	}
-	return found, nil
+	return p, nil
 }
 
-// loading is one call of Load.
+// loading is one reading of some keys.
 type loading struct {
 	queries    []*query // that are to be sent next
 	limit      int
 	composites []*composite
+	most, held int64  // bytes of rows, about
+	stop       func() // ends the reading, and its connection
+}
+
+var errHeavy = errors.New("the rows take more memory than they may")
+
+// weigh takes a row into account. Over what it may hold the reading ends: the
+// server has no other way to be told that the rows to come are not wanted.
+func (l *loading) weigh(raw [][]byte) error {
+	n := 0
+	for _, v := range raw {
+		n += len(v)
+	}
+	if l.held += store.Weight(len(raw), n); l.held > l.most {
+		l.stop()
+		return errHeavy
+	}
+	return nil
 }
 
 // composite is what is being put together.

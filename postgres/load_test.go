@@ -27,7 +27,7 @@ func TestValues(t *testing.T) {
 	b.migrate()
 	s := b.shape("s", table("t"), columns...)
 	b.exec(`ALTER DATABASE ` + b.query(`SELECT current_database()`)[0] + ` SET DateStyle = 'German'`)
-	got, err := b.db.Load(b.ctx, s, []string{"1"})
+	got, _, err := b.db.Load(b.ctx, s, []string{"1"})
 	b.ok(err)
 	b.ok(got["1"].Err)
 	want := store.Row{"i2": int64(-2), "i8": int64(9007199254740993), "f4": 0.1, "f8": 0.1, "tx": "ü", "vc": "v",
@@ -61,7 +61,7 @@ func TestUnusableValues(t *testing.T) {
 		(1, 'NaN', NULL, NULL, NULL), (2, NULL, 'infinity', NULL, NULL), (3, NULL, NULL, '-infinity', NULL), (5, 1, '2026-01-01', now(), '{}')`)
 	b.migrate()
 	s := b.shape("s", table("t"), "n", "d", "ts", "j")
-	got, err := b.db.Load(b.ctx, s, []string{"1", "2", "3", "5", "6", "x", "99999999999999999999"})
+	got, _, err := b.db.Load(b.ctx, s, []string{"1", "2", "3", "5", "6", "x", "99999999999999999999"})
 	b.ok(err)
 	if len(got) != 4 {
 		t.Fatalf("loaded %v", got)
@@ -176,7 +176,7 @@ func BenchmarkLoad(b *testing.B) {
 			n = n%20000 + 1
 			keys[i] = fmt.Sprint(n)
 		}
-		if got, err := bench.db.Load(bench.ctx, s, keys); err != nil || len(got) != 50 {
+		if got, _, err := bench.db.Load(bench.ctx, s, keys); err != nil || len(got) != 50 {
 			b.Fatal(len(got), err)
 		}
 	}
@@ -195,20 +195,20 @@ func TestLoadInEachMode(t *testing.T) {
 	s := b.shape("s", table("o"), "v", "at")
 	b.many(s, "lines", table("l"), "o_id", "q")
 	keys := []string{"1", "2", "3", "4", "no key"}
-	want, err := b.db.Load(b.ctx, s, keys)
+	want, _, err := b.db.Load(b.ctx, s, keys)
 	b.ok(err)
 	if len(want) != 3 || len(want["1"].Row["lines"].([]store.Row)) != 2 {
 		t.Fatalf("loaded %v", want)
 	}
 	for _, mode := range []string{"cache_describe", "describe_exec"} {
-		got, err := open(t, b.url+"&default_query_exec_mode="+mode).Load(b.ctx, s, keys)
+		got, _, err := open(t, b.url+"&default_query_exec_mode="+mode).Load(b.ctx, s, keys)
 		b.ok(err)
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: loaded %v, want %v", mode, got, want)
 		}
 	}
 	for _, mode := range []string{"exec", "simple_protocol"} {
-		_, err = open(t, b.url+"&default_query_exec_mode="+mode).Load(b.ctx, s, keys[:1])
+		_, _, err = open(t, b.url+"&default_query_exec_mode="+mode).Load(b.ctx, s, keys[:1])
 		if err == nil || !strings.Contains(err.Error(), "use another default_query_exec_mode") {
 			t.Errorf("%s: %v", mode, err)
 		}

@@ -15,6 +15,7 @@ import (
 // query is one of the loader's, and what becomes of its rows.
 type query struct {
 	*selection
+	weigh func(raw [][]byte) error
 	sql   string
 	args  []any
 	each  func(n int64, row store.Row, links []*string, err error)
@@ -26,7 +27,7 @@ type query struct {
 // values, their links. A value that can't be used comes as err, with the rest of
 // the row.
 func (l *loading) query(s *selection, sql string, args []any, each func(n int64, row store.Row, links []*string, err error)) *query {
-	q := &query{selection: s, sql: sql, args: args, each: each}
+	q := &query{selection: s, weigh: l.weigh, sql: sql, args: args, each: each}
 	l.queries = append(l.queries, q)
 	return q
 }
@@ -94,6 +95,9 @@ func (q *query) read(rows pgx.Rows) error {
 	s := q.selection
 	for rows.Next() {
 		raw := rows.RawValues()
+		if err := q.weigh(raw); err != nil {
+			return err
+		}
 		for _, f := range rows.FieldDescriptions() {
 			if f.Format != pgx.BinaryFormatCode && f.DataTypeOID != pgtype.TextOID {
 				return errUndescribed

@@ -202,7 +202,7 @@ func TestRowLevelSecurity(t *testing.T) {
 	s := owner.shape("s", table("t"), "v")
 	owner.install(s)
 	b.exec(`ALTER TABLE t ENABLE ROW LEVEL SECURITY`, `ALTER TABLE t FORCE ROW LEVEL SECURITY`, `UPDATE t SET v = 'b'`)
-	if _, err := owner.db.Load(b.ctx, s, []string{"1"}); err == nil || !strings.Contains(err.Error(), "row-level security") {
+	if _, _, err := owner.db.Load(b.ctx, s, []string{"1"}); err == nil || !strings.Contains(err.Error(), "row-level security") {
 		t.Errorf("load under row-level security: %v", err)
 	}
 	// Its touches are left to a sweep, which goes on when it can read the table.

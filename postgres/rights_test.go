@@ -64,7 +64,7 @@ func TestMissingRights(t *testing.T) {
 
 	// A column that is taken away later is an error of the load, and no empty row.
 	b.exec(`REVOKE `+owner+` FROM `+role, `REVOKE SELECT (v) ON sales.t FROM `+role)
-	if rows, err := worker.db.Load(b.ctx, s, []string{"1"}); err == nil || !strings.Contains(err.Error(), "permission denied") {
+	if rows, _, err := worker.db.Load(b.ctx, s, []string{"1"}); err == nil || !strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("load without SELECT on a column: %v, %v", rows, err)
 	}
 }

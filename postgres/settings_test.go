@@ -73,7 +73,7 @@ func TestSettings(t *testing.T) {
 	if want := []string{"2026-02-03 04:05:06.7"}; !reflect.DeepEqual(keys, want) {
 		t.Fatalf("keys %q, want %q", keys, want)
 	}
-	want, err := b.db.Load(b.ctx, s, keys)
+	want, _, err := b.db.Load(b.ctx, s, keys)
 	b.ok(err)
 	for column, text := range map[string]string{"iv": "1 year 2 days -03:04:05", "span": `["2026-02-03 04:05:00","2026-03-04 00:00:00")`, "fs": "{0.1,123456.78901234567}"} {
 		if got := want[keys[0]].Row[column]; got != text {
@@ -102,7 +102,7 @@ func TestSettings(t *testing.T) {
 		if !reflect.DeepEqual(own, keys) {
 			t.Errorf("%s: keys %q, want %q", name, own, keys)
 		}
-		got, err := db.Load(b.ctx, s, keys)
+		got, _, err := db.Load(b.ctx, s, keys)
 		b.ok(err)
 		for column, v := range want[keys[0]].Row {
 			if have := got[keys[0]].Row[column]; !reflect.DeepEqual(have, v) {

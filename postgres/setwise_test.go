@@ -78,7 +78,7 @@ func TestStagesAreSetWise(t *testing.T) {
 				RemoteID: "r" + c.Key, Digests: []byte{1}, Calls: 1, Attempt: &store.Attempt{Action: "create", Outcome: "ok"}})
 		}
 		stage("load", func() error {
-			composites, err := db.Load(b.ctx, s, keys)
+			composites, _, err := db.Load(b.ctx, s, keys)
 			if len(composites) != groups {
 				t.Errorf("%d composites", len(composites))
 			}

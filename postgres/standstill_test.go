@@ -18,7 +18,7 @@ func TestLoadStandsStill(t *testing.T) {
 	s := b.shape("s", table("p"), "id")
 	c := b.many(s, "cs", table("c"), "p")
 	c.Where = `current_setting('idle_in_transaction_session_timeout') = '10s'`
-	found, err := b.db.Load(b.ctx, s, []string{"1"})
+	found, _, err := b.db.Load(b.ctx, s, []string{"1"})
 	b.ok(err)
 	if rows := found["1"].Row["cs"].([]store.Row); len(rows) != 1 {
 		t.Errorf("%v", found)

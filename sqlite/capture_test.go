@@ -207,7 +207,7 @@ func TestWithoutRowid(t *testing.T) {
 	b.want("a")
 	b.exec(`REPLACE INTO parent VALUES ('b', 'z')`)
 	b.want("b")
-	got, err := b.d.Load(t.Context(), b.s, []string{"a", "b"})
+	got, _, err := b.d.Load(t.Context(), b.s, []string{"a", "b"})
 	b.ok(err)
 	if len(got) != 2 || got["b"].Row["v"] != "z" {
 		t.Errorf("loaded %v", got)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 
 	"github.com/shopspring/decimal"
 
@@ -36,58 +35,63 @@ func (c *composite) fail(err error) {
 
 // Load reads composites in one snapshot, with one query for each member.
 // It implements [store.Loader].
-func (d *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
-	if len(keys) == 0 {
-		return map[string]store.Composite{}, nil
-	}
-	found, failed, err := d.load(ctx, shape, keys)
-	switch {
-	case err != nil:
-		return nil, err
-	case failed == nil:
-		return found, nil
-	case len(keys) == 1:
-		return map[string]store.Composite{keys[0]: {Row: store.Row{}, Err: store.Unloadable(failed)}}, nil
-	}
-	// Halving finds the one without a statement for each key.
-	if found, err = d.Load(ctx, shape, keys[:len(keys)/2]); err != nil {
-		return nil, err
-	}
-	rest, err := d.Load(ctx, shape, keys[len(keys)/2:])
-	if err != nil {
-		return nil, err
-	}
-	maps.Copy(found, rest)
-	return found, nil
+func (d *DB) Load(ctx context.Context, shape *store.Shape, keys []string) (found map[string]store.Composite, rest []string, err error) {
+	return store.InPortions(shape, keys,
+		func(keys []string, most int64) (store.Portion, error) { return d.load(ctx, shape, keys, most) },
+		func(_ string, failed error) (store.Composite, bool, error) {
+			return store.Composite{Row: store.Row{}, Err: store.Unloadable(failed)}, true, nil
+		})
 }
 
-// load reads composites. failed is why they can't be read, if the values of a row
-// are the reason.
-func (d *DB) load(ctx context.Context, shape *store.Shape, keys []string) (found map[string]store.Composite, failed, err error) {
+func (d *DB) load(ctx context.Context, shape *store.Shape, keys []string, most int64) (p store.Portion, err error) {
 	err = d.view(ctx, "load "+shape.Sync, func(tx *sql.Tx) error {
-		found, failed = map[string]store.Composite{}, nil
-		l := &loader{ctx: ctx, tx: tx, limit: shape.MemberLimit}
+		l := &loader{ctx: ctx, tx: tx, limit: shape.MemberLimit, most: most}
 		tops, all, err := l.roots(shape.Root, keys)
 		if err == nil {
 			err = l.members(shape.Root, all)
 		}
-		if errors.As(err, new(*valueError)) {
-			failed = err
+		p = store.Portion{Found: map[string]store.Composite{}, Bytes: l.held}
+		switch {
+		case errors.Is(err, errHeavy):
+			p.Heavy = true
+			return nil
+		case errors.As(err, new(*valueError)):
+			p.Failed = err
 			return nil
 		}
 		for key, c := range tops {
-			found[key] = store.Composite{Row: c.row, Key: c.own, Err: c.err}
+			p.Found[key] = store.Composite{Row: c.row, Key: c.own, Err: c.err}
 		}
 		return err
 	})
-	return found, failed, err
+	return p, err
 }
+
+var errHeavy = errors.New("the rows take more memory than they may")
 
 // loader reads the members of one shape.
 type loader struct {
-	ctx   context.Context
-	tx    *sql.Tx
-	limit int
+	ctx        context.Context
+	tx         *sql.Tx
+	limit      int
+	most, held int64 // bytes of rows, about; zero: any number may be held
+}
+
+// weigh takes a row into account.
+func (l *loader) weigh(values []any) error {
+	n := 0
+	for _, v := range values {
+		switch v := v.(type) {
+		case string:
+			n += len(v)
+		case []byte:
+			n += len(v)
+		}
+	}
+	if l.held += store.Weight(len(values), n); l.most > 0 && l.held > l.most {
+		return errHeavy
+	}
+	return nil
 }
 
 // roots reads the root rows of the keys.
@@ -99,18 +103,19 @@ func (l *loader) roots(m *store.Member, keys []string) (map[string]*composite, [
 	tops := map[string]*composite{}
 	var all []*loading
 	r := readerOf(m, false)
-	err = l.query(m, r, list, "", func(place int, values []any) {
+	err = l.query(m, r, list, "", func(place int, values []any) error {
 		if tops[keys[place]] != nil {
-			return // the key was asked for twice
+			return nil // the key was asked for twice
 		}
 		top := &composite{}
 		row := r.row(m, values, top)
 		top.row = row.row
 		tops[keys[place]] = top
 		if top.own = otherKey(row.raw, m.Key, keys[place]); top.own != "" {
-			return
+			return nil
 		}
 		all = append(all, row)
+		return l.weigh(values)
 	})
 	return tops, all, err
 }
@@ -167,13 +172,17 @@ func (l *loader) member(m *store.Member, parents []*loading) ([]*loading, error)
 	var all []*loading
 	r := readerOf(m, true)
 	n := make([]int, len(tuples))
-	err = l.query(m, r, string(list), m.Order, func(place int, values []any) {
+	err = l.query(m, r, string(list), m.Order, func(place int, values []any) error {
 		n[place]++
 		for _, p := range of[place] {
 			if row := l.hang(m, r, p, values, n[place]); row != nil {
 				all = append(all, row)
+				if err := l.weigh(values); err != nil {
+					return err
+				}
 			}
 		}
+		return nil
 	})
 	return all, err
 }

@@ -85,7 +85,7 @@ func (r *reader) statement(m *store.Member, order string) string {
 
 // query runs a member's statement and gives each row to f with its place in the
 // list.
-func (l *loader) query(m *store.Member, r *reader, list, order string, f func(place int, values []any)) error {
+func (l *loader) query(m *store.Member, r *reader, list, order string, f func(place int, values []any) error) error {
 	statement := r.statement(m, order)
 	rows, err := l.tx.QueryContext(l.ctx, statement, list)
 	if err != nil {
@@ -102,7 +102,9 @@ func (l *loader) query(m *store.Member, r *reader, list, order string, f func(pl
 		if err := rows.Scan(into...); err != nil {
 			return err
 		}
-		f(place, values)
+		if err := f(place, values); err != nil {
+			return err
+		}
 	}
 	return l.failed(statement, rows.Err())
 }

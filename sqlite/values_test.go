@@ -63,7 +63,7 @@ func TestDynamicValues(t *testing.T) {
 	} {
 		b.exec(`UPDATE parent SET i = NULL, d = NULL, f = NULL, t = NULL, b = NULL, day = NULL, at = NULL, j = NULL, raw = NULL, x = NULL, u = NULL`,
 			`UPDATE parent SET `+c.column+` = `+c.sql)
-		all, err := b.d.Load(t.Context(), b.s, []string{"1"})
+		all, _, err := b.d.Load(t.Context(), b.s, []string{"1"})
 		b.ok(err)
 		got := all["1"]
 		if c.err != "" {

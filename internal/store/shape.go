@@ -207,6 +207,10 @@ type Shape struct {
 	// MemberLimit is the most rows that one composite may have in one
 	// relation; over it the composite is refused ([Composite.Err]).
 	MemberLimit int
+	// ByteLimit is about how many bytes of memory the rows may take that one
+	// [Loader.Load] gives, if they are of several keys; those of one key may take
+	// four times as many. Zero means 256 MB.
+	ByteLimit int64 `json:",omitempty"`
 }
 
 // Relation is how a member hangs on its parent.

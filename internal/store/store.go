@@ -335,8 +335,10 @@ type Loader interface {
 	// answer. Row-level security that would hide rows is an error. Rows whose
 	// values a where, an order or a column can't be computed of are their own
 	// composite's fault alone ([Unloadable]); each part of the keys may then have
-	// a snapshot of its own.
-	Load(ctx context.Context, shape *Shape, keys []string) (map[string]Composite, error)
+	// a snapshot of its own. Of keys whose rows together take more memory than
+	// the shape's ByteLimit the first are loaded, at least one; rest are the others,
+	// of which nothing is known: they are to be loaded next.
+	Load(ctx context.Context, shape *Shape, keys []string) (found map[string]Composite, rest []string, err error)
 	// Canonical gives root keys the spelling that groups have: "1" for " 01" of
 	// an integer, and where texts are equal that differ (a collation that
 	// ignores case) the row's own, if it is there. What can be no key of the

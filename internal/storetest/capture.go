@@ -168,7 +168,7 @@ func testRecreate(e *env) {
 	e.tx(`DELETE FROM orders WHERE id = 1`, `INSERT INTO orders (id, state) VALUES (1, 'new')`)
 	e.wantRaised("sales_order/1")
 	c := e.claimOne("w", "sales_order/1")
-	comps, err := e.Store.Load(e.ctx, e.shapes[0], []string{"1"})
+	comps, _, err := e.Store.Load(e.ctx, e.shapes[0], []string{"1"})
 	e.ok(err)
 	e.equal("state", comps["1"].Row["state"], "new")
 	e.equal("DeleteSeen of a row that is there again", c.DeleteSeen, false)

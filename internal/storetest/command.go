@@ -83,7 +83,7 @@ func testCommandPayload(e *env) {
 	for _, s := range e.shapes {
 		for _, key := range []string{"1", "2", "3", "11"} {
 			e.append(s, key)
-			loaded, err := e.Store.Load(e.ctx, s, []string{key})
+			loaded, _, err := e.Store.Load(e.ctx, s, []string{key})
 			e.ok(err)
 			c := e.next(s.Sync + "/" + key)
 			want, there := loaded[key]

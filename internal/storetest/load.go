@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ func loadTests() []test {
 		{"aggregates", testLoadAggregates},
 		{"aggregates with rows", testLoadAggregatesRows},
 		{"member limit", testLoadLimit},
+		{"byte limit", testLoadHeavy},
 		{"two rows where one is expected", testLoadTwo},
 		{"the first of two rows", testLoadFirst},
 		{"many keys", testLoadMany},
@@ -36,7 +38,7 @@ func loadTests() []test {
 // load reads composites of the first shape.
 func (e *env) load(s *store.Shape, keys ...string) map[string]store.Composite {
 	e.t.Helper()
-	all, err := e.Store.Load(e.ctx, s, keys)
+	all, _, err := e.Store.Load(e.ctx, s, keys)
 	e.ok(err)
 	return all
 }
@@ -208,6 +210,44 @@ func testLoadLimit(e *env) {
 	e.equal("lines of the other", len(got["2"].Row["lines"].([]store.Row)), 2)
 }
 
+// Where rows take much memory, the first keys are loaded and the others named.
+func testLoadHeavy(e *env) {
+	s := e.orderShape()
+	e.shop(s)
+	e.exec(`INSERT INTO orders (id, user_id) VALUES (3, 1), (4, 1), (5, 2)`)
+	e.exec(`UPDATE line_items SET sku = '` + strings.Repeat("x", 2000) + `'`)
+	e.exec(`UPDATE orders SET ref_no = '` + strings.Repeat("y", 2000) + `' WHERE id > 2`)
+	all := e.load(s, "1", "2", "3", "4", "5", "99")
+	s.ByteLimit = 5500
+	parts := 0
+	for keys := []string{"99", "1", "2", "3", "4", "5"}; len(keys) > 0; parts++ {
+		found, rest, err := e.Store.Load(e.ctx, s, keys)
+		e.ok(err)
+		if len(rest) == len(keys) {
+			e.t.Fatalf("nothing of %v was loaded", keys)
+		}
+		for key, c := range found {
+			e.ok(c.Err)
+			if slices.Contains(rest, key) {
+				e.t.Errorf("%s was loaded, and is to be loaded", key)
+			}
+			same(e.t, "order "+key, c.Row, all[key].Row)
+			delete(all, key)
+		}
+		keys = rest
+	}
+	if len(all) > 0 || parts < 3 {
+		e.t.Errorf("%d are missing after %d parts", len(all), parts)
+	}
+	s.ByteLimit = 800
+	for key, fits := range map[string]bool{"1": false, "3": true} {
+		c := e.load(s, key)[key]
+		if (c.Err == nil) != fits || !fits && !strings.Contains(c.Err.Error(), "of memory") {
+			e.t.Errorf("order %s: %v", key, c.Err)
+		}
+	}
+}
+
 func testLoadTwo(e *env) {
 	e.shop(e.orderShape())
 	e.exec(`INSERT INTO billing_infos (id, order_id, vat) VALUES (9, 1, 'second')`)
@@ -374,7 +414,7 @@ func testLoadWhereFails(e *env) {
 	s := e.root("sales_order", "orders", "id", "state")
 	lines := e.add(s.Root, link{rel: store.HasMany, name: "lines", table: "line_items", via: []string{"order_id"}}, "id")
 	lines.Where = "no_such_column > 0"
-	if _, err := e.Store.Load(e.ctx, s, []string{"1", "2"}); err == nil {
+	if _, _, err := e.Store.Load(e.ctx, s, []string{"1", "2"}); err == nil {
 		e.t.Error("a where that does not fit the table is taken for a fault of the rows")
 	}
 }

@@ -77,7 +77,7 @@ func testCompositeKeys(e *env) {
 	e.exec(`UPDATE bins SET slot = 9 WHERE label = 'B'`)
 	e.wantRaised(`depot/a\,b\\,3`, "bin/B,1", "bin/B,9")
 	e.equal("DeleteSeen of the old key", e.group("bin/B,1").DeleteSeen, true)
-	if _, err := e.Store.Load(e.ctx, depot, []string{"eu"}); err == nil {
+	if _, _, err := e.Store.Load(e.ctx, depot, []string{"eu"}); err == nil {
 		e.t.Error("half a key was loaded")
 	}
 }

@@ -132,7 +132,7 @@ func testKeysOfSeveral(e *env) {
 	keys := e.allKeys(shape, 1)
 	slices.Sort(keys)
 	e.equal("keys", strings.Join(keys, " "), `',3 x\,y,1 x\,y,2 x\\,10`)
-	found, err := e.Store.Load(e.ctx, shape, keys)
+	found, _, err := e.Store.Load(e.ctx, shape, keys)
 	e.ok(err)
 	e.equal("composites", len(found), 4)
 }

@@ -244,12 +244,12 @@ func (d hides) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claim, 
 	return claims, err
 }
 
-func (d hides) Load(ctx context.Context, s *store.Shape, keys []string) (map[string]store.Composite, error) {
-	found, err := d.Database.Load(ctx, s, keys)
+func (d hides) Load(ctx context.Context, s *store.Shape, keys []string) (map[string]store.Composite, []string, error) {
+	found, rest, err := d.Database.Load(ctx, s, keys)
 	if s.Sync == "customer" {
 		delete(found, "100")
 	}
-	return found, err
+	return found, rest, err
 }
 
 // keptInDoubt leaves a row out while an update of its record may still land, and
@@ -305,14 +305,14 @@ type shows struct{ upkeep.Database }
 
 func (d shows) over(db upkeep.Database) upkeep.Database { return shows{db} }
 
-func (d shows) Load(ctx context.Context, s *store.Shape, keys []string) (map[string]store.Composite, error) {
-	found, err := d.Database.Load(ctx, s, keys)
+func (d shows) Load(ctx context.Context, s *store.Shape, keys []string) (map[string]store.Composite, []string, error) {
+	found, rest, err := d.Database.Load(ctx, s, keys)
 	for _, c := range found {
 		if s.Sync == "label" {
 			c.Row["shown"] = int64(1)
 		}
 	}
-	return found, err
+	return found, rest, err
 }
 
 // loses takes a label that is not shown for one that was deleted.
@@ -320,14 +320,14 @@ type loses struct{ hides }
 
 func (d loses) over(db upkeep.Database) upkeep.Database { return loses{hides{db}} }
 
-func (d loses) Load(ctx context.Context, s *store.Shape, keys []string) (map[string]store.Composite, error) {
-	found, err := d.Database.Load(ctx, s, keys)
+func (d loses) Load(ctx context.Context, s *store.Shape, keys []string) (map[string]store.Composite, []string, error) {
+	found, rest, err := d.Database.Load(ctx, s, keys)
 	for key, c := range found {
 		if s.Sync == "label" && c.Row["shown"] == int64(0) {
 			delete(found, key)
 		}
 	}
-	return found, err
+	return found, rest, err
 }
 
 // changeDuringJob changes rows whose records are in a job that runs, for longer

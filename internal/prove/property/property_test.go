@@ -298,7 +298,7 @@ func (c *checking) check(ctx context.Context) {
 		groups[g.Key] = g
 	}
 	keys := slices.Sorted(maps.Keys(now))
-	found, err := c.store.Load(ctx, c.store.shapes[0], keys)
+	found, _, err := c.store.Load(ctx, c.store.shapes[0], keys)
 	c.ok(err)
 	for _, k := range keys {
 		g, there := groups[k]

@@ -146,10 +146,12 @@ func (s *pointed) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Clai
 	return claims, err
 }
 
-func (s *pointed) Load(ctx context.Context, shape *store.Shape, keys []string) (map[string]store.Composite, error) {
-	return around(ctx, s.points, "load", func(ctx context.Context) (map[string]store.Composite, error) {
-		return s.Store.Load(ctx, shape, keys)
+func (s *pointed) Load(ctx context.Context, shape *store.Shape, keys []string) (found map[string]store.Composite, rest []string, err error) {
+	found, err = around(ctx, s.points, "load", func(ctx context.Context) (map[string]store.Composite, error) {
+		found, rest, err = s.Store.Load(ctx, shape, keys)
+		return found, err
 	})
+	return found, rest, err
 }
 
 func (s *pointed) NextCommands(ctx context.Context, ids []store.ID) (map[store.ID]store.Command, error) {
