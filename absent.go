@@ -119,7 +119,7 @@ func sinceRenewed(h store.Holder) (since time.Duration, gone bool) {
 // absentClaims adds what those have claimed that are not seen. One that has no
 // slots may load, translate and wait for some before it is thought of.
 func (e *Engine) absentClaims(ctx context.Context, seen map[string]bool, found map[string]*Absent) error {
-	groups, err := e.db.Groups(ctx, "", Claimed, "", claimsMost)
+	groups, err := e.db.Groups(ctx, "", Claimed, ID{}, claimsMost)
 	if err != nil || len(groups) == 0 {
 		return err
 	}

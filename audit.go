@@ -72,7 +72,7 @@ func (e *Engine) audit(ctx context.Context, d *definition, progress func(more in
 		return nil, err
 	}
 	a := newAuditor(e)
-	for after := ""; ; {
+	for after := (ID{}); ; {
 		groups, err := e.db.Groups(ctx, d.Name, "", after, maxRecord)
 		if err != nil {
 			return missed, err
@@ -83,7 +83,7 @@ func (e *Engine) audit(ctx context.Context, d *definition, progress func(more in
 		if err := a.look(ctx, d, groups); err != nil {
 			return missed, err
 		}
-		after = groups[len(groups)-1].Key
+		after = groups[len(groups)-1].ID
 		progress(len(groups))
 	}
 	for more := true; more; {
@@ -115,9 +115,9 @@ func (e *Engine) auditable(ctx context.Context, d *definition) error {
 	case state.Version == "":
 		return uninstalled(d, state)
 	case state.Version != d.version:
-		return errors.New("its declaration is not the one that is installed; see the difference with upkeep plan, install it with upkeep apply, and audit it when its sweep is over")
+		return fmt.Errorf("sync %q: its declaration is not the one that is installed; see the difference with upkeep plan, install it with upkeep apply, and audit it when its sweep is over", d.Name)
 	case state.Backfill.Running:
-		return errors.New("a backfill or a sweep of it is under way, which looks at every group; audit it when that is over (see upkeep status)")
+		return fmt.Errorf("sync %q: a backfill or a sweep of it is under way, which looks at every group; audit it when that is over (see upkeep status)", d.Name)
 	}
 	return nil
 }
@@ -149,9 +149,9 @@ func (e *Engine) auditLoop(ctx context.Context) error {
 			return 0, err
 		}
 		for _, d := range e.defs {
-			groups, err := e.db.Groups(ctx, d.Name, "", a.somewhere(), sample)
+			groups, err := e.db.Groups(ctx, d.Name, "", ID{Sync: d.Name, Key: a.somewhere()}, sample)
 			if err == nil && len(groups) < sample {
-				groups, err = e.db.Groups(ctx, d.Name, "", "", sample)
+				groups, err = e.db.Groups(ctx, d.Name, "", ID{}, sample)
 			}
 			if err != nil {
 				return 0, err

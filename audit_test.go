@@ -157,7 +157,7 @@ func TestExplainOfWhatDiffers(t *testing.T) {
 		if err := e.Resync(s.ctx, upkeep.Resync{Sync: "customer"}); err != nil {
 			t.Fatal(err)
 		}
-		says(e, "1", "a backfill or a sweep is under way")
+		says(e, "1", "a backfill or a sweep was asked for, and has not come to it yet")
 	})
 }
 

@@ -38,9 +38,9 @@ func (e *Engine) behind(ctx context.Context, d *definition, g *Group) (string, e
 	case state.Version != d.version:
 		return "behind: its declaration is not the one that is installed: see the difference with upkeep plan, install it with upkeep apply", nil
 	case state.Backfill.Running:
-		return "behind: a backfill or a sweep is under way, and has not come to it yet", nil
+		return "behind: a backfill or a sweep was asked for, and has not come to it yet", nil
 	case pending > 0:
-		return fmt.Sprintf("behind: the rows say something else than the remote has, and touches wait in the log (%d) that are not folded yet; is an upkeep run at work?", pending), nil
+		return fmt.Sprintf("behind: the rows say something else than the remote has, and touches wait in the log (%d) that are not folded yet", pending), nil
 	}
 	return untouched + g.Sync, nil
 }

@@ -162,7 +162,7 @@ func TestRaisedLimitLetsGoWhatIsLookedAt(t *testing.T) {
 	s.quiet(e)
 	left(6)
 	said(e, "its deletes have no limit any more, and those that were held before stay held: 2")
-	held, err := e.Groups(s.ctx, "customer", upkeep.Parked, "", 10)
+	held, err := e.Groups(s.ctx, "customer", upkeep.Parked, upkeep.ID{}, 10)
 	if err != nil || len(held) != 2 {
 		t.Fatalf("%v, %v", held, err)
 	}

@@ -139,6 +139,9 @@ func (d *description) embedded(f reflect.StructField, above []reflect.Type) erro
 
 func (d *description) column(f reflect.StructField, tag string) error {
 	name, _, _ := strings.Cut(tag, ",")
+	if tag == "" {
+		return errors.New(`the tag db is empty: write db:"column", or db:"-" for a field that is not loaded`)
+	}
 	if name == "" || name == "-" {
 		return nil
 	}
@@ -167,6 +170,8 @@ func (d *description) relation(f reflect.StructField, kind, tag string, above []
 	switch where, order := f.Tag.Get("where"), f.Tag.Get("order"); {
 	case kind == "belongs_to" && (where != "" || order != ""):
 		return errors.New("a belongs_to takes no where or order: it is the one row that the foreign key names")
+	case kind == "count" && f.Tag.Get("column") != "":
+		return errors.New("a count takes no column: it counts rows; leave out those without a value with where:\"column IS NOT NULL\"")
 	case (kind == "count" || kind == "sum") && order != "":
 		return fmt.Errorf("a %s takes no order: it is the same in any", kind)
 	}

@@ -161,6 +161,12 @@ func TestBadTagsAreErrors(t *testing.T) {
 			A int64 `count:"lines.x" order:"y"`
 		}], "a count takes no order"},
 		{describe[struct {
+			A int64 `count:"lines.x" column:"y"`
+		}], "a count takes no column"},
+		{describe[struct {
+			A string `db:""`
+		}], `the tag db is empty: write db:"column"`},
+		{describe[struct {
 			A int64 `DB:"a"`
 		}], `the tag DB is nearly db; write db:"column"`},
 		{describe[struct {

@@ -61,6 +61,7 @@ func (e *Engine) Condition(ctx context.Context) (findings []Finding, err error) 
 	findings = append(findings, vitals.Findings...)
 	findings = append(findings, clockFinding(vitals.Now, before, e.cfg.Clock.Now())...)
 	findings = append(findings, logFinding(vitals, status)...)
+	findings = append(findings, unattendedFinding(status)...)
 	findings = append(findings, failureFindings(status.Failures)...)
 	plans, err := e.db.Plans(ctx)
 	if err != nil {
@@ -223,6 +224,20 @@ func logFinding(v *store.Vitals, s *Status) []Finding {
 	return []Finding{{Severity: Problem, Subject: "touch log",
 		Message: fmt.Sprintf("it is not folded: its oldest row waits for %s; it has %d rows and %d MB", moment.Span(v.OldestTouch), s.Pending, v.LogBytes>>20),
 		Fix:     "start upkeep run"}}
+}
+
+// unattendedFinding is a problem when what is to be done is old: a backfill has no
+// age, and who runs from cron may be about to come.
+func unattendedFinding(s *Status) []Finding {
+	text := s.Unattended()
+	if text == "" {
+		return nil
+	}
+	f := Finding{Severity: Warning, Subject: "processes", Message: text, Fix: "start upkeep run"}
+	if slices.ContainsFunc(s.Syncs, func(c Counts) bool { return c.Oldest > oldGroup }) {
+		f.Severity = Problem
+	}
+	return []Finding{f}
 }
 
 // heldOf is how many of a sync's parked groups are deletes over its limit, which

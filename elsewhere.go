@@ -66,7 +66,7 @@ func (e *Engine) inPlace(ctx context.Context) error {
 
 // hasRecords says whether a record of the sync is at the remote, or may be.
 func (e *Engine) hasRecords(ctx context.Context, sync string) (bool, error) {
-	for after := ""; ; {
+	for after := (ID{}); ; {
 		groups, err := e.db.Groups(ctx, sync, "", after, maxRecord)
 		if err != nil || len(groups) == 0 {
 			return false, err
@@ -76,7 +76,7 @@ func (e *Engine) hasRecords(ctx context.Context, sync string) (bool, error) {
 				return true, nil
 			}
 		}
-		after = groups[len(groups)-1].Key
+		after = groups[len(groups)-1].ID
 	}
 }
 

@@ -35,6 +35,7 @@ type Engine struct {
 	looks      *looks
 	learned    atomic.Pointer[learned]
 	outdated   outdated
+	relabel    atomic.Bool                      // a label was read that was not known
 	otherKey   atomic.Pointer[map[string]error] // syncs whose table has another key than when they were installed
 	installing sync.Mutex                       // one reading of the declarations at a time is installed
 	provenance provenance

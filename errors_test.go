@@ -43,7 +43,7 @@ func TestErrorsOfNamesAndKeys(t *testing.T) {
 		for name, call := range map[string]func(sync string) error{
 			"Verify":       func(sync string) error { _, err := e.Verify(s.ctx, sync, nil); return err },
 			"Audit":        func(sync string) error { _, err := e.Audit(s.ctx, sync, nil); return err },
-			"Groups":       func(sync string) error { _, err := e.Groups(s.ctx, sync, "", "", 1); return err },
+			"Groups":       func(sync string) error { _, err := e.Groups(s.ctx, sync, "", upkeep.ID{}, 1); return err },
 			"Forecast":     func(sync string) error { _, err := e.Forecast(s.ctx, upkeep.ForecastOptions{Sync: sync}); return err },
 			"Resync":       func(sync string) error { return e.Resync(s.ctx, upkeep.Resync{Sync: sync}) },
 			"Retry":        func(sync string) error { _, err := e.Retry(s.ctx, sync, ""); return err },
@@ -159,10 +159,10 @@ func TestErrorsOfTouch(t *testing.T) {
 		if _, err := e.Explain(s.ctx, "machine", "north"); !errors.Is(err, upkeep.ErrKey) || !strings.Contains(err.Error(), "machines has region of type ") {
 			t.Errorf("Explain: %v", err)
 		}
-		if _, err := e.Groups(s.ctx, "", "parkd", "", 10); err == nil || !strings.Contains(err.Error(), `there is no state "parkd" (did you mean parked?); there are: clean, dirty, claimed, in doubt`) {
+		if _, err := e.Groups(s.ctx, "", "parkd", upkeep.ID{}, 10); err == nil || !strings.Contains(err.Error(), `there is no state "parkd" (did you mean parked?); there are: clean, dirty, claimed, in doubt`) {
 			t.Errorf("Groups of no state: %v", err)
 		}
-		if _, err := e.Groups(s.ctx, "", upkeep.Parked, "", -1); err == nil || !strings.Contains(err.Error(), "the limit of groups is -1; it must not be negative") {
+		if _, err := e.Groups(s.ctx, "", upkeep.Parked, upkeep.ID{}, -1); err == nil || !strings.Contains(err.Error(), "the limit of groups is -1; it must not be negative") {
 			t.Errorf("Groups with a negative limit: %v", err)
 		}
 		if _, err := e.Blockers(s.ctx, -1); err == nil || !strings.Contains(err.Error(), "the limit of blockers is -1; it must not be negative") {

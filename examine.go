@@ -53,6 +53,7 @@ func (d *definition) examine() error {
 	if d.WhenFalse.Action == "" {
 		d.WhenFalse.Action = Keep
 	}
+	d.OnDelete.Fields, d.WhenFalse.Fields = maps.Clone(d.OnDelete.Fields), maps.Clone(d.WhenFalse.Fields) // the program keeps its own
 	if d.MemberLimit == 0 {
 		d.MemberLimit = 10_000
 	}

@@ -42,7 +42,7 @@ func ExampleEngine_Explain() {
 	fmt.Println("the record:", string(about.Record.Fields["entityId"]))
 	fmt.Println("last call:", about.Attempts[0].Action, about.Attempts[0].Outcome)
 	// Output:
-	// behind: the rows say something else than the remote has, and touches wait in the log (1) that are not folded yet; is an upkeep run at work?
+	// behind: the rows say something else than the remote has, and touches wait in the log (1) that are not folded yet; no process is at work: start upkeep run
 	// to do: update [entityId]
 	// the row: Bob the Builder
 	// the record: "Bob the Builder"
@@ -59,7 +59,7 @@ func ExampleEngine_Retry() {
 	engine := x.follow(customers(x.erp))
 
 	ctx := context.Background()
-	parked, err := engine.Groups(ctx, "customer", upkeep.Parked, "", 100)
+	parked, err := engine.Groups(ctx, "customer", upkeep.Parked, upkeep.ID{}, 100)
 	must(err)
 	for _, g := range parked {
 		fmt.Println(g.ID, g.Reason)
@@ -87,7 +87,7 @@ func ExampleEngine_Adopt() {
 	engine := x.follow(customers(x.erp))
 
 	ctx := context.Background()
-	parked, err := engine.Groups(ctx, "customer", upkeep.Parked, "", 100)
+	parked, err := engine.Groups(ctx, "customer", upkeep.Parked, upkeep.ID{}, 100)
 	must(err)
 	fmt.Println(len(parked), "parked")
 	found, _ := x.account.Record("customer", "customer-2") // by hand, in the remote's own screens

@@ -143,6 +143,9 @@ func (e *Engine) Explain(ctx context.Context, sync, key string) (*Explanation, e
 			return nil, err
 		}
 	}
+	if err := x.unattended(ctx, e); err != nil {
+		return nil, err
+	}
 	if held := x.held(); held != "" {
 		x.Why = held + "; " + x.Why
 	}

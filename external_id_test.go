@@ -186,7 +186,7 @@ func TestExternalIDThatIsNotUnique(t *testing.T) {
 		s.run(e)
 		s.exec(`insert into users(id, name) values (1, 'Ada'), (2, 'Bob')`)
 		s.quiet(e)
-		groups, err := e.Groups(s.ctx, "customer", upkeep.Clean, "", 10)
+		groups, err := e.Groups(s.ctx, "customer", upkeep.Clean, upkeep.ID{}, 10)
 		parked := s.parked(e)
 		if err != nil || len(groups) != 1 || len(parked) != 1 {
 			t.Fatalf("clean %v, parked %v, %v", groups, parked, err)

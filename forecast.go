@@ -177,7 +177,7 @@ func (f *forecaster) sync(ctx context.Context, d *definition) error {
 		}
 		return nil
 	}
-	for after := ""; f.installed; {
+	for after := (ID{}); f.installed; {
 		groups, err := f.db.Groups(ctx, d.Name, "", after, maxRecord)
 		if err != nil {
 			return err
@@ -199,7 +199,7 @@ func (f *forecaster) sync(ctx context.Context, d *definition) error {
 		if err := step(jobs, len(groups)); err != nil {
 			return err
 		}
-		after = groups[len(groups)-1].Key
+		after = groups[len(groups)-1].ID
 	}
 	f.parked = nil
 	if !d.ByHand {

@@ -75,7 +75,7 @@ func (e *Engine) resyncMissing(ctx context.Context, sync string, want int) error
 		return err
 	}
 	var touches []store.Touch
-	for after := ""; ; {
+	for after := (ID{}); ; {
 		groups, err := e.db.Groups(ctx, sync, store.Parked, after, maxRecord)
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func (e *Engine) resyncMissing(ctx context.Context, sync string, want int) error
 		if len(groups) == 0 {
 			break
 		}
-		after = groups[len(groups)-1].Key
+		after = groups[len(groups)-1].ID
 		gone, err := e.rowsGone(ctx, sync, groups)
 		if err != nil {
 			return err

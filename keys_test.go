@@ -60,7 +60,7 @@ func keySyncs(to *upkeep.Remote, byHand bool) []upkeep.AnySync {
 // groups are the keys of a sync's groups that are not gone.
 func (s *shop) groups(e *upkeep.Engine, sync string) (keys []string) {
 	s.t.Helper()
-	groups, err := e.Groups(s.ctx, sync, "", "", 100)
+	groups, err := e.Groups(s.ctx, sync, "", upkeep.ID{}, 100)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func TestStopDuringAClaim(t *testing.T) {
 		if err := e.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
-		groups, err := e.Groups(s.ctx, "customer", "", "", 10)
+		groups, err := e.Groups(s.ctx, "customer", "", upkeep.ID{}, 10)
 		if err != nil || len(groups) != 3 {
 			t.Fatalf("%d groups, %v", len(groups), err)
 		}

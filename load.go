@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -67,6 +68,9 @@ func (e *Engine) load(ctx context.Context, shape *store.Shape, jobs []*job) (lat
 			later = append(later, j)
 		} else if composite, there := found[j.claim.Key]; there {
 			j.composite = &composite
+			if errors.Is(composite.Err, store.ErrLabel) {
+				e.relabel.Store(true)
+			}
 		}
 	}
 	return later, nil

@@ -166,7 +166,10 @@ type Mapping struct {
 	// remote; the zero value keeps it as it is.
 	WhenFalse Ending
 	// ByHand makes groups only by [Engine.Register]. Otherwise every row of
-	// the root table that passes When is kept at the remote.
+	// the root table that passes When is kept at the remote. What is registered is
+	// the key: it stays so when the row goes, and a row that comes under the same
+	// key later is sent. Where the database gives keys again (SQLite, to an INTEGER
+	// PRIMARY KEY without AUTOINCREMENT), let When tell such rows apart.
 	ByHand bool
 	// Deliver says which versions are sent; the zero value means [Latest].
 	Deliver Delivery

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
@@ -15,7 +16,13 @@ import (
 // sees it. A process that knew the old name finds out when it looks at the tables,
 // and sweeps the syncs that read such a column. One whose configuration compares with
 // the old name is held in its place: what it says of the rows, that a when is false
-// for all of them, is not what anybody meant, and nobody has changed a row.
+// for all of them, is not what anybody meant, and nobody has changed a row. Until a
+// process has found out, no row that has the new name is taken for anything
+// ([store.ErrLabel]), and the first one has it look at once.
+
+// labelRetry is after what time a group is loaded again that has a label which was not
+// known: until then the tables are looked at.
+const labelRetry = 2 * time.Second
 
 // sweepRelabelled sweeps the syncs for which labels were renamed between two
 // readings of the same declarations, or holds them.

@@ -153,3 +153,40 @@ func TestRenamedLabelDeletesNothing(t *testing.T) {
 	s.exec(`alter type step rename value 'over' to 'done'`)
 	s.untilHurried(clock, "the sync to go on", func() bool { return len(s.remote.Records("visit")) == 2 })
 }
+
+// A row that changes between the renaming and the process's next look at the tables is
+// not taken for one that does not pass, and what it holds is known at once.
+func TestRenamedLabelIsNotRead(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.within(time.Minute)
+	s.exec(`create type step as enum ('new', 'done'); create table visits (id integer primary key, step step not null, steps step[] not null default '{}', n integer);
+		insert into visits values (1, 'new'), (2, 'done'), (3, 'done')`)
+	var called atomic.Value
+	called.Store("done")
+	visit := fromFile{compares: "done", called: &called, unread: new(atomic.Bool), Mapping: upkeep.Mapping{Name: "visit",
+		From: &upkeep.Relation{Table: "visits", Columns: []string{"step", "n"}}, To: s.to, Record: "visit",
+		When: func(r upkeep.Row) (bool, error) { return r["step"] == "done", nil }, WhenFalse: upkeep.Ending{Action: upkeep.Delete},
+		Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields(r), nil }}}
+	plain := upkeep.Mapping{Name: "plain", From: &upkeep.Relation{Table: "visits", Columns: []string{"step", "steps"}}, To: s.to, Record: "plain",
+		Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields(r), nil }}
+	log := new(safeBuffer)
+	e, err := upkeep.New(upkeep.Config{Database: s.open(), Audit: -1, Logger: slog.New(slog.NewTextHandler(log, nil)), Syncs: []upkeep.AnySync{visit, plain}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(e)
+	s.quiet(e)
+	called.Store("over")
+	s.exec(`alter type step rename value 'done' to 'over'; update visits set n = 1; update visits set steps = '{over}' where id = 1`)
+	s.until("the sync to be held", func() bool { return strings.Contains(log.String(), "the sync is held") })
+	s.until("the other to go on", func() bool {
+		return s.remote.Text("plain", "plain-2", "step") == `"over"` && strings.Contains(s.remote.Text("plain", "plain-1", "steps"), "over")
+	})
+	if n := len(s.remote.Records("visit")); n != 2 {
+		t.Errorf("%d records of two rows that nobody has changed", n)
+	}
+	s.exec(`alter type step add value 'late'`)
+	s.exec(`update visits set step = 'late' where id = 1`)
+	s.until("a label that was added", func() bool { return s.remote.Text("plain", "plain-1", "step") == `"late"` })
+}

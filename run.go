@@ -106,6 +106,9 @@ func (e *Engine) foldLoop(ctx context.Context, wake *waking) error {
 				return 0, err
 			}
 			wake.seen(seen)
+			if e.relabel.Swap(false) {
+				nudge(wake.care)
+			}
 			if !seen.Touched {
 				busy = false
 				wake.folded()
@@ -213,6 +216,7 @@ func (e *Engine) backlog(sync string) int {
 
 // careLoop mends the capture when somebody altered it, and forgets old history.
 func (e *Engine) careLoop(ctx context.Context, wake *waking) error {
+	defer e.leave(ctx)
 	care := e.noting(ctx, "care", func() (time.Duration, error) { return 0, e.care(ctx, wake) })
 	return e.forever(ctx, "care", func() (time.Duration, error) {
 		if _, err := care(); err != nil {
@@ -224,6 +228,9 @@ func (e *Engine) careLoop(ctx context.Context, wake *waking) error {
 }
 
 func (e *Engine) care(ctx context.Context, wake *waking) error {
+	if err := e.attend(ctx); err != nil {
+		return err
+	}
 	if err := e.examineOrigin(ctx); err != nil {
 		return err
 	}

@@ -29,6 +29,9 @@ type Status struct {
 	Pauses []Pause
 	// Jobs are the bulk jobs at the remotes, oldest first.
 	Jobs []Job
+	// Processes are those at work, by name ([Config.Name]); one that was killed is
+	// among them for some minutes. See [Status.Unattended].
+	Processes []string
 	// Failures are what processes can't do as things are, such as to fold the
 	// log; each is tried again and again. They are gone when it works.
 	Failures []Failure
@@ -72,6 +75,9 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	s.HeldDeletes = e.stillHeld(s.HeldDeletes)
+	if e.running.Load() && !slices.Contains(s.Processes, e.cfg.Name) { // it is only beginning
+		s.Processes = append(s.Processes, e.cfg.Name)
+	}
 	counts := s.Syncs
 	s.Syncs = nil
 	for _, d := range e.defs {
@@ -99,6 +105,9 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 // knows, declared or not, and of the given remotes, in their order and without
 // their Syncs. A remote that is nil is an error.
 func Stored(ctx context.Context, db Database, remotes ...*Remote) (*Status, error) {
+	if isNil(db) {
+		return nil, errors.New("stored: the database is nil: give what sqlite.Open or postgres.Open returned")
+	}
 	for i, r := range remotes {
 		if r == nil {
 			return nil, fmt.Errorf("stored: remotes[%d] is nil: give the *upkeep.Remote that the syncs go to, or leave it out", i)
@@ -126,6 +135,9 @@ func Stored(ctx context.Context, db Database, remotes ...*Remote) (*Status, erro
 		return nil, err
 	}
 	if s.Failures, err = db.Failures(ctx, failing); err != nil {
+		return nil, err
+	}
+	if s.Processes, err = atWork(ctx, db); err != nil {
 		return nil, err
 	}
 	if s.Syncs, err = db.Counts(ctx); err != nil {
@@ -169,7 +181,7 @@ func remoteStatus(ctx context.Context, db Database, r *Remote) (RemoteStatus, er
 }
 
 // Trouble says why no call goes to the remote now, or none comes back; empty: all
-// is well.
+// is well, but for what a person has paused ([Status.Pauses]).
 func (r RemoteStatus) Trouble() string {
 	switch {
 	case r.Broken && r.ProbeIn > 0:
@@ -190,9 +202,10 @@ const SlowCall = 10 * time.Second
 var states = []State{Clean, Dirty, Claimed, InDoubt, Waiting, Parked, Gone, Skipped}
 
 // Groups lists groups of a sync (empty for all) in a state (empty for any), by
-// key, after the given key, at most limit. A state that is none, and a negative
-// limit, are errors.
-func (e *Engine) Groups(ctx context.Context, sync string, state State, after string, limit int) ([]Group, error) {
+// key and sync, after the given group, at most limit: give the zero ID for the first
+// page, and the ID of a page's last group for the next. A state that is none, and a
+// negative limit, are errors.
+func (e *Engine) Groups(ctx context.Context, sync string, state State, after ID, limit int) ([]Group, error) {
 	if _, err := e.chosen(sync); err != nil {
 		return nil, err
 	}
@@ -297,6 +310,9 @@ func (e *Engine) rights(ctx context.Context, shapes []*store.Shape) ([]Finding, 
 func (e *Engine) Capture(ctx context.Context) ([]Finding, error) {
 	shapes, _, findings := e.fitting(ctx)
 	altered, err := e.altered(ctx, shapes)
+	if ctx.Err() != nil { // what was not looked at is no finding
+		return nil, ctx.Err()
+	}
 	findings = append(findings, altered...)
 	return slices.DeleteFunc(findings, func(f Finding) bool { return f.Severity != Problem }), err
 }

@@ -28,8 +28,8 @@ func (e *Engine) Touch(ctx context.Context, tx any, sync string, key ...any) err
 	return e.append(ctx, tx, sync, key, store.Touch{})
 }
 
-// Register starts keeping a row at the remote, for a sync that is ByHand; for
-// others it is a touch. tx and key are as in [Engine.Touch].
+// Register starts keeping a row at the remote, for a sync that is ByHand, and any
+// row that comes under its key later; for others it is a touch. tx and key are as in [Engine.Touch].
 func (e *Engine) Register(ctx context.Context, tx any, sync string, key ...any) error {
 	return e.append(ctx, tx, sync, key, store.Touch{Register: true})
 }

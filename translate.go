@@ -32,6 +32,10 @@ func (j *job) translate() {
 		j.rowMissing("this is another spelling of " + store.ID{Sync: j.claim.Sync, Key: own}.String() + ", which has the row, so this record was left alone; to delete it, run: upkeep resync --deleted " + j.claim.Args())
 		return
 	}
+	if errors.Is(j.composite.Err, store.ErrLabel) { // what it means is known when the tables were looked at again
+		j.finish(store.Result{Outcome: store.Retry, Free: true, After: labelRetry, Reason: "load: " + j.composite.Err.Error()})
+		return
+	}
 	if j.composite.Err != nil {
 		j.refuse("load: " + j.composite.Err.Error())
 		return
@@ -133,7 +137,7 @@ func (j *job) identify(row Row) error {
 			return fmt.Errorf("external id: %w", err)
 		}
 		if !keepable(id) {
-			return errors.New("external id: it holds the character NUL, which the registry can't keep; leave it out in external_id")
+			return errors.New("external id: it holds the character NUL, which the registry can't keep; leave it out where the external id is made")
 		}
 		j.record.ExternalID = id
 	}

@@ -69,7 +69,7 @@ var ErrUnreadable = errors.New("records of this remote can't be read back")
 // Progress, if not nil, is told how many groups were compared. A sync that is
 // installed with another declaration is an error: its records are what that one says. A sync whose
 // remote can't be read is [ErrUnreadable]; of several, such ones are left out,
-// and listed.
+// and listed in Unreadable, unless none can be read.
 func (e *Engine) Verify(ctx context.Context, sync string, progress func(done int), keys ...string) (*Verification, error) {
 	defs, err := e.chosen(sync)
 	if err != nil {
@@ -89,6 +89,9 @@ func (e *Engine) Verify(ctx context.Context, sync string, progress func(done int
 		case err != nil:
 			return nil, err
 		}
+	}
+	if len(found.Unreadable) == len(defs) { // to have compared nothing is not to have found nothing
+		return nil, fmt.Errorf("%w: that goes for every sync", ErrUnreadable)
 	}
 	return found, nil
 }
@@ -153,7 +156,7 @@ func (e *Engine) verify(ctx context.Context, d *definition, keys []string, found
 			return err
 		}
 	}
-	for after := ""; len(keys) == 0; {
+	for after := (ID{}); len(keys) == 0; {
 		groups, err := e.db.Groups(ctx, d.Name, "", after, verifyPiece)
 		if err != nil || len(groups) == 0 {
 			return err
@@ -161,7 +164,7 @@ func (e *Engine) verify(ctx context.Context, d *definition, keys []string, found
 		if err := compare(groups); err != nil {
 			return err
 		}
-		after = groups[len(groups)-1].Key
+		after = groups[len(groups)-1].ID
 	}
 	return nil
 }

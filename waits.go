@@ -58,7 +58,7 @@ func (e *Engine) waitFindings(ctx context.Context, v *vain, c Counts, pause *Pau
 	if c.Waiting == 0 {
 		return nil, nil
 	}
-	groups, err := e.db.Groups(ctx, c.Sync, store.Waiting, "", vainSeen)
+	groups, err := e.db.Groups(ctx, c.Sync, store.Waiting, ID{}, vainSeen)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (s *shop) untilHurried(c *hurried, what string, ok func() bool) {
 // parked lists why groups are parked.
 func (s *shop) parked(e *upkeep.Engine) map[string]string {
 	s.t.Helper()
-	groups, err := e.Groups(s.ctx, "", upkeep.Parked, "", 1000)
+	groups, err := e.Groups(s.ctx, "", upkeep.Parked, upkeep.ID{}, 1000)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -218,8 +218,8 @@ func TestTooManyTranslationsThatDoNotEnd(t *testing.T) {
 		if n := begun.Load(); n != 8 {
 			t.Errorf("%d translations were begun", n)
 		}
-		doubt, err := e.Groups(s.ctx, "", upkeep.InDoubt, "", 100)
-		held, err2 := e.Groups(s.ctx, "", upkeep.Claimed, "", 100)
+		doubt, err := e.Groups(s.ctx, "", upkeep.InDoubt, upkeep.ID{}, 100)
+		held, err2 := e.Groups(s.ctx, "", upkeep.Claimed, upkeep.ID{}, 100)
 		if err != nil || err2 != nil || len(doubt)+len(held) > 0 {
 			t.Errorf("after a stop %d groups are in doubt and %d claimed; %v, %v", len(doubt), len(held), err, err2)
 		}
@@ -250,7 +250,7 @@ func TestStopDuringATranslation(t *testing.T) {
 			<-began
 			s.until("the others to be there", func() bool { return len(s.remote.Records("customer")) == users-1 })
 			stop()
-			if dirty, err := e.Groups(s.ctx, "customer", upkeep.Dirty, "", 10); err != nil || len(dirty) != 1 {
+			if dirty, err := e.Groups(s.ctx, "customer", upkeep.Dirty, upkeep.ID{}, 10); err != nil || len(dirty) != 1 {
 				t.Errorf("%d groups are dirty, want 1; %v", len(dirty), err)
 			}
 		})

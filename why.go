@@ -20,14 +20,14 @@ func (x *Explanation) why(d *definition, j *job, now time.Time) string {
 		if d.ByHand {
 			return "not registered: this sync's groups are registered by hand"
 		}
-		s := "not in the registry yet: the backfill has not come to it, or no engine has folded its touch"
+		s := "not in the registry yet: the backfill has not come to it, or its touch is not folded yet"
 		if x.Send == "refuse" {
 			s += "; it would be refused: " + j.result.Reason
 		}
 		return s
 	}
 	if j.departed {
-		return string(g.State) + ": the row is gone (deleted, or its key changed); the delete is in the log and not folded yet; is an upkeep run at work?"
+		return string(g.State) + ": the row is gone (deleted, or its key changed); the delete is in the log and not folded yet"
 	}
 	if x.Send == "refuse" && g.State.Settled() {
 		return "clean as far as the triggers saw, but: " + j.result.Reason

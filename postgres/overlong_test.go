@@ -49,7 +49,7 @@ func TestRowsThatCanHaveNoGroup(t *testing.T) {
 	}
 	check := func(when string, met bool, generation int64, want ...string) {
 		t.Helper()
-		groups, err := b.db.Groups(b.ctx, s.Sync, "", "", 100)
+		groups, err := b.db.Groups(b.ctx, s.Sync, "", store.ID{}, 100)
 		b.ok(err)
 		var keys []string
 		for _, g := range groups {

@@ -108,6 +108,9 @@ func (q *query) read(rows pgx.Rows) error {
 		var bad error
 		for i, c := range s.columns {
 			v, err := decode(c.Kind, raw[1+i])
+			if text, ok := v.(string); ok && c.Labels != "" {
+				err = c.Labelled(text)
+			}
 			if err != nil {
 				v = err // for a person who looks at it
 				if bad == nil {

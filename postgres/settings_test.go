@@ -36,7 +36,7 @@ func TestPlaceUnderSettings(t *testing.T) {
 			break
 		}
 	}
-	groups, err := b.db.Groups(b.ctx, "s", "", "", 100)
+	groups, err := b.db.Groups(b.ctx, "s", "", store.ID{}, 100)
 	b.ok(err)
 	if len(groups) != 60 {
 		t.Errorf("%d groups, want 60", len(groups))
@@ -118,7 +118,7 @@ func TestSettings(t *testing.T) {
 		odd := *b
 		odd.db = db
 		odd.folds(1, name, s)
-		if groups, err := db.Groups(b.ctx, "s", "", "", 10); err != nil || len(groups) != 1 || groups[0].Key != keys[0] {
+		if groups, err := db.Groups(b.ctx, "s", "", store.ID{}, 10); err != nil || len(groups) != 1 || groups[0].Key != keys[0] {
 			t.Errorf("%s: groups %+v, %v", name, groups, err)
 		}
 	}

@@ -75,16 +75,17 @@ func (db *DB) Group(ctx context.Context, id store.ID) (*store.Group, error) {
 
 // Groups implements [store.Registry]. With an empty sync the order is by key,
 // then by sync, and after is a key.
-func (db *DB) Groups(ctx context.Context, sync string, state store.State, after string, limit int) ([]store.Group, error) {
+func (db *DB) Groups(ctx context.Context, sync string, state store.State, after store.ID, limit int) ([]store.Group, error) {
 	// A sync that is given has a statement of its own: the order of the
 	// primary key then is the order of the answer.
-	where, order := "sync = $1", "key"
+	where, order := "sync = $1 AND ($3 = '' OR key > $3)", "key"
+	args := []any{clean(sync), string(state), clean(after.Key), limit}
 	if sync == "" {
-		where, order = "$1 = ''", "key, sync"
+		where, order = "$1 = '' AND (key, sync) > ($3, $5)", "key, sync"
+		args = append(args, clean(after.Sync))
 	}
 	rows, err := db.pool.Query(ctx, "SELECT "+groupColumns+" FROM upkeep.groups AS upkeep_groups WHERE "+where+
-		" AND ($2 = '' OR "+stateOf+" = $2) AND ($3 = '' OR key > $3) ORDER BY "+order+" LIMIT $4",
-		clean(sync), string(state), clean(after), limit)
+		" AND ($2 = '' OR "+stateOf+" = $2) ORDER BY "+order+" LIMIT $4", args...)
 	if err != nil {
 		return nil, installed(err)
 	}

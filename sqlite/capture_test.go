@@ -82,7 +82,7 @@ func (b *bench) want(keys ...string) {
 			break
 		}
 	}
-	groups, err := b.d.Groups(b.t.Context(), "p", "", "", 1000)
+	groups, err := b.d.Groups(b.t.Context(), "p", "", store.ID{}, 1000)
 	b.ok(err)
 	var up []string
 	for _, g := range groups {

@@ -83,13 +83,13 @@ func (d *DB) Group(ctx context.Context, id store.ID) (*store.Group, error) {
 
 // Groups lists groups by key.
 // It implements [store.Registry].
-func (d *DB) Groups(ctx context.Context, sync string, state store.State, after string, limit int) ([]store.Group, error) {
-	where, order := `WHERE g.sync = ?1`, `ORDER BY g.key`
+func (d *DB) Groups(ctx context.Context, sync string, state store.State, after store.ID, limit int) ([]store.Group, error) {
+	where, order := `WHERE g.sync = ?1 AND (g.key > ?2 OR ?2 = '')`, `ORDER BY g.key`
 	if sync == "" {
-		where, order = `WHERE ?1 = ''`, `ORDER BY g.key, g.sync`
+		where, order = `WHERE ?1 = '' AND (g.key, g.sync) > (?2, ?5)`, `ORDER BY g.key, g.sync`
 	}
-	return d.queryGroups(ctx, where+` AND (g.key > ?2 OR ?2 = '') AND (?3 = '' OR `+stateExpr+` = ?3) `+order+` LIMIT ?4`,
-		sync, after, string(state), limit)
+	return d.queryGroups(ctx, where+` AND (?3 = '' OR `+stateExpr+` = ?3) `+order+` LIMIT ?4`,
+		sync, after.Key, string(state), limit, after.Sync)
 }
 
 // Blocked lists who waits for the group.

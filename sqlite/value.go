@@ -157,7 +157,11 @@ func asTime(k store.Kind, v any) (any, error) {
 			}
 		}
 		if !ok {
-			return nil, fmt.Errorf("the text is not a %s (want YYYY-MM-DD HH:MM:SS)", k)
+			want := "YYYY-MM-DD HH:MM:SS"
+			if k == store.Date {
+				want = "YYYY-MM-DD"
+			}
+			return nil, fmt.Errorf("the text is not a %s (want %s)", k, want)
 		}
 	default:
 		return nil, wrong(k, v)

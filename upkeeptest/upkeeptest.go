@@ -46,7 +46,8 @@ const (
 // something fails. It is for one goroutine.
 type DB struct {
 	// SQL is the database as an application has it, for code under test that
-	// takes a connection.
+	// takes a connection. Foreign keys are enforced, as PostgreSQL does it; with
+	// SQLite an application asks for that itself (_pragma=foreign_keys(1)).
 	SQL *sql.DB
 	// Engine is the engine, for all that has no method here: Explain, Retry,
 	// Verify, Register. It works while a method of the DB runs, or a call of the
@@ -207,7 +208,7 @@ func (db *DB) groups() []upkeep.Group {
 	}
 	var all []upkeep.Group
 	for _, s := range status.Syncs {
-		for after := ""; ; {
+		for after := (upkeep.ID{}); ; {
 			groups, err := db.Engine.Groups(context.Background(), s.Sync, "", after, page)
 			if err != nil {
 				db.t.Fatal(err)
@@ -216,7 +217,7 @@ func (db *DB) groups() []upkeep.Group {
 			if len(groups) < page {
 				break
 			}
-			after = groups[page-1].Key
+			after = groups[page-1].ID
 		}
 	}
 	return all

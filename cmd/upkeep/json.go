@@ -16,6 +16,7 @@ type statusJSON struct {
 	Database    string            `json:"database"`
 	Pending     int               `json:"pending"`
 	OldestTouch float64           `json:"oldest_touch_seconds"`
+	Processes   []string          `json:"processes"` // at work
 	Syncs       []syncForm        `json:"syncs"`
 	Remotes     []remoteForm      `json:"remotes"`
 	HeldDeletes []heldDeletesForm `json:"held_deletes"`
@@ -121,7 +122,7 @@ func absentForms(all []upkeep.Absent) []absentForm {
 }
 
 func statusForm(database string, st *upkeep.Status) statusJSON {
-	f := statusJSON{Database: database, Pending: st.Pending, OldestTouch: st.OldestTouch.Seconds(), Syncs: []syncForm{}, Remotes: []remoteForm{}, HeldDeletes: heldDeletesForms(st.HeldDeletes), Pauses: pauseForms(st.Pauses), Jobs: jobForms(st.Jobs), Failures: []failureForm{}}
+	f := statusJSON{Database: database, Pending: st.Pending, OldestTouch: st.OldestTouch.Seconds(), Processes: append([]string{}, st.Processes...), Syncs: []syncForm{}, Remotes: []remoteForm{}, HeldDeletes: heldDeletesForms(st.HeldDeletes), Pauses: pauseForms(st.Pauses), Jobs: jobForms(st.Jobs), Failures: []failureForm{}}
 	for _, x := range st.Failures {
 		f.Failures = append(f.Failures, failureForm(x))
 	}

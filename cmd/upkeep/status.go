@@ -225,6 +225,11 @@ func printStatus(w io.Writer, database string, st *upkeep.Status) error {
 			return err
 		}
 	}
+	if text := st.Unattended(); text != "" {
+		if _, err := fmt.Fprintf(w, "\n%s: start upkeep run\n", text); err != nil {
+			return err
+		}
+	}
 	for _, f := range st.Failures {
 		if _, err := fmt.Fprintf(w, "\n%s\n", failureText(f)); err != nil {
 			return err
@@ -381,7 +386,7 @@ func (c *statusCmd) groups(ctx context.Context, w io.Writer, db upkeep.Database,
 	}
 	found := []upkeep.Group{}
 	for _, name := range syncs {
-		gs, err := db.Groups(ctx, name, state, "", limit+1-len(found))
+		gs, err := db.Groups(ctx, name, state, upkeep.ID{}, limit+1-len(found))
 		if err != nil {
 			return err
 		}

@@ -159,6 +159,9 @@ func (t *top) picture(st *upkeep.Status, rates map[string]string) ([]string, err
 			fmt.Fprintf(&b, "\n%s\n", heldText(c))
 		}
 	}
+	if text := st.Unattended(); text != "" {
+		fmt.Fprintf(&b, "\n%s: start upkeep run\n", text)
+	}
 	for _, p := range st.Pauses {
 		fmt.Fprintf(&b, "\n%s", pauseText(p))
 	}
@@ -193,6 +196,9 @@ func (t *top) lines(st *upkeep.Status, rates map[string]string) error {
 	for _, j := range st.Jobs {
 		fmt.Fprintf(&b, "%s job %s of %s: %s, %d of %d %ss, %d failed, for %s%s\n", at, oneLine(j.RemoteJob), j.Sync, j.State, j.Processed, j.Rows, j.Action,
 			j.Failed, moment.Span(j.Age), oneLine(colon(j.Message)))
+	}
+	if text := st.Unattended(); text != "" {
+		fmt.Fprintf(&b, "%s %s: start upkeep run\n", at, text)
 	}
 	for _, p := range st.Pauses {
 		fmt.Fprintf(&b, "%s %s\n", at, pauseText(p))

@@ -150,7 +150,7 @@ func (w *waits) hopeless(st *upkeep.Status) string {
 
 // claims tells of groups that another process has, perhaps a dead one.
 func (w *waits) claims(ctx context.Context) {
-	groups, err := w.engine.Groups(ctx, "", upkeep.Claimed, "", waitsMost)
+	groups, err := w.engine.Groups(ctx, "", upkeep.Claimed, upkeep.ID{}, waitsMost)
 	if err != nil {
 		return // the wait itself meets it too
 	}
@@ -170,7 +170,7 @@ func (w *waits) claims(ctx context.Context) {
 }
 
 func (w *waits) doubt(ctx context.Context, n int64) {
-	groups, err := w.engine.Groups(ctx, "", upkeep.InDoubt, "", waitsMost)
+	groups, err := w.engine.Groups(ctx, "", upkeep.InDoubt, upkeep.ID{}, waitsMost)
 	if err != nil || len(groups) == 0 {
 		return
 	}

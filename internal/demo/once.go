@@ -91,7 +91,7 @@ func (d *demo) compareAll(ctx context.Context) (*findings, error) {
 			f.differences = append(f.differences, describe(x))
 		}
 		for _, state := range []upkeep.State{store.Parked, store.Waiting} {
-			stuck, err := d.engine.Groups(ctx, c.Sync, state, "", differenceMost)
+			stuck, err := d.engine.Groups(ctx, c.Sync, state, upkeep.ID{}, differenceMost)
 			if err != nil {
 				return nil, err
 			}

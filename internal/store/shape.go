@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,6 +101,32 @@ type Column struct {
 	// what tells it apart from the others of the type, whatever it is called, a space,
 	// and how it is written. They may change without the column becoming another one.
 	Labels string `json:"-"`
+}
+
+// ErrLabel is of a value that is a label which the column's type did not have when
+// the table was looked at: it was added since, or another one is called so now.
+var ErrLabel = errors.New("a label that its type did not have when the tables were looked at")
+
+// Labelled is ErrLabel for a value, as text, with a label that is none of Labels.
+func (c Column) Labelled(text string) error {
+	known := func(text string) bool {
+		for line := range strings.SplitSeq(c.Labels, "\n") {
+			if _, label, _ := strings.Cut(line, " "); label == text {
+				return true
+			}
+		}
+		return false
+	}
+	if known(text) {
+		return nil
+	}
+	if strings.HasPrefix(text, "{") {
+		elements, err := Array(text)
+		if err != nil || !slices.ContainsFunc(elements, func(e *string) bool { return e != nil && !known(*e) }) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q has %w", text, ErrLabel)
 }
 
 // Watched are the columns in which a trigger sees that the value has changed: the

@@ -227,8 +227,8 @@ type Registry interface {
 	// Group returns one group, ErrNoGroup if it is not there.
 	Group(ctx context.Context, id ID) (*Group, error)
 	// Groups lists groups of a sync ("" for all) in a state ("" for any),
-	// by key, after the given key.
-	Groups(ctx context.Context, sync string, state State, after string, limit int) ([]Group, error)
+	// by key and sync, after the given group, which need not be there.
+	Groups(ctx context.Context, sync string, state State, after ID, limit int) ([]Group, error)
 	// Waits follows what groups wait for, and what these wait for in turn, over
 	// any number of hops: an entry for each of ids, and of those they lead to,
 	// that waits; at most limit entries, the nearest first.

@@ -94,12 +94,12 @@ func (e *env) groups() map[store.ID]store.Group {
 		syncs[s.Sync] = true
 	}
 	for sync := range syncs {
-		for after := ""; ; {
+		for after := (store.ID{}); ; {
 			page, err := e.Store.Groups(e.ctx, sync, "", after, 1000)
 			e.ok(err)
 			for _, g := range page {
 				all[g.ID] = g
-				after = g.Key
+				after = g.ID
 			}
 			if len(page) < 1000 {
 				break

@@ -148,7 +148,7 @@ func testRefused(e *env) {
 	e.Advance(1000 * time.Hour)
 	e.equal("claims of a parked group", len(e.claim("w", 10)), 0)
 	e.equal("remote id", g.RemoteID, "r-1")
-	parked, err := e.Store.Groups(e.ctx, "sales_order", store.Parked, "", 10)
+	parked, err := e.Store.Groups(e.ctx, "sales_order", store.Parked, store.ID{}, 10)
 	e.ok(err)
 	e.equal("parked groups", len(parked), 1)
 }

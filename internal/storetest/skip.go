@@ -53,7 +53,7 @@ func testSkip(e *env) {
 	e.equal("asked still", fmtAny(e.group("sales_order/1").Skip), "[]")
 	counts := e.counts("sales_order")
 	e.equal("counts", fmtAny(counts.Clean, counts.Skipped), "1 1")
-	found, err := e.Store.Groups(e.ctx, "sales_order", store.Skipped, "", 10)
+	found, err := e.Store.Groups(e.ctx, "sales_order", store.Skipped, store.ID{}, 10)
 	e.ok(err)
 	e.equal("listed", len(found), 1)
 

@@ -28,7 +28,7 @@ func testGroups(e *env) {
 	e.orders(1, 100, 20)
 	e.fold()
 	var got []string
-	for after := ""; ; {
+	for after := (store.ID{}); ; {
 		page, err := e.Store.Groups(e.ctx, "sales_order", "", after, 7)
 		e.ok(err)
 		if len(page) > 7 {
@@ -40,16 +40,25 @@ func testGroups(e *env) {
 		for _, g := range page {
 			got = append(got, g.Key)
 		}
-		after = page[len(page)-1].Key
+		after = page[len(page)-1].ID
 	}
 	e.equal("groups", len(got), 22)
 	if c := slices.Compact(slices.Clone(got)); len(c) != len(got) {
 		e.t.Errorf("a group is on two pages: %v", got)
 	}
-	all, err := e.Store.Groups(e.ctx, "", "", "", 100)
+	all, err := e.Store.Groups(e.ctx, "", "", store.ID{}, 100)
 	e.ok(err)
 	e.equal("groups of all syncs", len(all), 24)
-	clean, err := e.Store.Groups(e.ctx, "", store.Clean, "", 100)
+	for i, after := 0, (store.ID{}); i <= len(all); i++ { // customer/1, sales_order/1 and so on
+		page, err := e.Store.Groups(e.ctx, "", "", after, 1)
+		e.ok(err)
+		if i == len(all) || len(page) != 1 || page[0].ID != all[i].ID {
+			e.equal("page "+fmt.Sprint(i), len(page), min(1, len(all)-i))
+			break
+		}
+		after = page[0].ID
+	}
+	clean, err := e.Store.Groups(e.ctx, "", store.Clean, store.ID{}, 100)
 	e.ok(err)
 	e.equal("clean groups", len(clean), 0)
 }

@@ -181,7 +181,7 @@ func Groups(ctx context.Context, s store.Store) ([]store.Group, error) {
 	}
 	var all []store.Group
 	for _, c := range counts {
-		for after := ""; ; {
+		for after := (store.ID{}); ; {
 			page, err := s.Groups(ctx, c.Sync, "", after, 1000)
 			if err != nil {
 				return nil, err
@@ -190,7 +190,7 @@ func Groups(ctx context.Context, s store.Store) ([]store.Group, error) {
 			if len(page) < 1000 {
 				break
 			}
-			after = page[len(page)-1].Key
+			after = page[len(page)-1].ID
 		}
 	}
 	return all, nil

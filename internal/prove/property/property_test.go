@@ -292,7 +292,7 @@ func (c *checking) check(ctx context.Context) {
 	all := c.read()
 	now := c.schema.recompute(all)
 	groups := map[string]store.Group{}
-	page, err := c.store.Groups(ctx, "all", "", "", 10_000)
+	page, err := c.store.Groups(ctx, "all", "", store.ID{}, 10_000)
 	c.ok(err)
 	for _, g := range page {
 		groups[g.Key] = g
