@@ -36,6 +36,8 @@ func (c *backfillCmd) Run(p *program) error {
 	}
 	defer s.Close()
 	f := &filling{engine: s.Engine, syncs: s.Syncs(), line: line}
+	f.waits = newWaits(s.Engine, func(text string) { fmt.Fprintln(line, text) })
+	f.waits.ends = "Ctrl-C ends the wait, and upkeep run goes on with it"
 	if c.Sync != "" {
 		f.syncs = []string{c.Sync}
 	}
@@ -46,6 +48,9 @@ func (c *backfillCmd) Run(p *program) error {
 	line.done()
 	if err != nil {
 		if p.ctx.Err() != nil {
+			if !f.passed.IsZero() {
+				return errors.New("all rows were looked at; stopped before all was sent, or settled, which goes on with upkeep run")
+			}
 			return errors.New("stopped before the backfill was over; it goes on with upkeep run, or with upkeep backfill")
 		}
 		return err
@@ -63,6 +68,7 @@ type filling struct {
 	engine *upkeep.Engine
 	syncs  []string
 	line   *progress
+	waits  *waits
 	last   []upkeep.Counts // of the syncs
 	held   bool            // a pause keeps something back
 	passed time.Time       // when the rows were seen to be passed over; zero: not yet
@@ -149,7 +155,11 @@ func (f *filling) look(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return f.take(st, asked), nil
+	over := f.take(st, asked)
+	if !over && !f.passed.IsZero() {
+		f.waits.look(ctx, &upkeep.Status{Syncs: f.last, Remotes: st.Remotes})
+	}
+	return over, nil
 }
 
 // take is look, for a status that was asked for at that moment. Its ages are

@@ -21,7 +21,7 @@ func (c *deletesCmd) Run(p *program) error {
 	if c.Allow != nil && (c.Sync == "" || *c.Allow < 0) {
 		return usageError("--allow goes with a sync and the number of its deletes: upkeep deletes customer --allow 250")
 	}
-	s, err := p.openFor(c.Sync, setup.Options{})
+	s, err := p.openFor("", setup.Options{})
 	if err != nil {
 		return err
 	}
@@ -34,6 +34,11 @@ func (c *deletesCmd) Run(p *program) error {
 	for _, h := range all {
 		if c.Sync == "" || c.Sync == h.Sync {
 			held = append(held, heldDeletesForm(h))
+		}
+	}
+	if len(held) == 0 { // of a sync that left the configuration a hold may be left
+		if err := s.Known(c.Sync); err != nil {
+			return usageError(err.Error())
 		}
 	}
 	if c.Allow != nil {

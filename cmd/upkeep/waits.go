@@ -19,6 +19,7 @@ type waits struct {
 	engine *upkeep.Engine
 	say    func(string)
 	until  time.Time // when a person wants it to end; zero: it decides itself
+	ends   string    // how a wait ends that nothing else does; empty: as that of run --once
 	next   time.Time // of the look after this one
 	said   map[string]time.Time
 	broke  map[string]int       // how often the breaker of a remote had opened at the first look
@@ -105,6 +106,9 @@ func (w *waits) tell(about, text, end string) {
 	w.said[about] = now
 	if !w.until.IsZero() {
 		end = "it gives up in " + moment.Span(max(w.until.Sub(now), time.Second))
+	}
+	if w.ends != "" {
+		end = w.ends
 	}
 	w.say("waiting: " + text + "; " + orElse(end, "to give up by itself: --within 10m"))
 }

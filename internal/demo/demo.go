@@ -132,6 +132,9 @@ func Run(ctx context.Context, c Config) (inSync bool, err error) {
 	}
 	inSync, err = d.withEngine(ctx)
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
+		if !d.Once { // it is to be ended so, whatever it is at
+			return true, nil
+		}
 		err = errInterrupted
 	}
 	return inSync, err
