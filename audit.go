@@ -60,7 +60,7 @@ func (e *Engine) Audit(ctx context.Context, sync string, progress func(done int)
 		})
 		missed = append(missed, found...)
 		if err != nil {
-			return missed, err
+			return missed, fmt.Errorf("audit %s: %w", d.Name, err)
 		}
 	}
 	return missed, nil
@@ -115,9 +115,9 @@ func (e *Engine) auditable(ctx context.Context, d *definition) error {
 	case state.Version == "":
 		return uninstalled(d, state)
 	case state.Version != d.version:
-		return fmt.Errorf("sync %q: its declaration is not the one that is installed; see the difference with upkeep plan, install it with upkeep apply, and audit it when its sweep is over", d.Name)
+		return errors.New("its declaration is not the one that is installed; see the difference with upkeep plan, install it with upkeep apply, and audit it when its sweep is over")
 	case state.Backfill.Running:
-		return fmt.Errorf("sync %q: a backfill or a sweep of it is under way, which looks at every group; audit it when that is over (see upkeep status)", d.Name)
+		return errors.New("a backfill or a sweep of it is under way, which looks at every group; audit it when that is over (see upkeep status)")
 	}
 	return nil
 }

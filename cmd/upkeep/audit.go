@@ -62,7 +62,7 @@ func (c *auditCmd) Run(p *program) error {
 			line.done()
 			return err
 		case err != nil:
-			failed = append(failed, fmt.Errorf("audit %s: %w", name, err))
+			failed = append(failed, err)
 		default:
 			audited = append(audited, name)
 		}

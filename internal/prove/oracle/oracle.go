@@ -216,7 +216,7 @@ func (v *Verdict) remote(c Case, want shop.Want, parked map[string]bool, known m
 			continue
 		}
 		if want.Kept(key) {
-			v.kept(key, got[key], known[key], c.Ended.Has(key))
+			v.kept(key, got[key], known[key], c.Ended.Has(key) || c.Ended.Undone(key))
 			continue
 		}
 		for name, value := range want[key] {

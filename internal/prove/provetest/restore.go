@@ -22,7 +22,7 @@ func (p *Place) Rewind(ctx context.Context) error {
 	for key := range groups {
 		ended[key] = rows[key] == nil
 	}
-	p.Ended.Reset(ended)
+	p.Ended.Undo(ended)
 	return nil
 }
 

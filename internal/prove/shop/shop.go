@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 
@@ -279,6 +280,7 @@ type Ended struct {
 	mu     sync.Mutex
 	keys   map[string]bool
 	lately map[string]bool // since Mark
+	undone map[string]bool // ended in commits that were lost since
 }
 
 // Note marks a record as one that may be deleted; before the statement runs.
@@ -313,6 +315,25 @@ func (e *Ended) Reset(keys map[string]bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.keys = keys
+}
+
+// Undo is Reset where commits were lost in which others ended: their records may have
+// been deleted, and nothing is sent for those that are to be kept as they are.
+func (e *Ended) Undo(keys map[string]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.undone == nil {
+		e.undone = map[string]bool{}
+	}
+	maps.Copy(e.undone, e.keys)
+	e.keys = keys
+}
+
+// Undone tells whether a record ended in commits that were lost.
+func (e *Ended) Undone(key string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.undone[key]
 }
 
 // Has tells whether a record may be deleted.
