@@ -2,7 +2,6 @@ package upkeep
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -76,18 +75,18 @@ func (s *Status) Unattended() string {
 		}
 	}
 	if s.OldestTouch > oldTouch {
-		waits = append(waits, some(s.Pending, "change")+" not looked at yet")
+		waits = append(waits, "to look at "+some(s.Pending, "change"))
 	}
 	if dirty > 0 {
-		waits = append(waits, some(int(dirty), "group")+" to be sent")
+		waits = append(waits, "to send "+some(int(dirty), "group"))
 	}
 	if len(passes) > 0 {
-		waits = append(waits, "the rows of "+strings.Join(passes, ", ")+" to be looked at")
+		waits = append(waits, "to pass over the rows of "+strings.Join(passes, " and "))
 	}
 	if len(waits) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s, and there is: %s", nobody, strings.Join(waits, "; "))
+	return nobody + " " + strings.Join(waits, ", ")
 }
 
 const nobody = "no process is at work"

@@ -55,7 +55,7 @@ func TestNobodyAtWork(t *testing.T) {
 		if err := e.Install(s.ctx); err != nil {
 			t.Fatal(err)
 		}
-		unattended("no process is at work", "the rows of customer to be looked at")
+		unattended("no process is at work", "to pass over the rows of customer")
 		why(true)
 		stop := s.run(e)
 		s.quiet(e)
@@ -69,7 +69,7 @@ func TestNobodyAtWork(t *testing.T) {
 		unattended()
 		why(false)
 		stop()
-		unattended("3 groups to be sent")
+		unattended("to send 3 groups")
 		why(true)
 		s.resume(looks, upkeep.Pause{Remote: s.to.Name})
 
