@@ -23,11 +23,15 @@ func (e *Engine) attend(ctx context.Context) error {
 	return err
 }
 
-// leave notes that this process has stopped. What can't be noted ends by itself.
+// leave notes that this process has stopped, and fails at nothing any more. What can't be
+// noted ends by itself.
 func (e *Engine) leave(ctx context.Context) {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	_, _, _ = e.db.Hold(end, attendance, e.cfg.Name, store.Ask{Limit: math.MaxInt32, TTL: attendFor})
+	for _, stage := range []string{folding, loading, caring} {
+		_ = e.db.NoteWell(end, stage, e.cfg.Name)
+	}
 }
 
 // atWork lists the processes that are at work, by name.

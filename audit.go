@@ -205,7 +205,7 @@ func (a *auditor) somewhere() string {
 // suspects.
 func (a *auditor) look(ctx context.Context, d *definition, groups []Group) error {
 	state, err := a.db.Sync(ctx, d.Name)
-	if err != nil || state.Backfill.Running || state.Version != d.version || a.isOutdated(d.Name) != nil {
+	if err != nil || state.Backfill.Running || state.Version != d.version || a.isBarred(d.Name) != nil {
 		return err // what is compared is about to change
 	}
 	var jobs []*job

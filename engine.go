@@ -34,9 +34,8 @@ type Engine struct {
 	stuck      *stuck
 	looks      *looks
 	learned    atomic.Pointer[learned]
-	outdated   outdated
 	relabel    atomic.Bool                      // a label was read that was not known
-	otherKey   atomic.Pointer[map[string]error] // syncs whose table has another key than when they were installed
+	barred     atomic.Pointer[map[string]error] // syncs that are not loaded: see rekeyed and outdated
 	installing sync.Mutex                       // one reading of the declarations at a time is installed
 	provenance provenance
 	said       said                      // what was logged of the capture
@@ -182,6 +181,9 @@ func (e *Engine) install(ctx context.Context) error {
 	}
 	if err := e.db.Install(ctx, l.shapes, l.plan, ""); err != nil {
 		return fmt.Errorf("install capture: %w", err)
+	}
+	if err := e.noteLabels(ctx, l.shapes); err != nil {
+		return err
 	}
 	if err := e.notePlan(ctx); err != nil {
 		return err

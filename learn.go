@@ -36,6 +36,11 @@ func (e *Engine) learn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	outdated, err := e.outdated(ctx, shapes)
+	if err != nil {
+		return err
+	}
+	e.bar(outdated)
 	secret, err := e.db.Secret(ctx)
 	if err != nil {
 		return fmt.Errorf("learn what the declarations mean: %w", err)
@@ -123,7 +128,11 @@ func (e *Engine) learnAnew(ctx context.Context) (now *learned, misfit, err error
 		}
 		now.shapes[i] = s
 	}
-	e.holdRekeyed(misfits)
+	outdated, err := e.outdated(ctx, now.shapes)
+	if err != nil {
+		return nil, nil, err
+	}
+	e.bar(rekeyed(misfits), outdated)
 	now.plan, err = planOf(e.defs, now.shapes)
 	return now, misfit, err
 }
@@ -149,7 +158,7 @@ func (e *Engine) adopt(ctx context.Context) error {
 		}
 		if _, err = e.db.Look(ctx, now.plan, nil); err == nil {
 			e.tellRetyped(before.shapes, now.shapes)
-			return e.goBy(ctx, before, now)
+			return e.goBy(ctx, now)
 		}
 		if !errors.Is(err, store.ErrPlan) {
 			return err
@@ -212,13 +221,12 @@ func (e *Engine) installAnew(ctx context.Context) error {
 	if err := e.db.Install(e.tellingLocks(ctx), now.shapes, now.plan, before.plan); err != nil {
 		return fmt.Errorf("install capture: %w", err)
 	}
-	return e.goBy(ctx, before, now)
+	return e.goBy(ctx, now)
 }
 
-// goBy goes by what was learned anew. What the labels were is known until then
-// only: a sweep that can't be begun is tried again.
-func (e *Engine) goBy(ctx context.Context, before, now *learned) error {
-	if err := e.sweepRelabelled(ctx, before.shapes, now.shapes); err != nil {
+// goBy goes by what was learned anew.
+func (e *Engine) goBy(ctx context.Context, now *learned) error {
+	if err := e.noteLabels(ctx, now.shapes); err != nil {
 		return err
 	}
 	e.learned.Store(now)

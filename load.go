@@ -40,10 +40,7 @@ func (r *runner) loadState(ctx context.Context, jobs []*job) {
 // another key than its table has by now, or its configuration by other labels. later
 // are those whose rows can't be held beside the others'.
 func (e *Engine) loadOf(ctx context.Context, sync string, jobs []*job) (later []*job, err error) {
-	if held := e.otherKey.Load(); held != nil && (*held)[sync] != nil {
-		return nil, (*held)[sync]
-	}
-	if err := e.isOutdated(sync); err != nil {
+	if err := e.isBarred(sync); err != nil {
 		return nil, err
 	}
 	return e.load(ctx, e.shape(sync), jobs)

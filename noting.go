@@ -14,8 +14,13 @@ import (
 // a quarter of a minute, and a process that died is not told of for ever.
 const failing = 2 * time.Minute
 
-// folding is the stage that folds the log, in what is logged and noted of it.
-const folding = "fold"
+// Stages, in what is logged and noted of them: who folds the log, who loads composites,
+// and who looks after all the rest.
+const (
+	folding = "fold"
+	loading = "load"
+	caring  = "care"
+)
 
 // noting has the failures of a loop's step noted in the registry, where every
 // process can see them, until it works. What ends the loop is not noted, nor is

@@ -2,130 +2,186 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
 // A label of an enum that gets another name changes how rows read, and no trigger
-// sees it. A process that knew the old name finds out when it looks at the tables,
-// and sweeps the syncs that read such a column. One whose configuration compares with
-// the old name is held in its place: what it says of the rows, that a when is false
-// for all of them, is not what anybody meant, and nobody has changed a row. Until a
-// process has found out, no row that has the new name is taken for anything
-// ([store.ErrLabel]), and the first one has it look at once.
+// sees it. So the registry has what labels were called, and a process that finds one
+// under another name sweeps the syncs that read such a column, when it starts and when
+// it looks at the tables. One whose configuration compares with a name that a label
+// had once is held in its place: what it says of the rows, that a when is false for all
+// of them, is not what anybody meant, and nobody has changed a row. Until a process has
+// found out, no row that has the new name is taken for anything ([store.ErrLabel]), and
+// the first one has it look at once.
 
 // labelRetry is after what time a group is loaded again that has a label which was not
 // known: until then the tables are looked at.
 const labelRetry = 2 * time.Second
 
-// sweepRelabelled sweeps the syncs for which labels were renamed between two
-// readings of the same declarations, or holds them.
-func (e *Engine) sweepRelabelled(ctx context.Context, before, now []*store.Shape) error {
+// noteLabels notes what labels are called. The syncs of which one has got another name
+// are swept first: if that fails, it is found again.
+func (e *Engine) noteLabels(ctx context.Context, shapes []*store.Shape) error {
+	noted, err := e.db.Labels(ctx)
+	if err != nil {
+		return fmt.Errorf("read what labels were called: %w", err)
+	}
 	var defs []*definition
 	var syncs, columns []string
+	labels := map[string]store.Labels{}
 	for i, d := range e.defs {
-		renamed, old := relabelled(before[i], now[i])
-		if len(renamed) == 0 {
+		if e.isBarred(d.Name) != nil {
 			continue
 		}
-		held, err := e.holdOutdated(ctx, d, renamed, old)
-		if err != nil { // it is looked at again, and not swept by guess
-			return fmt.Errorf("look where %s compares with labels that have other names now: %w", d.Name, err)
+		renamed, all := relabelled(noted[d.Name], shapes[i].Labels())
+		if all != nil {
+			labels[d.Name] = all
 		}
-		if held {
-			continue
+		if len(renamed) > 0 {
+			defs, syncs, columns = append(defs, d), append(syncs, d.Name), append(columns, renamed...)
 		}
-		defs, syncs, columns = append(defs, d), append(syncs, d.Name), append(columns, renamed...)
 	}
-	if len(defs) == 0 {
-		return nil
+	if len(defs) > 0 {
+		slices.Sort(columns)
+		e.log.Warn("labels of an enum have other names now, which changes how rows read; sweeping what reads them", "columns", slices.Compact(columns), "syncs", syncs)
+		if err := e.sweep(ctx, defs); err != nil {
+			return err
+		}
 	}
-	slices.Sort(columns)
-	e.log.Warn("labels of an enum have other names now, which changes how rows read; sweeping what reads them", "columns", slices.Compact(columns), "syncs", syncs)
-	return e.sweep(ctx, defs)
+	for _, sync := range slices.Sorted(maps.Keys(labels)) {
+		if err := e.db.NoteLabels(ctx, sync, labels[sync]); err != nil {
+			return fmt.Errorf("note what labels are called: %w", err)
+		}
+	}
+	return nil
 }
 
-// outdated are the syncs of a process whose configuration compares with labels that
-// have other names by now.
-type outdated struct {
-	mu     sync.Mutex
-	labels map[string][]string // by sync
-	why    map[string]error
-}
-
-// holdOutdated says whether a sync is held for what was renamed, until the label has
-// its old name again or a process begins with another configuration.
-func (e *Engine) holdOutdated(ctx context.Context, d *definition, renamed, old []string) (held bool, err error) {
-	if d.located == nil {
-		return false, nil
+// outdated are the syncs whose configuration compares with names that labels had once,
+// and why they are held. It lasts until one is called so again or a process has another
+// configuration.
+func (e *Engine) outdated(ctx context.Context, shapes []*store.Shape) (map[string]error, error) {
+	noted, err := e.db.Labels(ctx)
+	if errors.Is(err, store.ErrNotInstalled) {
+		return nil, nil
 	}
-	o := &e.outdated
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	labels := append(slices.Clone(o.labels[d.Name]), old...)
-	places, err := d.located.Outdated(ctx, e.db, labels)
 	if err != nil {
-		return false, err
+		return nil, fmt.Errorf("read what labels were called: %w", err)
 	}
-	if places == nil {
-		delete(o.labels, d.Name)
-		delete(o.why, d.Name)
-		return false, nil
-	}
-	if o.labels == nil {
-		o.labels, o.why = map[string][]string{}, map[string]error{}
-	}
-	o.labels[d.Name] = labels
-	o.why[d.Name] = fmt.Errorf("a label of an enum has another name now (%s), and the configuration compares with the old one, so it says something else of rows that nobody has changed; write the new name there and start upkeep run again, or give the label its old one: %w", strings.Join(renamed, ", "), places)
-	e.log.Error("the sync is held, the others go on", "sync", d.Name, "error", o.why[d.Name])
-	return true, nil
-}
-
-// isOutdated says why a sync is held for what was renamed; nil: it is not.
-func (e *Engine) isOutdated(sync string) error {
-	e.outdated.mu.Lock()
-	defer e.outdated.mu.Unlock()
-	return e.outdated.why[sync]
-}
-
-// relabelled are the columns of which a label has another name, for people:
-// `tickets.state: "cancelled", now "canceled"`, and the old names.
-func relabelled(before, now *store.Shape) (found, names []string) {
-	was, is := labelsOf(before), labelsOf(now)
-	for _, column := range slices.Sorted(maps.Keys(is)) {
-		for _, oid := range slices.Sorted(maps.Keys(is[column])) {
-			if old, known := was[column][oid]; known && old != is[column][oid] {
-				found, names = append(found, fmt.Sprintf("%s: %q, now %q", column, old, is[column][oid])), append(names, old)
-			}
+	held := map[string]error{}
+	for i, d := range e.defs {
+		former, names := formerLabels(noted[d.Name], shapes[i].Labels())
+		if len(names) == 0 || d.located == nil {
+			continue
+		}
+		places, err := d.located.Outdated(ctx, e.db, names)
+		if err != nil { // it is looked at again, and not swept by guess
+			return nil, fmt.Errorf("look where %s compares with labels that have other names now: %w", d.Name, err)
+		}
+		if places != nil {
+			held[d.Name] = fmt.Errorf("a label of an enum has another name now (%s), and the configuration compares with the old one, so it says something else of rows that nobody has changed; write the new name there and start upkeep run again, or give the label its old one: %w", strings.Join(former, ", "), places)
 		}
 	}
-	return found, names
+	return held, nil
 }
 
-// labelsOf are the labels of the columns that a shape reads, by table and column,
-// and by what tells them apart.
-func labelsOf(s *store.Shape) map[string]map[string]string {
-	all := map[string]map[string]string{}
-	s.Root.Walk(func(_ string, m, _ *store.Member) {
-		for _, c := range slices.Concat(m.Key, m.Columns, m.Fragment) {
-			if c.Labels == "" {
+// bar keeps syncs from being loaded, for the reasons given, and no others.
+func (e *Engine) bar(syncs ...map[string]error) {
+	all := map[string]error{}
+	for _, some := range syncs {
+		maps.Copy(all, some)
+	}
+	e.barred.Store(&all)
+}
+
+// isBarred says why a sync is not loaded, though it could be; nil: it is.
+func (e *Engine) isBarred(sync string) error {
+	if barred := e.barred.Load(); barred != nil {
+		return (*barred)[sync]
+	}
+	return nil
+}
+
+// tellBarred logs which syncs are not loaded, and notes it where other processes see
+// it: a sync of which no group is dirty looks as if all were well.
+func (e *Engine) tellBarred(ctx context.Context) error {
+	var why []error
+	for _, d := range e.defs {
+		err := e.isBarred(d.Name)
+		if err == nil {
+			e.said.over(loading + d.Name)
+			continue
+		}
+		if e.said.anew(loading+d.Name, err.Error(), e.cfg.Clock.Now()) {
+			e.log.Error("the sync is held, the others go on", "sync", d.Name, "error", err)
+		}
+		why = append(why, fmt.Errorf("%s is held: %w", d.Name, err))
+	}
+	if len(why) > 0 {
+		e.said.anew(loading, "", e.cfg.Clock.Now())
+		return e.db.NoteFailure(ctx, loading, e.cfg.Name, errors.Join(why...))
+	}
+	if e.said.over(loading) {
+		return e.db.NoteWell(ctx, loading, e.cfg.Name)
+	}
+	return nil
+}
+
+// relabelled compares what labels were called with what they are called now: those that
+// have another name, for people (`public.tickets.state: "cancelled", now "canceled"`),
+// and all that is to be noted; nil: it is noted already.
+func relabelled(was, is store.Labels) (renamed []string, all store.Labels) {
+	all = store.Labels{}
+	for column, labels := range was {
+		all[column] = maps.Clone(labels)
+	}
+	changed := false
+	for _, column := range slices.Sorted(maps.Keys(is)) {
+		if all[column] == nil {
+			all[column] = map[string][]string{}
+		}
+		for _, label := range slices.Sorted(maps.Keys(is[column])) {
+			names, name := all[column][label], is[column][label][0]
+			if len(names) > 0 && names[len(names)-1] == name {
 				continue
 			}
-			name := m.Table.String() + "." + c.Name
-			if all[name] == nil {
-				all[name] = map[string]string{}
+			if len(names) > 0 {
+				renamed = append(renamed, renaming(column, names[len(names)-1], name))
 			}
-			for _, label := range strings.Split(c.Labels, "\n") {
-				oid, text, _ := strings.Cut(label, " ")
-				all[name][oid] = text
+			names = slices.DeleteFunc(slices.Clone(names), func(former string) bool { return former == name })
+			all[column][label], changed = append(names, name), true
+		}
+	}
+	if !changed {
+		return renamed, nil
+	}
+	return renamed, all
+}
+
+// formerLabels are the names that labels of a column had once and none has now: for people, and
+// as they were.
+func formerLabels(was, is store.Labels) (former, names []string) {
+	for _, column := range slices.Sorted(maps.Keys(is)) {
+		there := map[string]bool{}
+		for _, now := range is[column] {
+			there[now[0]] = true
+		}
+		for _, label := range slices.Sorted(maps.Keys(is[column])) {
+			for _, name := range was[column][label] {
+				if !there[name] {
+					former, names = append(former, renaming(column, name, is[column][label][0])), append(names, name)
+				}
 			}
 		}
-	})
-	return all
+	}
+	return former, names
+}
+
+func renaming(column, before, now string) string {
+	return fmt.Sprintf("%s: %q, now %q", column, before, now)
 }

@@ -190,3 +190,82 @@ func TestRenamedLabelIsNotRead(t *testing.T) {
 	s.exec(`update visits set step = 'late' where id = 1`)
 	s.until("a label that was added", func() bool { return s.remote.Text("plain", "plain-1", "step") == `"late"` })
 }
+
+// What labels were called outlives the process: one that starts again with the old
+// configuration is held, also when another one has gone by the new name meanwhile, and
+// whoever looks sees why. What was renamed while nobody was at work is swept.
+func TestRenamedLabelOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.within(time.Minute)
+	s.exec(`create type step as enum ('new', 'done'); create table visits (id integer primary key, step step not null, n integer);
+		insert into visits values (1, 'new'), (2, 'done'), (3, 'done')`)
+	var called atomic.Value
+	called.Store("done")
+	process := func(compares string) (*upkeep.Engine, *safeBuffer) {
+		t.Helper()
+		visit := fromFile{compares: compares, called: &called, unread: new(atomic.Bool), Mapping: upkeep.Mapping{Name: "visit",
+			From: &upkeep.Relation{Table: "visits", Columns: []string{"step", "n"}}, To: s.to, Record: "visit", Version: compares,
+			When: func(r upkeep.Row) (bool, error) { return r["step"] == compares, nil }, WhenFalse: upkeep.Ending{Action: upkeep.Delete},
+			Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields(r), nil }}}
+		plain := upkeep.Mapping{Name: "plain", From: &upkeep.Relation{Table: "visits", Columns: []string{"step"}}, To: s.to, Record: "plain",
+			Translate: func(r upkeep.Row) (upkeep.Fields, error) { return upkeep.Fields(r), nil }}
+		log := new(safeBuffer)
+		e, err := upkeep.New(upkeep.Config{Database: s.open(), Audit: -1, Logger: slog.New(slog.NewTextHandler(log, nil)), Syncs: []upkeep.AnySync{visit, plain}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e, log
+	}
+	held := func(e *upkeep.Engine) {
+		t.Helper()
+		s.until("the sync to be held", func() bool {
+			st, err := upkeep.Stored(s.ctx, s.open())
+			return err == nil && slices.ContainsFunc(st.Failures, func(f upkeep.Failure) bool {
+				return f.Stage == "load" && strings.Contains(f.Reason, `visit is held: a label of an enum has another name now (public.visits.step: "done", now "over")`)
+			})
+		})
+		s.exec(`update visits set n = coalesce(n, 0) + 1`)
+		s.until("a group to wait", func() bool {
+			st, err := e.Status(s.ctx)
+			return err == nil && strings.Contains(st.Syncs[0].Held, "a label of an enum has another name now")
+		})
+		if n := len(s.remote.Records("visit")); n != 2 {
+			t.Errorf("%d records of two rows that nobody has changed", n)
+		}
+	}
+	first, _ := process("done")
+	stop := s.run(first)
+	s.quiet(first)
+	stop()
+	called.Store("over")
+	s.exec(`alter type step rename value 'done' to 'over'`)
+
+	again, log := process("done")
+	stop = s.run(again)
+	held(again)
+	s.until("the other to be swept", func() bool { return s.remote.Text("plain", "plain-2", "step") == `"over"` })
+	stop()
+	if n := strings.Count(log.String(), "labels of an enum have other names now"); n != 1 {
+		t.Errorf("the sweep is told %d times: %s", n, log)
+	}
+
+	mended, _ := process("over")
+	stop = s.run(mended)
+	s.until("the new name", func() bool { return s.remote.Text("visit", "visit-2", "step") == `"over"` })
+	s.quiet(mended)
+	stop()
+
+	again, _ = process("done")
+	stop = s.run(again)
+	held(again)
+	called.Store("done")
+	s.exec(`alter type step rename value 'over' to 'done'`)
+	s.exec(`insert into visits values (4, 'done')`) // the other has it looked at, by a label that it does not know
+	s.until("it to go on", func() bool { return s.remote.Text("visit", "visit-4", "step") == `"done"` })
+	stop()
+	s.until("nothing to be amiss", func() bool {
+		st, err := upkeep.Stored(s.ctx, s.open())
+		return err == nil && len(st.Failures) == 0
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,16 +28,16 @@ func (e *Engine) resolve(ctx context.Context, d *definition) (shape *store.Shape
 		return shape, whole, errors.Join(err, fmt.Errorf("sync %q: read by what its groups are known: %w", d.Name, unknown))
 	}
 	if was, there := keys[d.Name]; there {
-		if u := e.rekeyed(ctx, shape, was); u != nil {
+		if u := e.otherKey(ctx, shape, was); u != nil {
 			err = errors.Join(err, u)
 		}
 	}
 	return shape, whole, err
 }
 
-// rekeyed says how the key of the root table differs from what it was; nil: it does
+// otherKey says how the key of the root table differs from what it was; nil: it does
 // not. A column that was renamed is the same one.
-func (e *Engine) rekeyed(ctx context.Context, shape *store.Shape, was store.RootKey) *unfit {
+func (e *Engine) otherKey(ctx context.Context, shape *store.Shape, was store.RootKey) *unfit {
 	is := shape.RootKey()
 	if was.Table != is.Table || slices.Equal(was.Columns, is.Columns) {
 		return nil
@@ -63,13 +64,8 @@ func (e *Engine) rekeyed(ctx context.Context, shape *store.Shape, was store.Root
 // errRekeyed: what was installed goes by another key.
 var errRekeyed = errors.New("the primary key of its root table is another one")
 
-// holdRekeyed keeps the syncs of which that was found from being loaded.
-func (e *Engine) holdRekeyed(misfits map[string]error) {
-	held := map[string]error{}
-	for sync, err := range misfits {
-		if errors.Is(err, errRekeyed) {
-			held[sync] = err
-		}
-	}
-	e.otherKey.Store(&held)
+// rekeyed are the syncs of which that was found, which must not be loaded.
+func rekeyed(misfits map[string]error) map[string]error {
+	maps.DeleteFunc(misfits, func(_ string, err error) bool { return !errors.Is(err, errRekeyed) })
+	return misfits
 }

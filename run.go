@@ -217,8 +217,8 @@ func (e *Engine) backlog(sync string) int {
 // careLoop mends the capture when somebody altered it, and forgets old history.
 func (e *Engine) careLoop(ctx context.Context, wake *waking) error {
 	defer e.leave(ctx)
-	care := e.noting(ctx, "care", func() (time.Duration, error) { return 0, e.care(ctx, wake) })
-	return e.forever(ctx, "care", func() (time.Duration, error) {
+	care := e.noting(ctx, caring, func() (time.Duration, error) { return 0, e.care(ctx, wake) })
+	return e.forever(ctx, caring, func() (time.Duration, error) {
 		if _, err := care(); err != nil {
 			return 0, err
 		}
@@ -242,6 +242,9 @@ func (e *Engine) care(ctx context.Context, wake *waking) error {
 	}
 	if capture == nil {
 		capture = e.inspect(ctx)
+	}
+	if err := e.tellBarred(ctx); err != nil {
+		return err
 	}
 	if err := e.sweepLater(ctx); err != nil {
 		return err
@@ -298,7 +301,7 @@ func (e *Engine) inspect(ctx context.Context) error {
 	}
 	switch {
 	case now.plan == l.plan:
-		if err := e.sweepRelabelled(ctx, l.shapes, now.shapes); err != nil {
+		if err := e.noteLabels(ctx, now.shapes); err != nil {
 			return err
 		}
 		e.learned.CompareAndSwap(l, now)

@@ -44,6 +44,31 @@ func (db *DB) RootKeys(ctx context.Context) (map[string]store.RootKey, error) {
 	return keys, installed(err)
 }
 
+// Labels implements [store.Registry].
+func (db *DB) Labels(ctx context.Context) (map[string]store.Labels, error) {
+	rows, err := db.pool.Query(ctx, `SELECT sync, labels FROM upkeep.syncs AS upkeep_syncs WHERE upkeep_syncs.labels IS NOT NULL`)
+	if err != nil {
+		return nil, installed(err)
+	}
+	all := map[string]store.Labels{}
+	var sync string
+	var labels store.Labels
+	_, err = pgx.ForEachRow(rows, []any{&sync, &labels}, func() error {
+		all[sync], labels = labels, nil
+		return nil
+	})
+	return all, installed(err)
+}
+
+// NoteLabels implements [store.Registry].
+func (db *DB) NoteLabels(ctx context.Context, sync string, labels store.Labels) error {
+	return installed(db.again(ctx, func() error { // workers write of the sync, too
+		_, err := db.pool.Exec(ctx, `INSERT INTO upkeep.syncs (sync, labels) VALUES ($1, $2)
+			ON CONFLICT (sync) DO UPDATE SET labels = excluded.labels`, clean(sync), labels)
+		return err
+	}))
+}
+
 // StartBackfill implements [store.Registry].
 func (db *DB) StartBackfill(ctx context.Context, sync, version string, sweep, force bool) error {
 	// It may lose against what workers write of the sync at this moment.

@@ -35,26 +35,61 @@ func (d *DB) Sync(ctx context.Context, sync string) (store.SyncState, error) {
 func (d *DB) RootKeys(ctx context.Context) (keys map[string]store.RootKey, err error) {
 	err = d.view(ctx, "read by what groups are known", func(tx *sql.Tx) error {
 		keys = map[string]store.RootKey{}
-		rows, err := tx.QueryContext(ctx, `SELECT sync, upkeep_syncs.root_key FROM upkeep_syncs WHERE upkeep_syncs.root_key IS NOT NULL`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var sync string
-			var text []byte
+		return eachNoted(ctx, tx, `SELECT sync, upkeep_syncs.root_key FROM upkeep_syncs WHERE upkeep_syncs.root_key IS NOT NULL`, func(sync string, text []byte) error {
 			var key store.RootKey
-			if err := rows.Scan(&sync, &text); err != nil {
-				return err
-			}
-			if err := json.Unmarshal(text, &key); err != nil {
-				return err
-			}
+			err := json.Unmarshal(text, &key)
 			keys[sync] = key
-		}
-		return rows.Err()
+			return err
+		})
 	})
 	return keys, err
+}
+
+// Labels implements [store.Registry].
+func (d *DB) Labels(ctx context.Context) (all map[string]store.Labels, err error) {
+	err = d.view(ctx, "read what labels were called", func(tx *sql.Tx) error {
+		all = map[string]store.Labels{}
+		return eachNoted(ctx, tx, `SELECT sync, upkeep_syncs.labels FROM upkeep_syncs WHERE upkeep_syncs.labels IS NOT NULL`, func(sync string, text []byte) error {
+			var labels store.Labels
+			err := json.Unmarshal(text, &labels)
+			all[sync] = labels
+			return err
+		})
+	})
+	return all, err
+}
+
+// NoteLabels implements [store.Registry].
+func (d *DB) NoteLabels(ctx context.Context, sync string, labels store.Labels) error {
+	text, err := json.Marshal(labels)
+	if err != nil {
+		return err
+	}
+	return d.update(ctx, "note what labels are called", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO upkeep_syncs (sync, labels) VALUES (?1, ?2)
+			ON CONFLICT (sync) DO UPDATE SET labels = excluded.labels`, sync, string(text))
+		return err
+	})
+}
+
+// eachNoted calls f for each sync with what is noted of it.
+func eachNoted(ctx context.Context, tx *sql.Tx, query string, f func(sync string, text []byte) error) error {
+	rows, err := tx.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var sync string
+		var text []byte
+		if err := rows.Scan(&sync, &text); err != nil {
+			return err
+		}
+		if err := f(sync, text); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // StartBackfill begins to pass over the root table from its first row. A sweep

@@ -286,6 +286,11 @@ type Registry interface {
 	// RootKeys reads by what the groups of each installed sync are known: what the
 	// last Install found.
 	RootKeys(ctx context.Context) (map[string]RootKey, error)
+	// Labels reads by sync what NoteLabels has noted.
+	Labels(ctx context.Context) (map[string]Labels, error)
+	// NoteLabels notes the labels of the enums that a sync reads, in the place of
+	// those that were noted before.
+	NoteLabels(ctx context.Context, sync string, labels Labels) error
 	// StartBackfill (re)starts passing over the root table; with sweep every
 	// group is raised, not only made if missing, and with force sent even
 	// if equal. version is stored as the sync's mapping version.

@@ -21,6 +21,7 @@ func installTests() []test {
 		{"log across a change of shapes", testInstallLog},
 		{"uninstall", testUninstall},
 		{"not installed", testNotInstalled},
+		{"labels", testLabels},
 	}
 }
 
@@ -193,6 +194,28 @@ func testUninstall(e *env) {
 	e.ok(e.Store.Uninstall(e.ctx))
 }
 
+// What labels are called is kept by sync, over what a pass and an installation write.
+func testLabels(e *env) {
+	e.shop(e.orderShape(), e.customerShape())
+	orders := store.Labels{"shop.orders.state": {"17": {"new"}, "18": {"cancelled", "canceled"}}}
+	noted := func() map[string]store.Labels {
+		all, err := e.Store.Labels(e.ctx)
+		e.ok(err)
+		return all
+	}
+	e.equal("noted at first", len(noted()), 0)
+	e.ok(e.Store.NoteLabels(e.ctx, "order", store.Labels{"shop.orders.state": {"17": {"old"}}}))
+	e.ok(e.Store.NoteLabels(e.ctx, "order", orders))
+	e.ok(e.Store.NoteLabels(e.ctx, "none yet", store.Labels{}))
+	e.ok(e.Store.StartBackfill(e.ctx, "order", "1", true, false))
+	e.install(e.shapes...)
+	e.equal("noted", fmt.Sprint(noted()["order"]), fmt.Sprint(orders))
+	e.equal("syncs", len(noted()), 2)
+	keys, err := e.Store.RootKeys(e.ctx)
+	e.ok(err)
+	e.equal("keys", len(keys), 2) // of one that is not installed there is none
+}
+
 func testNotInstalled(e *env) {
 	e.ok(e.Store.Uninstall(e.ctx))
 	shapes := []*store.Shape{e.orderShape()}
@@ -203,6 +226,7 @@ func testNotInstalled(e *env) {
 			_, err := e.Store.Claim(e.ctx, store.ClaimRequest{Holder: "w", Limit: 1, Syncs: []store.ClaimSync{{Sync: "s"}}})
 			return err
 		},
+		"Labels": func() error { _, err := e.Store.Labels(e.ctx); return err },
 		"Secret": func() error { _, err := e.Store.Secret(e.ctx); return err },
 	} {
 		if err := f(); !errors.Is(err, store.ErrNotInstalled) {
