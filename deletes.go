@@ -54,6 +54,9 @@ func (e *Engine) AllowDeletes(ctx context.Context, sync string, n int) (int64, e
 	if n < 1 && (n < 0 || i < 0 || all[i].Held > 0) {
 		return 0, fmt.Errorf("%d deletes of %s can't be allowed; say how many of those that are held", n, sync)
 	}
+	if err := e.intervene(ctx, Intervention{Did: "allow deletes", Sync: sync, Detail: fmt.Sprint(n)}); err != nil {
+		return 0, err
+	}
 	return e.db.AllowDeletes(ctx, sync, n)
 }
 

@@ -85,12 +85,15 @@ func (c *Config) limitTimes(call time.Duration) error {
 }
 
 func (c Config) withDefaults() Config {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
 	if c.Name == "" {
-		host, err := os.Hostname()
-		if err != nil {
-			host = "unknown"
-		}
 		c.Name = fmt.Sprintf("%s:%d", host, os.Getpid())
+	}
+	if c.By == "" {
+		c.By = person(host)
 	}
 	// Always: two with one name would each take the other's slots and claims
 	// for their own.

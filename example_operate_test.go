@@ -49,6 +49,24 @@ func ExampleEngine_Pause() {
 	// customer-1: entityId="Eve"
 }
 
+// What was done by hand, and by whom: a screen of your own says who is at it.
+func ExampleEngine_Interventions() {
+	x := newExample(people)
+	defer x.close()
+	engine, err := upkeep.New(upkeep.Config{Database: x.database, Syncs: []upkeep.AnySync{customers(x.erp)}, By: "ann"})
+	must(err)
+	ctx := context.Background()
+	must(engine.Install(ctx))
+	must(engine.Resync(ctx, upkeep.Resync{Sync: "customer", Key: "2", Force: true}))
+	done, err := engine.Interventions(ctx, "customer", "", 10)
+	must(err)
+	for _, i := range done {
+		fmt.Println(i.By, i.Did, i.Sync, i.Key, i.Detail)
+	}
+	// Output:
+	// ann resync customer 2 force
+}
+
 // Over its limit, deletes wait until a person lets them go.
 func ExampleEngine_AllowDeletes() {
 	x := newExample(people)

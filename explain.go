@@ -43,6 +43,8 @@ type Explanation struct {
 	WhenFalse bool
 	// Attempts is the history, newest first.
 	Attempts []Attempt
+	// Interventions is what was done to it by hand, newest first, 20 at most.
+	Interventions []Intervention
 	// Chain is what it waits for, the nearest first, and what these wait for,
 	// down to the root of the trouble; 20 groups at most.
 	Chain []Link
@@ -188,6 +190,9 @@ func (x *Explanation) outlook(ctx context.Context, r *runner, j *job) error {
 // around fills in the group's history, what waits for it, and what it waits for.
 func (x *Explanation) around(ctx context.Context, e *Engine, id ID) (err error) {
 	if x.Attempts, err = e.db.Attempts(ctx, id, 20); err != nil {
+		return err
+	}
+	if x.Interventions, err = e.db.Interventions(ctx, id.Sync, id.Key, 20); err != nil {
 		return err
 	}
 	blocked, err := e.db.Blocked(ctx, id, 100)

@@ -64,7 +64,8 @@ func (e *Engine) stillGone(ctx context.Context, m Missed) (parked, still bool, e
 
 // resyncMissing takes the deletion of the rows of all groups as observed that
 // are parked since nobody saw it, if they are as many as a person says.
-func (e *Engine) resyncMissing(ctx context.Context, sync string, want int) error {
+func (e *Engine) resyncMissing(ctx context.Context, r Resync) error {
+	sync, want := r.Sync, r.Missing
 	if sync == "" || want < 1 {
 		return errors.New("resync of deleted rows needs the sync, and the key of one group or the number of all that are parked since their row is gone (Missing)")
 	}
@@ -92,6 +93,9 @@ func (e *Engine) resyncMissing(ctx context.Context, sync string, want int) error
 	}
 	if len(touches) != want {
 		return fmt.Errorf("%s: of the groups that are parked since their row is gone, and nobody saw it go, there are %d, not %d; nothing was changed: look at them with upkeep status %s --state parked, and say how many you mean", sync, len(touches), want, sync)
+	}
+	if err := e.intervene(ctx, r.intervention("")); err != nil {
+		return err
 	}
 	return e.db.Append(ctx, nil, touches)
 }

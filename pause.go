@@ -20,6 +20,9 @@ func (e *Engine) Pause(ctx context.Context, p Pause) error {
 	if err := e.pausable(p); err != nil {
 		return err
 	}
+	if err := e.intervene(ctx, Intervention{Did: "pause", Remote: p.Remote, Sync: p.Sync, Detail: p.Reason}); err != nil {
+		return err
+	}
 	if err := e.db.PauseByHand(ctx, p); err != nil {
 		return err
 	}
@@ -36,6 +39,9 @@ func (e *Engine) Pause(ctx context.Context, p Pause) error {
 func (e *Engine) Resume(ctx context.Context, p Pause) (bool, error) {
 	if p.Remote != "" && p.Sync != "" || p.Remote == "" && p.Sync == "" {
 		return false, errPauseOf
+	}
+	if err := e.intervene(ctx, Intervention{Did: "resume", Remote: p.Remote, Sync: p.Sync}); err != nil {
+		return false, err
 	}
 	// What the configuration no longer names may still be paused.
 	was, err := e.db.ResumeByHand(ctx, p)

@@ -34,6 +34,9 @@ func (e *Engine) Skip(ctx context.Context, sync, key string) (Command, error) {
 	if err != nil {
 		return Command{}, err
 	}
+	if err := e.intervene(ctx, Intervention{Did: "skip", Sync: id.Sync, Key: id.Key}); err != nil {
+		return Command{}, err
+	}
 	if e.byName[id.Sync].Deliver == Every {
 		stuck, err := e.stuckVersion(ctx, id)
 		if err != nil {

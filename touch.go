@@ -125,7 +125,7 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 		return errors.New("resync with Missing goes with Sync and Deleted, and without Key and Force")
 	}
 	if r.Deleted && r.Key == "" {
-		return e.resyncMissing(ctx, r.Sync, r.Missing)
+		return e.resyncMissing(ctx, r)
 	}
 	if r.Key != "" {
 		if r.Sync == "" {
@@ -139,6 +139,9 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 			if err := e.rowGone(ctx, id); err != nil {
 				return err
 			}
+		}
+		if err := e.intervene(ctx, r.intervention(id.Key)); err != nil {
+			return err
 		}
 		force := r.Force
 		if force {
@@ -155,6 +158,9 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 	if err := e.inPlace(ctx); err != nil {
 		return err
 	}
+	if err := e.intervene(ctx, r.intervention("")); err != nil {
+		return err
+	}
 	for _, d := range defs {
 		// What is installed may be another declaration of the sync, and stays so:
 		// the sweep that installs this one is still to come.
@@ -167,6 +173,21 @@ func (e *Engine) Resync(ctx context.Context, r Resync) error {
 		}
 	}
 	return nil
+}
+
+// intervention is the resync of all groups, or of the one with that key, for the list of
+// what was done by hand.
+func (r Resync) intervention(key string) Intervention {
+	i := Intervention{Did: "resync", Sync: r.Sync, Key: key}
+	switch {
+	case r.Force:
+		i.Detail = "force"
+	case r.Missing > 0:
+		i.Detail = fmt.Sprintf("deleted, missing %d", r.Missing)
+	case r.Deleted:
+		i.Detail = "deleted"
+	}
+	return i
 }
 
 // leavesGone says whether records of a sync that are gone are left as they are
@@ -234,6 +255,9 @@ func (e *Engine) Retry(ctx context.Context, sync, key string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := e.intervene(ctx, Intervention{Did: "retry", Sync: sync, Key: key}); err != nil {
+		return 0, err
+	}
 	n, err := e.db.Retry(ctx, sync, key)
 	for _, r := range e.remotes {
 		if err == nil && slices.ContainsFunc(defs, func(d *definition) bool { return d.To == r }) {
@@ -274,6 +298,13 @@ func (e *Engine) settle(ctx context.Context, id store.ID, remoteID string) error
 	}
 	if d.finds() {
 		return fmt.Errorf("%s: the remote %s can look records up, so nobody has to say whether one is there: upkeep retry %s", id, d.To.Name, id.Args())
+	}
+	did := Intervention{Did: "adopt", Sync: id.Sync, Key: id.Key, Detail: remoteID}
+	if remoteID == "" {
+		did.Did = "not there"
+	}
+	if err := e.intervene(ctx, did); err != nil {
+		return err
 	}
 	done, other, err := e.db.Settle(ctx, id, remoteID)
 	if done || err != nil {

@@ -27,6 +27,15 @@ func (e *Engine) notePlan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	notes, err := e.db.Plans(ctx)
+	if err != nil {
+		return err
+	}
+	if len(notes) == 0 || notes[0].Plan != e.learned.Load().plan {
+		if err := e.intervene(ctx, Intervention{Did: "install", Detail: "by " + e.cfg.Name}); err != nil {
+			return err
+		}
+	}
 	return e.db.NotePlan(ctx, store.PlanNote{Plan: e.learned.Load().plan, Holder: e.cfg.Name, Syncs: digests})
 }
 

@@ -74,6 +74,10 @@ type Config struct {
 	// random part is put behind it, so that processes may have the same.
 	// Defaults to host name and process id.
 	Name string
+	// By is who uses this engine, for the list of what was done by hand
+	// ([Engine.Interventions]): the name of a person who is at a screen of your own,
+	// say. Defaults to the user of the operating system and the host name.
+	By string
 	// Lease is how long a group stays claimed by a process that died.
 	// Defaults to the longest timeout of the remotes, TranslateLimit and 20
 	// seconds.

@@ -350,12 +350,31 @@ func (e *Engine) Fix(ctx context.Context, differences []Difference) (int, error)
 			touches = append(touches, store.Touch{ID: id, Force: true})
 		}
 	}
+	if len(touches) > 0 {
+		if err := e.intervene(ctx, fixed(touches)); err != nil {
+			return 0, err
+		}
+	}
 	for piece := range slices.Chunk(touches, fixPiece) {
 		if err := e.db.Append(ctx, nil, piece); err != nil {
 			return 0, fmt.Errorf("touch what differs: %w", err)
 		}
 	}
 	return len(touches), nil
+}
+
+// fixed is that these groups are sent again, for the list of what was done by hand.
+func fixed(touches []store.Touch) Intervention {
+	i := Intervention{Did: "fix", Sync: touches[0].ID.Sync, Detail: some(len(touches), "group")}
+	for _, t := range touches {
+		if t.ID.Sync != i.Sync {
+			i.Sync = ""
+		}
+	}
+	if len(touches) == 1 {
+		i.Key, i.Detail = touches[0].ID.Key, ""
+	}
+	return i
 }
 
 const fixPiece = 500 // touches in one statement

@@ -25,7 +25,7 @@ const versions = "upkeep_migrations"
 // ownTables are all tables of Upkeep, for Uninstall.
 var ownTables = [...]string{"upkeep_touch", "upkeep_groups", "upkeep_edges", "upkeep_attempts", "upkeep_syncs",
 	"upkeep_settings", "upkeep_remotes", "upkeep_quotas", "upkeep_slots", "upkeep_pauses", "upkeep_deletes", "upkeep_missed",
-	"upkeep_plans", "upkeep_failures", "upkeep_commands", "upkeep_command_number", "upkeep_command_gaps", "upkeep_job_groups", "upkeep_jobs", "upkeep_lock", versions}
+	"upkeep_plans", "upkeep_failures", "upkeep_interventions", "upkeep_commands", "upkeep_command_number", "upkeep_command_gaps", "upkeep_job_groups", "upkeep_jobs", "upkeep_lock", versions}
 
 // Migrate brings Upkeep's own tables up to date.
 // It implements [store.Store].

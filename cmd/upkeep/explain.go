@@ -117,6 +117,12 @@ func (c *explainCmd) print(w io.Writer, s *setup.Setup, x *upkeep.Explanation) e
 	if err := printAttempts(w, x.Attempts); err != nil {
 		return err
 	}
+	if len(x.Interventions) > 0 {
+		fmt.Fprintf(w, "\nBy hand\n")
+		if err := printInterventions(w, "  ", x.Interventions); err != nil {
+			return err
+		}
+	}
 	if x.Group != nil && len(x.Group.WaitsFor) > 0 {
 		fmt.Fprintf(w, "\nWaits for\n")
 		for _, l := range x.Chain {

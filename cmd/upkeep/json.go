@@ -198,25 +198,26 @@ type attemptForm struct {
 }
 
 type explainJSON struct {
-	Sync      string          `json:"sync"`
-	Key       string          `json:"key"`
-	Why       string          `json:"why"`
-	Group     *groupForm      `json:"group"`
-	Composite json.RawMessage `json:"composite"`
-	Record    *recordForm     `json:"record"`
-	Send      string          `json:"send"`
-	LookFirst bool            `json:"look_first,omitempty"`
-	Changed   []string        `json:"changed,omitempty"`
-	Left      []string        `json:"left,omitempty"` // fields that upkeep skip has left as they are
-	Missing   []string        `json:"missing,omitempty"`
-	When      string          `json:"when,omitempty"` // the condition that leaves the row out
-	Attempts  []attemptForm   `json:"attempts"`
-	Chain     []linkForm      `json:"chain,omitempty"`
-	Blocks    []string        `json:"blocks"`
-	Direct    int             `json:"blocks_direct"`
-	All       int             `json:"blocks_all"`
-	Paused    *pauseForm      `json:"paused,omitempty"`
-	Job       *jobForm        `json:"job,omitempty"`
+	Sync      string             `json:"sync"`
+	Key       string             `json:"key"`
+	Why       string             `json:"why"`
+	Group     *groupForm         `json:"group"`
+	Composite json.RawMessage    `json:"composite"`
+	Record    *recordForm        `json:"record"`
+	Send      string             `json:"send"`
+	LookFirst bool               `json:"look_first,omitempty"`
+	Changed   []string           `json:"changed,omitempty"`
+	Left      []string           `json:"left,omitempty"` // fields that upkeep skip has left as they are
+	Missing   []string           `json:"missing,omitempty"`
+	When      string             `json:"when,omitempty"` // the condition that leaves the row out
+	Attempts  []attemptForm      `json:"attempts"`
+	ByHand    []interventionForm `json:"interventions,omitempty"`
+	Chain     []linkForm         `json:"chain,omitempty"`
+	Blocks    []string           `json:"blocks"`
+	Direct    int                `json:"blocks_direct"`
+	All       int                `json:"blocks_all"`
+	Paused    *pauseForm         `json:"paused,omitempty"`
+	Job       *jobForm           `json:"job,omitempty"`
 	// Of a sync that delivers every version.
 	Commands []commandForm `json:"commands,omitempty"`
 	Gaps     []gapForm     `json:"gaps,omitempty"`
@@ -293,6 +294,9 @@ func explainForm(x *upkeep.Explanation) (*explainJSON, error) {
 	}
 	if x.Record != nil {
 		f.Record = &recordForm{x.Record.Type, x.Record.ExternalID, x.Record.Fields}
+	}
+	if len(x.Interventions) > 0 {
+		f.ByHand = interventionForms(x.Interventions)
 	}
 	for _, a := range x.Attempts {
 		f.Attempts = append(f.Attempts, attemptForm{a.At, a.Action, a.Outcome, a.Status, a.Took.Seconds(), a.Fields, a.Message})

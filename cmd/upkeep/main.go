@@ -44,30 +44,31 @@ Exit statuses: 0 all is well; 1 problems were found, or the command failed; 2 wr
 type cli struct {
 	Config string `short:"c" placeholder:"FILE" help:"Configuration file. Default: $$UPKEEP_CONFIG, or else upkeep.yaml."`
 
-	Init       initCmd       `cmd:"" help:"Look at a database and propose a configuration for it."`
-	Check      checkCmd      `cmd:"" help:"Examine the configuration, the database and the remotes, and list all problems."`
-	Plan       planCmd       `cmd:"" help:"Show what would be installed and sent for the configuration, and change nothing."`
-	Apply      applyCmd      `cmd:"" help:"Install what the configuration needs; changed mappings are then sent by upkeep run."`
-	Run        runCmd        `cmd:"" help:"Install what is missing and keep the remotes up to date."`
-	Top        topCmd        `cmd:"" help:"Show how things go, live, until q is pressed; in a pipe, line by line."`
-	Status     statusCmd     `cmd:"" help:"Show how things stand."`
-	Explain    explainCmd    `cmd:"" help:"Show all that is known of one group, and why it is as it is."`
-	Doctor     doctorCmd     `cmd:"" help:"Examine a system that is at work: capture, touch log, database, clocks, groups and remotes."`
-	Verify     verifyCmd     `cmd:"" help:"Read the records back from the remotes and compare them with the database."`
-	Audit      auditCmd      `cmd:"" help:"Check the change detection itself: render what is up to date again and find changes that were missed."`
-	Pause      pauseCmd      `cmd:"" help:"Pause a remote or a sync until it is resumed; what changes meanwhile is not lost."`
-	Resume     resumeCmd     `cmd:"" help:"End a pause; a remote whose breaker is open is probed at once."`
-	Backfill   backfillCmd   `cmd:"" help:"Pass over all rows of a sync now, and send what differs; works beside upkeep run."`
-	Resync     resyncCmd     `cmd:"" help:"Look at groups again and send the records that differ."`
-	Retry      retryCmd      `cmd:"" help:"Let parked and waiting groups go again at once, and probe remotes whose breaker is open."`
-	Skip       skipCmd       `cmd:"" help:"Leave out what the remote refuses of a parked group."`
-	Deletes    deletesCmd    `cmd:"" help:"Show the deletes that are over a sync's limit and held back, and let them go."`
-	Uninstall  uninstallCmd  `cmd:"" help:"Remove every trace of Upkeep from the database."`
-	Sandbox    sandboxCmd    `cmd:"" help:"Start a stand-in for a remote on this machine."`
-	Demo       demoCmd       `cmd:"" help:"Show Upkeep at work: a small shop in a database, and a NetSuite sandbox that follows it."`
-	Completion completionCmd `cmd:"" help:"Print a script that lets bash, zsh or fish complete commands, flags and the names of syncs and remotes."`
-	Complete   completeCmd   `cmd:"" hidden:""`
-	Version    versionCmd    `cmd:"" help:"Show which build this is."`
+	Init          initCmd          `cmd:"" help:"Look at a database and propose a configuration for it."`
+	Check         checkCmd         `cmd:"" help:"Examine the configuration, the database and the remotes, and list all problems."`
+	Plan          planCmd          `cmd:"" help:"Show what would be installed and sent for the configuration, and change nothing."`
+	Apply         applyCmd         `cmd:"" help:"Install what the configuration needs; changed mappings are then sent by upkeep run."`
+	Run           runCmd           `cmd:"" help:"Install what is missing and keep the remotes up to date."`
+	Top           topCmd           `cmd:"" help:"Show how things go, live, until q is pressed; in a pipe, line by line."`
+	Status        statusCmd        `cmd:"" help:"Show how things stand."`
+	Explain       explainCmd       `cmd:"" help:"Show all that is known of one group, and why it is as it is."`
+	Doctor        doctorCmd        `cmd:"" help:"Examine a system that is at work: capture, touch log, database, clocks, groups and remotes."`
+	Verify        verifyCmd        `cmd:"" help:"Read the records back from the remotes and compare them with the database."`
+	Audit         auditCmd         `cmd:"" help:"Check the change detection itself: render what is up to date again and find changes that were missed."`
+	Pause         pauseCmd         `cmd:"" help:"Pause a remote or a sync until it is resumed; what changes meanwhile is not lost."`
+	Resume        resumeCmd        `cmd:"" help:"End a pause; a remote whose breaker is open is probed at once."`
+	Backfill      backfillCmd      `cmd:"" help:"Pass over all rows of a sync now, and send what differs; works beside upkeep run."`
+	Resync        resyncCmd        `cmd:"" help:"Look at groups again and send the records that differ."`
+	Retry         retryCmd         `cmd:"" help:"Let parked and waiting groups go again at once, and probe remotes whose breaker is open."`
+	Skip          skipCmd          `cmd:"" help:"Leave out what the remote refuses of a parked group."`
+	Deletes       deletesCmd       `cmd:"" help:"Show the deletes that are over a sync's limit and held back, and let them go."`
+	Interventions interventionsCmd `cmd:"" help:"List what was done by hand, when and by whom."`
+	Uninstall     uninstallCmd     `cmd:"" help:"Remove every trace of Upkeep from the database."`
+	Sandbox       sandboxCmd       `cmd:"" help:"Start a stand-in for a remote on this machine."`
+	Demo          demoCmd          `cmd:"" help:"Show Upkeep at work: a small shop in a database, and a NetSuite sandbox that follows it."`
+	Completion    completionCmd    `cmd:"" help:"Print a script that lets bash, zsh or fish complete commands, flags and the names of syncs and remotes."`
+	Complete      completeCmd      `cmd:"" hidden:""`
+	Version       versionCmd       `cmd:"" help:"Show which build this is."`
 }
 
 // program is what a command has of the world.
@@ -207,5 +208,6 @@ func (p *program) openFor(sync string, o setup.Options) (*setup.Setup, error) {
 
 func (p *program) options(o setup.Options) setup.Options {
 	o.Path, o.Env, o.Connectors = p.config, p.env, connectors()
+	o.Engine.By = p.by()
 	return o
 }

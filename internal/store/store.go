@@ -29,6 +29,7 @@ type Store interface {
 	Jobs
 	Audits
 	Notes
+	Interventions
 	Origins
 
 	// Name is the database for people, without a secret in it:

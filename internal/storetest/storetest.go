@@ -92,6 +92,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"job", jobTests()},
 		{"vitals", vitalTests()},
 		{"notes", noteTests()},
+		{"interventions", interventionTests()},
 		{"preview", previewTests()},
 		{"keys", keyTests()},
 		{"command", commandTests()},
