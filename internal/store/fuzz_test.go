@@ -2,9 +2,11 @@ package store
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shopspring/decimal"
 )
@@ -61,13 +63,16 @@ func FuzzDecodePayload(f *testing.F) {
 				return // no database has it, and it is written with all its digits
 			}
 		}
+		if at, is := c.Row["at"].(time.Time); is && at.Nanosecond()%1000 != 0 {
+			return // databases know microseconds
+		}
 		once, err := EncodePayload(shape, c.Row)
 		if err != nil {
 			t.Fatalf("%s: %v", payload, err)
 		}
 		again := DecodePayload(shape, once)
 		twice, err := EncodePayload(shape, again.Row)
-		if again.Err != nil || err != nil || !bytes.Equal(once, twice) {
+		if again.Err != nil || err != nil || !bytes.Equal(once, twice) || fmt.Sprint(again.Row) != fmt.Sprint(c.Row) {
 			t.Errorf("%s is written as %s, and read as %s: %v, %v", payload, once, twice, again.Err, err)
 		}
 	})
