@@ -148,7 +148,11 @@ func missedFindings(missed []Missed, all bool) (findings []Finding) {
 		if len(m.Fields) == 0 {
 			return "its record"
 		}
-		return "fields " + strings.Join(m.Fields, ", ") + ", which read " + strings.Join(m.Columns, ", ")
+		what := "fields " + strings.Join(m.Fields, ", ")
+		if len(m.Columns) > 0 { // of a function in Go it can't be told
+			what += ", which read " + strings.Join(m.Columns, ", ")
+		}
+		return what
 	}
 	for len(missed) > 0 {
 		first, what := missed[0], cause(missed[0])

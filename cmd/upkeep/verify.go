@@ -168,7 +168,7 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 		fmt.Fprintf(w, "\n%s: upkeep run sends them again, in full\n", count(f.Fixed, "group"))
 		return errors.Join(errs...)
 	}
-	moving, waiting, skipped := 0, 0, 0
+	moving, waiting, skipped, parked := 0, 0, 0, 0
 	for _, d := range f.Differences {
 		switch {
 		case d.Skipped:
@@ -177,6 +177,10 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 			}
 		case d.OnItsWay:
 			moving++
+		case d.State == string(upkeep.Parked):
+			if parked++; parked == 1 {
+				fmt.Fprintf(w, "\nWhat is parked was refused, or waits for a person, and --fix only has it parked again; why: upkeep explain %s\n", upkeep.ID{Sync: d.Sync, Key: d.Key}.Args())
+			}
 		case d.State == string(upkeep.Waiting):
 			if waiting++; waiting == 1 {
 				fmt.Fprintf(w, "\nWhat is waiting is sent when the record is there that it waits for, with --fix too; which one: upkeep explain %s\n", upkeep.ID{Sync: d.Sync, Key: d.Key}.Args())
@@ -186,9 +190,9 @@ func (c *verifyCmd) print(w io.Writer, f verifyForm) error {
 	if moving > 0 {
 		fmt.Fprintln(w, "\nWhat is dirty, claimed or in doubt is on its way: upkeep run sends it, without --fix.")
 	}
-	if moving+waiting+skipped < len(f.Differences) {
+	if others := moving + waiting + skipped + parked; others < len(f.Differences) {
 		rest := "what differs"
-		if moving+waiting+skipped > 0 {
+		if others > 0 {
 			rest = "the rest"
 		}
 		fmt.Fprintf(w, "\nSend %s again with: upkeep verify %s--fix\n", rest, c.args())

@@ -72,7 +72,7 @@ func (c Cause) Means() string {
 	case "touch":
 		return "touched by hand: by a program, upkeep.touch, or upkeep resync of one key"
 	case "register":
-		return "registered by hand"
+		return "registered: by a program, or by an audit that found a change"
 	case "backfill":
 		return "a pass over all rows"
 	case "sweep":
