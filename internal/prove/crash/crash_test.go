@@ -65,11 +65,13 @@ func TestCrashPoints(t *testing.T) {
 	}
 }
 
-// TestOrderedCrashPoints dies at every point of a process that delivers every version.
+// TestOrderedCrashPoints dies at every point of a process that delivers every version:
+// each goes out, once it is its turn, in the order of the commits.
 func TestOrderedCrashPoints(t *testing.T) {
 	t.Parallel()
 	r := &run{t: t, place: provetest.New(t, worker.Postgres, connector.Upsert, *seed), points: worker.Ordered(), reached: map[string]bool{}}
 	r.place.Worker.Every, r.place.Worker.Rate = true, 1000
+	r.versions = &versions{}
 	r.all()
 	r.print("postgres, ordered")
 }
@@ -79,6 +81,8 @@ type run struct {
 	t      *testing.T
 	place  *provetest.Place
 	points []string
+	// versions are compared, too; nil: the state at the end is all that is promised.
+	versions *versions
 
 	tried, died, lost, duplicated, deleted, other int
 	reached                                       map[string]bool
@@ -125,6 +129,12 @@ func (r *run) one(change, at string) {
 		fail("the application", err)
 		return
 	}
+	if r.versions != nil && r.versions.last != nil {
+		if err := r.versions.commit(ctx, p); err != nil {
+			fail("read the versions", err)
+			return
+		}
+	}
 	if strings.HasPrefix(at, "backfill") {
 		if err := p.Sweep(ctx); err != nil {
 			fail("sweep", err)
@@ -136,6 +146,19 @@ func (r *run) one(change, at string) {
 		return
 	}
 	r.heal(ctx, fail)
+	if r.versions == nil || r.t.Failed() {
+		return
+	}
+	if r.versions.last == nil { // the first start has installed all
+		if err := r.versions.begin(ctx, p); err != nil {
+			fail("read the versions", err)
+		}
+		return
+	}
+	if err := r.versions.compare(p); err != nil {
+		r.other++
+		fail("the versions", err)
+	}
 }
 
 // die lets a worker run until it dies at a point, or finds nothing to do.
