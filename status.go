@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/upkeep-sync/upkeep/connector"
@@ -276,10 +277,13 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 		return findings, err
 	}
 	findings = append(findings, movedFindings(moved)...)
-	for _, r := range e.remotes {
-		findings = append(findings, e.checkRemote(ctx, r)...)
+	found := make([][]Finding, len(e.remotes))
+	var asked sync.WaitGroup // at once: one that does not answer takes as long as a call may
+	for i, r := range e.remotes {
+		asked.Go(func() { found[i] = e.checkRemote(ctx, r) })
 	}
-	return findings, nil
+	asked.Wait()
+	return append(findings, slices.Concat(found...)...), nil
 }
 
 // Rights says what the database's role may not do of what the syncs need, each

@@ -44,6 +44,8 @@ import (
 type DB struct {
 	pool *pgxpool.Pool
 	own  bool // Close closes the pool
+
+	fragments fragments
 }
 
 var _ store.Store = (*DB)(nil)

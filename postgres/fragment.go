@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,12 +17,64 @@ import (
 // errRollBack ends a transaction that must leave nothing behind.
 var errRollBack = errors.New("roll back")
 
+// fragments remembers what fragments read. A process at work asks each minute, and a
+// temporary view, though rolled back, leaves dead rows in the catalogue.
+type fragments struct {
+	mu   sync.Mutex
+	read map[fragment]answer
+}
+
+type fragment struct {
+	table        store.Table
+	where, order string
+}
+
+// answer is which columns a fragment reads of a table that has these columns.
+type answer struct {
+	has     string
+	columns []string
+}
+
 // Fragment implements [store.Catalog]. PostgreSQL itself resolves the
 // fragment: a temporary view of it is made, read in pg_depend, and rolled back.
+// That is done again when the table has other columns.
 func (db *DB) Fragment(ctx context.Context, t store.Table, where, order string) ([]string, error) {
 	if where == "" && order == "" {
 		return nil, nil
 	}
+	has, err := db.columnsOf(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	f := &db.fragments
+	f.mu.Lock()
+	known, there := f.read[fragment{t, where, order}]
+	f.mu.Unlock()
+	if there && known.has == has {
+		return slices.Clone(known.columns), nil
+	}
+	columns, err := db.resolve(ctx, t, where, order)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.read == nil {
+		f.read = map[fragment]answer{}
+	}
+	f.read[fragment{t, where, order}] = answer{has, slices.Clone(columns)}
+	return columns, nil
+}
+
+// columnsOf is a text for the columns that a table has, by which it is told from
+// another one of the same name too. Of none that is there it is empty.
+func (db *DB) columnsOf(ctx context.Context, t store.Table) (has string, err error) {
+	err = db.pool.QueryRow(ctx, `SELECT coalesce((SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, pg_catalog.quote_ident(a.attname), a.atttypid, a.atttypmod, a.attcollation, a.attgenerated), ', ' ORDER BY a.attnum)
+		FROM pg_catalog.pg_attribute a WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped), '')`, quoteTable(t)).Scan(&has)
+	return has, err
+}
+
+func (db *DB) resolve(ctx context.Context, t store.Table, where, order string) ([]string, error) {
 	var columns []string
 	err := pgx.BeginTxFunc(ctx, db.pool, plain, func(tx pgx.Tx) error {
 		var err error

@@ -73,6 +73,35 @@ func TestUnusableValues(t *testing.T) {
 	}
 }
 
+// Who asks again has the answer without a view, which would leave dead rows in the
+// catalogue each minute, until the table has other columns.
+func TestFragmentIsReadOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.exec(`CREATE TABLE t (id int PRIMARY KEY, a int, b text)`)
+	reads := func(where, want string) {
+		t.Helper()
+		got, err := b.db.Fragment(b.ctx, table("t"), where, "")
+		if err != nil || strings.Join(got, ",") != want {
+			t.Errorf("%s reads %v, %v, want %s", where, got, err, want)
+		}
+	}
+	reads("a > 1", "a")
+	b.exec(`CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no view now'; END $$`,
+		`CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()`)
+	reads("a > 1", "a")
+	if _, err := b.db.Fragment(b.ctx, table("t"), "b > '1'", ""); err == nil || !strings.Contains(err.Error(), "no view now") {
+		t.Errorf("another one was read without a view: %v", err)
+	}
+	b.exec(`DROP EVENT TRIGGER refuse`, `ALTER TABLE t RENAME a TO c`)
+	if _, err := b.db.Fragment(b.ctx, table("t"), "a > 1", ""); err == nil {
+		t.Error("a column that is gone is read")
+	}
+	reads("c > 1", "c")
+	b.exec(`ALTER TABLE t RENAME c TO a`)
+	reads("a > 1", "a")
+}
+
 func TestFragmentsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
