@@ -110,40 +110,69 @@ func noTable(ctx context.Context, tx pgx.Tx, t store.Table) error {
 }
 
 func readColumns(ctx context.Context, tx pgx.Tx, oid uint32) ([]store.Column, error) {
-	// A domain has the kind of the type under it. A virtual column may be computed
-	// otherwise in a partition, or in a table that inherits from this one.
+	// A domain has the kind of the type under it.
 	rows, err := tx.Query(ctx, `
-		WITH RECURSIVE tree(oid) AS (
-			SELECT $1::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid),
-		base(attnum, typid) AS (
+		WITH RECURSIVE base(attnum, typid) AS (
 			SELECT attnum, atttypid FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
 			UNION
 			SELECT b.attnum, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.typid WHERE t.typtype = 'd')
 		SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typname, t.typtype::text, n.nspname = 'pg_catalog',
 			n.nspname <> 'pg_catalog' AND t.typtype <> 'e' OR EXISTS (
 				SELECT FROM pg_collation l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic),
-			a.attgenerated = 'v', CASE WHEN a.attgenerated = 'v' THEN ARRAY(
-				SELECT DISTINCT b.attname::text COLLATE "C" FROM tree JOIN pg_attribute v ON v.attrelid = tree.oid AND v.attname = a.attname
-				JOIN pg_attrdef e ON e.adrelid = tree.oid AND e.adnum = v.attnum
-				JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid AND d.refclassid = 'pg_class'::regclass
-					AND d.refobjid = tree.oid AND d.refobjsubid > 0 AND d.refobjsubid <> v.attnum
-				JOIN pg_attribute b ON b.attrelid = tree.oid AND b.attnum = d.refobjsubid ORDER BY 1) END
+			a.attgenerated = 'v'
 		FROM pg_attribute a JOIN base b ON b.attnum = a.attnum JOIN pg_type t ON t.oid = b.typid AND t.typtype <> 'd'
 		JOIN pg_namespace n ON n.oid = t.typnamespace
 		WHERE a.attrelid = $1 ORDER BY a.attnum`, oid)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Column, error) {
+	var virtual []string
+	columns, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Column, error) {
 		var c store.Column
 		var name, class string
 		var builtin bool
-		var bases []string
-		err := r.Scan(&c.Name, &c.Type, &c.Nullable, &name, &class, &builtin, &c.Alike, &c.Virtual, &bases)
-		c.Bases = strings.Join(bases, "\x00")
+		err := r.Scan(&c.Name, &c.Type, &c.Nullable, &name, &class, &builtin, &c.Alike, &c.Virtual)
 		c.Kind = kindOf(name, class, builtin)
+		if c.Virtual {
+			virtual = append(virtual, c.Name)
+		}
 		return c, err
 	})
+	if err != nil || len(virtual) == 0 {
+		return columns, err
+	}
+	bases, err := readBases(ctx, tx, oid, virtual)
+	for i, c := range columns {
+		if c.Virtual {
+			columns[i].Bases = strings.Join(bases[c.Name], "\x00")
+		}
+	}
+	return columns, err
+}
+
+// readBases reads from which columns others are computed. That may differ in a
+// partition, or in a table that inherits from this one. It is a query of its own, which
+// takes the server longer to plan than all the others together, and few tables need.
+func readBases(ctx context.Context, tx pgx.Tx, oid uint32, computed []string) (map[string][]string, error) {
+	rows, err := tx.Query(ctx, `
+		WITH RECURSIVE tree(oid) AS (
+			SELECT $1::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid)
+		SELECT DISTINCT v.attname::text, b.attname::text COLLATE "C"
+		FROM tree JOIN pg_attribute v ON v.attrelid = tree.oid AND v.attname = ANY ($2::text[])
+		JOIN pg_attrdef e ON e.adrelid = tree.oid AND e.adnum = v.attnum
+		JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid AND d.refclassid = 'pg_class'::regclass
+			AND d.refobjid = tree.oid AND d.refobjsubid > 0 AND d.refobjsubid <> v.attnum
+		JOIN pg_attribute b ON b.attrelid = tree.oid AND b.attnum = d.refobjsubid ORDER BY 1, 2`, oid, computed)
+	if err != nil {
+		return nil, err
+	}
+	bases := map[string][]string{}
+	var column, base string
+	_, err = pgx.ForEachRow(rows, []any{&column, &base}, func() error {
+		bases[column] = append(bases[column], base)
+		return nil
+	})
+	return bases, err
 }
 
 func kindOf(name, class string, builtin bool) store.Kind {

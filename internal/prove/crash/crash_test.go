@@ -125,11 +125,14 @@ func (r *run) one(change, at string) {
 	fail := func(what string, err error) {
 		r.t.Errorf("%s/%s: %s: %v\nagain: go test ./internal/prove/crash -run '%s' -seeds %d -seed %d", change, at, what, err, r.t.Name(), *seeds, *seed)
 	}
-	if err := r.change(ctx, change); err != nil {
-		fail("the application", err)
-		return
-	}
-	if r.versions != nil && r.versions.last != nil {
+	for range r.commits() {
+		if err := r.change(ctx, change); err != nil {
+			fail("the application", err)
+			return
+		}
+		if r.versions == nil || r.versions.last == nil {
+			continue
+		}
 		if err := r.versions.commit(ctx, p); err != nil {
 			fail("read the versions", err)
 			return
@@ -159,6 +162,15 @@ func (r *run) one(change, at string) {
 		r.other++
 		fail("the versions", err)
 	}
+}
+
+// commits is how often a change is made before the process dies: where versions are
+// compared, a record is to have more than one.
+func (r *run) commits() int {
+	if r.versions != nil {
+		return 6
+	}
+	return 1
 }
 
 // die lets a worker run until it dies at a point, or finds nothing to do.
