@@ -88,7 +88,7 @@ func TestPauseHoldsWhenItReturns(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
 				s := newShop(memory.Config{})
-				s.within(30 * time.Second)
+				s.within(time.Minute)
 				s.fill()
 				other := memory.New(memory.Config{})
 				beside := customerSync(&upkeep.Remote{Name: "beside", Connection: other.Connect()})

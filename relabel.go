@@ -28,6 +28,9 @@ const labelRetry = 2 * time.Second
 // noteLabels notes what labels are called. The syncs of which one has got another name
 // are swept first: if that fails, it is found again.
 func (e *Engine) noteLabels(ctx context.Context, shapes []*store.Shape) error {
+	if !readLabels(shapes) {
+		return nil
+	}
 	noted, err := e.db.Labels(ctx)
 	if err != nil {
 		return fmt.Errorf("read what labels were called: %w", err)
@@ -66,6 +69,9 @@ func (e *Engine) noteLabels(ctx context.Context, shapes []*store.Shape) error {
 // and why they are held. It lasts until one is called so again or a process has another
 // configuration.
 func (e *Engine) outdated(ctx context.Context, shapes []*store.Shape) (map[string]error, error) {
+	if !readLabels(shapes) {
+		return nil, nil
+	}
 	noted, err := e.db.Labels(ctx)
 	if errors.Is(err, store.ErrNotInstalled) {
 		return nil, nil
@@ -88,6 +94,11 @@ func (e *Engine) outdated(ctx context.Context, shapes []*store.Shape) (map[strin
 		}
 	}
 	return held, nil
+}
+
+// readLabels says whether a sync reads a column that has labels.
+func readLabels(shapes []*store.Shape) bool {
+	return slices.ContainsFunc(shapes, func(s *store.Shape) bool { return len(s.Labels()) > 0 })
 }
 
 // bar keeps syncs from being loaded, for the reasons given, and no others.

@@ -41,8 +41,17 @@ func (d *DB) Interventions(ctx context.Context, sync, key string, limit int) (al
 	return all, err
 }
 
-// PruneInterventions implements [store.Interventions].
+// PruneInterventions implements [store.Interventions]. It keeps nobody from writing
+// unless something is old.
 func (d *DB) PruneInterventions(ctx context.Context) error {
+	old := false
+	err := d.view(ctx, "look for what was done by hand long ago", func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT coalesce((SELECT at FROM upkeep_interventions ORDER BY id LIMIT 1) < ?1, false)`,
+			d.now()-store.InterventionsKept.Microseconds()).Scan(&old)
+	})
+	if err != nil || !old {
+		return err
+	}
 	return d.update(ctx, "prune what was done by hand", func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM upkeep_interventions WHERE id IN (
 			SELECT id FROM upkeep_interventions WHERE at < ?1 ORDER BY id LIMIT ?2)`, d.now()-store.InterventionsKept.Microseconds(), prunePiece)
