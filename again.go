@@ -111,3 +111,23 @@ func (e *Engine) folded(ctx context.Context, since time.Time) (bool, error) {
 	}
 	return vitals.OldestTouch == 0 || vitals.OldestTouch < ago, nil
 }
+
+// errUnfolded: the log has what could not be folded.
+var errUnfolded = errors.New("changes wait in the touch log, one of which may be of it; look again when upkeep run is at work")
+
+// foldAll folds all that was committed until now; errUnfolded, where that can't be done.
+func (e *Engine) foldAll(ctx context.Context) error {
+	now := e.cfg.Clock.Now()
+	for tries := 1; ; tries++ {
+		folded, err := e.folded(ctx, now)
+		if err != nil || folded {
+			return err
+		}
+		if tries > verifyTries {
+			return errUnfolded
+		}
+		if err := e.cfg.Clock.Sleep(ctx, pollSlow); err != nil {
+			return err
+		}
+	}
+}

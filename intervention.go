@@ -16,7 +16,7 @@ import (
 //	At     time.Time // by the database's clock
 //	By     string    // who: Config.By
 //	Role   string    // the role that logged in to the database; empty on SQLite
-//	Did    string    // "pause", "resume", "retry", "adopt", "not there", "skip", "resync", "allow deletes", "fix", "install"
+//	Did    string    // "pause", "resume", "retry", "adopt", "not there", "skip", "resync", "allow deletes", "fix", "forget", "install"
 //	Remote string    // what it was done to; without Remote and Sync everything
 //	Sync   string
 //	Key    string    // of one group; empty: all of the sync

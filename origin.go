@@ -169,6 +169,24 @@ func (e *Engine) restoredBecause(now store.Origin, noted string) string {
 	return "the database was restored from a backup, or copied"
 }
 
+// unnoticedRestore says what the next worker will find, and do, first.
+func (e *Engine) unnoticedRestore(ctx context.Context) ([]Finding, error) {
+	now, noted, err := e.db.Origin(ctx)
+	if errors.Is(err, ErrNotInstalled) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask where the database comes from: %w", err)
+	}
+	why := e.restoredBecause(now, noted)
+	if why == "" {
+		return nil, nil
+	}
+	return []Finding{{Severity: Warning, Subject: e.db.Name(),
+		Message: why + ", and no upkeep run has looked at it since: what the registry says may be older than what is at the remotes. The first one lets the remotes rest, sends every record again in full, and holds deletes",
+		Fix:     "if this is a copy to try something with, start no upkeep run here that has the same remotes, or it writes to them; otherwise nothing has to be done"}}, nil
+}
+
 // failedOver says whether two origins differ only in what a failover changes,
 // the last of several parts. One that is a file's has no such part.
 func failedOver(noted, now string) bool {

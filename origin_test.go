@@ -191,6 +191,12 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 		d := s.open()
 		e, err := upkeep.New(upkeep.Config{Database: d, Syncs: []upkeep.AnySync{customerSync(s.to)}})
 		must(err)
+		findings, err := e.Check(s.ctx)
+		must(err)
+		if said := fmt.Sprint(findings); !strings.Contains(said, "no upkeep run has looked at it since") {
+			t.Errorf("before a worker looks check says %s", said)
+		}
+		s.remote.Forget() // that it was asked
 		stop := s.run(e)
 		s.until("the sweep", func() bool {
 			x, err := e.Explain(s.ctx, "customer", "4")
@@ -206,9 +212,9 @@ func restored(t *testing.T, db *backedUp, class connector.Class) {
 		if h.PausedFor <= 0 || s.remote.Calls(memory.Any) > 0 {
 			t.Errorf("a request of before the restore may still arrive: paused for %s, %d calls", h.PausedFor, s.remote.Calls(memory.Any))
 		}
-		findings, err := e.Doctor(s.ctx)
+		findings, err = e.Doctor(s.ctx)
 		must(err)
-		if said := fmt.Sprint(findings); !strings.Contains(said, "nothing is sent for another") || strings.Contains(said, "asked for a pause") {
+		if said := fmt.Sprint(findings); !strings.Contains(said, "nothing is sent for another") || strings.Contains(said, "asked for a pause") || strings.Contains(said, "has looked at it since") {
 			t.Errorf("of the pause doctor says %s", said)
 		}
 		// After the sweep a row comes and goes, whose record is forgotten.

@@ -249,14 +249,17 @@ var (
 	// that is in no key. The text says what the key is.
 	ErrKey = errors.New("not a key of the table")
 	// ErrNoGroup: the registry has nothing of the group that was named, by
-	// [Engine.Skip], [Engine.Verify], [Engine.Adopt] or [Engine.NotThere]: there is
-	// no row of that key, or it was not looked at yet, or the sync is ByHand and
-	// nobody registered it. For [Engine.Explain], [Engine.Retry], [Engine.Resync],
-	// [Engine.Touch] and [Engine.Fix] that is no error.
+	// [Engine.Skip], [Engine.Verify], [Engine.Adopt], [Engine.NotThere] or
+	// [Engine.Forget]: there is no row of that key, or it was not looked at yet, or the
+	// sync is ByHand and nobody registered it. For [Engine.Explain], [Engine.Retry],
+	// [Engine.Resync], [Engine.Touch] and [Engine.Fix] that is no error.
 	ErrNoGroup = store.ErrNoGroup
 	// ErrNothingToSkip: [Engine.Skip] found nothing that could be left out. The text
 	// says why.
 	ErrNothingToSkip = errors.New("there is nothing to leave out")
+	// ErrNotGone: what [Engine.Forget] was asked to erase is of a row or a record that is
+	// there, or that another one needs. The text says which.
+	ErrNotGone = errors.New("it is not gone")
 	// ErrClaimed: a worker is at the group; try again when it is done.
 	ErrClaimed = store.ErrClaimed
 )

@@ -258,7 +258,7 @@ func (e *Engine) care(ctx context.Context, wake *waking) error {
 	if err := e.retryClashes(ctx); err != nil {
 		return err
 	}
-	return errors.Join(capture, e.db.Prune(ctx, e.cfg.History), e.db.PruneInterventions(ctx))
+	return errors.Join(capture, e.db.Prune(ctx, e.cfg.History), e.db.PruneInterventions(ctx), e.db.ForgetGone(ctx, e.cfg.History))
 }
 
 const putBackReleased = "a migration released a table; its triggers are put back"

@@ -116,21 +116,10 @@ func (e *Engine) leaveAsIs(ctx context.Context, id ID) error {
 	if j.goal != absent && j.record.Fields == nil {
 		return nothing("%s: what its record is to be can't be made of its rows now, so there is nothing to go by; mend that first: %s", id, j.result.Reason)
 	}
-	loaded := e.cfg.Clock.Now()
-	for tries := 1; ; tries++ {
-		folded, err := e.folded(ctx, loaded)
-		if err != nil {
-			return err
-		}
-		if folded {
-			break
-		}
-		if tries > verifyTries {
-			return nothing("%s: changes wait in the touch log, one of which may be of it; look again when upkeep run is at work", id)
-		}
-		if err := e.cfg.Clock.Sleep(ctx, pollSlow); err != nil {
-			return err
-		}
+	if err := e.foldAll(ctx); errors.Is(err, errUnfolded) {
+		return nothing("%s: %w", id, err)
+	} else if err != nil {
+		return err
 	}
 	done, err := e.db.Skip(ctx, id, j.whole(), "to be left as it is at the remote, refused as: "+g.Reason)
 	if err == nil && !done {

@@ -277,6 +277,11 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 		return findings, err
 	}
 	findings = append(findings, movedFindings(moved)...)
+	unnoticed, err := e.unnoticedRestore(ctx)
+	if err != nil {
+		return findings, err
+	}
+	findings = append(findings, unnoticed...)
 	found := make([][]Finding, len(e.remotes))
 	var asked sync.WaitGroup // at once: one that does not answer takes as long as a call may
 	for i, r := range e.remotes {

@@ -110,7 +110,8 @@ type Config struct {
 	// would publish its own tables, which stops subscribers that do not have them;
 	// without it that is an [ErrPublished]. It is of use once, for the first time.
 	Published bool
-	// History is how long attempts are kept. Defaults to 30 days.
+	// History is how long attempts are kept, and what is known of records that are gone
+	// (that for a day at least). Defaults to 30 days.
 	History time.Duration
 	// Logger defaults to discarding.
 	Logger *slog.Logger

@@ -16,7 +16,9 @@ import (
 //   - the time of a doubt is over: generation+1, forced at that generation; it is
 //     noted as settled at it, unless it was forced already by something else;
 //   - dirty: leased, unless it is in doubt and nothing may be sent twice, or no
-//     create; then it is due when the doubt is over.
+//     create; then it is due when the doubt is over;
+//   - leased for the first time: raised above all groups that were forgotten, one of
+//     which may have had its key.
 //
 // The clock is read once, as a subquery where it bounds the index scan. What is
 // MATERIALIZED is so that its expressions are made ready once: the server would
@@ -48,11 +50,13 @@ wanted AS MATERIALIZED (
 			AND NOT (NOT s.settled AND s.doubt_until IS NOT NULL AND (s.rest OR s.hold AND s.unmade)) AS ready
 	FROM settle s),
 ranked AS (
-	SELECT w.*, row_number() OVER (PARTITION BY w.ready ORDER BY w.backfill, w.due_at, w.sync, w.key) AS rank FROM wanted w),
+	SELECT w.*, CASE WHEN w.ready AND w.before = 0 THEN (SELECT coalesce(max(forgotten), 0) FROM upkeep.syncs) ELSE 0 END AS lift,
+		row_number() OVER (PARTITION BY w.ready ORDER BY w.backfill, w.due_at, w.sync, w.key) AS rank FROM wanted w),
 claimed AS (
 	UPDATE upkeep.groups g SET
-		generation = r.next,
-		forced_generation = CASE WHEN r.settled THEN r.next ELSE g.forced_generation END,
+		generation = r.next + r.lift,
+		forced_generation = CASE WHEN r.settled THEN r.next WHEN g.forced_generation > 0 THEN g.forced_generation + r.lift ELSE 0 END,
+		deleted_generation = CASE WHEN g.deleted_generation > 0 THEN g.deleted_generation + r.lift ELSE g.deleted_generation END,
 		settled_generation = CASE WHEN r.settled AND (g.forced_generation <= g.synced_generation OR g.forced_generation = g.settled_generation)
 			THEN r.next ELSE g.settled_generation END,
 		cause = CASE WHEN r.settled THEN ROW(NULL, NULL, 'settle', NULL, NULL, r.now)::upkeep.cause ELSE g.cause END,

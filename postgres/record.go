@@ -196,7 +196,7 @@ func apply(batch *pgx.Batch, text string, applied func(id store.ID, isNew bool))
 			remote_id = CASE WHEN d.outcome = 'removed' THEN '' WHEN d.made THEN d.remote_id ELSE g.remote_id END,
 			external_id = CASE WHEN d.external_id <> '' THEN d.external_id ELSE g.external_id END,
 			digests = CASE WHEN d.outcome = 'removed' THEN NULL WHEN d.made THEN d.digests ELSE coalesce(d.digests, g.digests) END,
-			refs = CASE WHEN d.made THEN d.refs ELSE g.refs END,
+			refs = CASE WHEN d.outcome = 'removed' THEN '{}' WHEN d.made THEN d.refs ELSE g.refs END,
 			in_doubt_until = d.doubt_until,
 			granted = d.granted AND NOT d.done,
 			skip = CASE WHEN NOT d.done AND NOT d.park THEN g.skip END,

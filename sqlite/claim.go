@@ -151,6 +151,10 @@ func postpone(ctx context.Context, tx *sql.Tx, r store.ClaimRequest, found []due
 // begins a new doubt.
 const settled = `(holder IS NULL AND in_doubt_until <= ?2)`
 
+// lift is by how much the first lease of a group raises it: above all groups that were
+// forgotten, one of which may have had its key.
+const lift = `CASE WHEN epoch = 0 THEN coalesce((SELECT max(forgotten) FROM upkeep_syncs), 0) ELSE 0 END`
+
 // leaseSQL hands groups out. A doubt that is over is settled: the group is
 // raised, and that generation is forced; it is noted as settled at it, unless it
 // was forced already by something else.
@@ -158,8 +162,9 @@ const leaseSQL = `UPDATE upkeep_groups SET
 		epoch = max(epoch + 1, ?2),
 		in_doubt_until = CASE WHEN holder IS NOT NULL THEN max(coalesce(in_doubt_until, 0), ?2 + j.quiet)
 			WHEN in_doubt_until <= ?2 THEN NULL ELSE in_doubt_until END,
-		generation = CASE WHEN ` + settled + ` THEN generation + 1 ELSE generation END,
-		forced_generation = CASE WHEN ` + settled + ` THEN generation + 1 ELSE forced_generation END,
+		generation = CASE WHEN ` + settled + ` THEN generation + 1 ELSE generation + ` + lift + ` END,
+		forced_generation = CASE WHEN ` + settled + ` THEN generation + 1 WHEN forced_generation > 0 THEN forced_generation + ` + lift + ` ELSE 0 END,
+		deleted_generation = CASE WHEN deleted_generation > 0 THEN deleted_generation + ` + lift + ` ELSE deleted_generation END,
 		settled_generation = CASE WHEN ` + settled + ` AND (forced_generation <= synced_generation OR forced_generation = settled_generation)
 			THEN generation + 1 ELSE settled_generation END,
 		cause = CASE WHEN ` + settled + ` AND generation = synced_generation THEN ?5 ELSE cause END,

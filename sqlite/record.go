@@ -261,25 +261,23 @@ func (w *writing) done(a *after, r store.Result, g *held) {
 // made fills in what is known of the record, and what it refers to.
 func (w *writing) made(a *after, r store.Result, g *held) {
 	a.Attempts, a.Clashes = 0, 0
-	a.Remote, a.Digests, a.Skipped = nil, nil, r.Skipped && r.Outcome != store.Removed
+	a.Remote, a.Digests, a.Refs, a.Skipped = nil, nil, "", false
+	var refs []store.ID
 	if r.Outcome != store.Removed {
-		a.Remote, a.Digests = text(r.RemoteID), hexText(r.Digests)
+		a.Remote, a.Digests, a.Skipped, refs = text(r.RemoteID), hexText(r.Digests), r.Skipped, r.Refs
 		if r.RemoteID != "" && g.Remote != r.RemoteID {
 			w.changed = append(w.changed, r.ID)
 		}
-	}
-	if r.Outcome != store.Removed {
 		for on, remoteID := range r.Sent {
 			w.sent = append(w.sent, []string{r.Sync, r.Key, on.Sync, on.Key, remoteID})
 		}
 	}
-	a.Refs = ""
-	if len(r.Refs) > 0 {
-		a.Refs = idsJSON(r.Refs)
+	if len(refs) > 0 {
+		a.Refs = idsJSON(refs)
 	}
 	if a.Refs != g.Refs {
 		w.unref = append(w.unref, r.ID)
-		for _, ref := range r.Refs {
+		for _, ref := range refs {
 			w.refs = append(w.refs, []string{ref.Sync, ref.Key, r.Sync, r.Key})
 		}
 	}

@@ -63,6 +63,7 @@ type cli struct {
 	Skip          skipCmd          `cmd:"" help:"Leave out what the remote refuses of a parked group."`
 	Deletes       deletesCmd       `cmd:"" help:"Show the deletes that are over a sync's limit and held back, and let them go."`
 	Interventions interventionsCmd `cmd:"" help:"List what was done by hand, when and by whom."`
+	Forget        forgetCmd        `cmd:"" help:"Erase what the registry has of one key whose row and record are gone."`
 	Uninstall     uninstallCmd     `cmd:"" help:"Remove every trace of Upkeep from the database."`
 	Sandbox       sandboxCmd       `cmd:"" help:"Start a stand-in for a remote on this machine."`
 	Demo          demoCmd          `cmd:"" help:"Show Upkeep at work: a small shop in a database, and a NetSuite sandbox that follows it."`

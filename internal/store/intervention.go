@@ -8,7 +8,8 @@ import (
 // Interventions is the part of a registry that notes what people do by hand.
 type Interventions interface {
 	// NoteIntervention notes what is about to be done; At and Role are the database's
-	// to say. What is noted is never changed, and is kept for [InterventionsKept].
+	// to say. What is noted is changed by [Forgetting.Forget] alone, and is kept for
+	// [InterventionsKept].
 	NoteIntervention(ctx context.Context, i Intervention) error
 	// Interventions lists what was done, the newest first, limit at most: with a key
 	// that of one group, with a sync alone all that names the sync, else all.

@@ -30,6 +30,7 @@ type Store interface {
 	Audits
 	Notes
 	Interventions
+	Forgetting
 	Origins
 
 	// Name is the database for people, without a secret in it:

@@ -93,6 +93,7 @@ func Run(t *testing.T, open func(t *testing.T) *Target) {
 		{"vitals", vitalTests()},
 		{"notes", noteTests()},
 		{"interventions", interventionTests()},
+		{"forget", forgetTests()},
 		{"preview", previewTests()},
 		{"keys", keyTests()},
 		{"command", commandTests()},
