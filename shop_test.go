@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -285,7 +286,11 @@ func (s *shop) onURL(url string) {
 			end loop; end $$; commit`)
 	}
 	s.open = func() upkeep.Database {
-		db, err := postgres.Open(s.ctx, s.url)
+		url := s.url
+		if !strings.Contains(url, "pool_max_conns") {
+			url += "&pool_max_conns=2" // each connection costs the server more than a short test
+		}
+		db, err := postgres.Open(s.ctx, url)
 		if err != nil {
 			s.t.Fatal(err)
 		}

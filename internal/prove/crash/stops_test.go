@@ -30,6 +30,7 @@ func TestStopPoints(t *testing.T) {
 			t.Parallel()
 			r := &run{t: t, place: provetest.New(t, worker.Postgres, class, *seed), reached: map[string]bool{}}
 			r.place.Worker.Rate = 1000 // as in TestCrashPoints
+			r.place.Worker.Database += fewer
 			r.heal(t.Context(), func(what string, err error) { r.failed("the beginning", what, err) })
 			for n, point := range worker.All(worker.Postgres) {
 				inside := strings.HasSuffix(point, ".sql")

@@ -15,7 +15,7 @@ type Writer struct {
 	// Customers and Orders are the ids that it uses, from one up to these.
 	Customers, Orders int64
 	// Lasting: no customer is deleted. Some remotes refuse that for as long as
-	// an order refers to it.
+	// an order refers to it, and a version that refers to it can't go after it.
 	Lasting bool
 
 	lines int64 // of the ids given
