@@ -1,6 +1,8 @@
 package upkeep_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -346,5 +348,39 @@ func TestCheckLeavesTheWorkersTheirSlots(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("while it asked to be left alone", 0, "not tried: the workers use all")
+	})
+}
+
+// silent is a connection that is not answered when it examines itself.
+type silent struct {
+	connector.Connection
+	asked chan struct{}
+}
+
+func (s *silent) Check(ctx context.Context, _ []connector.Use) []error {
+	close(s.asked)
+	<-ctx.Done()
+	return []error{ctx.Err()}
+}
+
+// Who interrupts an examination is told what it has found by then, and nothing of the
+// remote that it was asking.
+func TestInterruptedCheckTellsWhatItFound(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{}).in(t)
+		s.exec("drop index orders_user") // by which the customers of orders are found
+		remote := &silent{s.to.Connection, make(chan struct{})}
+		s.to.Connection = remote
+		e := s.engine(customerSync(s.to))
+		if err := e.Install(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(s.ctx)
+		defer cancel()
+		go func() { <-remote.asked; cancel() }()
+		findings, err := e.Doctor(ctx)
+		if said := fmt.Sprint(findings); !errors.Is(err, context.Canceled) || !strings.Contains(said, "orders") || strings.Contains(said, "erp") {
+			t.Errorf("%v, found: %s", err, said)
+		}
 	})
 }

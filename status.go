@@ -288,6 +288,9 @@ func (e *Engine) Check(ctx context.Context) ([]Finding, error) {
 		asked.Go(func() { found[i] = e.checkRemote(ctx, r) })
 	}
 	asked.Wait()
+	if ctx.Err() != nil { // what a remote did not answer then is no finding
+		return findings, ctx.Err()
+	}
 	return append(findings, slices.Concat(found...)...), nil
 }
 

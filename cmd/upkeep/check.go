@@ -25,10 +25,20 @@ func (c *checkCmd) Run(p *program) error {
 	line := newProgress(p.err)
 	findings, err := setup.Check(p.ctx, p.options(setup.Options{}), func(what string) { line.say("examining %s", what) })
 	line.done()
-	if err != nil {
-		return err
+	return reportExamined(p, findings, err, c.JSON)
+}
+
+// reportExamined reports findings; of an examination that failed, or was interrupted,
+// those that there were by then, but not as JSON, which would look whole.
+func reportExamined(p *program, findings []upkeep.Finding, failed error, asJSON bool) error {
+	if failed == nil {
+		return reportFindings(p, findings, asJSON)
 	}
-	return reportFindings(p, findings, c.JSON)
+	if len(findings) > 0 && !asJSON {
+		listFindings(p, findings)
+		fmt.Fprintln(p.out, "that is what was found before the examination ended")
+	}
+	return failed
 }
 
 func findingForms(findings []upkeep.Finding) []findingForm {
@@ -62,12 +72,7 @@ func reportFindings(p *program, findings []upkeep.Finding, asJSON bool) (err err
 }
 
 func printFindings(p *program, findings []upkeep.Finding, problems, warnings int) error {
-	for _, f := range findings {
-		fmt.Fprintf(p.out, "%s: %s: %s\n", f.Severity, f.Subject, indented(f.Message))
-		if f.Fix != "" {
-			fmt.Fprintf(p.out, "    %s\n", indented(f.Fix))
-		}
-	}
+	listFindings(p, findings)
 	var err error
 	switch {
 	case problems+warnings == 0 && len(findings) > 0:
@@ -78,4 +83,13 @@ func printFindings(p *program, findings []upkeep.Finding, problems, warnings int
 		_, err = fmt.Fprintf(p.out, "%s, %s\n", count(problems, "problem"), count(warnings, "warning"))
 	}
 	return err
+}
+
+func listFindings(p *program, findings []upkeep.Finding) {
+	for _, f := range findings {
+		fmt.Fprintf(p.out, "%s: %s: %s\n", f.Severity, f.Subject, indented(f.Message))
+		if f.Fix != "" {
+			fmt.Fprintf(p.out, "    %s\n", indented(f.Fix))
+		}
+	}
 }

@@ -12,8 +12,5 @@ func (c *doctorCmd) Run(p *program) error {
 	line := newProgress(p.err)
 	findings, err := setup.Doctor(p.ctx, p.options(setup.Options{}), func(what string) { line.say("examining %s", what) })
 	line.done()
-	if err != nil {
-		return err
-	}
-	return reportFindings(p, findings, c.JSON)
+	return reportExamined(p, findings, err, c.JSON)
 }

@@ -51,10 +51,29 @@ func (c *compiler) unknown(n node, name string, t *Table) code {
 	} else if whole := strings.TrimSpace(string(c.source)); whole == name && spelling.Nearest(name, t.Names()) == "" {
 		help += fmt.Sprintf("; a fixed text has quotes inside those of YAML: '\"%s\"'", name)
 	}
+	if odd := c.oddName(n, name, t); odd != "" {
+		help = fmt.Sprintf("a column whose name is no identifier is written %s", Read("", odd))
+	}
 	if of := t.whose(name); of != "" {
 		help = fmt.Sprintf("for the text, which %s can be, write it in quotes: %q", of, name)
 	}
 	return c.fail(n, fmt.Sprintf("table %s has no column or relation %q", t.Info.Name, name), help)
+}
+
+// oddName is the column of the root row that may be meant where a name was read that is
+// none: one that no expression reads as it is, such as E-Mail, of which E is read.
+func (c *compiler) oddName(n node, name string, t *Table) string {
+	if t != c.scope.Root {
+		return ""
+	}
+	near := spelling.Nearest(name, t.Names())
+	rest := string(c.source[min(max(n.Location().From, 0), len(c.source)):])
+	for _, col := range t.Info.Columns {
+		if !IsName(col.Name) && (col.Name == near || strings.HasPrefix(rest, col.Name)) {
+			return col.Name
+		}
+	}
+	return ""
 }
 
 // of is a column or a relation of a row.

@@ -39,7 +39,7 @@ func shop() *Table {
 	customer := &Table{Name: "customer", Relation: store.BelongsTo, Info: info("customers", "id:int", "name:text", "segment:text?"),
 		Members: map[string]*Table{"orders": {Name: "orders", Relation: store.HasMany, Info: info("orders", "id:int", "total:decimal?")}}}
 	return &Table{Info: info("orders", "id:int", "state:text", "user_id:int?", "ref_no:text?", "total:decimal?", "net:decimal", "weight:float?",
-		"sent_on:date?", "created_at:time", "meta:json?", "paid:bool?", "blob:bytes?", "Order No:text", "lang:text"),
+		"sent_on:date?", "created_at:time", "meta:json?", "paid:bool?", "blob:bytes?", "Order No:text", "X-Ray:text", "lang:text"),
 		Members: map[string]*Table{
 			"billing":  {Name: "billing", Relation: store.HasOne, Info: info("billing_infos", "id:int", "vat:text?", "street:text")},
 			"customer": customer, "lines": lines,
@@ -168,6 +168,8 @@ func TestCompileErrors(t *testing.T) {
 	}{
 		{`emial`, Value, 0, `no column or relation "emial"`},
 		{`ref_np`, Value, 0, `did you mean "ref_no"?`},
+		{`Order_No`, Value, 0, `a column whose name is no identifier is written $env["Order No"]`},
+		{`1 + X-Ray`, Value, 4, `a column whose name is no identifier is written $env["X-Ray"]`},
 		{`length(lines)`, Value, 0, `unknown function "length"; write len(list) or len(text)`},
 		{`IFNULL(ref_no, "")`, Value, 0, `write value ?? fallback`},
 		{`1 + stat`, Value, 4, `did you mean "state"?`},

@@ -3,7 +3,6 @@ package mapping
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -189,11 +188,7 @@ func ref(c *compiler, n call) code {
 		var names, readable []string
 		for _, col := range columns {
 			names = append(names, col.Name)
-			if plainName.MatchString(col.Name) {
-				readable = append(readable, col.Name)
-			} else {
-				readable = append(readable, fmt.Sprintf("$env[%q]", col.Name))
-			}
+			readable = append(readable, Read("", col.Name))
 		}
 		return c.fail(n.node, fmt.Sprintf("sync %q has a key of %d (%s), not of %d", name, len(names), strings.Join(names, ", "), len(keys)),
 			fmt.Sprintf("write ref(%q, %s)", name, strings.Join(readable, ", ")))
@@ -223,6 +218,3 @@ func ref(c *compiler, n call) code {
 		return refer(name, values...), nil
 	}}
 }
-
-// plainName is a name that an expression reads as it is.
-var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

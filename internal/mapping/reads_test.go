@@ -60,7 +60,7 @@ func TestWhatIsRead(t *testing.T) {
 		{[]string{`let l = lines; len(l)`}, `;lines id`},
 		{[]string{`len(customer.orders)`}, `;customer id;customer.orders  +count(orders)`},
 		{[]string{`map(lines, len(.notes))`}, `;lines id;lines.notes  +count(notes)`},
-		{[]string{`$env`}, `Order No,blob,created_at,id,lang,meta,net,paid,ref_no,sent_on,state,total,user_id,weight`},
+		{[]string{`$env`}, `Order No,X-Ray,blob,created_at,id,lang,meta,net,paid,ref_no,sent_on,state,total,user_id,weight`},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.sources, "  "), func(t *testing.T) {

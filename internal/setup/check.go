@@ -148,6 +148,9 @@ func (c *check) all() error {
 	c.progress("the database and the remotes")
 	found, err := e.Check(c.ctx)
 	c.findings = append(c.findings, located(file, found)...)
+	if c.ctx.Err() != nil {
+		return c.ctx.Err()
+	}
 	if err != nil {
 		c.problem(s.Database.Name(), err.Error(), "")
 		c.remotes(s.Remotes, nil)
