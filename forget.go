@@ -41,7 +41,11 @@ func (e *Engine) Forget(ctx context.Context, f Forget) error {
 	if err := e.gone(ctx, id, f.Kept); err != nil {
 		return err
 	}
-	if err := e.intervene(ctx, Intervention{Did: "forget", Sync: id.Sync, Detail: "a group that is gone"}); err != nil {
+	what := "a group that is gone"
+	if f.Kept {
+		what += ", but for its record"
+	}
+	if err := e.intervene(ctx, Intervention{Did: "forget", Sync: id.Sync, Detail: what}); err != nil {
 		return err
 	}
 	done, by, err := e.db.Forget(ctx, id, f.Kept)
