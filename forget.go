@@ -26,17 +26,12 @@ type Forget struct {
 //
 // It is [ErrNotGone] where the row is there, or without [Forget].Kept the record, while
 // something is still to be done, or another group refers to it; [ErrClaimed] while a
-// worker is at the group, and [ErrNoGroup] where nothing is known.
+// worker is at the group, [ErrNoGroup] where nothing is known, and [ErrNoSync] of a sync
+// that was never installed.
 func (e *Engine) Forget(ctx context.Context, f Forget) error {
-	id := ID{Sync: f.Sync, Key: f.Key}
-	if e.byName[id.Sync] != nil {
-		var err error
-		if id, err = e.group(ctx, f.Sync, f.Key); err != nil {
-			return err
-		}
-		if err := e.rowless(ctx, id); err != nil {
-			return err
-		}
+	id, err := e.forgettable(ctx, f)
+	if err != nil {
+		return err
 	}
 	if err := e.gone(ctx, id, f.Kept); err != nil {
 		return err
@@ -62,6 +57,26 @@ func (e *Engine) Forget(ctx context.Context, f Forget) error {
 		return err
 	}
 	return fmt.Errorf("%w: of %s a transaction from before its end may deliver one more version; try again in a day", ErrNotGone, id)
+}
+
+// forgettable is the group that is meant; an error, if its row is there. Of a sync that
+// left the configuration there is no telling, and nothing is sent.
+func (e *Engine) forgettable(ctx context.Context, f Forget) (ID, error) {
+	if _, err := e.definition(f.Sync); err != nil {
+		known, readErr := e.db.Sync(ctx, f.Sync)
+		if readErr != nil {
+			return ID{}, readErr
+		}
+		if f.Sync == "" || known.Version == "" {
+			return ID{}, err
+		}
+		return ID{Sync: f.Sync, Key: f.Key}, nil
+	}
+	id, err := e.group(ctx, f.Sync, f.Key)
+	if err != nil {
+		return id, err
+	}
+	return id, e.rowless(ctx, id)
 }
 
 // rowless is nil if there is no row, and no touch that is not folded yet.

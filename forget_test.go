@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/upkeep-sync/upkeep"
 	"github.com/upkeep-sync/upkeep/connector/memory"
+	"github.com/upkeep-sync/upkeep/internal/registrytext"
 )
 
 // Of a row and a record that are gone nothing stays in the registry, if that is asked for;
@@ -33,6 +35,9 @@ func TestForget(t *testing.T) {
 		}
 		forget(key, upkeep.ErrNotGone, "the row of customer/7700123 is there")
 		forget("99", upkeep.ErrNoGroup, "customer/99")
+		if err := e.Forget(s.ctx, upkeep.Forget{Sync: "custmer", Key: key}); !errors.Is(err, upkeep.ErrNoSync) {
+			t.Errorf("forget of a sync that nobody has: %v", err)
+		}
 		if err := e.Resync(s.ctx, upkeep.Resync{Sync: "customer", Key: key, Force: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -93,49 +98,73 @@ func TestForgetOfAKeptRecord(t *testing.T) {
 	})
 }
 
+// What is gone goes with the history, by itself; what is not stays.
+func TestGoneIsForgottenWithTheHistory(t *testing.T) {
+	onEach(t, func(t *testing.T, newShop func(memory.Config) *shop) {
+		s := newShop(memory.Config{}).in(t)
+		s.exec(`insert into users (id, name) values (7700123, 'Ada'), (7700456, 'Bob')`)
+		customer := customerSync(s.to)
+		customer.OnDelete = upkeep.Ending{Action: upkeep.Delete}
+		first := s.engine(customer)
+		stop := s.run(first)
+		s.quiet(first)
+		s.exec(`delete from users where id = 7700123`)
+		s.quiet(first)
+		s.state(first, "customer", "7700123", upkeep.Gone)
+		stop()
+		s.advance(31 * 24 * time.Hour)
+		s.run(s.engine(customer))
+		s.until("it to be forgotten", func() bool { return len(s.traces("7700123")) == 0 })
+		if found := s.traces("7700456"); len(found) == 0 {
+			t.Error("what is there is forgotten, too")
+		}
+	})
+}
+
+// A version of a transaction from before its end may come for a day after a group ended
+// whose every version is delivered.
+func TestForgetOfDeliveredVersions(t *testing.T) {
+	t.Parallel()
+	s := makeShop(t, memory.Config{}, (*shop).onPostgres)
+	s.tickets(1)
+	sync := ticketSync(s.to)
+	sync.OnDelete = upkeep.Ending{Action: upkeep.Delete}
+	e := s.engine(sync)
+	s.run(e)
+	s.quiet(e)
+	s.exec(`delete from notes; delete from tickets`)
+	s.quiet(e)
+	s.state(e, "ticket", "1", upkeep.Gone)
+	forget := upkeep.Forget{Sync: "ticket", Key: "1"}
+	if err := e.Forget(s.ctx, forget); !errors.Is(err, upkeep.ErrNotGone) || !strings.Contains(err.Error(), "one more version") {
+		t.Errorf("forget at once: %v", err)
+	}
+	s.advance(25 * time.Hour)
+	if err := e.Forget(s.ctx, forget); err != nil {
+		t.Errorf("forget after a day: %v", err)
+	}
+}
+
 // traces are the tables of Upkeep that have a text.
 func (s *shop) traces(text string) (found []string) {
 	s.t.Helper()
-	driver, source, tables := "sqlite", "file:"+s.url+"?_pragma=busy_timeout(10000)", `select name from sqlite_master where type = 'table' and name like 'upkeep%'`
-	if strings.HasPrefix(s.url, "postgres") {
-		driver, source, tables = "pgx", s.url, `select format('upkeep.%I', tablename) from pg_tables where schemaname = 'upkeep'`
+	postgres := strings.HasPrefix(s.url, "postgres")
+	driver, source := "sqlite", "file:"+s.url+"?_pragma=busy_timeout(10000)"
+	if postgres {
+		driver, source = "pgx", s.url
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer db.Close()
-	read := func(query string) (lines []string) {
-		s.t.Helper()
-		rows, err := db.QueryContext(s.ctx, query)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		defer rows.Close()
-		columns, err := rows.Columns()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		values := make([]sql.RawBytes, len(columns))
-		into := make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		for rows.Next() {
-			if err := rows.Scan(into...); err != nil {
-				s.t.Fatal(err)
-			}
-			lines = append(lines, fmt.Sprintf("%s", values))
-		}
-		if err := rows.Err(); err != nil {
-			s.t.Fatal(err)
-		}
-		return lines
+	tables, err := registrytext.Read(s.ctx, db, postgres)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	for _, table := range read(tables) {
-		table = strings.Trim(table, "[]")
-		if strings.Contains(strings.Join(read("select * from "+table), "\n"), text) {
-			found = append(found, table)
+	for name, rows := range tables {
+		if strings.Contains(rows, text) {
+			found = append(found, name)
 		}
 	}
 	return found

@@ -150,6 +150,7 @@ type waking struct {
 	care     chan struct{}
 	released atomic.Bool // tables were, and have no triggers
 	schema   int64       // as it was seen last, by the fold loop
+	forget   time.Time   // when to look for groups that are gone, by careLoop; zero: now
 	once     sync.Once
 	first    chan struct{} // closed after the first fold
 }
@@ -258,7 +259,21 @@ func (e *Engine) care(ctx context.Context, wake *waking) error {
 	if err := e.retryClashes(ctx); err != nil {
 		return err
 	}
-	return errors.Join(capture, e.db.Prune(ctx, e.cfg.History), e.db.PruneInterventions(ctx), e.db.ForgetGone(ctx, e.cfg.History))
+	return errors.Join(capture, e.db.Prune(ctx, e.cfg.History), e.db.PruneInterventions(ctx), e.forgetGone(ctx, wake))
+}
+
+// forgetGone looks seldom: many groups may be gone for long that others still refer to,
+// and each look asks for all of them.
+func (e *Engine) forgetGone(ctx context.Context, wake *waking) error {
+	now := e.cfg.Clock.Now()
+	if now.Before(wake.forget) {
+		return nil
+	}
+	if err := e.db.ForgetGone(ctx, e.cfg.History); err != nil {
+		return err
+	}
+	wake.forget = now.Add(time.Hour)
+	return nil
 }
 
 const putBackReleased = "a migration released a table; its triggers are put back"

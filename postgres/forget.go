@@ -51,8 +51,11 @@ func (db *DB) Forget(ctx context.Context, id store.ID, kept bool) (done bool, by
 			}
 			done = done || tag.RowsAffected() > 0
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO upkeep.syncs AS s (sync, forgotten) VALUES ($1, $2)"+surpass, sync, generation)
-		return err
+		if generation > 0 {
+			_, err = tx.Exec(ctx, "INSERT INTO upkeep.syncs AS s (sync, forgotten) VALUES ($1, $2)"+surpass, sync, generation)
+			return err
+		}
+		return nil
 	})
 	if err != nil {
 		return false, by, fmt.Errorf("forget %s: %w", id, err)

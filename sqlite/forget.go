@@ -47,8 +47,11 @@ func (d *DB) Forget(ctx context.Context, id store.ID, kept bool) (done bool, by 
 			}
 			done = done || n > 0
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO upkeep_syncs (sync, forgotten) VALUES (?1, ?2)"+surpass, id.Sync, generation)
-		return err
+		if generation > 0 {
+			_, err = tx.ExecContext(ctx, "INSERT INTO upkeep_syncs (sync, forgotten) VALUES (?1, ?2)"+surpass, id.Sync, generation)
+			return err
+		}
+		return nil
 	})
 	return done, by, err
 }

@@ -25,12 +25,9 @@ func (c *forgetCmd) Run(p *program) error {
 	id := upkeep.ID{Sync: c.Sync, Key: c.Key}
 	err = s.Engine.Forget(p.ctx, upkeep.Forget{Sync: c.Sync, Key: c.Key, Kept: c.Kept})
 	switch {
-	case errors.Is(err, upkeep.ErrNoGroup):
-		if err := s.Known(c.Sync); err != nil {
-			return usageError(err.Error())
-		}
-		return err
-	case errors.Is(err, upkeep.ErrNotGone):
+	case errors.Is(err, upkeep.ErrNoSync):
+		return usageError(err.Error())
+	case errors.Is(err, upkeep.ErrNotGone) && s.Known(c.Sync) == nil:
 		return fmt.Errorf("%w; see: upkeep explain %s", err, id.Args())
 	case errors.Is(err, upkeep.ErrClaimed):
 		return fmt.Errorf("a worker is at %s at this moment; try again", id)

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/upkeep-sync/upkeep/internal/pgtest"
+	"github.com/upkeep-sync/upkeep/internal/registrytext"
 )
 
 // places are all places of a configuration where a credential may stand, by the
@@ -279,60 +280,13 @@ func (s *secretPlace) search(where, text string) {
 // tables searches every table of the registry.
 func (s *secretPlace) tables() {
 	s.Helper()
-	list, row := `SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'upkeep%'`, `SELECT * FROM %s`
-	if s.driver == "postgres" {
-		list, row = `SELECT 'upkeep.' || quote_ident(relname) FROM pg_class WHERE relnamespace = 'upkeep'::regnamespace AND relkind = 'r'`, `SELECT t::text FROM %s t`
-	}
-	rows, err := s.db.Query(list)
+	tables, err := registrytext.Read(s.Context(), s.db, s.driver == "postgres")
 	if err != nil {
 		s.Fatal(err)
 	}
-	var names []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			s.Fatal(err)
-		}
-		names = append(names, name)
+	for name, text := range tables {
+		s.search("table "+name, text)
 	}
-	if err := rows.Err(); err != nil || len(names) < 5 {
-		s.Fatalf("%d tables, %v", len(names), err)
-	}
-	for _, name := range names {
-		s.search("table "+name, s.content(fmt.Sprintf(row, name)))
-	}
-}
-
-func (s *secretPlace) content(query string) string {
-	s.Helper()
-	rows, err := s.db.Query(query)
-	if err != nil {
-		s.Fatal(err)
-	}
-	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		s.Fatal(err)
-	}
-	var b strings.Builder
-	for rows.Next() {
-		cells := make([]any, len(columns))
-		for i := range cells {
-			cells[i] = new(sql.RawBytes)
-		}
-		if err := rows.Scan(cells...); err != nil {
-			s.Fatal(err)
-		}
-		for _, c := range cells {
-			b.Write(*c.(*sql.RawBytes))
-			b.WriteByte(' ')
-		}
-		b.WriteByte('\n')
-	}
-	if err := rows.Err(); err != nil {
-		s.Fatal(err)
-	}
-	return b.String()
 }
 
 // broken runs configurations with something wrong at each line: with the

@@ -194,7 +194,7 @@ func (s *state) rankEpochs() {
 	all := [...]*uint8{&s.group.epoch, &s.saved.group.epoch, &s.epochs, &s.workers[0].epoch, &s.workers[1].epoch}
 	for i := range s.workers {
 		w := &s.workers[i]
-		if w.phase == idle || w.epoch < s.group.epoch && (!s.saved.there || w.epoch < s.saved.group.epoch) {
+		if w.phase == idle || w.epoch < s.group.epoch && (!s.saved.there || w.epoch < s.saved.group.epoch) && s.forgets == 0 {
 			w.epoch = 0
 		}
 	}

@@ -13,7 +13,8 @@
 // class. A database, rows and registry in one, that is put back to what it was
 // (restore.go). Another mapping that is deployed beside the first (deploy.go). An
 // uninstall, and an installation after it that knows nothing (install.go). A row that
-// the mapping leaves out for a while, whose record is kept as it is (kept.go). Faults,
+// the mapping leaves out for a while, whose record is kept as it is (kept.go). A group
+// that is gone and forgotten (forget.go). Faults,
 // a bounded number of them at any moment: a crash, a lease that ends under a live
 // worker, an answer that comes too late, a request that is lost, a load that does
 // not see a row that is there. A
@@ -61,6 +62,7 @@ type protocol struct {
 	deploys  uint8 // of another mapping
 	installs uint8 // after an uninstall
 	leaves   uint8 // of the row, and returns
+	forgets  uint8 // of a group that is gone
 }
 
 // Values of a row and of a remote record.
@@ -169,6 +171,8 @@ type state struct {
 	leaves uint8 // left
 	out    bool  // the mapping leaves the row out
 
+	forgets uint8 // left
+
 	installs    uint8 // left
 	uninstalled bool  // and not yet installed anew
 	pass        uint8 // of the first sweep, the next to come
@@ -188,7 +192,7 @@ type emit func(name string, k kind, after state)
 
 // start is a row that was registered and never sent.
 func (p protocol) start() state {
-	return state{row: valueA, group: group{generation: 1}, commits: p.commits, faults: p.faults, restores: p.restores, deploys: p.deploys, installs: p.installs, leaves: p.leaves}
+	return state{row: valueA, group: group{generation: 1}, commits: p.commits, faults: p.faults, restores: p.restores, deploys: p.deploys, installs: p.installs, leaves: p.leaves, forgets: p.forgets}
 }
 
 // next calls out with every step from s.
@@ -219,6 +223,7 @@ func (p protocol) next(s state, out emit) {
 	p.beyond(s, out)
 	p.deploy(s, out)
 	p.installation(s, out)
+	p.forget(s, out)
 	if s.group.parked && s.row != none {
 		s.group.parked = false
 		out("retry-by-hand", own, s) // once the row can be seen
@@ -262,7 +267,7 @@ func (p protocol) fold(s state, out emit) {
 		}
 		n := s
 		if n.group.generation == 0 && n.row == none { // no group is made for a row that is gone
-			n.left = true
+			n.left = n.left || p.forgets == 0 // what was forgotten has left nothing
 			n.log = [3]uint8{}
 			copy(n.log[:], s.log[take+1:])
 			out("fold-nothing", own, n)

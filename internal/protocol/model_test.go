@@ -102,14 +102,14 @@ type variant struct {
 }
 
 // found searches with more and more commits and faults until it breaks.
-// Of with, restores, deploys, installs and leaves count.
+// Of with, restores, deploys, installs, leaves and forgets count.
 func (b variant) found(t *testing.T, with protocol) {
 	bounds := [][2]uint8{{2, 0}, {2, 1}, {2, 2}, {3, 2}}
 	if with.restores+with.installs > 0 {
 		bounds = [][2]uint8{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}}
 	}
 	for _, n := range bounds {
-		p := protocol{rules: b.rules, class: b.class, commits: n[0], faults: n[1], restores: with.restores, deploys: with.deploys, installs: with.installs, leaves: with.leaves}
+		p := protocol{rules: b.rules, class: b.class, commits: n[0], faults: n[1], restores: with.restores, deploys: with.deploys, installs: with.installs, leaves: with.leaves, forgets: with.forgets}
 		v := p.check(mostStates)
 		if v.violation == "" {
 			continue
@@ -140,6 +140,9 @@ func (p protocol) String() string {
 	}
 	if p.leaves > 0 {
 		words = append(words, "left out for a while")
+	}
+	if p.forgets > 0 {
+		words = append(words, "forgotten")
 	}
 	return strings.Join(append(words, fmt.Sprintf("%d commits", p.commits), fmt.Sprintf("%d faults", p.faults)), ", ")
 }

@@ -51,5 +51,6 @@ type rules struct {
 	unknownIsGone   bool // nor, once its row is deleted, what was never sent
 	keptSettles     bool // what is kept as it is ends a doubt
 	unknownIsSure   bool // or one of a group for which nothing is known to have gone out
+	forgetsInDoubt  bool // a group is forgotten while a request of it may land
 	foldTwice       bool // allowed: the log is deleted after the raise, not with it
 }

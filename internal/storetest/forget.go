@@ -75,6 +75,14 @@ func testForget(e *env) {
 	e.equal("done by hand", fmtAny(done[0].Key, done[0].Detail, done[1].Key, done[1].Detail), "2 2  forgotten")
 	e.wantState("sales_order/2", store.Clean)
 	e.forget("sales_order/1", false, "") // nothing is left
+	e.forget("sales_odrer/1", false, "")
+	counts, err := e.Store.Counts(e.ctx)
+	e.ok(err)
+	for _, c := range counts {
+		if c.Sync == "sales_odrer" {
+			e.t.Error("a sync that nobody has is known")
+		}
+	}
 
 	e.seen = map[store.ID]int64{}
 	e.exec(`INSERT INTO orders (id, user_id, state) VALUES (1, 1, 'again')`)

@@ -26,6 +26,7 @@ import (
 	"github.com/upkeep-sync/upkeep/internal/prove/sandbox"
 	"github.com/upkeep-sync/upkeep/internal/prove/shop"
 	"github.com/upkeep-sync/upkeep/internal/prove/worker"
+	"github.com/upkeep-sync/upkeep/internal/registrytext"
 	"github.com/upkeep-sync/upkeep/internal/store"
 )
 
@@ -341,32 +342,12 @@ func (p *Place) Judge(ctx context.Context, appErrors ...error) (*oracle.Verdict,
 			return p.Worker.Class == connector.Blind && strings.HasPrefix(reason, "the remote may have made this record") ||
 				p.Forgotten != nil && strings.HasPrefix(reason, "the row is not there, but its deletion was not observed")
 		},
-		Secrets: append([]string{Token, Password, shop.Canary}, sandbox.Secrets()...), Logs: p.Logs.String(), Tables: p.tables,
+		Secrets: append([]string{Token, Password, shop.Canary}, sandbox.Secrets()...), Logs: p.Logs.String(), Tables: func(ctx context.Context) (map[string]string, error) {
+			return registrytext.Read(ctx, p.App, p.Worker.Driver == worker.Postgres)
+		},
 	})
 	p.judged = len(p.Remote.Applied(0))
 	return v, err
-}
-
-// tables lists the registry's.
-func (p *Place) tables(ctx context.Context, db *sql.DB) ([]string, error) {
-	query := `select 'upkeep.' || quote_ident(relname) from pg_class where relnamespace = 'upkeep'::regnamespace and relkind = 'r'`
-	if p.Worker.Driver == worker.SQLite {
-		query = `select name from sqlite_schema where type = 'table' and name like 'upkeep%'`
-	}
-	rows, err := db.QueryContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var names []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		names = append(names, name)
-	}
-	return names, rows.Err()
 }
 
 // Log collects what engines and workers write.
